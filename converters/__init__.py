@@ -1,0 +1,1 @@
+"""From a trained network to .tflite files, each read back and audited."""

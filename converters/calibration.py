@@ -1,0 +1,107 @@
+"""The pictures that set the ranges of a quantised network: training side only, both classes."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.images import IMAGE_SIZE, hash_bytes, read_image, read_image_bytes, scale_pixels
+from edge_melanoma.lesions import LesionRecord, count_classes
+
+DEFAULT_IMAGES = 200
+SMALLEST_IMAGES = 10
+PINNED = ("all black", "all white")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationSet:
+    """Training images in equal number of each class, and the seed that drew them.
+
+    One all-black and one all-white picture are added to them: they pin the input's range to exactly
+    0..1, so that the integer input is q = pixel - 128 without rounding.
+
+    Raises:
+        EdgeMelanomaError: a class is missing, or an image is not of the training side.
+    """
+
+    records: tuple[LesionRecord, ...]
+    seed: int
+    training_hashes: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        benign, malignant = count_classes(self.records)
+        if not benign or not malignant:
+            raise EdgeMelanomaError(
+                f"The calibration set has {benign} benign and {malignant} malignant images; "
+                f"it needs both classes."
+            )
+        for record in self.records:
+            if record.image_id not in self.training_hashes:
+                raise EdgeMelanomaError(
+                    f"{record.image_id} is not an image of the run's training side; "
+                    f"only those may calibrate."
+                )
+
+    def inputs(self) -> Iterator[NDArray[np.float32]]:
+        """Network inputs (1, 224, 224, 3), the two pinning pictures first."""
+        shape = (1, IMAGE_SIZE, IMAGE_SIZE, 3)
+        yield scale_pixels(np.zeros(shape, np.uint8))
+        yield scale_pixels(np.full(shape, 255, np.uint8))
+        for record in self.records:
+            yield scale_pixels(read_image(record.path)[np.newaxis])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest of an exported model."""
+        benign, malignant = count_classes(self.records)
+        return {
+            "images": len(self.records),
+            "benign": benign,
+            "malignant": malignant,
+            "seed": self.seed,
+            "pinned": list(PINNED),
+            "ids": [record.image_id for record in self.records],
+            "sha256": [self.training_hashes[record.image_id] for record in self.records],
+        }
+
+
+def draw_calibration_set(
+    records: Sequence[LesionRecord], *, split: Mapping[str, Any], images: int, seed: int
+) -> CalibrationSet:
+    """Draw from the training side that `split` (the content of split.json) lists.
+
+    `records` are those of the run's data folder; a drawn picture must still have the bytes it was
+    trained with.
+
+    Raises:
+        EdgeMelanomaError: too few images asked for or there, or a picture has changed.
+    """
+    if images < SMALLEST_IMAGES:
+        raise EdgeMelanomaError(
+            f"--calibration-images is {images}; expected at least {SMALLEST_IMAGES}, "
+            f"and {DEFAULT_IMAGES} or more for a model that is used."
+        )
+    training_ids = set(split["train"])
+    hashes = {image_id: split["sha256"][image_id] for image_id in training_ids}
+    drawn: list[LesionRecord] = []
+    for is_malignant in (False, True):
+        members = [
+            r for r in records if r.image_id in training_ids and r.is_malignant == is_malignant
+        ]
+        wanted = (images + is_malignant) // 2
+        random.Random(f"{seed}-{is_malignant}").shuffle(members)
+        drawn += members[:wanted]
+    if len(drawn) < images:
+        raise EdgeMelanomaError(
+            f"--calibration-images {images} asks for more than the training side can give in equal "
+            f"number of each class; only {len(drawn)} were found."
+        )
+    for record in drawn:
+        if hash_bytes(read_image_bytes(record.path)) != hashes[record.image_id]:
+            raise EdgeMelanomaError(
+                f"The image {record.path} has changed since the training; restore it or train again."
+            )
+    return CalibrationSet(records=tuple(drawn), seed=seed, training_hashes=hashes)

@@ -1,0 +1,58 @@
+"""The quantisation modes and the number types at the model's ends."""
+
+from enum import StrEnum
+
+from edge_melanoma.errors import EdgeMelanomaError
+
+
+class Mode(StrEnum):
+    """How the weights and activations of a .tflite file are kept; names the file too."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    DYNAMIC = "dynamic"
+    INT8 = "int8"
+    INT16X8 = "int16x8"
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether activation ranges are measured on training images."""
+        return self in {Mode.INT8, Mode.INT16X8}
+
+    @property
+    def is_full_int8(self) -> bool:
+        """Whether every tensor but the biases is an 8-bit integer."""
+        return self is Mode.INT8
+
+
+class InputOutput(StrEnum):
+    """The type of the input and output tensor of an int8 model."""
+
+    INT8 = "int8"
+    UINT8 = "uint8"
+    FLOAT32 = "float32"
+
+
+MODE_NAMES = {"none": Mode.FLOAT32, **{mode.value: mode for mode in Mode}}
+ALL = "all"
+
+
+def parse_modes(names: list[str]) -> tuple[Mode, ...]:
+    """Modes by the names of `--quantize`, in the order of `Mode`, each once.
+
+    float32 is always among them: it separates what conversion costs from what quantisation costs.
+
+    Raises:
+        EdgeMelanomaError: a name that is no mode.
+    """
+    wanted = {Mode.FLOAT32}
+    for name in names:
+        if name == ALL:
+            wanted |= set(Mode)
+        elif name in MODE_NAMES:
+            wanted.add(MODE_NAMES[name])
+        else:
+            raise EdgeMelanomaError(
+                f"--quantize {name} is no mode; expected one of {', '.join([*MODE_NAMES, ALL])}."
+            )
+    return tuple(mode for mode in Mode if mode in wanted)

@@ -1,0 +1,97 @@
+"""The frozen part of a network, run once: its activations kept on disk and read by memory map.
+
+A row is keyed by the sha256 of the image file; a store is keyed by the weights of the frozen part,
+the layer it ends with and the resize. So a store is shared by all runs that begin alike, and
+grows by the images that it has not seen.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.frozen_prefix import FrozenPrefix
+from edge_melanoma.images import scale_pixels, stream_images
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.progress import Reporter
+
+BATCH_SIZE = 32
+ROWS_FILE = "activations.f16"
+INDEX_FILE = "index.txt"
+HASH_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedActivations:
+    """Activations of some images: `rows[i]` is the place of image i in the memory-mapped store."""
+
+    store: NDArray[np.float16]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def gather(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Activations (n, ...) of the images at `positions`."""
+        return np.asarray(self.store[self.rows[positions]], dtype=np.float32)
+
+
+def cache_activations(
+    prefix: FrozenPrefix, records: Sequence[LesionRecord], *, cache_folder: Path, reporter: Reporter
+) -> CachedActivations:
+    """Activations of `records` at the end of `prefix`, computed where they are not known yet.
+
+    Rows are float16: half the disk, and scores move by less than 0.002. Memory does not grow with
+    the number of images but for the index, about 150 bytes an image.
+    """
+    folder = cache_folder / prefix.key
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = prefix.shape
+    with FileLock(folder / "lock"):
+        index = _read_index(folder, row_bytes=2 * int(np.prod(shape)))
+        missing = {r.sha256: r for r in records if r.sha256 not in index}
+        if missing:
+            _append_rows(folder, prefix, list(missing.values()), reporter)
+            index = _read_index(folder, row_bytes=2 * int(np.prod(shape)))
+    store = np.memmap(folder / ROWS_FILE, dtype=np.float16, mode="r", shape=(len(index), *shape))
+    rows = np.array([index[str(record.sha256)] for record in records], dtype=np.int64)
+    return CachedActivations(store=store, rows=rows)
+
+
+def _read_index(folder: Path, *, row_bytes: int) -> dict[str, int]:
+    """Rows by image hash; a row counts only once its hash is written, after the row itself."""
+    index_path, rows_path = folder / INDEX_FILE, folder / ROWS_FILE
+    if not index_path.is_file() or not rows_path.is_file():
+        write_atomically(index_path, b"")
+        write_atomically(rows_path, b"")
+        return {}
+    lines = index_path.read_text(encoding="ascii").split("\n")
+    hashes = [line for line in lines if len(line) == HASH_DIGITS]
+    hashes = hashes[: rows_path.stat().st_size // row_bytes]
+    # What a killed process left behind its last whole row is cut off before anything is added.
+    os.truncate(rows_path, len(hashes) * row_bytes)
+    os.truncate(index_path, len(hashes) * (HASH_DIGITS + 1))
+    return {sha256: row for row, sha256 in enumerate(hashes)}
+
+
+def _append_rows(
+    folder: Path, prefix: FrozenPrefix, records: Sequence[LesionRecord], reporter: Reporter
+) -> None:
+    label = f"Activations up to {prefix.cut}"
+    with (folder / ROWS_FILE).open("ab") as rows, (folder / INDEX_FILE).open("ab") as index:
+        queue = reporter.track(iter(records), label=label, total=len(records))
+        for pixels in stream_images([record.path for record in records], batch_size=BATCH_SIZE):
+            activations = prefix(scale_pixels(pixels))
+            rows.write(activations.astype(np.float16).tobytes())
+            rows.flush()
+            hashes = "".join(f"{next(queue).sha256}\n" for _ in activations)
+            index.write(hashes.encode("ascii"))
+            index.flush()
+        next(queue, None)
+        os.fsync(rows.fileno())
+        os.fsync(index.fileno())

@@ -1,0 +1,212 @@
+"""What lies on disk: run folders, models with manifests, and writing that cannot be cut in half."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.errors import EdgeMelanomaError
+
+RUNS_FOLDER = Path("runs")
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+SPLIT = "split.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A finished run: its weights and how they came about."""
+
+    folder: Path
+    variant: str
+    manifest: Mapping[str, Any]
+    sha256: str
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights, as safetensors."""
+        return self.folder / WEIGHTS
+
+    @property
+    def exports_folder(self) -> Path:
+        """Where the run's .tflite files are, each with its manifest."""
+        return self.folder / "exports"
+
+    @property
+    def threshold(self) -> float:
+        """The operating point, chosen on validation."""
+        return float(self.manifest["operating_point"]["threshold"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedModel:
+    """A .tflite file and its manifest, if it has one."""
+
+    path: Path
+    mode: str
+    data: bytes
+    sha256: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def size_bytes(self) -> int:
+        """The file's size."""
+        return len(self.data)
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync.
+
+    Raises:
+        EdgeMelanomaError: the disk is full or the folder cannot be written.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as stream:
+            temporary = Path(stream.name)
+            try:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise EdgeMelanomaError(
+            f"{path} cannot be written: {error.strerror}; free the disk or choose another folder."
+        ) from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write readable JSON atomically; NaN is refused because it is no JSON."""
+    write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from disk."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgeMelanomaError(f"{path} is not a readable JSON file: {error}.") from error
+    if not isinstance(content, dict):
+        raise EdgeMelanomaError(f"{path} holds no JSON object.")
+    return content
+
+
+def sha256_of(data: bytes) -> str:
+    """sha256 as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def choose_run_folder(out: Path | None, *, variant: str, force: bool) -> Path:
+    """The folder for a new run: `out`, or the next free runs/<variant>-<n>.
+
+    Raises:
+        EdgeMelanomaError: `out` holds files already and `force` is off, or cannot be written.
+    """
+    if out is None:
+        number = 1
+        while (folder := RUNS_FOLDER / f"{variant}-{number}").exists():
+            number += 1
+    else:
+        folder = out
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
+            raise EdgeMelanomaError(
+                f"{folder} exists and is not empty; choose another --out, go on with --resume, "
+                f"or replace it with --force."
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise EdgeMelanomaError(
+            f"{folder} cannot be written: {error.strerror}; choose another --out."
+        ) from error
+    return folder
+
+
+def find_run(folder: Path | None) -> TrainedModel:
+    """The finished run at `folder`, or the newest below runs/, its hash verified.
+
+    Raises:
+        EdgeMelanomaError: no such run, an unfinished one, or weights that are not the manifest's.
+    """
+    if folder is None:
+        return open_run(_newest_run())
+    return open_run(folder)
+
+
+def open_run(folder: Path) -> TrainedModel:
+    """A finished run whose weights are those of its manifest."""
+    if not folder.is_dir():
+        raise EdgeMelanomaError(
+            f"There is no run folder {folder}; train one with: edge-melanoma train --data DIR."
+        )
+    weights = folder / WEIGHTS
+    if not (folder / MANIFEST).is_file() or not weights.is_file():
+        raise EdgeMelanomaError(
+            f"The run folder {folder} holds no trained model; "
+            f"finish it with --resume or train again."
+        )
+    manifest = read_json(folder / MANIFEST)
+    sha256 = sha256_of(weights.read_bytes())
+    if sha256 != manifest["files"][WEIGHTS]["sha256"]:
+        raise EdgeMelanomaError(
+            f"{weights} is not the file that its manifest describes (its sha256 differs); "
+            f"restore it or train again."
+        )
+    return TrainedModel(
+        folder=folder, variant=manifest["variant"], manifest=manifest, sha256=sha256
+    )
+
+
+def open_converted(path: Path) -> ConvertedModel:
+    """A .tflite file, checked against the manifest beside it where there is one.
+
+    Raises:
+        EdgeMelanomaError: no such file, no .tflite, or another file than its manifest describes.
+    """
+    if not path.is_file():
+        raise EdgeMelanomaError(f"There is no model file {path}; make one with edge-melanoma export.")
+    data = path.read_bytes()
+    # A TFLite flatbuffer bears its identifier after the four bytes of the root offset.
+    if data[4:8] != b"TFL3":
+        raise EdgeMelanomaError(
+            f"{path} is not a .tflite file; expected one written by edge-melanoma export."
+        )
+    manifest_path = path.with_suffix(".json")
+    manifest = read_json(manifest_path) if manifest_path.is_file() else {}
+    sha256 = sha256_of(data)
+    if manifest and manifest.get("sha256") != sha256:
+        raise EdgeMelanomaError(
+            f"{path} is not the file that {manifest_path.name} describes (its sha256 differs); "
+            f"export it again."
+        )
+    mode = str(manifest.get("mode", path.stem.removeprefix("model_")))
+    return ConvertedModel(path=path, mode=mode, data=data, sha256=sha256, manifest=manifest)
+
+
+def _newest_run() -> Path:
+    manifests = sorted(RUNS_FOLDER.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    if not manifests:
+        raise EdgeMelanomaError(
+            f"There is no finished run in {RUNS_FOLDER}/; "
+            f"train one with: edge-melanoma train --data DIR."
+        )
+    return manifests[-1].parent
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

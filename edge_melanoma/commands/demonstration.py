@@ -1,0 +1,56 @@
+"""What `demo` does: phantoms -> train -> export int8 -> bench, offline."""
+
+from pathlib import Path
+
+from edge_melanoma.commands.export_run import export_and_show
+from edge_melanoma.commands.parity_run import ParityOrder, run_parity
+from edge_melanoma.commands.training_run import TrainingOrder, train_variants
+from edge_melanoma.converters.modes import InputOutput, Mode, parse_modes
+from edge_melanoma.converters.post_training import path_of
+from edge_melanoma.artifacts import open_run
+from edge_melanoma.network import cached_imagenet_weights
+from edge_melanoma.phantoms import write_phantoms
+from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.variants import Variant
+
+CALIBRATION_IMAGES = 200
+
+
+def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> None:
+    """Run the whole way and end with the table and the path of the .tflite file."""
+    reporter = TerminalReporter()
+    start = weights or _choose_weights()
+    if start == "none":
+        reporter.say(
+            "Without ImageNet weights: the backbone stays random, with calibrated batch-norm. "
+            "Enough for drawings, not for photographs; --weights imagenet downloads them."
+        )
+    data = out / "generated phantoms"
+    reporter.say(f"Drawing {count} lesion pictures into {data}: generated, not photographs")
+    write_phantoms(data, count=count, seed=seed)
+    order = TrainingOrder(
+        data=data,
+        variants=(Variant.FROZEN,),
+        weights=start,
+        seed=seed,
+        out=out / "run",
+        cache_folder=out / "activations",
+    )
+    (folder,) = train_variants(order)
+    export_and_show(
+        folder,
+        parse_modes([Mode.INT8.value]),
+        io=InputOutput.INT8,
+        calibration_images=min(CALIBRATION_IMAGES, count // 3),
+        seed=seed,
+        force=False,
+    )
+    report = run_parity(ParityOrder(run=folder))
+    verdict = "keeps" if report.passed else "does not keep"
+    print(f"The candidates' set {verdict} the default contract on these generated pictures.")
+    print(path_of(open_run(folder), Mode.INT8))
+
+
+def _choose_weights() -> str:
+    cached = cached_imagenet_weights()
+    return str(cached) if cached else "none"

@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_melanoma.runtimes import Runtime
+
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="A run folder; without it, the newest below runs/."),
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON too.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+Seed = Annotated[int, typer.Option("--seed", help="For everything that is drawn by chance.")]
+InterpreterOption = Annotated[
+    Runtime | None,
+    typer.Option(
+        "--interpreter",
+        help="Which TFLite interpreter; without it, the first that runs here.",
+    ),
+]

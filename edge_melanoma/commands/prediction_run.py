@@ -1,0 +1,83 @@
+"""What `predict` does: scores, decisions and, for a quantised model, the integer it gave."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel
+from edge_melanoma.classifiers import KerasClassifier, choose_runtime, score_with_integers
+from edge_melanoma.commands.evaluation_run import open_model
+from edge_melanoma.evaluation import CONVENTIONAL_THRESHOLD
+from edge_melanoma.images import read_image
+from edge_melanoma.interpreters import SessionSettings
+from edge_melanoma.runtimes import Runtime
+
+Score = tuple[float, int | None]
+
+
+def predict_images(
+    path: Path, images: Sequence[Path], *, interpreter: Runtime | None, as_json: bool
+) -> None:
+    """Score every picture and print a row each; all are read before the first is scored."""
+    run, converted = open_model(path)
+    for image in images:
+        read_image(image)
+    scores = _score(run, converted, images, interpreter)
+    threshold = _threshold(run, converted)
+    rows = [
+        {
+            "file": str(image),
+            "p_malignant": score,
+            "decision": "malignant" if score >= threshold else "benign",
+            "threshold": threshold,
+            "model": path.name,
+            "output_integer": integer,
+        }
+        for image, (score, integer) in zip(images, scores, strict=True)
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _show(rows)
+
+
+def _score(
+    run: TrainedModel | None,
+    converted: ConvertedModel | None,
+    images: Sequence[Path],
+    interpreter: Runtime | None,
+) -> list[Score]:
+    if converted is not None:
+        settings = SessionSettings(
+            data=converted.data, name=converted.path.name, runtime=choose_runtime(interpreter)
+        )
+        return score_with_integers(settings, images)
+    if run is None:
+        raise ValueError("neither a run nor a converted model")
+    from edge_melanoma.network import load_network
+
+    classifier = KerasClassifier(load_network(run))
+    return [(score, None) for score in classifier.stream_scores(images)]
+
+
+def _threshold(run: TrainedModel | None, converted: ConvertedModel | None) -> float:
+    if converted is not None and "threshold" in converted.manifest:
+        return float(converted.manifest["threshold"])
+    return run.threshold if run is not None else CONVENTIONAL_THRESHOLD
+
+
+def _show(rows: Sequence[dict[str, object]]) -> None:
+    table = Table(caption="Research only, not a medical device.")
+    for column in ("file", "P(malignant)", "decision", "threshold"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(
+            str(row["file"]),
+            f"{row['p_malignant']:.4f}",
+            str(row["decision"]),
+            f"{row['threshold']:.4f}",
+        )
+    Console(width=None if Console().is_terminal else 140).print(table)

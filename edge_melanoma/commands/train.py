@@ -1,0 +1,108 @@
+"""edge-melanoma train: pictures in, run folders out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_melanoma.commands.options import Force, Seed
+from edge_melanoma.splits import SplitKind
+from edge_melanoma.variants import Variant
+
+NAME = "train"
+ALL = "all"
+
+
+def command(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Folders benign and malignant, the same inside train and test, or a labels.csv.",
+        ),
+    ],
+    variant: Annotated[
+        str, typer.Option("--variant", metavar="frozen|partial|augmented|all", help="The recipe.")
+    ] = Variant.PARTIAL.value,
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", metavar="imagenet|none|PATH", help="Where the backbone starts from."
+        ),
+    ] = "imagenet",
+    split: Annotated[
+        SplitKind,
+        typer.Option("--split", help="Draw 70/15/15 from all, or keep the given test folder."),
+    ] = SplitKind.POOLED,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Of every stage, instead of the recipe's.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Instead of the recipe's 16.")
+    ] = None,
+    seed: Seed = 0,
+    min_recall: Annotated[
+        float, typer.Option("--min-recall", help="Validation recall of the operating point.")
+    ] = 0.95,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="The run folder; runs/<variant>-<n> if not given. "
+            "With --variant all, the folder of the run folders.",
+        ),
+    ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache", help="Keep the frozen part's activations on disk, or compute all."
+        ),
+    ] = True,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache-dir", metavar="DIR", help="Where activations are kept; the user's cache folder."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Train one variant, or all, and write a run folder each.
+
+    Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
+    validation, beside the figures of the original work.
+    """
+    from edge_melanoma.commands.training_run import TrainingOrder, train_variants
+
+    train_variants(
+        TrainingOrder(
+            data=data,
+            variants=_variants_of(variant),
+            weights=weights,
+            split=split,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            min_recall=min_recall,
+            out=out,
+            out_is_parent=variant == ALL,
+            use_cache=cache,
+            cache_folder=cache_dir,
+            resume=resume,
+            force=force,
+        )
+    )
+
+
+def _variants_of(name: str) -> tuple[Variant, ...]:
+    if name == ALL:
+        return tuple(Variant)
+    try:
+        return (Variant(name),)
+    except ValueError as error:
+        names = ", ".join([*Variant, ALL])
+        raise typer.BadParameter(f"'{name}' is no variant; expected one of {names}.") from error

@@ -1,0 +1,130 @@
+"""What `train` and `demo` do: from a data folder to finished run folders and one table."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.artifacts import (
+    MANIFEST,
+    choose_run_folder,
+    open_run,
+    read_json,
+)
+from edge_melanoma.checkpoints import CHECKPOINT
+from edge_melanoma.classifiers import KerasClassifier
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import describe_dataset
+from edge_melanoma.integrity import Screening, screen_images
+from edge_melanoma.lesions import read_lesions
+from edge_melanoma.predictions import predict
+from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.run_record import EVALUATION, record_run
+from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.thresholds import choose_operating_point
+from edge_melanoma.training import TrainingSettings, score_split_sides, train_network
+from edge_melanoma.training_table import print_training_table
+from edge_melanoma.variants import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOrder:
+    """All that a person asked of `train`."""
+
+    data: Path
+    variants: tuple[Variant, ...]
+    weights: str = "imagenet"
+    split: SplitKind = SplitKind.POOLED
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    min_recall: float = 0.95
+    out: Path | None = None
+    out_is_parent: bool = False
+    use_cache: bool = True
+    cache_folder: Path | None = None
+    resume: bool = False
+    force: bool = False
+
+    def settings(self, variant: Variant) -> TrainingSettings:
+        """The part of the order that shapes the weights."""
+        return TrainingSettings(
+            variant=variant,
+            weights=self.weights,
+            seed=self.seed,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            use_cache=self.use_cache,
+        )
+
+
+def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
+    """Train each variant of the order on the same split and print the table of all."""
+    reporter = TerminalReporter()
+    if order.resume and order.out is None:
+        raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
+    records = read_lesions(order.data)
+    folders = {variant: _folder_for(order, variant) for variant in order.variants}
+    screening = screen_images(records, reporter=reporter)
+    split = split_lesions(screening.readable, kind=order.split, seed=order.seed)
+    if split.left_out:
+        reporter.say(f"Left out of training: {len(split.left_out)} images of the test side.")
+    for variant, folder in folders.items():
+        if not (order.resume and (folder / MANIFEST).is_file()):
+            _train_one(order, variant, folder, split, screening, reporter)
+    runs = [open_run(folder) for folder in folders.values()]
+    print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
+    return tuple(folders.values())
+
+
+def _folder_for(order: TrainingOrder, variant: Variant) -> Path:
+    out = order.out / variant.value if order.out and order.out_is_parent else order.out
+    folder = choose_run_folder(out, variant=variant, force=order.force or order.resume)
+    if order.force:
+        (folder / MANIFEST).unlink(missing_ok=True)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return folder
+
+
+def _train_one(
+    order: TrainingOrder,
+    variant: Variant,
+    folder: Path,
+    split: DatasetSplit,
+    screening: Screening,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    reporter.say(f"Training {variant.value} into {folder}")
+    settings = order.settings(variant)
+    cache_folder = order.cache_folder or default_cache_folder()
+    result = train_network(
+        split,
+        settings,
+        run_folder=folder,
+        cache_folder=cache_folder,
+        reporter=reporter,
+        resume=order.resume,
+    )
+    sides = score_split_sides(
+        result.network, split, settings, cache_folder=cache_folder, reporter=reporter
+    )
+    operating_point = choose_operating_point(sides["validation"], min_recall=order.min_recall)
+    classifier = KerasClassifier(result.network)
+    sides["test"] = predict(classifier, split.test, reporter=reporter, label="Scoring the test side")
+    dataset = describe_dataset(order.data.resolve().name, screening.readable)
+    return record_run(
+        folder,
+        settings=settings,
+        split=split,
+        screening=screening,
+        dataset=dataset | {"folder": str(order.data.resolve())},
+        result=result,
+        sides=sides,
+        operating_point=operating_point,
+    )
+
+
+def default_cache_folder() -> Path:
+    """The user's cache folder of this tool."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("edge-melanoma")) / "activations"

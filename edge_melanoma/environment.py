@@ -1,0 +1,53 @@
+"""The machine and the versions that a result was made with."""
+
+import os
+import platform
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from edge_melanoma import __version__
+
+TRACED_PACKAGES = (
+    "ai-edge-litert",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "tflite-runtime",
+)
+
+
+def describe_environment() -> dict[str, object]:
+    """What a result may depend on: python, packages, processor, cores, thread settings."""
+    return {
+        "edge_melanoma": __version__,
+        "python": platform.python_version(),
+        "packages": {name: package_version(name) for name in TRACED_PACKAGES},
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "command": shlex.join(["edge-melanoma", *sys.argv[1:]]),
+    }
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a package, or none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

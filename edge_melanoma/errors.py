@@ -1,0 +1,19 @@
+"""The one kind of error that the command line turns into a sentence and exit code 2."""
+
+
+class EdgeMelanomaError(Exception):
+    """A mistake that the user can mend.
+
+    The message is one whole sentence: it names the file or option, says what was expected and
+    what to do. Everything else that is raised is a bug and keeps its traceback.
+    """
+
+
+class MissingExtraError(EdgeMelanomaError):
+    """A package of an optional extra is needed and not installed."""
+
+    def __init__(self, *, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed; "
+            f"install it with: pip install 'edge-melanoma[{extra}]'"
+        )

@@ -1,0 +1,179 @@
+"""The training loop of one stage: seeded, resumable, with exact metrics after every epoch."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.batches import Batch, BatchSource
+from edge_melanoma.checkpoints import HistoryRow, TrainingState
+from edge_melanoma.metrics import measure
+from edge_melanoma.network import arrays_of, assign_arrays, compile_forward, reset_dropout
+from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.progress import Reporter
+from edge_melanoma.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.variants import Stage
+
+EVALUATION_BATCH_SIZE = 64
+HISTORY_THRESHOLD = 0.5
+SMALLEST_PROBABILITY = 1e-7
+"""Of tf_keras' binary cross-entropy: scores are clipped to it before the logarithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainee:
+    """What one stage trains: `model` is the network, or the part of it that is not frozen."""
+
+    network: Any
+    model: Any
+    train: BatchSource
+    validation: BatchSource
+    batch_size: int
+    seed: int
+
+
+def fit_stage(
+    trainee: Trainee,
+    stage: Stage,
+    *,
+    state: TrainingState,
+    on_epoch: Callable[[], None],
+    reporter: Reporter,
+) -> None:
+    """Train until the stage's epochs are over or its patience is; restore the best weights.
+
+    `state` is brought up to date after every epoch and `on_epoch` is then called.
+    """
+    optimizer = tf_keras.optimizers.Adam(stage.learning_rate)
+    optimizer.build(trainee.model.trainable_variables)
+    _restore_optimizer(optimizer, state)
+    train_step = _make_train_step(trainee.model, optimizer)
+    forward = compile_forward(trainee.model)
+    while state.epoch < stage.epochs and not _patience_is_over(stage, state):
+        row = _run_epoch(trainee, stage, state, train_step, forward, reporter)
+        state.history.append(row)
+        state.epoch += 1
+        _note_best(trainee.network, stage, state, val_loss=float(row["val_loss"]))
+        state.optimizer_arrays = {
+            str(number): variable.numpy() for number, variable in enumerate(optimizer.variables)
+        }
+        on_epoch()
+        reporter.say(describe_epoch(row, epochs=stage.epochs))
+    if stage.patience is not None and state.best_arrays:
+        assign_arrays(trainee.network, state.best_arrays, source=None)
+
+
+def describe_epoch(row: HistoryRow, *, epochs: int) -> str:
+    """One line for a person."""
+    return (
+        f"{row['stage']} {row['epoch']}/{epochs}: validation recall {row['val_recall']:.3f}, "
+        f"accuracy {row['val_accuracy']:.3f}, AUC {row['val_auc']:.4f}, "
+        f"loss {row['val_loss']:.4f} (training {row['loss']:.4f}), {row['seconds']:.1f} s"
+    )
+
+
+def score_batches(model: Any, source: BatchSource) -> NDArray[np.float64]:
+    """P(malignant), shape (n,), of all images of a source, in their order."""
+    return _score(compile_forward(model), source)
+
+
+def cross_entropy(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
+    """Mean binary cross-entropy in nats."""
+    clipped = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return float(-np.mean(np.where(labels > 0.5, np.log(clipped), np.log1p(-clipped))))
+
+
+def _run_epoch(
+    trainee: Trainee,
+    stage: Stage,
+    state: TrainingState,
+    train_step: Callable[..., Any],
+    forward: Callable[..., Any],
+    reporter: Reporter,
+) -> HistoryRow:
+    start = time.perf_counter()
+    seeds = [trainee.seed, state.stage, state.epoch]
+    reset_dropout(trainee.network, seeds=seeds)
+    order = np.random.default_rng(seeds).permutation(len(trainee.train.labels))
+    batches = trainee.train.batches(order, batch_size=trainee.batch_size, epoch=state.epoch)
+    shown = _shown(batches, trainee, stage, state, reporter)
+    scores = np.concatenate(
+        [train_step(tf.constant(x), tf.constant(y[:, None])).numpy()[:, 0] for x, y in shown]
+    ).astype(np.float64)
+    training = _summary(scores, trainee.train.labels[order])
+    validation = _summary(_score(forward, trainee.validation), trainee.validation.labels)
+    return {
+        "stage": stage.name,
+        "epoch": state.epoch + 1,
+        **training,
+        **{f"val_{name}": value for name, value in validation.items()},
+        "learning_rate": stage.learning_rate,
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+
+
+def _shown(
+    batches: Iterator[Batch], trainee: Trainee, stage: Stage, state: TrainingState, reporter: Reporter
+) -> Iterator[Batch]:
+    total = -(-len(trainee.train.labels) // trainee.batch_size)
+    label = f"{stage.name} {state.epoch + 1}/{stage.epochs}"
+    return reporter.track(batches, label=label, total=total)
+
+
+def _make_train_step(model: Any, optimizer: Any) -> Callable[..., Any]:
+    variables = model.trainable_variables
+
+    def step(inputs: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            scores = model(inputs, training=True)
+            loss = tf.reduce_mean(tf_keras.losses.binary_crossentropy(labels, scores))
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return scores
+
+    signature = [
+        tf.TensorSpec((None, *model.input_shape[1:]), tf.float32),
+        tf.TensorSpec((None, 1), tf.float32),
+    ]
+    return tf.function(step, input_signature=signature)  # type: ignore[no-any-return]  # untyped
+
+
+def _score(forward: Callable[..., Any], source: BatchSource) -> NDArray[np.float64]:
+    order = np.arange(len(source.labels))
+    batches = source.batches(order, batch_size=EVALUATION_BATCH_SIZE, epoch=0)
+    scores = [forward(inputs)[:, 0] for inputs, _ in batches]
+    return np.concatenate(scores).astype(np.float64)
+
+
+def _summary(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> dict[str, float]:
+    ids = tuple(str(number) for number in range(len(labels)))
+    predictions = PredictionSet(image_ids=ids, labels=labels > 0.5, scores=scores)
+    metrics = measure(predictions, threshold=HISTORY_THRESHOLD)
+    return {
+        "loss": cross_entropy(scores, labels),
+        "accuracy": metrics.accuracy,
+        "recall": metrics.recall,
+        "auc": metrics.auc,
+    }
+
+
+def _note_best(network: Any, stage: Stage, state: TrainingState, *, val_loss: float) -> None:
+    if stage.patience is None:
+        return
+    if state.best_loss is None or val_loss < state.best_loss:
+        state.best_loss, state.epochs_since_best = val_loss, 0
+        state.best_arrays = arrays_of(network)
+    else:
+        state.epochs_since_best += 1
+
+
+def _patience_is_over(stage: Stage, state: TrainingState) -> bool:
+    return stage.patience is not None and state.epochs_since_best >= stage.patience
+
+
+def _restore_optimizer(optimizer: Any, state: TrainingState) -> None:
+    for number, variable in enumerate(optimizer.variables):
+        if str(number) in state.optimizer_arrays:
+            variable.assign(state.optimizer_arrays[str(number)])

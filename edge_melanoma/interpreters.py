@@ -1,0 +1,112 @@
+"""The TFLite interpreters: which there are, which run here, and one model loaded in one of them.
+
+A session belongs into a child process: tflite-runtime fails beside an imported TensorFlow, and a
+broken model may end the process that runs it. See `child_process`.
+"""
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.images import IMAGE_SIZE
+from edge_melanoma.quantization import TensorQuantization
+from edge_melanoma.runtimes import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """A model and how to run it; small enough to be sent to a child process."""
+
+    data: bytes
+    name: str
+    runtime: Runtime
+    threads: int = 1
+
+
+class TFLiteSession:
+    """One model in one interpreter, ready for single pictures."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        """Load from bytes: given a path, some interpreters crash on broken files.
+
+        Raises:
+            EdgeMelanomaError: the interpreter refuses the file, or it is no lesion classifier.
+        """
+        self._interpreter = _make_interpreter(settings)
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        shape = [IMAGE_SIZE, IMAGE_SIZE, 3]
+        if len(inputs) != 1 or list(inputs[0]["shape"][1:]) != shape or len(outputs) != 1:
+            raise EdgeMelanomaError(
+                f"{settings.name} is not a lesion classifier: expected one input of shape "
+                f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output."
+            )
+        self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
+        self.input_quantization = _quantization_of(inputs[0])
+        self.output_quantization = _quantization_of(outputs[0])
+        self._pixel_table = self.input_quantization.pixel_table()
+
+    def load_image(self, image: NDArray[np.uint8]) -> None:
+        """Put a picture (224, 224, 3) into the input tensor."""
+        self._interpreter.set_tensor(self._input_index, self._pixel_table[image][np.newaxis])
+
+    def invoke(self) -> None:
+        """Run the network on what the input tensor holds."""
+        self._interpreter.invoke()
+
+    def raw_output(self) -> NDArray[np.generic]:
+        """The output tensor's one value as it is, shape (1,)."""
+        values: NDArray[np.generic] = self._interpreter.get_tensor(self._output_index).reshape(-1)
+        return values
+
+    def score(self, image: NDArray[np.uint8]) -> float:
+        """P(malignant) of a picture (224, 224, 3)."""
+        self.load_image(image)
+        self.invoke()
+        value = float(self.output_quantization.dequantize(self.raw_output())[0])
+        # The integer grid of some converters reaches beyond 1 by less than one step.
+        return min(max(value, 0.0), 1.0)
+
+
+def _make_interpreter(settings: SessionSettings) -> Any:
+    interpreter_class = load_interpreter_class(settings.runtime)
+    try:
+        interpreter = interpreter_class(model_content=settings.data, num_threads=settings.threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        raise EdgeMelanomaError(
+            f"The interpreter {settings.runtime.value} refuses {settings.name}: {reason}."
+        ) from error
+    return interpreter
+
+
+def load_interpreter_class(runtime: Runtime) -> Any:
+    """The class `Interpreter` of a runtime.
+
+    Raises:
+        ImportError: the runtime is not installed or does not fit the installed NumPy.
+    """
+    if runtime is Runtime.TF_LITE:
+        from edge_melanoma.tensorflow_runtime import tf
+
+        return tf.lite.Interpreter
+    module = "interpreter"
+    return importlib.import_module(f"{runtime.value}.{module}").Interpreter
+
+
+def xnnpack_is_used(runtime: Runtime) -> bool:
+    """Whether the runtime's default path for int8 is XNNPACK; tflite-runtime's is not."""
+    return runtime is not Runtime.TFLITE_RUNTIME and not os.environ.get("TF_DISABLE_XNNPACK")
+
+
+def _quantization_of(details: dict[str, Any]) -> TensorQuantization:
+    scale, zero_point = details["quantization"]
+    return TensorQuantization(
+        dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point)
+    )

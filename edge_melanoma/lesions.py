@@ -1,0 +1,161 @@
+"""Which pictures there are and what each one shows, read from folders or from a labels.csv."""
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_melanoma.errors import EdgeMelanomaError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+CLASS_IS_MALIGNANT = {"benign": False, "malignant": True}
+SIDE_NAMES = {
+    "train": "train",
+    "test": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+}
+# HAM10000 tables call carcinomas "other_malignant": not melanomas, and malignant all the same.
+LABEL_IS_MALIGNANT = CLASS_IS_MALIGNANT | {"0": False, "1": True, "other_malignant": True}
+EXPECTED_LAYOUT = (
+    "expected the folders benign and malignant, the same inside train and test, "
+    "or a labels.csv with the columns file,label[,lesion_id]"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LesionRecord:
+    """One picture of one lesion.
+
+    `image_id` is the file's path relative to its data set, with forward slashes; `side` is the
+    given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
+    until they have been read.
+    """
+
+    image_id: str
+    path: Path
+    is_malignant: bool
+    lesion_id: str | None = None
+    side: str | None = None
+    sha256: str | None = None
+
+
+def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
+    """The pictures of a data set, sorted by image id, not yet opened.
+
+    Reads a labels.csv where there is one; otherwise class folders, either directly below `folder`
+    or inside train and test. Names are matched without regard to case.
+
+    Raises:
+        EdgeMelanomaError: no such folder, no pictures, a class missing, or an unknown class.
+    """
+    if not folder.is_dir():
+        raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
+    table = folder / "labels.csv"
+    records = _read_table(table) if table.is_file() else _read_folders(folder)
+    _refuse_missing_class(records, folder)
+    return tuple(sorted(records, key=lambda record: record.image_id))
+
+
+def count_classes(records: tuple[LesionRecord, ...]) -> tuple[int, int]:
+    """Numbers of benign and of malignant pictures."""
+    malignant = sum(record.is_malignant for record in records)
+    return len(records) - malignant, malignant
+
+
+def _read_folders(folder: Path) -> list[LesionRecord]:
+    subfolders = _visible_folders(folder)
+    sides = [sub for sub in subfolders if sub.name.lower() in SIDE_NAMES]
+    if not sides:
+        return _read_class_folders(folder, data_folder=folder, side=None)
+    records: list[LesionRecord] = []
+    for sub in sides:
+        side = SIDE_NAMES[sub.name.lower()]
+        records += _read_class_folders(sub, data_folder=folder, side=side)
+    return records
+
+
+def _read_class_folders(
+    folder: Path, *, data_folder: Path, side: str | None
+) -> list[LesionRecord]:
+    records = []
+    for sub in _visible_folders(folder):
+        if sub.name.lower() not in CLASS_IS_MALIGNANT:
+            raise EdgeMelanomaError(
+                f"The folder {sub} is neither benign nor malignant; {EXPECTED_LAYOUT}."
+            )
+        records += [
+            LesionRecord(
+                image_id=path.relative_to(data_folder).as_posix(),
+                path=path,
+                is_malignant=CLASS_IS_MALIGNANT[sub.name.lower()],
+                side=side,
+            )
+            for path in _image_files(sub)
+        ]
+    return records
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    return sorted(
+        sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith((".", "__"))
+    )
+
+
+def _image_files(folder: Path) -> list[Path]:
+    # os.walk does not follow links to folders: a loop of links would list a picture many times.
+    return [
+        Path(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    ]
+
+
+def _read_table(table: Path) -> list[LesionRecord]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = {"file", "label"} - set(reader.fieldnames or ())
+            if missing:
+                raise EdgeMelanomaError(
+                    f"{table} lacks the column {' and '.join(sorted(missing))}; "
+                    f"expected the header file,label[,lesion_id]."
+                )
+            return [_record_of_row(row, table, reader.line_num) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EdgeMelanomaError(f"{table} is not a UTF-8 CSV file: {error}.") from error
+
+
+def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> LesionRecord:
+    label = (row["label"] or "").strip().lower()
+    if label not in LABEL_IS_MALIGNANT:
+        raise EdgeMelanomaError(
+            f"{table} line {line} has the label '{row['label']}'; "
+            f"expected benign or malignant (or 0 or 1)."
+        )
+    name = Path((row["file"] or "").strip())
+    if not name.parts or name.is_absolute() or ".." in name.parts:
+        raise EdgeMelanomaError(
+            f"{table} line {line} names the file '{row['file']}'; "
+            f"expected a path inside the folder of the table."
+        )
+    return LesionRecord(
+        image_id=name.as_posix(),
+        path=table.parent / name,
+        is_malignant=LABEL_IS_MALIGNANT[label],
+        lesion_id=(row.get("lesion_id") or "").strip() or None,
+        side=SIDE_NAMES.get(name.parts[0].lower()),
+    )
+
+
+def _refuse_missing_class(records: list[LesionRecord], folder: Path) -> None:
+    if not records:
+        raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
+    for name, is_malignant in CLASS_IS_MALIGNANT.items():
+        if not any(record.is_malignant == is_malignant for record in records):
+            raise EdgeMelanomaError(
+                f"There are no {name} images in {folder}; both classes are needed: "
+                f"{EXPECTED_LAYOUT}."
+            )

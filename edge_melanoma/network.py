@@ -1,0 +1,219 @@
+"""The one architecture: MobileNetV2 and a small head, flat, in tf_keras.
+
+Flat because quantization-aware training refuses nested models, without a Rescaling layer because
+that costs int8 accuracy: pixels are scaled to 0..1 before they enter.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.images import IMAGE_SIZE
+from edge_melanoma.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.variants import BACKBONE_LAYERS, VARIANTS, Variant, VariantSpec
+
+IMAGENET_WEIGHTS_HELP = (
+    "download mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5 on another machine "
+    "and pass it with --weights PATH, or train from random weights with --weights none"
+)
+DOWNLOAD_TIMEOUT_SECONDS = 20.0
+GAP_LAYER = "gap"
+
+WeightArrays = Mapping[str, NDArray[np.float32]]
+
+
+def build_network(spec: VariantSpec, *, seed: int = 0) -> Any:
+    """An untrained network: input (batch, 224, 224, 3) in 0..1, output P(malignant) (batch, 1)."""
+    tf_keras.backend.experimental.enable_tf_random_generator()
+    tf_keras.utils.set_random_seed(seed)
+    layers = tf_keras.layers
+    image = tf_keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    backbone = tf_keras.applications.MobileNetV2(
+        input_tensor=image, include_top=False, weights=None, alpha=1.0
+    )
+    features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(backbone.output)
+    hidden = layers.Dense(spec.dense_units, activation="relu", name="hidden")(features)
+    hidden = layers.Dropout(spec.dropout, name="dropout")(hidden)
+    score = layers.Dense(1, activation="sigmoid", name="p_malignant")(hidden)
+    return tf_keras.Model(image, score, name="edge_melanoma")
+
+
+def freeze_backbone(network: Any, *, unfrozen_layers: int) -> None:
+    """Let the head and the last `unfrozen_layers` of the backbone train, nothing else.
+
+    tf_keras runs a frozen batch-norm layer on its stored statistics.
+    """
+    first_unfrozen = BACKBONE_LAYERS - unfrozen_layers
+    for index, layer in enumerate(network.layers):
+        layer.trainable = index >= first_unfrozen
+
+
+def cut_layer(network: Any, *, unfrozen_layers: int) -> str:
+    """The last layer whose output no training step of such a stage can change."""
+    if unfrozen_layers == 0:
+        return GAP_LAYER
+    return str(network.layers[BACKBONE_LAYERS - unfrozen_layers - 1].name)
+
+
+def reset_dropout(network: Any, *, seeds: Sequence[int]) -> None:
+    """Begin the dropout masks anew from `seeds`, so that an epoch can be repeated exactly."""
+    state = np.random.SeedSequence(seeds).generate_state(1)[0]
+    for layer in network.layers:
+        if isinstance(layer, tf_keras.layers.Dropout):
+            generator = layer._random_generator._generator
+            generator.reset_from_seed(int(state))
+
+
+def prefix_of(network: Any, *, cut: str) -> Any:
+    """The part from the picture up to the output of `cut`, sharing its layers."""
+    return tf_keras.Model(network.input, network.get_layer(cut).output, name="prefix")
+
+
+def compile_forward(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out."""
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+    graph = tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
+
+    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = graph(tf.constant(inputs)).numpy()
+        return outputs
+
+    return forward
+
+
+def suffix_of(network: Any, *, cut: str) -> Any:
+    """The part from the output of `cut` to the score, sharing its layers."""
+    return tf_keras.Model(network.get_layer(cut).output, network.output, name="suffix")
+
+
+def arrays_of(network: Any) -> dict[str, NDArray[np.float32]]:
+    """Every weight under `layer/weight`, in the network's order."""
+    return {_array_name(weight): weight.numpy() for weight in network.weights}
+
+
+def assign_arrays(network: Any, arrays: WeightArrays, *, source: Path | None) -> None:
+    """Put `arrays` into the network, all or nothing.
+
+    Raises:
+        EdgeMelanomaError: a weight is missing, left over, or of another shape.
+    """
+    expected = {_array_name(weight): tuple(weight.shape) for weight in network.weights}
+    found = {name: tuple(array.shape) for name, array in arrays.items()}
+    if expected != found:
+        odd = sorted(set(expected.items()) ^ set(found.items()))[0][0]
+        raise EdgeMelanomaError(
+            f"The weights file {source} does not fit MobileNetV2 alpha 1.0: '{odd}' has the shape "
+            f"{found.get(odd, 'missing')}, expected {expected.get(odd, 'none')}."
+        )
+    network.set_weights([arrays[_array_name(weight)] for weight in network.weights])
+
+
+def load_backbone_weights(network: Any, weights: str) -> None:
+    """Start the backbone from `imagenet`, `none` (random, batch-norm calibrated later) or a file.
+
+    Raises:
+        EdgeMelanomaError: no such file, it does not fit, or ImageNet weights cannot be downloaded.
+    """
+    if weights == "none":
+        return
+    path = _download_imagenet() if weights == "imagenet" else Path(weights)
+    _assign_backbone(network, _read_hdf5(path), source=path)
+
+
+def _array_name(weight: Any) -> str:
+    return str(weight.name).removesuffix(":0")
+
+
+def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
+    head = {
+        name: array
+        for name, array in arrays_of(network).items()
+        if name.split("/")[0] in {"hidden", "p_malignant"}
+    }
+    assign_arrays(network, {**arrays, **head}, source=source)
+
+
+def _download_imagenet() -> Path:
+    module = tf_keras.applications.mobilenet_v2
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        url = module.BASE_WEIGHT_PATH + name
+        return Path(tf_keras.utils.get_file(name, url, cache_subdir="models"))
+    except Exception as error:
+        # get_file raises a bare Exception with the URL's failure; any failure means "not had".
+        raise EdgeMelanomaError(
+            f"The ImageNet weights cannot be downloaded; {IMAGENET_WEIGHTS_HELP}."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+
+
+def cached_imagenet_weights() -> Path | None:
+    """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+    path = home / "models" / name
+    return path if path.is_file() else None
+
+
+def _read_hdf5(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The plain arrays of a Keras weights file; nothing in it is ever run."""
+    import h5py
+
+    if not path.is_file():
+        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
+    arrays: dict[str, NDArray[np.float32]] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get("model_weights", file)
+            for layer in group.values():
+                layer.visititems(lambda name, item: _collect(arrays, name, item))
+    except OSError as error:
+        raise EdgeMelanomaError(
+            f"The weights file {path} is not an HDF5 file of Keras weights; {IMAGENET_WEIGHTS_HELP}."
+        ) from error
+    return arrays
+
+
+def _collect(arrays: dict[str, NDArray[np.float32]], name: str, item: Any) -> None:
+    if hasattr(item, "shape"):
+        arrays[name.removesuffix(":0")] = np.asarray(item, dtype=np.float32)
+
+
+def calibrate_batch_norm(network: Any, inputs: NDArray[np.float32]) -> None:
+    """Set every batch-norm layer's statistics from one batch (n, 224, 224, 3).
+
+    A random backbone would otherwise pass on signals of no use: the moving statistics start at
+    mean 0 and variance 1, whatever the random kernels give.
+    """
+    norms = [
+        layer for layer in network.layers if isinstance(layer, tf_keras.layers.BatchNormalization)
+    ]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.trainable, layer.momentum = True, 0.0
+    network(tf.constant(inputs), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def load_network(run: TrainedModel) -> Any:
+    """The trained network of a run: architecture from its variant, weights from its safetensors.
+
+    Raises:
+        EdgeMelanomaError: the weights do not fit the variant.
+    """
+    from safetensors.numpy import load
+
+    network = build_network(VARIANTS[Variant(run.variant)])
+    assign_arrays(network, load(run.weights_path.read_bytes()), source=run.weights_path)
+    return network

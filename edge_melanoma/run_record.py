@@ -1,0 +1,141 @@
+"""Writing a finished training down: weights, split, history, evaluation, pictures, manifest last."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma import figures
+from edge_melanoma.artifacts import (
+    MANIFEST,
+    SPLIT,
+    WEIGHTS,
+    sha256_of,
+    write_atomically,
+    write_json,
+)
+from edge_melanoma.augmentation import augment_images
+from edge_melanoma.checkpoints import CHECKPOINT, HistoryRow
+from edge_melanoma.environment import describe_environment
+from edge_melanoma.evaluation import evaluate_sides
+from edge_melanoma.images import RESIZE_ID, read_image
+from edge_melanoma.integrity import Screening
+from edge_melanoma.lesions import count_classes
+from edge_melanoma.network import arrays_of
+from edge_melanoma.predictions import PredictionSet, predictions_to_csv
+from edge_melanoma.splits import DatasetSplit, split_to_json
+from edge_melanoma.thresholds import OperatingPoint
+from edge_melanoma.training import TrainingResult, TrainingSettings
+from edge_melanoma.variants import Augmentation
+
+HISTORY = "history.csv"
+EVALUATION = "evaluation.json"
+SAMPLES_A_ROW = 8
+
+
+def record_run(
+    folder: Path,
+    *,
+    settings: TrainingSettings,
+    split: DatasetSplit,
+    screening: Screening,
+    dataset: Mapping[str, Any],
+    result: TrainingResult,
+    sides: Mapping[str, PredictionSet],
+    operating_point: OperatingPoint,
+) -> dict[str, Any]:
+    """Write all files of a run and return its evaluation; a run without a manifest is no run."""
+    from safetensors.numpy import save
+
+    write_atomically(folder / WEIGHTS, save(arrays_of(result.network)))
+    write_json(folder / SPLIT, split_to_json(split))
+    write_atomically(folder / HISTORY, _history_to_csv(result.history))
+    evaluation = evaluate_sides(sides, operating_point=operating_point, dataset=dataset)
+    write_json(folder / EVALUATION, evaluation)
+    for side, predictions in sides.items():
+        write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
+    _draw_figures(
+        folder, split, dataset["name"], result, sides, threshold=operating_point.threshold
+    )
+    manifest = {
+        "schema": 1,
+        "variant": settings.variant.value,
+        "settings": asdict(settings),
+        "recipe": asdict(settings.spec()),
+        "resize": RESIZE_ID,
+        "dataset": dict(dataset),
+        "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
+        "left_out": {
+            "unreadable": [asdict(image) for image in screening.bad],
+            "also_in_test": [record.image_id for record in split.left_out],
+        },
+        "operating_point": asdict(operating_point),
+        "training": {"seconds": result.seconds, "cpu_seconds": result.cpu_seconds},
+        "environment": describe_environment(),
+        "files": _hash_files(folder),
+    }
+    write_json(folder / MANIFEST, manifest)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return evaluation
+
+
+def _history_to_csv(history: Sequence[HistoryRow]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return stream.getvalue()
+
+
+def _hash_files(folder: Path) -> dict[str, dict[str, object]]:
+    skipped = {MANIFEST, CHECKPOINT}
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in skipped)
+    contents = {path.name: path.read_bytes() for path in paths}
+    return {
+        name: {"sha256": sha256_of(data), "bytes": len(data)} for name, data in contents.items()
+    }
+
+
+def _draw_figures(
+    folder: Path,
+    split: DatasetSplit,
+    dataset: str,
+    result: TrainingResult,
+    sides: Mapping[str, PredictionSet],
+    *,
+    threshold: float,
+) -> None:
+    judged = {side: sides[side] for side in ("train", "test")}
+    for name, draw in (
+        ("confusion", figures.draw_confusion_matrices),
+        ("roc", figures.draw_roc_curves),
+        ("precision_recall", figures.draw_precision_recall_curves),
+    ):
+        draw(judged, folder / f"{name}.png", threshold=threshold, dataset=dataset)
+    figures.draw_training_curves(
+        result.history, folder / "training_curves.png", title=f"Training on {dataset}"
+    )
+    counts = {side: count_classes(records) for side, records in split.sides().items()}
+    figures.draw_class_distribution(counts, folder / "classes.png", dataset=dataset)
+    figures.draw_sample_sheet(
+        _sample_rows(split), folder / "samples.png", title=f"Training images of {dataset}"
+    )
+
+
+def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
+    rows: dict[str, list[NDArray[np.uint8]]] = {}
+    for name, is_malignant in (("benign", False), ("malignant", True)):
+        members = [record for record in split.train if record.is_malignant == is_malignant]
+        step = max(1, len(members) // SAMPLES_A_ROW)
+        plain = [read_image(record.path) for record in members[::step][:SAMPLES_A_ROW]]
+        seeds = np.stack([[split.seed, 0, number] for number in range(len(plain))])
+        rows[name] = plain
+        rows[f"{name}, augmented"] = list(
+            augment_images(np.stack(plain), Augmentation(), seeds=seeds)
+        )
+    return rows

@@ -1,0 +1,224 @@
+"""From a data split and a recipe to trained weights: settings in, network and history out."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.activations import cache_activations
+from edge_melanoma.artifacts import sha256_of
+from edge_melanoma.batches import BatchSource, CachedBatches, PixelBatches, labels_of
+from edge_melanoma.checkpoints import (
+    CHECKPOINT,
+    HistoryRow,
+    TrainingState,
+    load_checkpoint,
+    save_checkpoint,
+)
+from edge_melanoma.fitting import Trainee, fit_stage, score_batches
+from edge_melanoma.frozen_prefix import FrozenPrefix
+from edge_melanoma.images import read_image, scale_pixels
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.network import (
+    build_network,
+    calibrate_batch_norm,
+    cut_layer,
+    freeze_backbone,
+    load_backbone_weights,
+    suffix_of,
+)
+from edge_melanoma.predictions import PredictionSet, make_prediction_set
+from edge_melanoma.progress import Reporter
+from edge_melanoma.splits import DatasetSplit
+from edge_melanoma.variants import VARIANTS, Stage, Variant, VariantSpec
+
+CHECKPOINT_INTERVAL_SECONDS = 20.0
+"""Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
+
+BATCH_NORM_IMAGES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """What a person may choose; `epochs`, where given, is that of every stage."""
+
+    variant: Variant
+    weights: str = "imagenet"
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    use_cache: bool = True
+
+    def spec(self) -> VariantSpec:
+        """The variant's recipe with these settings put in."""
+        spec = VARIANTS[self.variant]
+        stages = spec.stages
+        if self.epochs is not None:
+            stages = tuple(replace(stage, epochs=self.epochs) for stage in stages)
+        return replace(spec, stages=stages, batch_size=self.batch_size or spec.batch_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """A trained network (tf_keras), the epochs that made it, and wall and CPU time in seconds."""
+
+    network: Any
+    history: tuple[HistoryRow, ...]
+    seconds: float
+    cpu_seconds: float
+
+
+def train_network(
+    split: DatasetSplit,
+    settings: TrainingSettings,
+    *,
+    run_folder: Path,
+    cache_folder: Path,
+    reporter: Reporter,
+    resume: bool = False,
+) -> TrainingResult:
+    """Run every stage of the variant; `run_folder` receives checkpoints on the way.
+
+    Times are of this process: those of an interrupted part are not in them, each epoch's own
+    seconds in the history are.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    spec = settings.spec()
+    network = build_network(spec, seed=settings.seed)
+    identity = _identity_of(settings, split)
+    if resume and (run_folder / CHECKPOINT).is_file():
+        state = load_checkpoint(run_folder, settings=identity, network=network)
+    else:
+        state = TrainingState(settings=identity)
+        load_backbone_weights(network, settings.weights)
+        if settings.weights == "none":
+            calibrate_batch_norm(network, _batch_norm_sample(split))
+    sources = _SourceMaker(
+        split=split, settings=settings, cache_folder=cache_folder, reporter=reporter
+    )
+    saver = _CheckpointSaver(folder=run_folder, state=state, network=network)
+    while state.stage < len(spec.stages):
+        stage = spec.stages[state.stage]
+        trainee = sources.trainee(network, stage, batch_size=spec.batch_size)
+        fit_stage(trainee, stage, state=state, on_epoch=saver, reporter=reporter)
+        state.begin_next_stage()
+    return TrainingResult(
+        network=network,
+        history=tuple(state.history),
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+    )
+
+
+def score_split_sides(
+    network: Any,
+    split: DatasetSplit,
+    settings: TrainingSettings,
+    *,
+    cache_folder: Path,
+    reporter: Reporter,
+) -> dict[str, PredictionSet]:
+    """Scores of the training and validation side, through the activation cache where it is on.
+
+    The test side is left to the plain path: what is reported on it owes nothing to a cache.
+    """
+    stage = settings.spec().stages[-1]
+    sources = _SourceMaker(
+        split=split, settings=settings, cache_folder=cache_folder, reporter=reporter
+    )
+    freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+    plain = replace(stage, augmentation=None)
+    trainee = sources.trainee(network, plain, batch_size=settings.spec().batch_size)
+    return {
+        side: make_prediction_set(records, score_batches(trainee.model, source))
+        for side, records, source in (
+            ("train", split.train, trainee.train),
+            ("validation", split.validation, trainee.validation),
+        )
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SourceMaker:
+    """Chooses for a stage between the activation cache and the pixels."""
+
+    split: DatasetSplit
+    settings: TrainingSettings
+    cache_folder: Path
+    reporter: Reporter
+
+    def trainee(self, network: Any, stage: Stage, *, batch_size: int) -> Trainee:
+        freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        model: Any = network
+        prefix: FrozenPrefix | None = None
+        if self.settings.use_cache:
+            cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+            model, prefix = suffix_of(network, cut=cut), FrozenPrefix(network, cut=cut)
+        return Trainee(
+            network=network,
+            model=model,
+            train=self._source(self.split.train, stage, prefix),
+            validation=self._source(
+                self.split.validation, replace(stage, augmentation=None), prefix
+            ),
+            batch_size=batch_size,
+            seed=self.settings.seed,
+        )
+
+    def _source(
+        self, records: tuple[LesionRecord, ...], stage: Stage, prefix: FrozenPrefix | None
+    ) -> BatchSource:
+        if prefix is None or stage.augmentation is not None:
+            return PixelBatches(
+                records=records,
+                labels=labels_of(records),
+                seed=self.settings.seed,
+                augmentation=stage.augmentation,
+                prefix=prefix,
+            )
+        activations = cache_activations(
+            prefix, records, cache_folder=self.cache_folder, reporter=self.reporter
+        )
+        return CachedBatches(activations=activations, labels=labels_of(records))
+
+
+@dataclass(slots=True, kw_only=True)
+class _CheckpointSaver:
+    """Called after every epoch; writes when enough time has passed."""
+
+    folder: Path
+    state: TrainingState
+    network: Any
+    last: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.last = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self.last >= CHECKPOINT_INTERVAL_SECONDS:
+            save_checkpoint(self.folder, self.state, self.network)
+            self.last = time.monotonic()
+
+
+def _identity_of(settings: TrainingSettings, split: DatasetSplit) -> str:
+    """All that the weights depend on but the machine: a checkpoint fits one of these only."""
+    weights = Path(settings.weights)
+    told = {
+        "recipe": asdict(settings.spec()),
+        "seed": settings.seed,
+        "cache": settings.use_cache,
+        "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,
+        "data": split.fingerprint,
+    }
+    return json.dumps(told, sort_keys=True)
+
+
+def _batch_norm_sample(split: DatasetSplit) -> NDArray[np.float32]:
+    half = BATCH_NORM_IMAGES // 2
+    benign = [record for record in split.train if not record.is_malignant][:half]
+    malignant = [record for record in split.train if record.is_malignant][:half]
+    return scale_pixels(np.stack([read_image(record.path) for record in [*benign, *malignant]]))
