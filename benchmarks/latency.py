@@ -89,9 +89,7 @@ def _time_keras(
     return _time(lambda: graph().numpy(), runs=runs, warmup=warmup, threads=threads)
 
 
-def _time(
-    invoke: Callable[[], object], *, runs: int, warmup: int, threads: int
-) -> LatencySamples:
+def _time(invoke: Callable[[], object], *, runs: int, warmup: int, threads: int) -> LatencySamples:
     for _ in range(warmup):
         invoke()
     wall, cpu = [], []
@@ -100,6 +98,4 @@ def _time(
         invoke()
         cpu.append(time.process_time_ns() - cpu_start)
         wall.append(time.perf_counter_ns() - wall_start)
-    return LatencySamples(
-        wall_ns=tuple(wall), cpu_ns=tuple(cpu), warmup=warmup, threads=threads
-    )
+    return LatencySamples(wall_ns=tuple(wall), cpu_ns=tuple(cpu), warmup=warmup, threads=threads)

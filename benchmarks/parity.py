@@ -161,7 +161,9 @@ def read_contract(path: Path) -> ParityContract:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EdgeMelanomaError(f"The contract {path} is not a readable TOML file: {error}.") from error
+        raise EdgeMelanomaError(
+            f"The contract {path} is not a readable TOML file: {error}."
+        ) from error
     known = [field.name for field in fields(ParityContract)]
     for key, value in content.items():
         if key not in known:

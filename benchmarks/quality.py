@@ -52,9 +52,7 @@ class Comparison:
         return {name: reference[name] - candidate[name] for name in reference}
 
 
-def compare(
-    reference: PredictionSet, candidate: PredictionSet, *, threshold: float
-) -> Comparison:
+def compare(reference: PredictionSet, candidate: PredictionSet, *, threshold: float) -> Comparison:
     """Pair two prediction sets image by image.
 
     Raises:
@@ -81,9 +79,7 @@ def compare(
     )
 
 
-def find_flips(
-    reference: PredictionSet, candidate: PredictionSet, *, threshold: float
-) -> Flips:
+def find_flips(reference: PredictionSet, candidate: PredictionSet, *, threshold: float) -> Flips:
     """The ids of pictures with another decision, in the order of the sets."""
     before = reference.decisions(threshold=threshold)
     after = candidate.decisions(threshold=threshold)

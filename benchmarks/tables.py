@@ -1,30 +1,38 @@
-"""A parity report for a person, in the terminal and in Markdown: recall first, lost melanomas named."""
+"""A parity report for a person, in the terminal and in Markdown: recall comes first."""
 
 from collections.abc import Sequence
 
 from rich.table import Table
 
+from edge_melanoma.benchmarks.latency import PERCENTILES
 from edge_melanoma.benchmarks.parity import MeasuredCandidate, MeasuredModel, ParityReport
 
-COLUMNS = (
+QUALITY_COLUMNS = (
     "model",
-    "runtime",
     "recall",
     "drop",
     "specificity",
-    "accuracy",
-    "drop",
     "precision",
     "F1",
+    "accuracy",
+    "drop",
     "AUC",
-    "agree",
+    "agreement",
     "lost/gained",
-    "size MB",
-    "p50/p90/p99 ms",
-    "CPU ms",
     "verdict",
 )
+COST_COLUMNS = (
+    "model",
+    "runtime",
+    "size MB",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "CPU p50 ms",
+    "p50 ratio",
+)
 EXAMPLES_SHOWN = 5
+QUALITY_CAPTION = "Drop = reference - candidate. Research only, not a medical device."
 
 
 def describe_report(report: ParityReport) -> str:
@@ -38,22 +46,29 @@ def describe_report(report: ParityReport) -> str:
     )
 
 
-def render_terminal(report: ParityReport) -> Table:
-    """The table for a terminal."""
-    table = Table(title=describe_report(report), caption=_caption(report))
-    for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="left" if number < 2 else "right", overflow="fold")
-    for cells in _rows(report):
-        table.add_row(*cells)
-    return table
+def render_terminal(report: ParityReport) -> list[Table]:
+    """The tables for a terminal: quality, then cost."""
+    quality = Table(title=describe_report(report), caption=QUALITY_CAPTION)
+    cost = Table(title=_describe_timing(report))
+    for table, columns, rows in (
+        (quality, QUALITY_COLUMNS, _quality_rows(report)),
+        (cost, COST_COLUMNS, _cost_rows(report)),
+    ):
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number else "left")
+        for cells in rows:
+            table.add_row(*cells)
+    return [quality, cost]
 
 
 def render_markdown(report: ParityReport) -> str:
     """The table, the flips and the failures as Markdown."""
     lines = ["# Parity of the exported models with the trained network", ""]
     lines += [describe_report(report), ""]
-    lines += markdown_table(COLUMNS, _rows(report))
-    lines += ["", _caption(report), "", "| model | sha256 |", "|---|---|"]
+    lines += markdown_table(QUALITY_COLUMNS, _quality_rows(report))
+    lines += ["", QUALITY_CAPTION, "", _describe_timing(report), ""]
+    lines += markdown_table(COST_COLUMNS, _cost_rows(report))
+    lines += ["", "| model | sha256 |", "|---|---|"]
     models = [report.reference, *(candidate.model for candidate in report.candidates)]
     lines += [f"| {model.mode} | `{model.sha256}` |" for model in models]
     return "\n".join([*lines, "", *explain_candidates(report)]) + "\n"
@@ -78,60 +93,60 @@ def explain_candidates(report: ParityReport) -> list[str]:
     return lines
 
 
-def _caption(report: ParityReport) -> str:
-    latencies = [c.model.latency for c in report.candidates if c.model.latency]
-    timed = ""
-    if latencies:
-        first = latencies[0]
-        timed = (
-            f"Latency of one picture, {first.threads} thread(s), {len(first.wall_ns)} runs "
-            f"after {first.warmup} for warm-up. "
-        )
-    return f"{timed}Drop = reference - candidate. Research only, not a medical device."
+def _describe_timing(report: ParityReport) -> str:
+    samples = next((c.model.latency for c in report.candidates if c.model.latency), None)
+    if samples is None:
+        return "Latency was not measured"
+    return (
+        f"One picture at a time, {samples.threads} thread(s), {len(samples.wall_ns)} runs "
+        f"after {samples.warmup} for warm-up"
+    )
 
 
-def _rows(report: ParityReport) -> list[list[str]]:
-    return [_reference_row(report.reference), *(_candidate_row(c) for c in report.candidates)]
-
-
-def _reference_row(model: MeasuredModel) -> list[str]:
-    m = model.metrics
-    shares = [m.recall, None, m.specificity, m.accuracy, None, m.precision, m.f1, m.auc]
-    return [
-        f"{model.mode} (reference)",
-        model.runtime,
-        *("" if share is None else f"{share:.4f}" for share in shares),
-        "",
-        "",
-        *_cost_cells(model),
-        "",
-    ]
+def _quality_rows(report: ParityReport) -> list[list[str]]:
+    reference = _quality_cells(report.reference, drops=("", ""))
+    return [[*reference, "", "", "reference"], *map(_candidate_row, report.candidates)]
 
 
 def _candidate_row(candidate: MeasuredCandidate) -> list[str]:
-    model, comparison = candidate.model, candidate.comparison
-    m, drops, flips = model.metrics, comparison.drops(), comparison.flips
+    comparison = candidate.comparison
+    drops = comparison.drops()
+    flips = comparison.flips
     return [
-        model.mode,
-        model.runtime,
-        f"{m.recall:.4f}",
-        f"{drops['recall']:+.4f}",
-        f"{m.specificity:.4f}",
-        f"{m.accuracy:.4f}",
-        f"{drops['accuracy']:+.4f}",
-        f"{m.precision:.4f}",
-        f"{m.f1:.4f}",
-        f"{m.auc:.4f}",
+        *_quality_cells(
+            candidate.model, drops=(f"{drops['recall']:+.4f}", f"{drops['accuracy']:+.4f}")
+        ),
         f"{comparison.agreement:.2%}",
         f"{len(flips.lost_malignant)}/{len(flips.gained_malignant)}",
-        *_cost_cells(model),
         candidate.verdict,
     ]
 
 
-def _cost_cells(model: MeasuredModel) -> list[str]:
-    size = f"{model.size_bytes / 1e6:.2f}"
+def _quality_cells(model: MeasuredModel, *, drops: tuple[str, str]) -> list[str]:
+    metrics = model.metrics
+    recall_drop, accuracy_drop = drops
+    return [
+        model.mode,
+        f"{metrics.recall:.4f}",
+        recall_drop,
+        f"{metrics.specificity:.4f}",
+        f"{metrics.precision:.4f}",
+        f"{metrics.f1:.4f}",
+        f"{metrics.accuracy:.4f}",
+        accuracy_drop,
+        f"{metrics.auc:.4f}",
+    ]
+
+
+def _cost_rows(report: ParityReport) -> list[list[str]]:
+    rows = [_cost_cells(report.reference, ratio=None)]
+    return rows + [_cost_cells(c.model, ratio=c.latency_ratio) for c in report.candidates]
+
+
+def _cost_cells(model: MeasuredModel, *, ratio: float | None) -> list[str]:
+    cells = [model.mode, model.runtime, f"{model.size_bytes / 1e6:.2f}"]
     if model.latency is None:
-        return [size, "not run", "not run"]
-    percentiles = "/".join(f"{model.latency.percentile_ms(p):.1f}" for p in (50, 90, 99))
-    return [size, percentiles, f"{model.latency.cpu_p50_ms:.1f}"]
+        return [*cells, "not run", "", "", "", ""]
+    percentiles = [f"{model.latency.percentile_ms(share):.2f}" for share in PERCENTILES]
+    cpu = f"{model.latency.cpu_p50_ms:.2f}"
+    return [*cells, *percentiles, cpu, "1" if ratio is None else f"{ratio:.2f}"]

@@ -102,6 +102,6 @@ def draw_calibration_set(
     for record in drawn:
         if hash_bytes(read_image_bytes(record.path)) != hashes[record.image_id]:
             raise EdgeMelanomaError(
-                f"The image {record.path} has changed since the training; restore it or train again."
+                f"The image {record.path} has changed since the training; restore it."
             )
     return CalibrationSet(records=tuple(drawn), seed=seed, training_hashes=hashes)

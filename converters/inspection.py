@@ -8,7 +8,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.quantization import TensorQuantization
 
 INPUT_SCALE_TOLERANCE = 1e-3
-"""Relative. A range pinned to 0..1 gives 1/255 but for float32's rounding; unscaled pixels give 1."""
+"""Relative. A range pinned to 0..1 gives 1/255 but for rounding; unscaled pixels give 1."""
 
 SIGMOID_SCALE = 1 / 256
 INTEGER_TYPES = frozenset({"int8", "int32", "uint8"})

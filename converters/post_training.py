@@ -132,7 +132,7 @@ def _write(
         "seconds": seconds,
         "environment": describe_environment(),
     }
-    # The model first: a manifest without its model is refused, a model without one is only unsigned.
+    # The model first: it may stand without a manifest, a manifest without its model may not.
     path.with_suffix(".json").unlink(missing_ok=True)
     write_atomically(path, data)
     write_json(path.with_suffix(".json"), manifest)

@@ -7,7 +7,8 @@ from typing import Any
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.modes import InputOutput, Mode
 from edge_melanoma.images import IMAGE_SIZE
-from edge_melanoma.tensorflow_runtime import stderr_discarded, tf
+from edge_melanoma.quiet import stderr_discarded
+from edge_melanoma.tensorflow_runtime import tf
 
 
 def save_frozen(network: Any, folder: Path) -> None:

@@ -175,7 +175,9 @@ def open_converted(path: Path) -> ConvertedModel:
         EdgeMelanomaError: no such file, no .tflite, or another file than its manifest describes.
     """
     if not path.is_file():
-        raise EdgeMelanomaError(f"There is no model file {path}; make one with edge-melanoma export.")
+        raise EdgeMelanomaError(
+            f"There is no model file {path}; make one with edge-melanoma export."
+        )
     data = path.read_bytes()
     # A TFLite flatbuffer bears its identifier after the four bytes of the root offset.
     if data[4:8] != b"TFL3":

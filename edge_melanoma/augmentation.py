@@ -48,6 +48,4 @@ def _draw_map(
     linear = turn * [[flip_x], [flip_y]]
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     offset = centre - linear @ centre + (shift_x, shift_y)
-    return np.array(
-        [*linear[0], offset[0], *linear[1], offset[1], 0.0, 0.0], dtype=np.float32
-    )
+    return np.array([*linear[0], offset[0], *linear[1], offset[1], 0.0, 0.0], dtype=np.float32)

@@ -24,9 +24,7 @@ class BatchSource(Protocol):
     def labels(self) -> NDArray[np.float32]:
         """1 for malignant, 0 for benign, shape (n,)."""
 
-    def batches(
-        self, order: NDArray[np.int64], *, batch_size: int, epoch: int
-    ) -> Iterator[Batch]:
+    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
         """Batches of (inputs, labels) of the images at the positions `order`."""
 
 
@@ -37,9 +35,7 @@ class CachedBatches:
     activations: CachedActivations
     labels: NDArray[np.float32]
 
-    def batches(
-        self, order: NDArray[np.int64], *, batch_size: int, epoch: int
-    ) -> Iterator[Batch]:
+    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
         """Batches gathered from the memory map."""
         for start in range(0, len(order), batch_size):
             positions = order[start : start + batch_size]
@@ -56,9 +52,7 @@ class PixelBatches:
     augmentation: Augmentation | None = None
     prefix: FrozenPrefix | None = None
 
-    def batches(
-        self, order: NDArray[np.int64], *, batch_size: int, epoch: int
-    ) -> Iterator[Batch]:
+    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
         """Batches decoded ahead by threads while the network works."""
         paths = [self.records[position].path for position in order]
         for number, pixels in enumerate(stream_images(paths, batch_size=batch_size)):

@@ -84,6 +84,4 @@ def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingSta
             f"repeat the command that began it, or start anew with --force."
         )
     assign_arrays(network, groups["network"], source=path)
-    return TrainingState(
-        **told, best_arrays=groups["best"], optimizer_arrays=groups["optimizer"]
-    )
+    return TrainingState(**told, best_arrays=groups["best"], optimizer_arrays=groups["optimizer"])

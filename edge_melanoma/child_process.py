@@ -4,7 +4,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -16,7 +16,7 @@ def make_pool(
     workers: int,
     *,
     initializer: Callable[..., None] | None = None,
-    initargs: tuple[object, ...] = (),
+    initargs: tuple[Any, ...] = (),
 ) -> ProcessPoolExecutor:
     """A pool of fresh interpreters: a forked child would inherit TensorFlow and its threads."""
     return ProcessPoolExecutor(

@@ -92,7 +92,10 @@ def draw_training_curves(
     for axes, name in zip(
         figure.subplots(2, 2).flat, ("recall", "loss", "accuracy", "auc"), strict=True
     ):
-        for prefix, label, colour in (("", "training", "#7F7F7F"), ("val_", "validation", "#009E73")):
+        for prefix, label, colour in (
+            ("", "training", "#7F7F7F"),
+            ("val_", "validation", "#009E73"),
+        ):
             values = [float(row[f"{prefix}{name}"]) for row in history]
             axes.plot(epochs, values, marker=".", color=colour, label=label)
         for start in starts:
@@ -143,7 +146,7 @@ def draw_sample_sheet(
 
 
 def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[float, float, float]:
-    """False alarm rate, recall and precision at a threshold; precision is 1 with no alarm at all."""
+    """False alarm rate, recall and precision at a threshold; precision is 1 without alarms."""
     counts = count_confusions(predictions, threshold=threshold)
     called = counts.true_positive + counts.false_positive
     return (
@@ -155,9 +158,7 @@ def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[f
 
 def _draw_matrix(axes: Axes, predictions: PredictionSet, *, threshold: float) -> None:
     c = count_confusions(predictions, threshold=threshold)
-    matrix = np.array(
-        [[c.true_positive, c.false_negative], [c.false_positive, c.true_negative]]
-    )
+    matrix = np.array([[c.true_positive, c.false_negative], [c.false_positive, c.true_negative]])
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):

@@ -116,7 +116,11 @@ def _run_epoch(
 
 
 def _shown(
-    batches: Iterator[Batch], trainee: Trainee, stage: Stage, state: TrainingState, reporter: Reporter
+    batches: Iterator[Batch],
+    trainee: Trainee,
+    stage: Stage,
+    state: TrainingState,
+    reporter: Reporter,
 ) -> Iterator[Batch]:
     total = -(-len(trainee.train.labels) // trainee.batch_size)
     label = f"{stage.name} {state.epoch + 1}/{stage.epochs}"

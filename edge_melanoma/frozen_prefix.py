@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.network import prefix_of
-from edge_melanoma.tensorflow_runtime import stderr_discarded, tf
+from edge_melanoma.quiet import stderr_discarded
+from edge_melanoma.tensorflow_runtime import tf
 
 
 class FrozenPrefix:

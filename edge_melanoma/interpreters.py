@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.quantization import TensorQuantization
+from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.runtimes import Runtime
 
 
@@ -76,8 +77,11 @@ class TFLiteSession:
 def _make_interpreter(settings: SessionSettings) -> Any:
     interpreter_class = load_interpreter_class(settings.runtime)
     try:
-        interpreter = interpreter_class(model_content=settings.data, num_threads=settings.threads)
-        interpreter.allocate_tensors()
+        with stderr_discarded():
+            interpreter = interpreter_class(
+                model_content=settings.data, num_threads=settings.threads
+            )
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise EdgeMelanomaError(
@@ -96,8 +100,7 @@ def load_interpreter_class(runtime: Runtime) -> Any:
         from edge_melanoma.tensorflow_runtime import tf
 
         return tf.lite.Interpreter
-    module = "interpreter"
-    return importlib.import_module(f"{runtime.value}.{module}").Interpreter
+    return importlib.import_module(f"{runtime.value}.interpreter").Interpreter
 
 
 def xnnpack_is_used(runtime: Runtime) -> bool:

@@ -76,9 +76,7 @@ def _read_folders(folder: Path) -> list[LesionRecord]:
     return records
 
 
-def _read_class_folders(
-    folder: Path, *, data_folder: Path, side: str | None
-) -> list[LesionRecord]:
+def _read_class_folders(folder: Path, *, data_folder: Path, side: str | None) -> list[LesionRecord]:
     records = []
     for sub in _visible_folders(folder):
         if sub.name.lower() not in CLASS_IS_MALIGNANT:

@@ -179,7 +179,7 @@ def _read_hdf5(path: Path) -> dict[str, NDArray[np.float32]]:
                 layer.visititems(lambda name, item: _collect(arrays, name, item))
     except OSError as error:
         raise EdgeMelanomaError(
-            f"The weights file {path} is not an HDF5 file of Keras weights; {IMAGENET_WEIGHTS_HELP}."
+            f"The weights file {path} is no HDF5 file of Keras weights; {IMAGENET_WEIGHTS_HELP}."
         ) from error
     return arrays
 

@@ -1,10 +1,14 @@
 """How long work shows that it is alive: on stderr, so that stdout holds results alone."""
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 20.0
+"""Where stderr is no terminal, a log: short work leaves no line in it."""
 
 T = TypeVar("T")
 
@@ -31,7 +35,7 @@ class SilentReporter:
 
 
 class TerminalReporter:
-    """Lines and progress bars on stderr."""
+    """Lines and progress bars on stderr; in a log, a line every 20 seconds."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -42,15 +46,22 @@ class TerminalReporter:
 
     def track(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
         """Pass `items` on and show how many of `total` have gone by."""
+        if not self._console.is_terminal:
+            yield from self._track_in_lines(items, label=label, total=total)
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        if not self._console.is_terminal:
-            self.say(f"{label}: {total}")
-            yield from items
-            return
         with Progress(*columns, console=self._console) as progress:
             yield from progress.track(items, total=total, description=label)
+
+    def _track_in_lines(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
+        last = time.monotonic()
+        for number, item in enumerate(items, start=1):
+            yield item
+            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                self.say(f"{label}: {number} of {total}")

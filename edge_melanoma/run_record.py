@@ -1,4 +1,4 @@
-"""Writing a finished training down: weights, split, history, evaluation, pictures, manifest last."""
+"""Writing a finished training down: weights, split, history, evaluation, pictures, manifest."""
 
 import csv
 import io
@@ -75,7 +75,7 @@ def record_run(
             "also_in_test": [record.image_id for record in split.left_out],
         },
         "operating_point": asdict(operating_point),
-        "training": {"seconds": result.seconds, "cpu_seconds": result.cpu_seconds},
+        "training": {"seconds": result.seconds},
         "environment": describe_environment(),
         "files": _hash_files(folder),
     }

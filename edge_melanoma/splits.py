@@ -83,7 +83,7 @@ def split_lesions(
 
 
 def split_to_json(split: DatasetSplit) -> dict[str, object]:
-    """What split.json holds: how the sides were made, their image ids, and the hash of each file."""
+    """What split.json holds: how the sides were made, their image ids, each file's hash."""
     content: dict[str, object] = {
         "schema": 1,
         "kind": split.kind.value,
@@ -109,9 +109,7 @@ def _split_folders(records: Sequence[LesionRecord], *, seed: int) -> DatasetSpli
     kept = [record for record in rest if record not in set(leaked)]
     shares = {"train": 1 - FOLDERS_VALIDATION_SHARE, "validation": FOLDERS_VALIDATION_SHARE}
     drawn = _draw_sides(kept, shares=shares, seed=seed)
-    return DatasetSplit(
-        **drawn, test=test, kind=SplitKind.FOLDERS, seed=seed, left_out=leaked
-    )
+    return DatasetSplit(**drawn, test=test, kind=SplitKind.FOLDERS, seed=seed, left_out=leaked)
 
 
 def _draw_sides(

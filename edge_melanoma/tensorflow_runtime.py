@@ -4,33 +4,17 @@ Quantization-aware training works on tf_keras alone, so every network is one of 
 """
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from edge_melanoma.errors import MissingExtraError
-
-
-@contextmanager
-def stderr_discarded() -> Iterator[None]:
-    """Silence file descriptor 2: TensorFlow prints there while it loads, even at the quietest log level."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+from edge_melanoma.quiet import stderr_discarded
 
 
 def _import_quietly() -> tuple[Any, Any]:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's default gives every large tensor back to the system: forward passes of batches of 64
-    # took 41 CPU ms an image without this allocator and 15 with it, the page faults being the rest.
+    # By default every large tensor goes back to the system: forward passes of batches of 64 took
+    # 41 CPU ms an image without this allocator and 15 with it, page faults being the difference.
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
     # A GPU would change the last digits, and the claim is about phones: training runs on the CPU.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")

@@ -64,12 +64,11 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """A trained network (tf_keras), the epochs that made it, and wall and CPU time in seconds."""
+    """A trained network (tf_keras), the epochs that made it, and the wall time in seconds."""
 
     network: Any
     history: tuple[HistoryRow, ...]
     seconds: float
-    cpu_seconds: float
 
 
 def train_network(
@@ -83,10 +82,9 @@ def train_network(
 ) -> TrainingResult:
     """Run every stage of the variant; `run_folder` receives checkpoints on the way.
 
-    Times are of this process: those of an interrupted part are not in them, each epoch's own
-    seconds in the history are.
+    The time includes the finished epochs of an interrupted part, not its preparation.
     """
-    wall, cpu = time.perf_counter(), time.process_time()
+    start = time.perf_counter()
     spec = settings.spec()
     network = build_network(spec, seed=settings.seed)
     identity = _identity_of(settings, split)
@@ -97,6 +95,7 @@ def train_network(
         load_backbone_weights(network, settings.weights)
         if settings.weights == "none":
             calibrate_batch_norm(network, _batch_norm_sample(split))
+    earlier_seconds = sum(float(row["seconds"]) for row in state.history)
     sources = _SourceMaker(
         split=split, settings=settings, cache_folder=cache_folder, reporter=reporter
     )
@@ -109,8 +108,7 @@ def train_network(
     return TrainingResult(
         network=network,
         history=tuple(state.history),
-        seconds=time.perf_counter() - wall,
-        cpu_seconds=time.process_time() - cpu,
+        seconds=time.perf_counter() - start + earlier_seconds,
     )
 
 

@@ -19,7 +19,9 @@ def command(
     ] = None,
     contract: Annotated[
         Path | None,
-        typer.Option("--contract", metavar="FILE", help="Tolerances as TOML; the defaults if none."),
+        typer.Option(
+            "--contract", metavar="FILE", help="Tolerances as TOML; the defaults if none."
+        ),
     ] = None,
     runs: Annotated[int, typer.Option("--runs", min=2, help="Timed invocations a model.")] = 100,
     warmup: Annotated[int, typer.Option("--warmup", min=0, help="Untimed ones before.")] = 10,

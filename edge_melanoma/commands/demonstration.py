@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from edge_melanoma.artifacts import open_run
 from edge_melanoma.commands.export_run import export_and_show
 from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 from edge_melanoma.commands.training_run import TrainingOrder, train_variants
 from edge_melanoma.converters.modes import InputOutput, Mode, parse_modes
 from edge_melanoma.converters.post_training import path_of
-from edge_melanoma.artifacts import open_run
 from edge_melanoma.network import cached_imagenet_weights
 from edge_melanoma.phantoms import write_phantoms
 from edge_melanoma.progress import TerminalReporter

@@ -21,11 +21,11 @@ from edge_melanoma.evaluation import (
     describe_dataset,
     evaluate_predictions,
 )
-from edge_melanoma.runtimes import Runtime
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_data import read_external_set, read_test_side
+from edge_melanoma.runtimes import Runtime
 
 
 def evaluate_model(
@@ -73,7 +73,9 @@ def _records(
     if data is not None:
         return read_external_set(data, run, reporter=reporter)
     if run is None:
-        raise EdgeMelanomaError(f"{path} is not in a run folder; say what to score with --data DIR.")
+        raise EdgeMelanomaError(
+            f"{path} is not in a run folder; say what to score with --data DIR."
+        )
     return read_test_side(run)
 
 

@@ -38,7 +38,7 @@ def _find() -> dict[str, Any]:
 
 def _packages() -> dict[str, dict[str, Any]]:
     """Every package that the project names, with its extra and installed version."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for text in metadata.requires("edge-melanoma") or ():
         requirement = Requirement(text)
         extras = [
@@ -51,7 +51,10 @@ def _packages() -> dict[str, dict[str, Any]]:
         if requirement.marker is None or extras:
             found.setdefault(
                 requirement.name,
-                {"version": package_version(requirement.name), "extra": extras[0] if extras else None},
+                {
+                    "version": package_version(requirement.name),
+                    "extra": extras[0] if extras else None,
+                },
             )
     return found
 

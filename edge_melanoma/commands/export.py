@@ -31,7 +31,9 @@ def command(
     ] = InputOutput.INT8,
     calibration_images: Annotated[
         int,
-        typer.Option("--calibration-images", metavar="N", help="Of the training side, half a class."),
+        typer.Option(
+            "--calibration-images", metavar="N", help="Of the training side, half a class."
+        ),
     ] = 200,
     seed: Seed = 0,
     force: Force = False,

@@ -32,7 +32,6 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.images import read_image
 from edge_melanoma.interpreters import SessionSettings
-from edge_melanoma.runtimes import Runtime
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.metrics import measure, measure_intervals
 from edge_melanoma.predictions import (
@@ -43,6 +42,7 @@ from edge_melanoma.predictions import (
 )
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_data import read_external_set, read_test_side
+from edge_melanoma.runtimes import Runtime
 
 CONTAMINATED_RATIO = 1.2
 """On one thread, wall time this far above CPU time means that others had the core."""
@@ -203,9 +203,7 @@ def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
-def _records(
-    order: ParityOrder, run: TrainedModel, reporter: Reporter
-) -> tuple[LesionRecord, ...]:
+def _records(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> tuple[LesionRecord, ...]:
     if order.data is None:
         records = read_test_side(run)
     else:
@@ -253,7 +251,8 @@ def _write(
 
 
 def _show(report: ParityReport) -> None:
-    console = Console(width=None if Console().is_terminal else 180)
-    console.print(render_terminal(report))
+    console = Console(width=None if Console().is_terminal else 130)
+    for table in render_terminal(report):
+        console.print(table)
     for line in explain_candidates(report):
         console.print(line, markup=False, highlight=False)

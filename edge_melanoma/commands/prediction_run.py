@@ -27,7 +27,7 @@ def predict_images(
         read_image(image)
     scores = _score(run, converted, images, interpreter)
     threshold = _threshold(run, converted)
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "file": str(image),
             "p_malignant": score,

@@ -63,7 +63,9 @@ def command(
     cache_dir: Annotated[
         Path | None,
         typer.Option(
-            "--cache-dir", metavar="DIR", help="Where activations are kept; the user's cache folder."
+            "--cache-dir",
+            metavar="DIR",
+            help="Where activations are kept; the user's cache folder.",
         ),
     ] = None,
     resume: Annotated[

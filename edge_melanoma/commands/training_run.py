@@ -109,7 +109,9 @@ def _train_one(
     )
     operating_point = choose_operating_point(sides["validation"], min_recall=order.min_recall)
     classifier = KerasClassifier(result.network)
-    sides["test"] = predict(classifier, split.test, reporter=reporter, label="Scoring the test side")
+    sides["test"] = predict(
+        classifier, split.test, reporter=reporter, label="Scoring the test side"
+    )
     dataset = describe_dataset(order.data.resolve().name, screening.readable)
     return record_run(
         folder,

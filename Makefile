@@ -1,0 +1,17 @@
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= $(EDGE_MELANOMA_DATA)
+WEIGHTS ?= $(EDGE_MELANOMA_WEIGHTS)
+
+demo: $(VENV)/ready
+	$(VENV)/bin/edge-melanoma demo --out demo
+test: $(VENV)/ready
+	$(VENV)/bin/python -m pytest
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+results: $(VENV)/ready
+	$(VENV)/bin/python -m edge_melanoma.benchmarks.suite --data "$(DATA)" --weights "$(WEIGHTS)"
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
+.PHONY: demo test lint results
