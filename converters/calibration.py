@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import IMAGE_SIZE, hash_bytes, read_image, read_image_bytes, scale_pixels
+from edge_melanoma.images import (
+    IMAGE_SIZE,
+    hash_bytes,
+    read_image,
+    read_image_bytes,
+    scale_pixels,
+    stream_images,
+)
 from edge_melanoma.lesions import LesionRecord, count_classes
 
 DEFAULT_IMAGES = 200
 SMALLEST_IMAGES = 10
+BATCH_SIZE = 16
 PINNED = ("all black", "all white")
 
 
@@ -53,6 +61,11 @@ class CalibrationSet:
         yield scale_pixels(np.full(shape, 255, np.uint8))
         for record in self.records:
             yield scale_pixels(read_image(record.path)[np.newaxis])
+
+    def batches(self) -> Iterator[NDArray[np.float32]]:
+        """Network inputs of the images alone, (16, 224, 224, 3) and a rest."""
+        for images in stream_images([r.path for r in self.records], batch_size=BATCH_SIZE):
+            yield scale_pixels(images)
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest of an exported model."""

@@ -91,6 +91,7 @@ def _order(
         "variant": run.variant,
         "source_sha256": run.sha256,
         "calibration": calibration.as_dict() if is_calibrated and calibration else None,
+        "bias_correction": is_calibrated,
     }
 
 

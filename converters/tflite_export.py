@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.converters.bias_correction import correct_for_int8
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.modes import InputOutput, Mode
 from edge_melanoma.images import IMAGE_SIZE
@@ -43,13 +44,22 @@ def convert_network(
     network: Any, modes: tuple[Mode, ...], *, io: InputOutput, calibration: CalibrationSet | None
 ) -> dict[Mode, bytes]:
     """The .tflite files of a tf_keras network in several modes."""
-    # The converter writes to file descriptor 2 whatever the log level.
-    with tempfile.TemporaryDirectory() as folder, stderr_discarded():
-        save_frozen(network, Path(folder))
-        return {
-            mode: convert_saved_model(Path(folder), mode, io=io, calibration=calibration)
-            for mode in modes
-        }
+    converted: dict[Mode, bytes] = {}
+    for quantised in (False, True):
+        chosen = [mode for mode in modes if mode.needs_calibration == quantised]
+        if not chosen:
+            continue
+        source = network
+        if quantised and calibration is not None:
+            source = correct_for_int8(network, calibration.batches())
+        # The converter writes to file descriptor 2 whatever the log level.
+        with tempfile.TemporaryDirectory() as folder, stderr_discarded():
+            save_frozen(source, Path(folder))
+            for mode in chosen:
+                converted[mode] = convert_saved_model(
+                    Path(folder), mode, io=io, calibration=calibration
+                )
+    return converted
 
 
 def _configure(
