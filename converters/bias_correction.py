@@ -1,10 +1,10 @@
-"""What int8 weights do to every layer's mean output, measured on calibration images and taken back.
+"""What int8 weights do to every layer's mean output, measured on calibration images and undone.
 
 Batch-norm folded into MobileNetV2's depthwise kernels leaves channels whose nine weights are large
-and nearly cancel. Rounding them shifts the channel's mean by more than its signal, and post-training
-quantisation alone then loses melanomas: on one frozen backbone the scores moved by 0.083 on average
-over 531 validation images, with the correction by 0.018. After Nagel et al., "Data-Free Quantization
-Through Weight Equalization and Bias Correction" (2019), with measured instead of modelled means.
+and nearly cancel. Rounding them shifts the channel's mean by more than its signal, and plain
+post-training quantisation then loses melanomas: on one frozen backbone the scores of 531 validation
+images moved by 0.083 on average, with the correction by 0.018. After Nagel et al., "Data-Free
+Quantization Through Weight Equalization and Bias Correction" (2019), with measured means.
 """
 
 from collections.abc import Iterable
