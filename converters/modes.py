@@ -15,7 +15,12 @@ class Mode(StrEnum):
     INT16X8 = "int16x8"
 
     @property
-    def needs_calibration(self) -> bool:
+    def rounds_weights(self) -> bool:
+        """Whether weights lose digits, so that biases are corrected on training images."""
+        return self is not Mode.FLOAT32
+
+    @property
+    def quantises_activations(self) -> bool:
         """Whether activation ranges are measured on training images."""
         return self in {Mode.INT8, Mode.INT16X8}
 

@@ -45,7 +45,7 @@ def export_run(
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
     """
     calibration = None
-    if any(mode.needs_calibration for mode in modes):
+    if any(mode.rounds_weights for mode in modes):
         split = read_json(run.folder / SPLIT)
         calibration = draw_calibration_set(
             records, split=split, images=calibration_images, seed=seed
@@ -59,6 +59,13 @@ def export_run(
         if mode in converted:
             _write(run, mode, converted[mode], orders[mode], io=io, seconds=seconds)
         yield open_converted(path_of(run, mode))
+
+
+def bias_correction_of(mode: Mode) -> str:
+    """Which means were corrected, for the manifest."""
+    if mode.quantises_activations:
+        return "every layer's weights, then the pooled features"
+    return "every layer's weights" if mode.rounds_weights else "none"
 
 
 def path_of(run: TrainedModel, mode: Mode) -> Path:
@@ -77,21 +84,20 @@ def _convert(
     from edge_melanoma.network import load_network
 
     network = load_network(open_run(folder))
-    return convert_network(network, modes, io=io, calibration=calibration)
+    return {mode: convert_network(network, mode, io=io, calibration=calibration) for mode in modes}
 
 
 def _order(
     run: TrainedModel, mode: Mode, io: InputOutput, calibration: CalibrationSet | None
 ) -> dict[str, Any]:
     """What decides the bytes of an export, as its manifest keeps it."""
-    is_calibrated = mode.needs_calibration and calibration is not None
     return {
         "mode": mode.value,
         "io": io.value if mode.is_full_int8 else InputOutput.FLOAT32.value,
         "variant": run.variant,
         "source_sha256": run.sha256,
-        "calibration": calibration.as_dict() if is_calibrated and calibration else None,
-        "bias_correction": is_calibrated,
+        "calibration": calibration.as_dict() if calibration and mode.rounds_weights else None,
+        "bias_correction": bias_correction_of(mode),
     }
 
 

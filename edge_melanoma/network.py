@@ -24,7 +24,7 @@ IMAGENET_WEIGHTS_HELP = (
     "and pass it with --weights PATH, or train from random weights with --weights none"
 )
 DOWNLOAD_TIMEOUT_SECONDS = 20.0
-GAP_LAYER = "gap"
+GAP_LAYER, HIDDEN_LAYER = "gap", "hidden"
 
 WeightArrays = Mapping[str, NDArray[np.float32]]
 
@@ -39,7 +39,7 @@ def build_network(spec: VariantSpec, *, seed: int = 0) -> Any:
         input_tensor=image, include_top=False, weights=None, alpha=1.0
     )
     features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(backbone.output)
-    hidden = layers.Dense(spec.dense_units, activation="relu", name="hidden")(features)
+    hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
     hidden = layers.Dropout(spec.dropout, name="dropout")(hidden)
     score = layers.Dense(1, activation="sigmoid", name="p_malignant")(hidden)
     return tf_keras.Model(image, score, name="edge_melanoma")
@@ -135,7 +135,7 @@ def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> Non
     head = {
         name: array
         for name, array in arrays_of(network).items()
-        if name.split("/")[0] in {"hidden", "p_malignant"}
+        if name.split("/")[0] in {HIDDEN_LAYER, "p_malignant"}
     }
     assign_arrays(network, {**arrays, **head}, source=source)
 

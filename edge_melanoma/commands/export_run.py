@@ -26,7 +26,7 @@ def export_and_show(
     run = find_run(folder)
     names = ", ".join(mode.value for mode in modes)
     reporter.say(f"Converting {run.folder} to {names}")
-    needs_data = any(mode.needs_calibration for mode in modes)
+    needs_data = any(mode.rounds_weights for mode in modes)
     models = export_run(
         run,
         modes,
