@@ -16,7 +16,7 @@ from typing import Any
 
 from edge_melanoma.artifacts import read_json, write_atomically
 from edge_melanoma.benchmarks.tables import markdown_table
-from edge_melanoma.variants import PUBLISHED, Variant
+from edge_melanoma.variants import ORIGINAL, PUBLISHED, Variant
 
 MODES = ("float16", "int8")
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -54,7 +54,7 @@ def main() -> None:
     options = _parse()
     common = ["--data", str(options.data), "--weights", options.weights]
     _run("train", "--variant", "all", "--resume", "--out", str(options.out), *common)
-    folders = [options.out / variant.value for variant in Variant]
+    folders = [options.out / variant.value for variant in ORIGINAL]
     for folder in folders:
         quantize = [word for mode in MODES for word in ("--quantize", mode)]
         _run("export", str(folder), *quantize)

@@ -42,6 +42,8 @@ def build_network(spec: VariantSpec, *, seed: int = 0) -> Any:
     hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
     hidden = layers.Dropout(spec.dropout, name="dropout")(hidden)
     score = layers.Dense(1, activation="sigmoid", name="p_malignant")(hidden)
+    for norm in _batch_norms(backbone):
+        norm.momentum = spec.batch_norm_momentum
     return tf_keras.Model(image, score, name="edge_melanoma")
 
 
@@ -55,8 +57,10 @@ def freeze_backbone(network: Any, *, unfrozen_layers: int) -> None:
         layer.trainable = index >= first_unfrozen
 
 
-def cut_layer(network: Any, *, unfrozen_layers: int) -> str:
-    """The last layer whose output no training step of such a stage can change."""
+def cut_layer(network: Any, *, unfrozen_layers: int) -> str | None:
+    """The last layer whose output no training step of such a stage can change, if there is one."""
+    if unfrozen_layers == BACKBONE_LAYERS:
+        return None
     if unfrozen_layers == 0:
         return GAP_LAYER
     return str(network.layers[BACKBONE_LAYERS - unfrozen_layers - 1].name)
@@ -195,15 +199,18 @@ def calibrate_batch_norm(network: Any, inputs: NDArray[np.float32]) -> None:
     A random backbone would otherwise pass on signals of no use: the moving statistics start at
     mean 0 and variance 1, whatever the random kernels give.
     """
-    norms = [
-        layer for layer in network.layers if isinstance(layer, tf_keras.layers.BatchNormalization)
-    ]
+    norms = _batch_norms(network)
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.trainable, layer.momentum = True, 0.0
     network(tf.constant(inputs), training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
+
+
+def _batch_norms(model: Any) -> list[Any]:
+    kind = tf_keras.layers.BatchNormalization
+    return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
 def load_network(run: TrainedModel) -> Any:

@@ -153,8 +153,8 @@ class _SourceMaker:
         freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
         model: Any = network
         prefix: FrozenPrefix | None = None
-        if self.settings.use_cache:
-            cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        if self.settings.use_cache and cut is not None:
             model, prefix = suffix_of(network, cut=cut), FrozenPrefix(network, cut=cut)
         return Trainee(
             network=network,

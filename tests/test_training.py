@@ -54,7 +54,14 @@ def test_the_frozen_variant_is_cut_after_pooling(network: Any) -> None:
     from edge_melanoma.network import cut_layer, prefix_of
 
     cut = cut_layer(network, unfrozen_layers=0)
+    assert cut == "gap"
     assert prefix_of(network, cut=cut).output_shape == (None, 1280)
+
+
+def test_a_recipe_that_trains_every_layer_has_no_cut(network: Any) -> None:
+    from edge_melanoma.network import cut_layer
+
+    assert cut_layer(network, unfrozen_layers=154) is None
 
 
 def test_litert_runs_the_frozen_prefix_as_keras_does(network: Any) -> None:

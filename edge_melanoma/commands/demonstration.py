@@ -22,7 +22,7 @@ def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> Non
     start = weights or _choose_weights()
     if start == "none":
         reporter.say(
-            "Without ImageNet weights: the backbone stays random, with calibrated batch-norm. "
+            "Without ImageNet weights: all layers are trained from random ones. "
             "Enough for drawings, not for photographs; --weights imagenet downloads them."
         )
     data = out / "generated phantoms"
@@ -30,7 +30,7 @@ def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> Non
     write_phantoms(data, count=count, seed=seed)
     order = TrainingOrder(
         data=data,
-        variants=(Variant.FROZEN,),
+        variants=(Variant.SCRATCH if start == "none" else Variant.FROZEN,),
         weights=start,
         seed=seed,
         out=out / "run",

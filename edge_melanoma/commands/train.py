@@ -7,7 +7,7 @@ import typer
 
 from edge_melanoma.commands.options import Force, Seed
 from edge_melanoma.splits import SplitKind
-from edge_melanoma.variants import Variant
+from edge_melanoma.variants import ORIGINAL, Variant
 
 NAME = "train"
 ALL = "all"
@@ -23,7 +23,10 @@ def command(
         ),
     ],
     variant: Annotated[
-        str, typer.Option("--variant", metavar="frozen|partial|augmented|all", help="The recipe.")
+        str,
+        typer.Option(
+            "--variant", metavar="frozen|partial|augmented|scratch|all", help="The recipe."
+        ),
     ] = Variant.PARTIAL.value,
     weights: Annotated[
         str,
@@ -73,7 +76,7 @@ def command(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Train one variant, or all, and write a run folder each.
+    """Train one variant, or the three of the original work, and write a run folder each.
 
     Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
     validation, beside the figures of the original work.
@@ -102,7 +105,7 @@ def command(
 
 def _variants_of(name: str) -> tuple[Variant, ...]:
     if name == ALL:
-        return tuple(Variant)
+        return ORIGINAL
     try:
         return (Variant(name),)
     except ValueError as error:
