@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from edge_melanoma.artifacts import write_atomically
@@ -193,6 +194,8 @@ def _refuse_one_class(side: str, predictions: PredictionSet) -> None:
 def _save(figure: Figure, path: Path) -> Path:
     buffer = io.BytesIO()
     options: dict[str, Any] = {"Software": None}
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a data set may be called "a$b"
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata=options)
     write_atomically(path, buffer.getvalue())
     return path

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -43,9 +43,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def read_image_bytes(path: Path) -> bytes:
     """The bytes of a regular file; anything else (a folder, a pipe) is refused unopened."""
-    if not path.is_file():
-        raise UnreadableImageError(f"The image {path} is missing or is not a regular file.")
+    if not _is_utf8(path):
+        raise UnreadableImageError(f"The image {os.fsencode(path)!r} has a name that is not UTF-8.")
     try:
+        if not path.is_file():
+            raise UnreadableImageError(f"The image {path} is missing or is not a regular file.")
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"The image {path} cannot be read: {error.strerror}.") from error
@@ -71,12 +73,17 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
                 return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except UnreadableImageError:
         raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(f"The image {name} is not a picture.") from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(
+            f"The image {name} has far more than {LARGEST_PIXEL_COUNT} pixels, the most that are "
+            f"read."
+        ) from error
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError and more on
         # broken files; whatever it was, the file is not a readable picture.
-        raise UnreadableImageError(
-            f"The image {name} is truncated or is not a picture: {error}."
-        ) from error
+        raise UnreadableImageError(f"The image {name} is truncated or broken: {error}.") from error
 
 
 def resize_image(pixels: NDArray[np.uint8], *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
@@ -116,6 +123,15 @@ def stream_images(
             if len(batch) == batch_size or not ahead:
                 yield np.stack(batch)
                 batch = []
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether manifests and tables, which are UTF-8, can hold the name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

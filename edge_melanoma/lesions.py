@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
         raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
     table = folder / "labels.csv"
     records = _read_table(table) if table.is_file() else _read_folders(folder)
+    _refuse_repeated_file(records, folder)
     _refuse_missing_class(records, folder)
     return tuple(sorted(records, key=lambda record: record.image_id))
 
@@ -69,6 +71,11 @@ def _read_folders(folder: Path) -> list[LesionRecord]:
     sides = [sub for sub in subfolders if sub.name.lower() in SIDE_NAMES]
     if not sides:
         return _read_class_folders(folder, data_folder=folder, side=None)
+    for sub in subfolders:
+        if sub not in sides and _image_files(sub):
+            raise EdgeMelanomaError(
+                f"The folder {sub} holds images beside train and test; {EXPECTED_LAYOUT}."
+            )
     records: list[LesionRecord] = []
     for sub in sides:
         side = SIDE_NAMES[sub.name.lower()]
@@ -115,7 +122,8 @@ def _read_table(table: Path) -> list[LesionRecord]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
-            missing = {"file", "label"} - set(reader.fieldnames or ())
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            missing = {"file", "label"} - set(reader.fieldnames)
             if missing:
                 raise EdgeMelanomaError(
                     f"{table} lacks the column {' and '.join(sorted(missing))}; "
@@ -130,7 +138,7 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
     label = (row["label"] or "").strip().lower()
     if label not in LABEL_IS_MALIGNANT:
         raise EdgeMelanomaError(
-            f"{table} line {line} has the label '{row['label']}'; "
+            f"{table} line {line} has the label '{row['label'] or ''}'; "
             f"expected benign or malignant (or 0 or 1)."
         )
     name = Path((row["file"] or "").strip())
@@ -146,6 +154,16 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
         lesion_id=(row.get("lesion_id") or "").strip() or None,
         side=SIDE_NAMES.get(name.parts[0].lower()),
     )
+
+
+def _refuse_repeated_file(records: list[LesionRecord], folder: Path) -> None:
+    ids = Counter(record.image_id for record in records)
+    repeated = [image_id for image_id, count in ids.items() if count > 1]
+    if repeated:
+        raise EdgeMelanomaError(
+            f"{folder / 'labels.csv'} names the file '{repeated[0]}' more than once; "
+            f"expected one row a file."
+        )
 
 
 def _refuse_missing_class(records: list[LesionRecord], folder: Path) -> None:

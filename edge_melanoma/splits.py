@@ -103,13 +103,16 @@ def _split_folders(records: Sequence[LesionRecord], *, seed: int) -> DatasetSpli
         raise EdgeMelanomaError(
             "The data set has no test folder, which --split folders needs; use --split pooled."
         )
-    rest = [record for record in records if record.side != "test"]
-    test_groups = {group for record in test for group in _keys_of(record)}
-    leaked = tuple(r for r in rest if test_groups.intersection(_keys_of(r)))
-    kept = [record for record in rest if record not in set(leaked)]
+    kept: list[LesionRecord] = []
+    leaked: list[LesionRecord] = []
+    for group in _group(records):
+        rest = [record for record in group if record.side != "test"]
+        (kept if len(rest) == len(group) else leaked).extend(rest)
     shares = {"train": 1 - FOLDERS_VALIDATION_SHARE, "validation": FOLDERS_VALIDATION_SHARE}
     drawn = _draw_sides(kept, shares=shares, seed=seed)
-    return DatasetSplit(**drawn, test=test, kind=SplitKind.FOLDERS, seed=seed, left_out=leaked)
+    return DatasetSplit(
+        **drawn, test=test, kind=SplitKind.FOLDERS, seed=seed, left_out=tuple(leaked)
+    )
 
 
 def _draw_sides(

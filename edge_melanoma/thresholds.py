@@ -49,7 +49,7 @@ def choose_operating_point(
             f"needs at least one image of each class."
         )
     # The small number keeps 0.95 * 20 from becoming 20 by the last bit of its product.
-    needed = int(np.ceil(min_recall * len(malignant) - 1e-9))
+    needed = max(1, int(np.ceil(min_recall * len(malignant) - 1e-9)))
     deciding = malignant[needed - 1]
     lower = validation.scores[validation.scores < deciding]
     threshold = float((deciding + lower.max()) / 2 if len(lower) else deciding)

@@ -213,7 +213,7 @@ def test_predict_names_a_picture_that_is_truncated(
     model = exported_run.exports_folder / "model_int8.tflite"
     result = edge_melanoma("predict", model, image)
     assert result.exit_code == 2
-    assert f"The image {image} is truncated or is not a picture: " in result.stderr
+    assert f"The image {image} is truncated or broken: " in result.stderr
 
 
 def test_predict_gives_probability_decision_and_integer(

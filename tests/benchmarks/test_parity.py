@@ -1,0 +1,186 @@
+"""The contract: every tolerance is kept to the dot, missed by a hair, and read from TOML."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_melanoma.benchmarks.latency import LatencySamples
+from edge_melanoma.benchmarks.parity import (
+    MeasuredModel,
+    ParityContract,
+    ParityReport,
+    judge,
+    read_contract,
+)
+from edge_melanoma.benchmarks.quality import Comparison, Flips
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.metrics import Metrics
+
+METRICS = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
+NO_FLIPS = Flips(lost_malignant=(), gained_malignant=(), new_false_alarm=(), cleared_false_alarm=())
+SAME = Comparison(
+    reference=METRICS,
+    candidate=METRICS,
+    flips=NO_FLIPS,
+    agreement=1.0,
+    max_score_difference=0.0,
+    mean_score_difference=0.0,
+    mcnemar_p=1.0,
+    recall_drop_upper95=0.01,
+)
+LIMITS: dict[str, Any] = {
+    "max_auc_drop": 0.01,
+    "max_lost_malignant": 2,
+    "max_size_mb": 2.9,
+    "max_p90_ms": 12,
+    "max_latency_ratio": 1.5,
+}
+
+
+def times(milliseconds: float) -> LatencySamples:
+    nanoseconds = (round(milliseconds * 1e6),) * 2
+    return LatencySamples(wall_ns=nanoseconds, cpu_ns=nanoseconds, warmup=0, threads=1)
+
+
+REFERENCE = MeasuredModel(
+    runtime="keras",
+    mode="keras",
+    size_bytes=9_000_000,
+    sha256="00",
+    metrics=METRICS,
+    intervals={"recall": (0.93, 0.97)},
+    latency=times(10),
+)
+CANDIDATE = replace(REFERENCE, runtime="ai_edge_litert", mode="int8", size_bytes=2_500_000)
+
+
+def drop(**metrics: float) -> Comparison:
+    return replace(SAME, candidate=replace(METRICS, **metrics))
+
+
+def agreeing(agreement: float) -> Comparison:
+    return replace(SAME, agreement=agreement)
+
+
+def losing(*image_ids: str) -> Comparison:
+    return replace(SAME, flips=replace(NO_FLIPS, lost_malignant=image_ids))
+
+
+def sized(size_bytes: int) -> MeasuredModel:
+    return replace(CANDIDATE, size_bytes=size_bytes)
+
+
+def timed(milliseconds: float) -> MeasuredModel:
+    return replace(CANDIDATE, latency=times(milliseconds))
+
+
+def tenth_of_eleven(milliseconds: float) -> MeasuredModel:
+    """Nine runs of 5 ms, one of `milliseconds`, one of 99: the tenth of eleven is their p90."""
+    wall = (*[5_000_000] * 9, round(milliseconds * 1e6), 99_000_000)
+    return replace(CANDIDATE, latency=replace(times(5), wall_ns=wall, cpu_ns=wall))
+
+
+def failures(part: MeasuredModel | Comparison, contract: ParityContract) -> tuple[str, ...]:
+    """With a model as good as the reference, or with one as cheap as the usual candidate."""
+    model, comparison = (CANDIDATE, part) if isinstance(part, Comparison) else (part, SAME)
+    return judge(model, comparison, reference=REFERENCE, contract=contract).failures
+
+
+@pytest.mark.parametrize(
+    ("kept", "missed", "sentence"),
+    [
+        # 0.95 - 0.945 is 0.0050000000000000044 in binary: no drop beyond half a point.
+        (drop(recall=0.945), drop(recall=0.944), "max_recall_drop is 0.005, measured 0.006"),
+        (drop(accuracy=0.92), drop(accuracy=0.919), "max_accuracy_drop is 0.005, measured 0.006"),
+        (agreeing(0.99), agreeing(0.989), "min_agreement is 0.99, measured 0.989"),
+        (drop(auc=0.96), drop(auc=0.9599), "max_auc_drop is 0.01, measured 0.0101"),
+        (losing("a", "b"), losing("a", "b", "c"), "max_lost_malignant is 2, measured 3"),
+        (sized(2_900_000), sized(2_901_000), "max_size_mb is 2.9, measured 2.901"),
+        (tenth_of_eleven(12), tenth_of_eleven(12.01), "max_p90_ms is 12, measured 12.01"),
+        (timed(15), timed(15.01), "max_latency_ratio is 1.5, measured 1.501"),
+        (CANDIDATE, replace(CANDIDATE, latency=None), "max_p90_ms is 12 but was not measured"),
+    ],
+)
+def test_a_tolerance_is_kept_to_the_dot_and_missed_by_a_hair(
+    kept: MeasuredModel | Comparison, missed: MeasuredModel | Comparison, sentence: str
+) -> None:
+    contract = ParityContract(**{name: LIMITS[name] for name in LIMITS if name in sentence})
+    assert failures(kept, contract) == ()
+    assert failures(missed, contract) == (sentence,)
+
+
+def test_a_better_candidate_keeps_every_drop() -> None:
+    contract = ParityContract(max_recall_drop=0, max_accuracy_drop=0, max_auc_drop=0)
+    assert failures(drop(recall=1.0, accuracy=1.0, auc=1.0), contract) == ()
+
+
+def test_cost_and_lost_melanomas_are_not_checked_by_default() -> None:
+    assert failures(sized(10**12), ParityContract()) == ()
+    assert failures(timed(10_000), ParityContract()) == ()
+    assert failures(losing("a", "b", "c"), ParityContract()) == ()
+
+
+def test_one_failing_candidate_fails_the_report() -> None:
+    contract = ParityContract(max_lost_malignant=2)
+    good, bad = (
+        judge(CANDIDATE, comparison, reference=REFERENCE, contract=contract)
+        for comparison in (losing("a", "b"), losing("a", "b", "c"))
+    )
+    report = ParityReport(
+        dataset={"name": "small"},
+        threshold=0.25,
+        threshold_source="validation",
+        machine={"cores": 2},
+        contract=contract,
+        reference=REFERENCE,
+        candidates=(good, bad),
+    )
+    assert (good.verdict, bad.verdict, report.passed) == ("pass", "fail", False)
+    assert replace(report, candidates=(good,)).passed
+    told = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert told["threshold"] == {"reference": 0.25, "source": "validation"}
+    assert [candidate["verdict"] for candidate in told["candidates"]] == ["pass", "fail"]
+    assert told["candidates"][1]["failures"] == ["max_lost_malignant is 2, measured 3"]
+    assert told["candidates"][1]["flipped_images"]["lost_malignant"] == ["a", "b", "c"]
+    assert told["candidates"][1]["latency_ratio"] == 1.0
+
+
+def test_a_contract_file_changes_only_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "contract.toml"
+    path.write_text("max_recall_drop = 0\nmax_size_mb = 2.9\n")
+    assert read_contract(path) == ParityContract(max_recall_drop=0, max_size_mb=2.9)
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("recall_drop = 0", "has the unknown key 'recall_drop'; did you mean 'max_recall_drop'?"),
+        ("p90 = 1", "has the unknown key 'p90'; did you mean 'max_p90_ms'?"),
+        ("max_p90_ms = 'ten'", "gives max_p90_ms no number: 'ten'."),
+        ("max_p90_ms = true", "gives max_p90_ms no number: True."),
+        ("[max_p90_ms]", "gives max_p90_ms no number: {}."),
+        (
+            "max_p90_ms =",
+            "is not a readable TOML file: Invalid value (at end of document).",
+        ),
+    ],
+)
+def test_a_contract_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, ending: str) -> None:
+    path = tmp_path / "contract.toml"
+    path.write_text(text)
+    with pytest.raises(EdgeMelanomaError) as caught:
+        read_contract(path)
+    assert str(caught.value) == f"The contract {path} {ending}"
+
+
+def test_a_contract_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "contract.toml"
+    with pytest.raises(EdgeMelanomaError) as caught:
+        read_contract(path)
+    assert str(caught.value) == (
+        f"The contract {path} is not a readable TOML file: "
+        f"[Errno 2] No such file or directory: '{path}'."
+    )

@@ -1,0 +1,172 @@
+"""What a candidate loses and gains against its reference, on pictures that a hand can count."""
+
+import numpy as np
+import pytest
+
+from edge_melanoma.benchmarks.quality import (
+    Comparison,
+    compare,
+    exact_mcnemar,
+    find_flips,
+    paired_drop_upper_bound,
+)
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.predictions import PredictionSet
+
+IDS = ("lost1", "lost2", "gained", "kept", "missed", "alarm", "cleared", "quiet1", "quiet2", "loud")
+MALIGNANT = (True, True, True, True, True, False, False, False, False, False)
+REFERENCE = (0.9, 0.8, 0.4, 0.9, 0.1, 0.2, 0.7, 0.1, 0.2, 0.6)
+CANDIDATE = (0.3, 0.4, 0.6, 0.8, 0.1, 0.6, 0.3, 0.1, 0.2, 0.6)
+
+
+def predictions(
+    scores: tuple[float, ...],
+    *,
+    ids: tuple[str, ...] = IDS,
+    malignant: tuple[bool, ...] = MALIGNANT,
+) -> PredictionSet:
+    return PredictionSet(image_ids=ids, labels=np.array(malignant), scores=np.array(scores))
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return compare(predictions(REFERENCE), predictions(CANDIDATE), threshold=0.5)
+
+
+def test_every_flip_is_of_the_kind_that_it_means_for_the_patient(comparison: Comparison) -> None:
+    assert comparison.flips.lost_malignant == ("lost1", "lost2")
+    assert comparison.flips.gained_malignant == ("gained",)
+    assert comparison.flips.new_false_alarm == ("alarm",)
+    assert comparison.flips.cleared_false_alarm == ("cleared",)
+
+
+def test_lost_malignant_images_are_counted_first(comparison: Comparison) -> None:
+    assert list(comparison.flips.counts().items()) == [
+        ("lost_malignant", 2),
+        ("gained_malignant", 1),
+        ("new_false_alarm", 1),
+        ("cleared_false_alarm", 1),
+    ]
+
+
+def test_a_score_at_the_threshold_is_no_flip() -> None:
+    reference = predictions((0.5, 0.9), ids=("a", "b"), malignant=(True, False))
+    candidate = predictions((0.9, 0.5), ids=("a", "b"), malignant=(True, False))
+    assert set(find_flips(reference, candidate, threshold=0.5).counts().values()) == {0}
+
+
+def test_drops_are_reference_minus_candidate(comparison: Comparison) -> None:
+    # Reference: 3 of 5 malignant found, 2 of 5 benign called. Candidate: 2 found, 2 called.
+    drops = comparison.drops()
+    assert list(drops) == ["recall", "specificity", "precision", "f1", "accuracy", "auc"]
+    assert drops["recall"] == 3 / 5 - 2 / 5
+    assert drops["specificity"] == 0.0
+    assert drops["precision"] == 3 / 5 - 2 / 4
+    assert drops["f1"] == 6 / 10 - 4 / 9
+    assert drops["accuracy"] == 6 / 10 - 5 / 10
+
+
+def test_a_better_candidate_has_negative_drops() -> None:
+    backwards = compare(predictions(CANDIDATE), predictions(REFERENCE), threshold=0.5)
+    assert backwards.drops()["recall"] == 2 / 5 - 3 / 5
+    assert backwards.drops()["accuracy"] == 5 / 10 - 6 / 10
+    assert backwards.flips.lost_malignant == ("gained",)
+
+
+def test_drop_of_the_area_counts_pairs_and_half_of_ties(comparison: Comparison) -> None:
+    # Pairs won of 25, reference: 0.9, 0.9 and 0.8 win 5, 0.4 wins 3 (0.2, 0.1, 0.2), 0.1 ties 1.
+    reference = (5 + 5 + 5 + 3 + 0.5) / 25
+    # Candidate: 0.3 wins 2 and ties 1, 0.4 wins 3, 0.6 wins 3 and ties 2, 0.8 wins 5, 0.1 ties 1.
+    candidate = (2.5 + 3 + 4 + 5 + 0.5) / 25
+    # One rounding in each of the two areas and one in their difference, of numbers below 1.
+    assert comparison.drops()["auc"] == pytest.approx(reference - candidate, abs=3 * 2**-53)
+
+
+def test_agreement_is_the_share_without_a_flip(comparison: Comparison) -> None:
+    assert comparison.agreement == 0.5
+
+
+def test_score_differences_are_the_largest_and_the_mean(comparison: Comparison) -> None:
+    assert comparison.max_score_difference == 0.9 - 0.3
+    # Ten subtractions and a sum, each of numbers below 4, round by at most 2^-52.
+    total = 0.6 + 0.4 + 0.2 + 0.1 + 0.4 + 0.4
+    assert comparison.mean_score_difference == pytest.approx(total / 10, abs=20 * 2**-52)
+
+
+def test_the_bound_sees_the_malignant_images_alone(comparison: Comparison) -> None:
+    assert comparison.recall_drop_upper95 == paired_drop_upper_bound(lost=2, gained=1, pairs=5)
+
+
+def test_a_lost_melanoma_and_a_new_alarm_are_both_worse() -> None:
+    ids, malignant = ("a", "b", "c", "d", "e"), (True, True, True, True, False)
+    before = predictions((0.9, 0.9, 0.9, 0.9, 0.1), ids=ids, malignant=malignant)
+    after = predictions((0.1, 0.1, 0.1, 0.1, 0.9), ids=ids, malignant=malignant)
+    assert compare(before, after, threshold=0.5).mcnemar_p == exact_mcnemar(5, 0)
+
+
+@pytest.mark.parametrize(
+    ("ids", "malignant"),
+    [
+        ((*IDS[:-1], "other"), MALIGNANT),
+        (tuple(reversed(IDS)), MALIGNANT),
+        (IDS, (*MALIGNANT[:-1], True)),
+    ],
+    ids=["another picture", "another order", "another label"],
+)
+def test_sets_of_other_images_are_refused(
+    ids: tuple[str, ...], malignant: tuple[bool, ...]
+) -> None:
+    other = predictions(CANDIDATE, ids=ids, malignant=malignant)
+    with pytest.raises(EdgeMelanomaError) as caught:
+        compare(predictions(REFERENCE), other, threshold=0.5)
+    assert str(caught.value) == (
+        "The two prediction sets are of different images; score both models on the same ones."
+    )
+
+
+def test_sets_of_one_class_are_refused() -> None:
+    benign = predictions((0.1, 0.2), ids=("a", "b"), malignant=(False, False))
+    with pytest.raises(EdgeMelanomaError) as caught:
+        compare(benign, benign, threshold=0.5)
+    assert str(caught.value) == (
+        "2 benign and 0 malignant images: recall and specificity need at least one image of each "
+        "class."
+    )
+
+
+@pytest.mark.parametrize(
+    ("worse", "better", "p"),
+    [
+        (5, 0, 2 / 2**5),
+        (0, 5, 2 / 2**5),
+        (3, 1, 2 * (1 + 4) / 2**4),
+        (7, 2, 2 * (1 + 9 + 36) / 2**9),
+        (1, 1, 1.0),
+        (0, 0, 1.0),
+    ],
+)
+def test_mcnemar_is_the_share_of_coin_throws_as_uneven(worse: int, better: int, p: float) -> None:
+    # A beta function gives the binomial tail: 1e-12 is some 5,000 roundings of it.
+    assert exact_mcnemar(worse, better) == pytest.approx(p, rel=1e-12)
+
+
+def test_none_lost_of_100_bounds_the_drop_at_2_3_points() -> None:
+    # By hand: 1.645 * sqrt((1 + 1) / 102 / 102) = 1.645 * 1.41421 / 102 = 0.022808.
+    bound = paired_drop_upper_bound(lost=0, gained=0, pairs=100)
+    # 1.645 stands for 1.64485: 1.5e-4 of 1.645 is 9.1e-5 of the bound.
+    assert bound == pytest.approx(0.022808, rel=2e-4)
+    assert f"{bound:.1%}" == "2.3%"
+
+
+def test_a_lost_image_raises_the_bound_and_a_gained_one_does_not_hide_it() -> None:
+    none, lost, both = (
+        paired_drop_upper_bound(lost=lost, gained=gained, pairs=100)
+        for lost, gained in ((0, 0), (2, 0), (2, 2))
+    )
+    # By hand, two lost: 2/102 + 1.644854 * sqrt((4/102 - (2/102)^2) / 102) = 0.0517014.
+    assert lost == pytest.approx(0.0517014, abs=5e-8)  # half of the last digit written above
+    assert none < both < lost
+
+
+def test_the_bound_is_never_above_a_whole() -> None:
+    assert paired_drop_upper_bound(lost=2, gained=0, pairs=2) == 1.0

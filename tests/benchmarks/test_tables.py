@@ -1,0 +1,183 @@
+"""The parity report as a person reads it, made from figures that are written out here."""
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from edge_melanoma.benchmarks.latency import LatencySamples
+from edge_melanoma.benchmarks.parity import (
+    MeasuredModel,
+    ParityContract,
+    ParityReport,
+    judge,
+)
+from edge_melanoma.benchmarks.quality import Comparison, Flips
+from edge_melanoma.benchmarks.tables import (
+    describe_report,
+    explain_candidates,
+    markdown_table,
+    render_markdown,
+    render_terminal,
+)
+from edge_melanoma.metrics import Metrics
+
+BEFORE = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
+AFTER = Metrics(recall=0.94, specificity=0.91, precision=0.9, f1=0.92, accuracy=0.926, auc=0.96)
+REFERENCE = MeasuredModel(
+    runtime="keras",
+    mode="keras",
+    size_bytes=9_640_000,
+    sha256="aa",
+    metrics=BEFORE,
+    intervals={},
+    latency=LatencySamples(
+        wall_ns=(20_000_000, 20_000_000), cpu_ns=(30_000_000, 30_000_000), warmup=3, threads=1
+    ),
+)
+CANDIDATE = MeasuredModel(
+    runtime="ai_edge_litert",
+    mode="int8",
+    size_bytes=2_500_000,
+    sha256="bb",
+    metrics=AFTER,
+    intervals={},
+    latency=LatencySamples(
+        wall_ns=(5_000_000, 5_000_000), cpu_ns=(4_000_000, 4_000_000), warmup=3, threads=1
+    ),
+)
+
+
+def make_report(
+    *, lost: tuple[str, ...] = ("m/1.png",), candidate: MeasuredModel = CANDIDATE
+) -> ParityReport:
+    comparison = Comparison(
+        reference=BEFORE,
+        candidate=AFTER,
+        flips=Flips(
+            lost_malignant=lost,
+            gained_malignant=(),
+            new_false_alarm=(),
+            cleared_false_alarm=("b/1.png",),
+        ),
+        agreement=0.99,
+        max_score_difference=0.1,
+        mean_score_difference=0.01,
+        mcnemar_p=1.0,
+        recall_drop_upper95=0.04,
+    )
+    contract = ParityContract()
+    return ParityReport(
+        dataset={"name": "small set", "images": 200, "malignant": 100},
+        threshold=0.25,
+        threshold_source="validation",
+        machine={"cpu": "a processor", "load": 0.51, "contaminated": False},
+        contract=contract,
+        reference=REFERENCE,
+        candidates=(judge(candidate, comparison, reference=REFERENCE, contract=contract),),
+    )
+
+
+QUALITY = """\
+| model | recall | drop | specificity | precision | F1 | accuracy | drop | AUC | agreement \
+| lost/gained | verdict |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+| keras | 0.9500 |  | 0.9000 | 0.9000 | 0.9200 | 0.9250 |  | 0.9700 |  |  | reference |
+| int8 | 0.9400 | +0.0100 | 0.9100 | 0.9000 | 0.9200 | 0.9260 | -0.0010 | 0.9600 | 99.00% | 1/0 \
+| fail |"""
+COST = """\
+| model | runtime | size MB | p50 ms | p90 ms | p99 ms | CPU p50 ms | p50 ratio |
+|---|---|---|---|---|---|---|---|
+| keras | keras | 9.64 | 20.00 | 20.00 | 20.00 | 30.00 | 1 |
+| int8 | ai_edge_litert | 2.50 | 5.00 | 5.00 | 5.00 | 4.00 | 0.25 |"""
+
+
+def test_the_markdown_report_says_everything_once_and_in_order() -> None:
+    assert (
+        render_markdown(make_report())
+        == f"""\
+# Parity of the exported models with the trained network
+
+small set: 200 images, 100 malignant; threshold 0.2500 from validation; a processor, load 0.5
+
+{QUALITY}
+
+Drop = reference - candidate. Research only, not a medical device.
+
+One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
+
+{COST}
+
+| model | sha256 |
+|---|---|
+| keras | `aa` |
+| int8 | `bb` |
+
+int8 fails: max_recall_drop is 0.005, measured 0.01
+int8 loses 1 malignant: m/1.png
+"""
+    )
+
+
+def test_the_terminal_shows_the_cells_of_the_markdown() -> None:
+    quality, cost = render_terminal(make_report())
+    for table, markdown in ((quality, QUALITY), (cost, COST)):
+        cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+        lines = ["| " + " | ".join(row) + " |" for row in zip(*cells, strict=True)]
+        expected = markdown.splitlines()
+        assert lines == [expected[0], *expected[2:]]
+    stream = StringIO()
+    Console(file=stream, width=160).print(quality)
+    assert "Research only, not a medical device." in stream.getvalue()
+
+
+def test_recall_is_the_first_figure_of_a_row() -> None:
+    quality, _ = render_terminal(make_report())
+    assert [column.header for column in quality.columns][:3] == ["model", "recall", "drop"]
+
+
+def test_a_noisy_machine_is_named() -> None:
+    quiet = make_report()
+    noisy = replace(quiet, machine={**quiet.machine, "contaminated": True})
+    assert describe_report(noisy) == (
+        "small set: 200 images, 100 malignant; threshold 0.2500 from validation; "
+        "a processor, load 0.5, contaminated by other load"
+    )
+
+
+def test_a_model_that_was_not_run_has_no_times() -> None:
+    report = make_report(candidate=replace(CANDIDATE, latency=None))
+    assert "| int8 | ai_edge_litert | 2.50 | not run |  |  |  |  |" in render_markdown(report)
+    assert "\nLatency was not measured\n" in render_markdown(report)
+
+
+@pytest.mark.parametrize(
+    ("count", "ending"),
+    [
+        (1, "1 malignant: m1"),
+        (5, "5 malignant: m1, m2, m3, m4, m5"),
+        (7, "7 malignant: m1, m2, m3, m4, m5 and 2 more"),
+    ],
+)
+def test_five_lost_melanomas_are_named_and_the_rest_counted(count: int, ending: str) -> None:
+    report = make_report(lost=tuple(f"m{number + 1}" for number in range(count)))
+    assert explain_candidates(report) == [
+        "int8 fails: max_recall_drop is 0.005, measured 0.01",
+        f"int8 loses {ending}",
+    ]
+
+
+def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
+    report = make_report(lost=())
+    clean = replace(report.candidates[0], failures=())
+    assert explain_candidates(replace(report, candidates=(clean,))) == []
+
+
+def test_a_markdown_table_has_a_rule_as_wide_as_its_columns() -> None:
+    assert markdown_table(("a", "b"), [("1", "2"), ("3", "")]) == [
+        "| a | b |",
+        "|---|---|",
+        "| 1 | 2 |",
+        "| 3 |  |",
+    ]

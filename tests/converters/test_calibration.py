@@ -1,0 +1,173 @@
+"""Which pictures calibrate: the training side's, as many of each class, byte for byte."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.images import hash_bytes
+from edge_melanoma.lesions import LesionRecord, read_lesions
+
+IN_TRAINING = 12
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> tuple[LesionRecord, ...]:
+    """15 pictures of each class, each of its own grey: benign 0..14, malignant 100..114."""
+    for name, first in (("benign", 0), ("malignant", 100)):
+        (tmp_path / name).mkdir()
+        for number in range(15):
+            grey = (first + number,) * 3
+            Image.new("RGB", (8, 8), grey).save(tmp_path / name / f"{number:02}.png")
+    return read_lesions(tmp_path)
+
+
+@pytest.fixture
+def split(records: tuple[LesionRecord, ...]) -> dict[str, Any]:
+    """The first 12 of each class train, the last 3 are for the test."""
+    train = [r.image_id for r in records if int(r.path.stem) < IN_TRAINING]
+    return {
+        "train": train,
+        "test": [r.image_id for r in records if r.image_id not in train],
+        "sha256": {r.image_id: hash_bytes(r.path.read_bytes()) for r in records},
+    }
+
+
+def ids(calibration: CalibrationSet) -> list[str]:
+    return [record.image_id for record in calibration.records]
+
+
+@pytest.mark.parametrize(("images", "benign", "malignant"), [(20, 10, 10), (11, 5, 6)])
+def test_both_classes_calibrate_in_equal_number_an_odd_one_being_malignant(
+    records: tuple[LesionRecord, ...],
+    split: dict[str, Any],
+    images: int,
+    benign: int,
+    malignant: int,
+) -> None:
+    told = draw_calibration_set(records, split=split, images=images, seed=0).as_dict()
+    assert (told["images"], told["benign"], told["malignant"]) == (images, benign, malignant)
+    assert len(set(told["ids"])) == images
+
+
+def test_the_whole_training_side_calibrates_and_nothing_else(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    calibration = draw_calibration_set(records, split=split, images=24, seed=0)
+    assert sorted(ids(calibration)) == sorted(split["train"])
+
+
+def test_the_seed_alone_decides_which_pictures_are_drawn(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    first, again, other = (
+        ids(draw_calibration_set(records, split=split, images=10, seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert set(first) != set(other)
+
+
+def test_the_manifest_names_every_picture_with_its_hash(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    told = draw_calibration_set(records, split=split, images=10, seed=7).as_dict()
+    assert told["sha256"] == [split["sha256"][image_id] for image_id in told["ids"]]
+    assert (told["seed"], told["pinned"]) == (7, ["all black", "all white"])
+
+
+def test_black_and_white_come_first_and_pin_the_range(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    calibration = draw_calibration_set(records, split=split, images=10, seed=0)
+    inputs = list(calibration.inputs())
+    assert [array.shape for array in inputs] == [(1, 224, 224, 3)] * 12
+    assert {array.dtype for array in inputs} == {np.dtype(np.float32)}
+    assert [(array.min(), array.max()) for array in inputs[:2]] == [(0.0, 0.0), (1.0, 1.0)]
+    greys = [np.unique(array * 255).round().tolist() for array in inputs[2:]]
+    is_malignant = [record.is_malignant for record in calibration.records]
+    assert greys == [
+        [int(record.path.stem) + 100 * malignant]
+        for record, malignant in zip(calibration.records, is_malignant, strict=True)
+    ]
+
+
+def test_means_are_measured_on_the_images_alone(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    calibration = draw_calibration_set(records, split=split, images=20, seed=0)
+    batches = list(calibration.batches())
+    assert [batch.shape for batch in batches] == [(16, 224, 224, 3), (4, 224, 224, 3)]
+    inputs = np.concatenate(list(calibration.inputs())[2:])
+    assert np.array_equal(np.concatenate(batches), inputs)
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (
+            9,
+            "--calibration-images is 9; expected at least 10, and 200 or more for a model that is "
+            "used.",
+        ),
+        (
+            26,
+            "--calibration-images 26 asks for more than the training side can give in equal number "
+            "of each class; only 24 were found.",
+        ),
+    ],
+)
+def test_a_number_that_cannot_be_drawn_is_refused(
+    records: tuple[LesionRecord, ...], split: dict[str, Any], images: int, sentence: str
+) -> None:
+    with pytest.raises(EdgeMelanomaError) as caught:
+        draw_calibration_set(records, split=split, images=images, seed=0)
+    assert str(caught.value) == sentence
+
+
+def test_a_rare_class_is_not_made_up_for_with_the_other(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    few = tuple(record for record in records if record.is_malignant or record.path.stem < "04")
+    with pytest.raises(EdgeMelanomaError) as caught:
+        draw_calibration_set(few, split=split, images=16, seed=0)
+    assert str(caught.value) == (
+        "--calibration-images 16 asks for more than the training side can give in equal number of "
+        "each class; only 12 were found."
+    )
+
+
+def test_a_picture_that_was_changed_is_refused(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    path = next(record.path for record in records if record.image_id == "malignant/05.png")
+    Image.new("RGB", (8, 8), "red").save(path)
+    with pytest.raises(EdgeMelanomaError) as caught:
+        draw_calibration_set(records, split=split, images=24, seed=0)
+    assert str(caught.value) == (f"The image {path} has changed since the training; restore it.")
+
+
+def test_a_calibration_set_of_one_class_is_refused(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    malignant = tuple(record for record in records if record.is_malignant)[:2]
+    with pytest.raises(EdgeMelanomaError) as caught:
+        CalibrationSet(records=malignant, seed=0, training_hashes=split["sha256"])
+    assert str(caught.value) == (
+        "The calibration set has 0 benign and 2 malignant images; it needs both classes."
+    )
+
+
+def test_a_picture_of_the_test_side_may_not_calibrate(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    hashes = {image_id: split["sha256"][image_id] for image_id in split["train"]}
+    both = (records[0], records[-1])
+    with pytest.raises(EdgeMelanomaError) as caught:
+        CalibrationSet(records=both, seed=0, training_hashes=hashes)
+    assert str(caught.value) == (
+        "malignant/14.png is not an image of the run's training side; only those may calibrate."
+    )
