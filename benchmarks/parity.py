@@ -1,6 +1,7 @@
 """The verdict: which tolerances a candidate must keep, and the report that says whether it did."""
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -171,9 +172,19 @@ def read_contract(path: Path) -> ParityContract:
             raise EdgeMelanomaError(
                 f"The contract {path} has the unknown key '{key}'; did you mean '{nearest}'?"
             )
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise EdgeMelanomaError(f"The contract {path} gives {key} no number: {value!r}.")
+        _refuse_other_limits(path, key, value)
     return ParityContract(**content)
+
+
+def _refuse_other_limits(path: Path, key: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise EdgeMelanomaError(f"The contract {path} gives {key} no number: {value!r}.")
+    largest = 1.0 if key.endswith(("_drop", "_agreement")) else math.inf
+    if not 0 <= value <= largest:
+        raise EdgeMelanomaError(
+            f"The contract {path} gives {key} the limit {value:g}; expected "
+            + ("a share from 0 to 1." if largest == 1 else "0 or more.")
+        )
 
 
 def _failure(name: str, value: float | None, limit: float | None) -> str | None:
@@ -184,4 +195,7 @@ def _failure(name: str, value: float | None, limit: float | None) -> str | None:
     # A drop of 0.005 computed as 0.0050000001 keeps the limit.
     tolerance = 1e-9
     missed = value < limit - tolerance if name.startswith("min_") else value > limit + tolerance
-    return f"{name} is {limit:g}, measured {value:.4g}" if missed else None
+    if not missed:
+        return None
+    shown = f"{value:.4g}" if f"{value:.4g}" != f"{limit:.4g}" else f"{value:.9g}"
+    return f"{name} is {limit:g}, measured {shown}"

@@ -16,6 +16,7 @@ from typing import Any
 
 from edge_melanoma.artifacts import read_json, write_atomically
 from edge_melanoma.benchmarks.tables import markdown_table
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.variants import ORIGINAL, PUBLISHED, Variant
 
 MODES = ("float16", "int8")
@@ -95,9 +96,15 @@ def render_results(folders: list[Path]) -> list[str]:
 
 
 def insert_results(readme: str, text: str) -> str:
-    """The README with `text` between its markers."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """The README with `text` between its markers.
+
+    Raises:
+        EdgeMelanomaError: it has not both markers, in this order.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise EdgeMelanomaError(f"The README lacks the line {BEGIN} or after it {END}.")
     return f"{before}{BEGIN}\n{text}{END}{after}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.benchmarks.latency import PERCENTILES
@@ -48,7 +49,7 @@ def describe_report(report: ParityReport) -> str:
 
 def render_terminal(report: ParityReport) -> list[Table]:
     """The tables for a terminal: quality, then cost."""
-    quality = Table(title=describe_report(report), caption=QUALITY_CAPTION)
+    quality = Table(title=escape(describe_report(report)), caption=QUALITY_CAPTION)
     cost = Table(title=_describe_timing(report))
     for table, columns, rows in (
         (quality, QUALITY_COLUMNS, _quality_rows(report)),
@@ -57,7 +58,7 @@ def render_terminal(report: ParityReport) -> list[Table]:
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left")
         for cells in rows:
-            table.add_row(*cells)
+            table.add_row(*map(escape, cells))
     return [quality, cost]
 
 
@@ -71,7 +72,8 @@ def render_markdown(report: ParityReport) -> str:
     lines += ["", "| model | sha256 |", "|---|---|"]
     models = [report.reference, *(candidate.model for candidate in report.candidates)]
     lines += [f"| {model.mode} | `{model.sha256}` |" for model in models]
-    return "\n".join([*lines, "", *explain_candidates(report)]) + "\n"
+    notes = [f"- {note}" for note in explain_candidates(report)]
+    return "\n".join([*lines, "", *notes] if notes else lines) + "\n"
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -139,7 +141,7 @@ def _quality_cells(model: MeasuredModel, *, drops: tuple[str, str]) -> list[str]
 
 
 def _cost_rows(report: ParityReport) -> list[list[str]]:
-    rows = [_cost_cells(report.reference, ratio=None)]
+    rows = [_cost_cells(report.reference, ratio=1.0)]
     return rows + [_cost_cells(c.model, ratio=c.latency_ratio) for c in report.candidates]
 
 
@@ -149,4 +151,4 @@ def _cost_cells(model: MeasuredModel, *, ratio: float | None) -> list[str]:
         return [*cells, "not run", "", "", "", ""]
     percentiles = [f"{model.latency.percentile_ms(share):.2f}" for share in PERCENTILES]
     cpu = f"{model.latency.cpu_p50_ms:.2f}"
-    return [*cells, *percentiles, cpu, "1" if ratio is None else f"{ratio:.2f}"]
+    return [*cells, *percentiles, cpu, "" if ratio is None else f"{ratio:.2f}"]

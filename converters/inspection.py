@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from edge_melanoma.converters.modes import InputOutput, Mode
 from edge_melanoma.errors import EdgeMelanomaError
@@ -40,21 +41,28 @@ def inspect_model(data: bytes) -> ModelFacts:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         graph = model.subgraphs[0]
         (input_index,), (output_index,) = graph.inputs, graph.outputs
+        ends = graph.tensors[input_index], graph.tensors[output_index]
+        return _describe(model, graph, *ends, size_bytes=len(data))
     except Exception as error:
         # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
         raise EdgeMelanomaError(f"The model cannot be read as a .tflite file: {error}.") from error
+
+
+def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int) -> ModelFacts:
+    from ai_edge_litert import schema_py_generated as schema
+
     type_names = _names_of(schema.TensorType)
     operator_names = _names_of(schema.BuiltinOperator)
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     operators = Counter(operator_names[codes[op.opcodeIndex]] for op in graph.operators)
     tensors = Counter(type_names[tensor.type].lower() for tensor in graph.tensors)
     return ModelFacts(
-        size_bytes=len(data),
+        size_bytes=size_bytes,
         operators=dict(sorted(operators.items())),
         tensor_types=dict(sorted(tensors.items())),
-        input=_quantization_of(graph.tensors[input_index], type_names),
-        output=_quantization_of(graph.tensors[output_index], type_names),
-        input_shape=tuple(int(side) for side in graph.tensors[input_index].shape),
+        input=_quantization_of(image, type_names),
+        output=_quantization_of(score, type_names),
+        input_shape=tuple(int(side) for side in image.shape),
     )
 
 
@@ -90,10 +98,11 @@ def _refuse_other_types(facts: ModelFacts) -> None:
 def _refuse_float_operators(facts: ModelFacts) -> None:
     """With float32 ends there are two float tensors, the ends, and a step on each side of them."""
     floats = sum(facts.tensor_types.get(name, 0) for name in FLOAT_TYPES)
-    if floats > 2 or facts.operators.get("QUANTIZE") != 1 or facts.operators.get("DEQUANTIZE") != 1:
+    steps = sum(facts.operators.get(name, 0) for name in ("QUANTIZE", "DEQUANTIZE"))
+    if floats != 2 or steps != 2:
         raise EdgeMelanomaError(
-            f"The int8 model is not wholly int8 between its float32 ends: "
-            f"it has {floats} float tensors, expected 2."
+            f"The int8 model is not wholly int8 between its float32 ends: it has {floats} float "
+            f"tensors and {steps} steps between float and int8, expected 2 and 2."
         )
 
 
@@ -113,12 +122,12 @@ def _names_of(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
 
-def _quantization_of(tensor: object, type_names: dict[int, str]) -> TensorQuantization:
+def _quantization_of(tensor: Any, type_names: dict[int, str]) -> TensorQuantization:
     quantization = getattr(tensor, "quantization", None)
     scales = getattr(quantization, "scale", None)
     zero_points = getattr(quantization, "zeroPoint", None)
     return TensorQuantization(
-        dtype=type_names[tensor.type].lower(),  # type: ignore[attr-defined]  # generated, untyped
+        dtype=type_names[tensor.type].lower(),
         scale=float(scales[0]) if scales is not None and len(scales) else 0.0,
         zero_point=int(zero_points[0]) if zero_points is not None and len(zero_points) else 0,
     )

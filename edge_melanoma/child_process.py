@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
 
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import ChildDiedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
     """The result of `function` run in a process of its own; what it raises is raised here.
 
     Raises:
-        EdgeMelanomaError: the process died.
+        ChildDiedError: the process died.
     """
     with make_pool(1) as pool:
         try:
@@ -40,9 +40,9 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
             raise child_died() from error
 
 
-def child_died() -> EdgeMelanomaError:
+def child_died() -> ChildDiedError:
     """The sentence for a child process that ended without a result."""
-    return EdgeMelanomaError(
+    return ChildDiedError(
         "The process that ran the model died, out of memory or by a defect of the interpreter; "
         "check the file, or choose another interpreter with --interpreter."
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.child_process import child_died, make_pool, run_in_child
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
 from edge_melanoma.images import read_image, scale_pixels, stream_images
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession, load_interpreter_class
 from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Runtime
@@ -106,9 +106,9 @@ def probe_runtime(runtime: Runtime) -> str | None:
     """
     try:
         run_in_child(_probe, runtime)
-    except EdgeMelanomaError:
+    except ChildDiedError:
         return "its process died"
-    except (ImportError, SystemError, AttributeError) as error:
+    except (EdgeMelanomaError, ImportError, SystemError, AttributeError) as error:
         return str(error).strip().splitlines()[0]
     return None
 

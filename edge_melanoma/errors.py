@@ -12,8 +12,14 @@ class EdgeMelanomaError(Exception):
 class MissingExtraError(EdgeMelanomaError):
     """A package of an optional extra is needed and not installed."""
 
-    def __init__(self, *, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
+    @classmethod
+    def for_package(cls, package: str, *, extra: str, purpose: str) -> "MissingExtraError":
+        """Not by `__init__`: an error that crosses processes is rebuilt from its message alone."""
+        return cls(
             f"{purpose} needs the package {package}, which is not installed; "
             f"install it with: pip install 'edge-melanoma[{extra}]'"
         )
+
+
+class ChildDiedError(EdgeMelanomaError):
+    """A process that ran a model ended without a result."""

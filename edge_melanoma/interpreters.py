@@ -41,12 +41,7 @@ class TFLiteSession:
         self._interpreter = _make_interpreter(settings)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
-        shape = [IMAGE_SIZE, IMAGE_SIZE, 3]
-        if len(inputs) != 1 or list(inputs[0]["shape"][1:]) != shape or len(outputs) != 1:
-            raise EdgeMelanomaError(
-                f"{settings.name} is not a lesion classifier: expected one input of shape "
-                f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output."
-            )
+        _refuse_other_networks(inputs, outputs, name=settings.name)
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
         self.input_quantization = _quantization_of(inputs[0])
         self.output_quantization = _quantization_of(outputs[0])
@@ -74,6 +69,25 @@ class TFLiteSession:
         return min(max(value, 0.0), 1.0)
 
 
+def _refuse_other_networks(
+    inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], *, name: str
+) -> None:
+    shapes = [list(details["shape"]) for details in inputs]
+    sizes = [int(np.prod(details["shape"])) for details in outputs]
+    if shapes != [[1, IMAGE_SIZE, IMAGE_SIZE, 3]] or sizes != [1]:
+        raise EdgeMelanomaError(
+            f"{name} is not a lesion classifier: expected one input of shape "
+            f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output with one value, P(malignant)."
+        )
+    for details in [*inputs, *outputs]:
+        dtype = np.dtype(details["dtype"])
+        if dtype.kind in "iu" and not details["quantization"][0] > 0:
+            raise EdgeMelanomaError(
+                f"{name} is not a lesion classifier: its {dtype.name} tensor {details['name']} has "
+                f"no scale, so its integers mean nothing."
+            )
+
+
 def _make_interpreter(settings: SessionSettings) -> Any:
     interpreter_class = load_interpreter_class(settings.runtime)
     try:
@@ -83,7 +97,7 @@ def _make_interpreter(settings: SessionSettings) -> Any:
             )
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        reason = (str(error).strip() or "no reason given").splitlines()[0].rstrip(".")
         raise EdgeMelanomaError(
             f"The interpreter {settings.runtime.value} refuses {settings.name}: {reason}."
         ) from error

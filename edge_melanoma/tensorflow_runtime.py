@@ -23,8 +23,8 @@ def _import_quietly() -> tuple[Any, Any]:
             import tensorflow
             import tf_keras as keras
     except ImportError as error:
-        raise MissingExtraError(
-            package=error.name or "tensorflow", extra="train", purpose="This command"
+        raise MissingExtraError.for_package(
+            error.name or "tensorflow", extra="train", purpose="This command"
         ) from error
     tensorflow.get_logger().setLevel("ERROR")
     return tensorflow, keras

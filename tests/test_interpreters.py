@@ -130,13 +130,14 @@ def test_a_text_in_place_of_a_model_is_refused_in_one_sentence(paths: list[Path]
     assert str(passed_on.value) == sentence
 
 
-def test_a_model_for_other_pictures_is_no_lesion_classifier() -> None:
-    data = empty_model(shape=[1, 96, 96, 3])
+@pytest.mark.parametrize("shape", [[1, 96, 96, 3], [2, 224, 224, 3], [1, 224, 224, 3]])
+def test_a_model_of_other_shapes_is_no_lesion_classifier(shape: list[int]) -> None:
+    data = empty_model(shape=shape)
     with pytest.raises(EdgeMelanomaError) as caught:
         TFLiteSession(SessionSettings(data=data, name="faces.tflite", runtime=Runtime.LITERT))
     assert str(caught.value) == (
         "faces.tflite is not a lesion classifier: expected one input of shape (1, 224, 224, 3) "
-        "and one output."
+        "and one output with one value, P(malignant)."
     )
 
 

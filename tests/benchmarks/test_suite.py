@@ -126,3 +126,12 @@ def test_results_replace_what_stood_between_the_markers() -> None:
 def test_inserting_the_same_results_again_changes_nothing() -> None:
     once = insert_results(README, "new figures\n")
     assert insert_results(once, "new figures\n") == once
+
+
+@pytest.mark.parametrize("readme", ["No markers.\n", README.replace("<!-- results: end -->", "")])
+def test_a_readme_without_both_markers_is_left_alone(readme: str) -> None:
+    with pytest.raises(EdgeMelanomaError) as caught:
+        insert_results(readme, "new figures\n")
+    assert str(caught.value) == (
+        "The README lacks the line <!-- results: begin --> or after it <!-- results: end -->."
+    )

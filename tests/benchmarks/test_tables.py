@@ -89,7 +89,7 @@ QUALITY = """\
 COST = """\
 | model | runtime | size MB | p50 ms | p90 ms | p99 ms | CPU p50 ms | p50 ratio |
 |---|---|---|---|---|---|---|---|
-| keras | keras | 9.64 | 20.00 | 20.00 | 20.00 | 30.00 | 1 |
+| keras | keras | 9.64 | 20.00 | 20.00 | 20.00 | 30.00 | 1.00 |
 | int8 | ai_edge_litert | 2.50 | 5.00 | 5.00 | 5.00 | 4.00 | 0.25 |"""
 
 
@@ -114,8 +114,8 @@ One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
 | keras | `aa` |
 | int8 | `bb` |
 
-int8 fails: max_recall_drop is 0.005, measured 0.01
-int8 loses 1 malignant: m/1.png
+- int8 fails: max_recall_drop is 0.005, measured 0.01
+- int8 loses 1 malignant: m/1.png
 """
     )
 
@@ -181,3 +181,27 @@ def test_a_markdown_table_has_a_rule_as_wide_as_its_columns() -> None:
         "| 1 | 2 |",
         "| 3 |  |",
     ]
+
+
+def test_a_ratio_to_an_untimed_reference_is_left_empty() -> None:
+    untimed = replace(REFERENCE, latency=None)
+    report = make_report()
+    timed = report.candidates[0].model
+    candidate = judge(
+        timed, report.candidates[0].comparison, reference=untimed, contract=ParityContract()
+    )
+    lines = render_markdown(
+        replace(report, reference=untimed, candidates=(candidate,))
+    ).splitlines()
+    (row,) = [line for line in lines if line.startswith("| int8 | ai_edge_litert |")]
+    assert row.endswith("| 4.00 |  |")
+
+
+def test_brackets_in_the_name_of_a_data_set_are_shown() -> None:
+    report = make_report()
+    named = replace(report, dataset={**report.dataset, "name": "set [old]"})
+    console = Console(file=StringIO(), width=160)
+    console.print(render_terminal(named)[0])
+    stream = console.file
+    assert isinstance(stream, StringIO)
+    assert "set [old]: " in stream.getvalue()

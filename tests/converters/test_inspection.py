@@ -171,8 +171,8 @@ def test_float_ends_may_have_two_float_tensors_and_no_third() -> None:
     audit_model(FLOAT_ENDS, mode=Mode.INT8, io=InputOutput.FLOAT32)
     third = replace(FLOAT_ENDS, tensor_types={"float32": 2, "float16": 1, "int8": 3})
     assert refusal(third, io=InputOutput.FLOAT32) == (
-        "The int8 model is not wholly int8 between its float32 ends: it has 3 float tensors, "
-        "expected 2."
+        "The int8 model is not wholly int8 between its float32 ends: it has 3 float tensors "
+        "and 2 steps between float and int8, expected 2 and 2."
     )
 
 
