@@ -38,6 +38,7 @@ def command(
     Writes parity.json, parity.md and the scores into the run's bench folder, replacing those of an
     earlier bench of the same set. Exit code 1: a candidate does not keep the contract.
     """
+    from edge_melanoma.commands.measurement import TimingSettings
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
     report = run_parity(
@@ -45,9 +46,7 @@ def command(
             run=run,
             data=data,
             contract=contract,
-            runs=runs,
-            warmup=warmup,
-            threads=threads,
+            timing=TimingSettings(runs=runs, warmup=warmup, threads=threads),
             interpreter=interpreter,
             limit=limit,
             json=json,

@@ -1,9 +1,8 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -15,10 +14,7 @@ from edge_melanoma.artifacts import (
     write_atomically,
     write_json,
 )
-from edge_melanoma.benchmarks.latency import LatencySamples, time_keras, time_tflite
 from edge_melanoma.benchmarks.parity import (
-    MeasuredCandidate,
-    MeasuredModel,
     ParityContract,
     ParityReport,
     judge,
@@ -26,26 +22,18 @@ from edge_melanoma.benchmarks.parity import (
 )
 from edge_melanoma.benchmarks.quality import compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
-from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
-from edge_melanoma.environment import cpu_name, package_version
+from edge_melanoma.classifiers import choose_runtime
+from edge_melanoma.commands.measurement import Measurement, TimingSettings, describe_machine
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.images import read_image
-from edge_melanoma.interpreters import SessionSettings
 from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.metrics import measure, measure_intervals
 from edge_melanoma.predictions import (
     PredictionSet,
-    predict,
     predictions_to_csv,
-    read_predictions,
 )
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_data import read_external_set, read_test_side
 from edge_melanoma.runtimes import Runtime
-
-CONTAMINATED_RATIO = 1.2
-"""On one thread, wall time this far above CPU time means that others had the core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +43,7 @@ class ParityOrder:
     run: Path | None = None
     data: Path | None = None
     contract: Path | None = None
-    runs: int = 100
-    warmup: int = 10
-    threads: int = 1
+    timing: TimingSettings = field(default_factory=TimingSettings)
     interpreter: Runtime | None = None
     limit: int | None = None
     json: Path | None = None
@@ -71,10 +57,17 @@ def run_parity(order: ParityOrder) -> ParityReport:
     contract = read_contract(order.contract) if order.contract else ParityContract()
     runtime = choose_runtime(order.interpreter)
     records = _records(order, run, reporter)
-    bench = _Bench(order=order, run=run, runtime=runtime, records=records, reporter=reporter)
+    measurement = Measurement(
+        run=run,
+        runtime=runtime,
+        records=records,
+        is_test_side=order.data is None,
+        timing=order.timing,
+        reporter=reporter,
+    )
     load = os.getloadavg()[0]
-    reference, reference_scores = bench.measure_reference()
-    measured = [bench.measure_export(model) for model in exports]
+    reference, reference_scores = measurement.reference()
+    measured = [measurement.export(model) for model in exports]
     candidates = tuple(
         judge(
             model,
@@ -89,7 +82,7 @@ def run_parity(order: ParityOrder) -> ParityReport:
         dataset=describe_dataset(order.data.resolve().name if order.data else name, records),
         threshold=run.threshold,
         threshold_source="validation",
-        machine=_describe_machine(load, candidates),
+        machine=describe_machine(load, candidates),
         contract=contract,
         reference=reference,
         candidates=candidates,
@@ -98,91 +91,6 @@ def run_parity(order: ParityOrder) -> ParityReport:
     _write(report, scores, _bench_folder(order, run), json=order.json)
     _show(report)
     return report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bench:
-    """Runs one model after another over the same pictures."""
-
-    order: ParityOrder
-    run: TrainedModel
-    runtime: Runtime
-    records: tuple[LesionRecord, ...]
-    reporter: Reporter
-
-    def measure_reference(self) -> tuple[MeasuredModel, PredictionSet]:
-        """Keras where TensorFlow is installed, else the scores that the training stored."""
-        latency: LatencySamples | None = None
-        if package_version("tensorflow") is None:
-            scores = self._stored_scores()
-        else:
-            from edge_melanoma.network import load_network
-
-            classifier = KerasClassifier(load_network(self.run))
-            scores = predict(classifier, self.records, reporter=self.reporter, label="Keras")
-            latency = time_keras(
-                self.run.folder,
-                read_image(self.records[0].path),
-                runs=self.order.runs,
-                warmup=self.order.warmup,
-                threads=self.order.threads,
-            )
-        size = self.run.weights_path.stat().st_size
-        return self._measured("keras", "keras", size, self.run.sha256, scores, latency), scores
-
-    def measure_export(self, model: ConvertedModel) -> tuple[MeasuredModel, PredictionSet]:
-        """One exported file: scores on all cores, then latency on the asked number of threads."""
-        name = model.path.name
-        with TFLiteClassifier(model.data, name=name, runtime=self.runtime) as classifier:
-            scores = predict(classifier, self.records, reporter=self.reporter, label=model.mode)
-        latency = time_tflite(
-            SessionSettings(
-                data=model.data, name=name, runtime=self.runtime, threads=self.order.threads
-            ),
-            read_image(self.records[0].path),
-            runs=self.order.runs,
-            warmup=self.order.warmup,
-        )
-        runtime = self.runtime.value
-        measured = self._measured(
-            runtime, model.mode, model.size_bytes, model.sha256, scores, latency
-        )
-        return measured, scores
-
-    def _measured(
-        self,
-        runtime: str,
-        mode: str,
-        size_bytes: int,
-        sha256: str,
-        scores: PredictionSet,
-        latency: LatencySamples | None,
-    ) -> MeasuredModel:
-        return MeasuredModel(
-            runtime=runtime,
-            mode=mode,
-            size_bytes=size_bytes,
-            sha256=sha256,
-            metrics=measure(scores, threshold=self.run.threshold),
-            intervals=measure_intervals(scores, threshold=self.run.threshold),
-            latency=latency,
-        )
-
-    def _stored_scores(self) -> PredictionSet:
-        if self.order.data is not None:
-            raise EdgeMelanomaError(
-                "bench --data needs the package tensorflow for the reference, which is not "
-                "installed; install it with: pip install 'edge-melanoma[train]'"
-            )
-        self.reporter.say("TensorFlow is not installed: the reference is as the training stored it")
-        stored = read_predictions(self.run.folder / "predictions_test.csv")
-        position = {image_id: number for number, image_id in enumerate(stored.image_ids)}
-        chosen = [position[record.image_id] for record in self.records]
-        return PredictionSet(
-            image_ids=tuple(record.image_id for record in self.records),
-            labels=stored.labels[chosen],
-            scores=stored.scores[chosen],
-        )
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
@@ -216,22 +124,6 @@ def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[Les
     if limit is None or limit >= len(records):
         return records
     return tuple(records[number * len(records) // limit] for number in range(limit))
-
-
-def _describe_machine(load: float, candidates: tuple[MeasuredCandidate, ...]) -> dict[str, Any]:
-    latencies = [candidate.model.latency for candidate in candidates if candidate.model.latency]
-    waited = any(
-        samples.percentile_ms(50) > CONTAMINATED_RATIO * samples.cpu_p50_ms
-        for samples in latencies
-        if samples.threads == 1
-    )
-    cores = os.cpu_count() or 1
-    return {
-        "cpu": cpu_name(),
-        "cores": cores,
-        "load": load,
-        "contaminated": waited or load > cores,
-    }
 
 
 def _bench_folder(order: ParityOrder, run: TrainedModel) -> Path:
