@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -38,7 +38,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: the file is missing, empty, truncated or no picture.
     """
-    return resize_image(decode_image(read_image_bytes(path), name=str(path)))
+    return np.asarray(_squash(_open_upright(read_image_bytes(path), name=str(path)), IMAGE_SIZE))
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -61,29 +61,7 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
 
     A full decode is the only reliable check: Pillow's `verify` passes truncated JPEGs.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > LARGEST_PIXEL_COUNT:
-                    raise UnreadableImageError(
-                        f"The image {name} has {image.width}x{image.height} pixels; "
-                        f"at most {LARGEST_PIXEL_COUNT} pixels are read."
-                    )
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except UnreadableImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError(f"The image {name} is not a picture.") from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableImageError(
-            f"The image {name} has far more than {LARGEST_PIXEL_COUNT} pixels, the most that are "
-            f"read."
-        ) from error
-    except Exception as error:
-        # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError and more on
-        # broken files; whatever it was, the file is not a readable picture.
-        raise UnreadableImageError(f"The image {name} is truncated or broken: {error}.") from error
+    return np.asarray(_open_upright(data, name=name))
 
 
 def resize_image(pixels: NDArray[np.uint8], *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
@@ -91,9 +69,7 @@ def resize_image(pixels: NDArray[np.uint8], *, size: int = IMAGE_SIZE) -> NDArra
 
     Two calls pin the order of the passes, which Pillow 13 changed for tall pictures.
     """
-    image = Image.fromarray(pixels)
-    rows = image.resize((size, image.height), Image.Resampling.BILINEAR)
-    return np.asarray(rows.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(_squash(Image.fromarray(pixels), size))
 
 
 def scale_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -125,6 +101,40 @@ def stream_images(
                 batch = []
 
 
+def _open_upright(data: bytes, *, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > LARGEST_PIXEL_COUNT:
+                    raise UnreadableImageError(
+                        f"The image {name} has {image.width}x{image.height} pixels; "
+                        f"at most {LARGEST_PIXEL_COUNT} pixels are read."
+                    )
+                image.load()
+                if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                    return _to_rgb(ImageOps.exif_transpose(image))
+                return _to_rgb(image)
+    except UnreadableImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(f"The image {name} is not a picture.") from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(
+            f"The image {name} has far more than {LARGEST_PIXEL_COUNT} pixels, the most that are "
+            f"read."
+        ) from error
+    except Exception as error:
+        # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError and more on
+        # broken files; whatever it was, the file is not a readable picture.
+        raise UnreadableImageError(f"The image {name} is truncated or broken: {error}.") from error
+
+
+def _squash(image: Image.Image, size: int) -> Image.Image:
+    rows = image.resize((size, image.height), Image.Resampling.BILINEAR)
+    return rows.resize((size, size), Image.Resampling.BILINEAR)
+
+
 def _is_utf8(path: Path) -> bool:
     """Whether manifests and tables, which are UTF-8, can hold the name."""
     try:
@@ -142,4 +152,4 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if "transparency" in image.info or image.mode in {"RGBA", "LA", "PA"}:
         canvas = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -49,7 +49,7 @@ class TFLiteSession:
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
         """Put a picture (224, 224, 3) into the input tensor."""
-        self._interpreter.set_tensor(self._input_index, self._pixel_table[image][np.newaxis])
+        self._interpreter.set_tensor(self._input_index, self._pixel_table.take(image)[np.newaxis])
 
     def invoke(self) -> None:
         """Run the network on what the input tensor holds."""
