@@ -2,8 +2,8 @@
 
     python -m edge_melanoma.benchmarks.suite --data DIR --weights FILE [--out runs/results]
 
-Runs the commands themselves, each in a process of its own; runs that are finished are kept. Writes
-results.md, and puts it between the markers of the README that is given.
+Runs the commands themselves, each in a process of its own; runs that are finished are kept. Prints
+the tables, and puts them between the markers of the README that is given.
 """
 
 import argparse
@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.artifacts import read_json, write_atomically
+from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.benchmarks.tables import markdown_table
-from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.variants import ORIGINAL, PUBLISHED, Variant
 
 MODES = ("float16", "int8")
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+PICTURES = ("roc.png", "training_curves.png", "confusion.png")
+SHOWN = Variant.PARTIAL
+"""Whose pictures the README shows."""
+
 TRAINING_COLUMNS = (
     "variant",
     "side",
@@ -61,10 +64,22 @@ def main() -> None:
         _run("export", str(folder), *quantize)
         if not (folder / "bench" / "parity.json").is_file():
             _run("bench", str(folder))
-    text = "\n".join(render_results(folders)) + "\n"
-    write_atomically(options.out / "results.md", text)
+    lines = render_results(folders)
+    print("\n".join(lines))
     if options.readme:
-        write_atomically(options.readme, insert_results(options.readme.read_text(), text))
+        update_readme(options.readme, name="results", lines=lines)
+    if options.keep:
+        keep_evidence(folders, options.keep)
+
+
+def keep_evidence(folders: list[Path], kept: Path) -> None:
+    """Copy each run's parity report, and the pictures of one, to where they are committed."""
+    for folder in folders:
+        report = (folder / "bench" / "parity.json").read_bytes()
+        write_atomically(kept / f"{folder.name}.parity.json", report)
+        if folder.name == SHOWN:
+            for name in PICTURES:
+                write_atomically(kept / name, (folder / name).read_bytes())
 
 
 def render_results(folders: list[Path]) -> list[str]:
@@ -91,21 +106,8 @@ def render_results(folders: list[Path]) -> list[str]:
         *markdown_table(PARITY_COLUMNS, list(_parity_rows(reports))),
         "",
         "Drop = reference - candidate; upper 95 % is the one-sided bound of the recall drop; "
-        "lost/gained counts malignant images.",
+        "lost/gained counts malignant images. Made by `make results`.",
     ]
-
-
-def insert_results(readme: str, text: str) -> str:
-    """The README with `text` between its markers.
-
-    Raises:
-        EdgeMelanomaError: it has not both markers, in this order.
-    """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise EdgeMelanomaError(f"The README lacks the line {BEGIN} or after it {END}.")
-    return f"{before}{BEGIN}\n{text}{END}{after}"
 
 
 def _training_rows(
@@ -159,7 +161,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/results"))
-    parser.add_argument("--readme", type=Path)
+    parser.add_argument("--readme", type=Path, help="Its part between the results markers.")
+    parser.add_argument("--keep", type=Path, help="Where reports and pictures are copied to.")
     return parser.parse_args()
 
 

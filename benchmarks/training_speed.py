@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.benchmarks.readme import update_readme
+from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.environment import describe_environment
 from edge_melanoma.integrity import screen_images
@@ -25,6 +27,18 @@ from edge_melanoma.splits import split_lesions
 from edge_melanoma.variants import Variant
 
 KIBIBYTE = 1024
+WAYS = {"plain": False, "cached": True}
+COLUMNS = (
+    "variant",
+    "seed",
+    "plain loop",
+    "with cache",
+    "ratio",
+    "test recall plain",
+    "with cache",
+    "test AUC plain",
+    "with cache",
+)
 
 
 def main() -> None:
@@ -36,13 +50,38 @@ def main() -> None:
         for variant in options.variants:
             pair = {
                 name: run_in_child(measure_training, records, variant, options.weights, seed, cache)
-                for name, cache in (("plain", False), ("cached", True))
+                for name, cache in WAYS.items()
             }
             ratio = pair["plain"]["cpu_seconds"] / pair["cached"]["cpu_seconds"]
             rows.append({"variant": variant, "seed": seed, "cpu_ratio": ratio, **pair})
             print(json.dumps(rows[-1]), flush=True)
             told = {"images": len(records), "load": os.getloadavg(), "rows": rows}
             write_json(options.out, told | {"environment": describe_environment()})
+    if options.readme:
+        update_readme(options.readme, name="speed", lines=render_ratios(read_json(options.out)))
+
+
+def render_ratios(told: dict[str, Any]) -> list[str]:
+    """The table of the pairs, as lines of Markdown."""
+    environment = told["environment"]
+    rows = [
+        [
+            row["variant"],
+            str(row["seed"]),
+            f"{row['plain']['cpu_seconds']:.0f} s",
+            f"{row['cached']['cpu_seconds']:.0f} s",
+            f"{row['cpu_ratio']:.1f}",
+            *(f"{row[way][name]:.4f}" for name in ("recall", "auc") for way in WAYS),
+        ]
+        for row in sorted(told["rows"], key=lambda row: (row["variant"], row["seed"]))
+    ]
+    return [
+        *markdown_table(COLUMNS, rows),
+        "",
+        f"{told['images']} real images, recipes as they are, {environment['cpu']}, "
+        f"{environment['cores']} cores; CPU time of all threads, the filling of an empty cache "
+        f"counted.",
+    ]
 
 
 def draw_records(folder: Path, *, images: int) -> tuple[LesionRecord, ...]:
@@ -89,6 +128,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--readme", type=Path, help="Its part between the speed markers.")
     parser.add_argument("--variants", nargs="+", default=["frozen", "partial"])
     return parser.parse_args()
 

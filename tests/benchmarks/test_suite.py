@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from edge_melanoma.artifacts import write_json
-from edge_melanoma.benchmarks.suite import insert_results, render_results
+from edge_melanoma.benchmarks.suite import render_results
 from edge_melanoma.errors import EdgeMelanomaError
 
-README = """\
-# Title
-<!-- results: begin -->
-old figures
-<!-- results: end -->
-After.
-"""
 SHA = "0123456789abcdef" * 4
 
 
@@ -91,7 +84,7 @@ def test_the_tables_hold_every_figure_of_the_files(tmp_path: Path) -> None:
         "| 0.9700 | 98.77% | 2/1 | 2.50 | 4.26 | `0123456789ab` |",
         "",
         "Drop = reference - candidate; upper 95 % is the one-sided bound of the recall drop; "
-        "lost/gained counts malignant images.",
+        "lost/gained counts malignant images. Made by `make results`.",
     ]
 
 
@@ -114,24 +107,4 @@ def test_a_run_that_was_not_benched_is_named(tmp_path: Path) -> None:
         render_results([folder])
     assert str(caught.value) == (
         f"{report} is not a readable JSON file: [Errno 2] No such file or directory: '{report}'."
-    )
-
-
-def test_results_replace_what_stood_between_the_markers() -> None:
-    assert insert_results(README, "new figures\n") == (
-        "# Title\n<!-- results: begin -->\nnew figures\n<!-- results: end -->\nAfter.\n"
-    )
-
-
-def test_inserting_the_same_results_again_changes_nothing() -> None:
-    once = insert_results(README, "new figures\n")
-    assert insert_results(once, "new figures\n") == once
-
-
-@pytest.mark.parametrize("readme", ["No markers.\n", README.replace("<!-- results: end -->", "")])
-def test_a_readme_without_both_markers_is_left_alone(readme: str) -> None:
-    with pytest.raises(EdgeMelanomaError) as caught:
-        insert_results(readme, "new figures\n")
-    assert str(caught.value) == (
-        "The README lacks the line <!-- results: begin --> or after it <!-- results: end -->."
     )
