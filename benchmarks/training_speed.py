@@ -91,7 +91,12 @@ def draw_records(folder: Path, *, images: int) -> tuple[LesionRecord, ...]:
 
 
 def measure_training(
-    records: tuple[LesionRecord, ...], variant: str, weights: str, seed: int, use_cache: bool
+    records: tuple[LesionRecord, ...],
+    variant: str,
+    weights: str,
+    seed: int,
+    use_cache: bool,
+    epochs: int | None = None,
 ) -> dict[str, float]:
     """Train once in this process; CPU and wall seconds, peak memory in bytes, test metrics."""
     from edge_melanoma.classifiers import KerasClassifier
@@ -102,7 +107,7 @@ def measure_training(
 
     split = split_lesions(records, seed=seed)
     settings = TrainingSettings(
-        variant=Variant(variant), weights=weights, seed=seed, use_cache=use_cache
+        variant=Variant(variant), weights=weights, seed=seed, use_cache=use_cache, epochs=epochs
     )
     with tempfile.TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
