@@ -1,146 +1,127 @@
-"""What int8 weights do to every layer's mean output, measured on calibration images and undone.
+"""What rounding does to every layer's mean output, measured on calibration images and undone.
 
 Batch-norm folded into MobileNetV2's depthwise kernels leaves channels whose nine weights are large
-and nearly cancel. Rounding them shifts the channel's mean by more than its signal, and plain
-post-training quantisation then loses melanomas: on one frozen backbone the scores of 531 validation
-images moved by 0.083 on average, with the correction by 0.018. After Nagel et al., "Data-Free
-Quantization Through Weight Equalization and Bias Correction" (2019), with measured means.
+and nearly cancel. Rounding them shifts the channel's mean by more than its signal, and rounded
+activations add a little at each layer: plain post-training quantisation then loses melanomas. After
+Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019), with
+means that are measured, layer by layer in the order of the data, so that each correction sees the
+errors that the layers before it left.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.network import GAP_LAYER, HIDDEN_LAYER
+from edge_melanoma.converters.folding import fold_batch_norm, has_kernel, output_axis
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 
 LARGEST_INT8 = 127
+INPUT_RANGE = (0.0, 1.0)
 Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
-
-
 Rounding = Callable[[Float32, int], Float32]
 """From a kernel and its output axis to the nearest kernel that the converter will keep."""
 
+Ranges = Mapping[str, tuple[float, float]]
+"""Smallest and largest output by layer, 0 among them, as an int8 tensor will hold them."""
 
-def correct_for_rounding(network: Any, inputs: Iterable[Float32], *, rounding: Rounding) -> Any:
-    """A copy of `network` whose weights are rounded without a shift of any channel's mean.
 
-    Batch-norm is folded, kernels lie on the grid that the converter will choose, and biases make up
-    for the rounding on `inputs`, a few batches (n, 224, 224, 3) of calibration images.
+def correct_biases(
+    network: Any, images: Float32, *, rounding: Rounding, ranges: Ranges | None = None
+) -> Any:
+    """A copy of `network`, folded and rounded, whose channels keep their means on `images`.
+
+    `images` are network inputs (n, 224, 224, 3); all layers' outputs for them are held at once in
+    pairs, so n is small. With `ranges`, activations are rounded to int8 on the way too.
+    """
+    reference, rounded = fold_batch_norm(network), fold_batch_norm(network)
+    for layer in rounded.layers:
+        if has_kernel(layer):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([rounding(kernel, output_axis(layer)), bias])
+    _match_means(reference, rounded, tf.constant(images), ranges)
+    return rounded
+
+
+def measure_ranges(network: Any, batches: Iterable[Float32]) -> Ranges:
+    """The ranges that calibration will find on `batches`, for `correct_biases`.
+
+    Only tensors that stay in a converted graph count: ReLU and linear outputs, sums and the mean.
     """
     folded = fold_batch_norm(network)
-    layers = [layer for layer in folded.layers if _has_kernel(layer)]
-    means = _mean_inputs(folded, layers, inputs)
-    for layer, mean in zip(layers, means, strict=True):
-        kernel, bias = layer.get_weights()
-        rounded = rounding(kernel, _output_axis(layer))
-        shift = _mean_output(layer, kernel - rounded, mean)
-        layer.set_weights([rounded, bias + shift.astype(np.float32)])
-    return folded
+    names = [layer.name for layer in folded.layers if _is_kept_tensor(layer)]
+    outputs = [folded.get_layer(name).output for name in names]
+    ends = [(tf.reduce_min(output), tf.reduce_max(output)) for output in outputs]
+    probe = tf_keras.Model(folded.input, ends)
+    forward = tf.function(lambda batch: probe(batch, training=False))
+    lowest, highest = np.zeros(len(names)), np.zeros(len(names))
+    for batch in batches:
+        found = np.array([[float(end) for end in pair] for pair in forward(tf.constant(batch))])
+        lowest, highest = np.minimum(lowest, found[:, 0]), np.maximum(highest, found[:, 1])
+    return dict(zip(names, zip(lowest.tolist(), highest.tolist(), strict=True), strict=True))
 
 
-def fold_batch_norm(network: Any) -> Any:
-    """The same function without batch-norm and dropout layers: each conv has a bias instead."""
-    folded = tf_keras.models.clone_model(network, clone_function=_clone_without_norm)
-    for layer in network.layers:
-        if isinstance(layer, tf_keras.layers.Dense):
-            folded.get_layer(layer.name).set_weights(layer.get_weights())
-        elif _has_kernel(layer):
-            norm = layer.outbound_nodes[0].outbound_layer
-            folded.get_layer(layer.name).set_weights(_fold(layer, norm))
-    return folded
-
-
-def round_to_int8(kernel: Float32, output_axis: int) -> Float32:
+def round_to_int8(kernel: Float32, axis: int) -> Float32:
     """The nearest values of a symmetric int8 grid with one scale an output channel."""
-    axes = tuple(axis for axis in range(kernel.ndim) if axis != output_axis)
+    axes = tuple(other for other in range(kernel.ndim) if other != axis)
     scale = np.abs(kernel).max(axis=axes, keepdims=True).astype(np.float64) / LARGEST_INT8
     scale[scale == 0] = 1.0
     rounded: Float32 = (np.round(kernel / scale) * scale).astype(np.float32)
     return rounded
 
 
-def round_to_float16(kernel: Float32, output_axis: int) -> Float32:
+def round_to_float16(kernel: Float32, axis: int) -> Float32:
     """The nearest half-precision values; the axis does not matter."""
     return kernel.astype(np.float16).astype(np.float32)
 
 
-def correct_pooled_features(corrected: Any, shift: Float64) -> None:
-    """Take `shift` (1280,), reference minus quantised mean of the pooled features, into the head.
+def _match_means(reference: Any, rounded: Any, images: Any, ranges: Ranges | None) -> None:
+    """Walk both networks side by side; each layer's bias takes up what its mean has lost."""
+    first = rounded.layers[0].name
+    expected, found = {first: images}, {first: images}
+    if ranges is not None:
+        found[first] = _round_activations(images, INPUT_RANGE)
+    uses = Counter(parent for layer in rounded.layers[1:] for parent in _parents(layer))
+    for layer in rounded.layers[1:]:
+        parents, other = _parents(layer), reference.get_layer(layer.name)
+        before, after = _run(other, parents, expected), _run(layer, parents, found)
+        if has_kernel(layer):
+            shift = tf.reduce_mean(before - after, axis=range(len(before.shape) - 1))
+            layer.bias.assign_add(shift)
+            before, after = other.activation(before), layer.activation(after + shift)
+        if ranges is not None and layer.name in ranges:
+            after = _round_activations(after, ranges[layer.name])
+        expected[layer.name], found[layer.name] = before, after
+        for parent in parents:
+            uses[parent] -= 1
+            if not uses[parent]:
+                del expected[parent], found[parent]
 
-    What activations lose on their way is not in the weights: it is measured on the converted
-    backbone. Without this step nearly all flips of one tuned network were lost melanomas.
-    """
-    hidden = corrected.get_layer(HIDDEN_LAYER)
-    kernel, bias = hidden.get_weights()
-    hidden.set_weights([kernel, bias + (shift @ kernel).astype(np.float32)])
+
+def _run(layer: Any, parents: list[str], values: dict[str, Any]) -> Any:
+    """The layer's output, before its activation where it has weights."""
+    inputs = [values[parent] for parent in parents]
+    if isinstance(layer, tf_keras.layers.Dense):
+        return tf.matmul(inputs[0], layer.kernel) + layer.bias
+    return layer(inputs if len(inputs) > 1 else inputs[0])
 
 
-def pooled_part(network: Any) -> Any:
-    """The part of a network from the picture to its pooled features (n, 1280)."""
-    return tf_keras.Model(network.input, network.get_layer(GAP_LAYER).output)
+def _round_activations(values: Any, ends: tuple[float, float]) -> Any:
+    return tf.quantization.fake_quant_with_min_max_args(values, min=ends[0], max=ends[1])
 
 
-def _clone_without_norm(layer: Any) -> Any:
+def _parents(layer: Any) -> list[str]:
+    return [node.layer.name for node in layer.inbound_nodes[0].parent_nodes]
+
+
+def _is_kept_tensor(layer: Any) -> bool:
     layers = tf_keras.layers
-    if isinstance(layer, layers.BatchNormalization | layers.Dropout):
-        return layers.Activation("linear", name=layer.name)
-    config = layer.get_config()
-    if _has_kernel(layer):
-        config["use_bias"] = True
-    return type(layer).from_config(config)
-
-
-def _fold(layer: Any, norm: Any) -> list[Float32]:
-    if not isinstance(norm, tf_keras.layers.BatchNormalization):
-        raise ValueError(f"{layer.name} is followed by {norm.name}, expected a batch-norm layer")
-    gamma, beta, mean, variance = (array.astype(np.float64) for array in norm.get_weights())
-    factor = gamma / np.sqrt(variance + norm.epsilon)
-    kernel = layer.get_weights()[0]
-    shape = [1] * kernel.ndim
-    shape[_output_axis(layer)] = -1
-    folded = kernel * factor.reshape(shape)
-    return [folded.astype(np.float32), (beta - mean * factor).astype(np.float32)]
-
-
-def _mean_inputs(folded: Any, layers: list[Any], inputs: Iterable[Float32]) -> list[Float64]:
-    """The mean of every layer's input channels over all images and places."""
-    means = [
-        tf.reduce_mean(layer.input, axis=range(len(layer.input.shape) - 1)) for layer in layers
-    ]
-    probe = tf_keras.Model(folded.input, means)
-    forward = tf.function(lambda batch: probe(batch, training=False))
-    sums = [np.zeros(mean.shape) for mean in means]
-    images = 0
-    for batch in inputs:
-        images += len(batch)
-        for total, mean in zip(sums, forward(tf.constant(batch)), strict=True):
-            total += len(batch) * mean.numpy().astype(np.float64)
-    return [total / images for total in sums]
-
-
-def _mean_output(layer: Any, kernel: Float32, mean: Float64) -> Float64:
-    """What `kernel` makes of a constant input `mean`, a value an output channel; borders apart."""
-    if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
-        output: Float64 = kernel.sum(axis=(0, 1))[:, 0] * mean
-    elif isinstance(layer, tf_keras.layers.Dense):
-        output = mean @ kernel
-    else:
-        output = mean @ kernel.sum(axis=(0, 1))
-    return output
-
-
-def _has_kernel(layer: Any) -> bool:
-    # In tf_keras a DepthwiseConv2D is no Conv2D.
-    layers = tf_keras.layers
-    return isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.Dense)
-
-
-def _output_axis(layer: Any) -> int:
-    """A depthwise kernel is (height, width, channels, 1), the others end with their channels."""
-    if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
-        return 2
-    return 1 if isinstance(layer, tf_keras.layers.Dense) else 3
+    if isinstance(layer, layers.ReLU | layers.Add | layers.GlobalAveragePooling2D):
+        return True
+    if isinstance(layer, layers.Dense):
+        return bool(layer.activation is tf_keras.activations.relu)
+    children = [node.outbound_layer for node in layer.outbound_nodes]
+    is_norm = isinstance(layer, layers.Activation) and layer.name.endswith("_BN")
+    return is_norm and not any(isinstance(child, layers.ReLU) for child in children)

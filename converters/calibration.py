@@ -22,6 +22,9 @@ from edge_melanoma.lesions import LesionRecord, count_classes
 DEFAULT_IMAGES = 200
 SMALLEST_IMAGES = 10
 BATCH_SIZE = 16
+SAMPLE_SIZE = 64
+"""A network's largest tensor takes 5 MB an image, and bias correction holds some six at once."""
+
 PINNED = ("all black", "all white")
 
 
@@ -66,6 +69,13 @@ class CalibrationSet:
         """Network inputs of the images alone, (16, 224, 224, 3) and a rest."""
         for images in stream_images([r.path for r in self.records], batch_size=BATCH_SIZE):
             yield scale_pixels(images)
+
+    def sample(self) -> NDArray[np.float32]:
+        """Network inputs of a few images, (n, 224, 224, 3), as many of each class."""
+        half = SAMPLE_SIZE // 2
+        benign = [record for record in self.records if not record.is_malignant][:half]
+        malignant = [record for record in self.records if record.is_malignant][:half]
+        return scale_pixels(np.stack([read_image(r.path) for r in [*benign, *malignant]]))
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest of an exported model."""

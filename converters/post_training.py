@@ -62,10 +62,10 @@ def export_run(
 
 
 def bias_correction_of(mode: Mode) -> str:
-    """Which means were corrected, for the manifest."""
-    if mode.quantises_activations:
-        return "every layer's weights, then the pooled features"
-    return "every layer's weights" if mode.rounds_weights else "none"
+    """Whose rounding every layer's bias makes up for, for the manifest."""
+    if mode is Mode.INT8:
+        return "weights and activations"
+    return "weights" if mode.rounds_weights else "none"
 
 
 def path_of(run: TrainedModel, mode: Mode) -> Path:

@@ -4,20 +4,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_melanoma.converters.bias_correction import (
-    correct_for_rounding,
-    correct_pooled_features,
-    pooled_part,
+    correct_biases,
+    measure_ranges,
     round_to_float16,
     round_to_int8,
 )
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.modes import InputOutput, Mode
 from edge_melanoma.images import IMAGE_SIZE
-from edge_melanoma.network import compile_forward
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.tensorflow_runtime import tf
 
@@ -53,34 +48,10 @@ def convert_network(
     if calibration is None:
         raise ValueError(f"the mode {mode} needs a calibration set")
     rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
-    corrected = correct_for_rounding(network, calibration.batches(), rounding=rounding)
-    if mode.quantises_activations:
-        shift = _measure_feature_shift(network, corrected, mode, calibration=calibration)
-        correct_pooled_features(corrected, shift)
+    # 16-bit activations lose too little to be counted.
+    ranges = measure_ranges(network, calibration.batches()) if mode is Mode.INT8 else None
+    corrected = correct_biases(network, calibration.sample(), rounding=rounding, ranges=ranges)
     return _convert(corrected, mode, io=io, calibration=calibration)
-
-
-def _measure_feature_shift(
-    network: Any, corrected: Any, mode: Mode, *, calibration: CalibrationSet
-) -> NDArray[np.float64]:
-    """Mean of the pooled features in `network` minus that in the converted backbone, (1280,)."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    data = _convert(pooled_part(corrected), mode, io=InputOutput.FLOAT32, calibration=calibration)
-    with stderr_discarded():
-        interpreter = Interpreter(model_content=data)
-        interpreter.allocate_tensors()
-    image_index = interpreter.get_input_details()[0]["index"]
-    output_index = interpreter.get_output_details()[0]["index"]
-    forward = compile_forward(pooled_part(network))
-    shift = np.zeros(forward(next(calibration.batches())).shape[1])
-    for batch in calibration.batches():
-        shift += forward(batch).sum(axis=0)
-        for image in batch:
-            interpreter.set_tensor(image_index, image[np.newaxis])
-            interpreter.invoke()
-            shift -= interpreter.get_tensor(output_index)[0]
-    return shift / len(calibration.records)
 
 
 def _convert(

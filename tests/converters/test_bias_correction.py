@@ -51,17 +51,22 @@ def small_inputs() -> Float32:
     return np.random.default_rng(2).random((8, 5, 5, 2), dtype=np.float32)
 
 
-def mean_features(network: Any, inputs: Float32) -> NDArray[np.float64]:
-    from edge_melanoma.converters.bias_correction import pooled_part
-    from edge_melanoma.network import compile_forward
+def pooled(network: Any, inputs: Float32) -> Float32:
+    """Features (n, channels) before the head."""
+    from edge_melanoma.network import compile_forward, prefix_of
 
-    features = compile_forward(pooled_part(network))(inputs)
+    return compile_forward(prefix_of(network, cut="gap"))(inputs)
+
+
+def mean_features(network: Any, inputs: Float32) -> NDArray[np.float64]:
+    features = pooled(network, inputs)
     return np.asarray(features.mean(axis=0, dtype=np.float64))
 
 
 def rounded_only(network: Any) -> Any:
     """Folded and rounded to int8 as the converter does it, biases left alone."""
-    from edge_melanoma.converters.bias_correction import fold_batch_norm, round_to_int8
+    from edge_melanoma.converters.bias_correction import round_to_int8
+    from edge_melanoma.converters.folding import fold_batch_norm
     from edge_melanoma.tensorflow_runtime import tf_keras
 
     folded, layers = fold_batch_norm(network), tf_keras.layers
@@ -74,17 +79,15 @@ def rounded_only(network: Any) -> Any:
 
 
 def test_a_network_without_batch_norm_gives_the_same_outputs(network: Any, images: Float32) -> None:
-    from edge_melanoma.converters.bias_correction import fold_batch_norm, pooled_part
-    from edge_melanoma.network import compile_forward
+    from edge_melanoma.converters.folding import fold_batch_norm
 
-    expected = compile_forward(pooled_part(network))(images)
-    folded = compile_forward(pooled_part(fold_batch_norm(network)))(images)
+    expected, folded = pooled(network, images), pooled(fold_batch_norm(network), images)
     # Two networks of 52 layers of up to 1,000 terms: 2 * 52 * sqrt(1000) * 2^-24 of the largest.
     np.testing.assert_allclose(folded, expected, rtol=0, atol=2e-4 * expected.max())
 
 
 def test_a_folded_network_has_a_kernel_and_a_bias_a_layer_and_no_more(network: Any) -> None:
-    from edge_melanoma.converters.bias_correction import fold_batch_norm
+    from edge_melanoma.converters.folding import fold_batch_norm
 
     counts = [len(layer.get_weights()) for layer in fold_batch_norm(network).layers]
     # 35 convolutions, 17 depthwise ones and 2 dense layers; all others have no weights.
@@ -92,7 +95,7 @@ def test_a_folded_network_has_a_kernel_and_a_bias_a_layer_and_no_more(network: A
 
 
 def test_folding_is_scale_and_shift_by_hand() -> None:
-    from edge_melanoma.converters.bias_correction import fold_batch_norm
+    from edge_melanoma.converters.folding import fold_batch_norm
 
     network = small_network()
     gamma, beta, mean, variance = network.get_layer("norm").get_weights()
@@ -106,7 +109,7 @@ def test_folding_is_scale_and_shift_by_hand() -> None:
 
 
 def test_a_convolution_without_batch_norm_is_refused() -> None:
-    from edge_melanoma.converters.bias_correction import fold_batch_norm
+    from edge_melanoma.converters.folding import fold_batch_norm
 
     network = small_network(normed=False)
     with pytest.raises(ValueError, match="batch-norm") as caught:
@@ -150,11 +153,11 @@ def test_float16_rounding_is_to_the_nearest_half() -> None:
 
 
 def test_rounded_linear_layers_keep_the_mean_of_every_channel() -> None:
-    from edge_melanoma.converters.bias_correction import correct_for_rounding, round_to_int8
+    from edge_melanoma.converters.bias_correction import correct_biases, round_to_int8
 
     network, inputs = small_network(), small_inputs()
     expected = mean_features(network, inputs)
-    corrected = correct_for_rounding(network, [inputs[:5], inputs[5:]], rounding=round_to_int8)
+    corrected = correct_biases(network, inputs, rounding=round_to_int8)
     # 32 roundings of values below 16: products and sums in two layers, a sum over 25 places.
     tolerance = 32 * 16 * 2**-24
     assert np.abs(mean_features(corrected, inputs) - expected).max() <= tolerance
@@ -162,11 +165,11 @@ def test_rounded_linear_layers_keep_the_mean_of_every_channel() -> None:
 
 
 def test_corrected_kernels_lie_on_the_grid_and_the_network_is_left_as_it_was() -> None:
-    from edge_melanoma.converters.bias_correction import correct_for_rounding, round_to_int8
+    from edge_melanoma.converters.bias_correction import correct_biases, round_to_int8
 
     network = small_network()
     before, plain = network.get_weights(), rounded_only(network)
-    corrected = correct_for_rounding(network, [small_inputs()], rounding=round_to_int8)
+    corrected = correct_biases(network, small_inputs(), rounding=round_to_int8)
     for name in ("first", "depthwise", "hidden", "p_malignant"):
         kernel, _ = corrected.get_layer(name).get_weights()
         np.testing.assert_array_equal(kernel, plain.get_layer(name).get_weights()[0])
@@ -174,26 +177,43 @@ def test_corrected_kernels_lie_on_the_grid_and_the_network_is_left_as_it_was() -
         np.testing.assert_array_equal(array, other)
 
 
+@pytest.mark.parametrize("batches", [1, 2])
+def test_ranges_hold_every_output_and_zero_however_the_images_are_divided(batches: int) -> None:
+    from edge_melanoma.converters.bias_correction import measure_ranges
+
+    network, inputs = small_network(), small_inputs()
+    ranges = measure_ranges(network, np.split(inputs, batches))
+    lowest, highest = pooled(network, inputs).min(), pooled(network, inputs).max()
+    assert set(ranges) == {"gap", "hidden"}
+    # Sums over 25 places in another order: some ten roundings of values below 8.
+    np.testing.assert_allclose(ranges["gap"], (min(0, lowest), highest), rtol=0, atol=80 * 2**-24)
+
+
+def test_what_rounded_activations_lose_is_made_up_for_in_the_score() -> None:
+    from edge_melanoma.converters.bias_correction import (
+        correct_biases,
+        measure_ranges,
+        round_to_int8,
+    )
+
+    network, inputs = small_network(), small_inputs()
+    ranges = measure_ranges(network, [inputs])
+    # A range of 64 where 1 would do: each step of activations is 1/4, as coarse as their signal.
+    coarse = {name: (0.0, 64.0) for name in ranges}
+    weights_only = correct_biases(network, inputs, rounding=round_to_int8)
+    both = correct_biases(network, inputs, rounding=round_to_int8, ranges=coarse)
+    before, after = weights_only.get_layer("p_malignant"), both.get_layer("p_malignant")
+    np.testing.assert_array_equal(before.get_weights()[0], after.get_weights()[0])
+    assert abs(before.get_weights()[1] - after.get_weights()[1]) > 1e-3
+
+
 def test_correction_brings_a_trained_network_nearer_than_plain_rounding(
     network: Any, images: Float32
 ) -> None:
-    from edge_melanoma.converters.bias_correction import correct_for_rounding, round_to_int8
+    from edge_melanoma.converters.bias_correction import correct_biases, round_to_int8
 
     expected = mean_features(network, images)
-    corrected = correct_for_rounding(network, [images], rounding=round_to_int8)
+    corrected = correct_biases(network, images, rounding=round_to_int8)
     near = np.abs(mean_features(corrected, images) - expected)
     far = np.abs(mean_features(rounded_only(network), images) - expected)
     assert near.mean() < far.mean()
-
-
-def test_a_shift_of_the_pooled_features_is_undone_by_the_head() -> None:
-    from edge_melanoma.converters.bias_correction import correct_pooled_features
-
-    network = small_network()
-    kernel, bias = network.get_layer("hidden").get_weights()
-    shift = np.array([1.0, 0, 0, 0, 0, -2.0])
-    correct_pooled_features(network, shift)
-    unchanged, moved = network.get_layer("hidden").get_weights()
-    np.testing.assert_array_equal(unchanged, kernel)
-    # By hand in float32: three roundings of values below 8.
-    np.testing.assert_allclose(moved, bias + kernel[0] - 2 * kernel[5], rtol=0, atol=3 * 8 * 2**-24)

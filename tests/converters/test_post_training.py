@@ -140,13 +140,13 @@ def test_a_manifest_describes_its_file_and_where_it_came_from(
     assert manifest["bias_correction"] == bias_correction_of(mode)
 
 
-def test_the_manifest_says_which_means_were_corrected() -> None:
+def test_the_manifest_says_whose_rounding_was_corrected() -> None:
     assert {mode.value: bias_correction_of(mode) for mode in Mode} == {
         "float32": "none",
-        "float16": "every layer's weights",
-        "dynamic": "every layer's weights",
-        "int8": "every layer's weights, then the pooled features",
-        "int16x8": "every layer's weights, then the pooled features",
+        "float16": "weights",
+        "dynamic": "weights",
+        "int8": "weights and activations",
+        "int16x8": "weights",
     }
 
 
