@@ -187,6 +187,7 @@ def test_the_uint8_file_decides_as_its_int8_twin(
     assert len(set(scores)) > 1
 
 
+@pytest.mark.slow
 def test_a_conversion_gives_the_same_bytes_again_whatever_is_converted_with_it(
     exported_run: TrainedModel, tmp_path: Path
 ) -> None:
