@@ -43,9 +43,9 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--variant", default=Variant.PARTIAL.value)
+    parser.add_argument("--variant", default=Variant.FROZEN.value)
     return parser.parse_args()
 
 

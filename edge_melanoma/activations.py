@@ -5,6 +5,7 @@ the layer it ends with and the resize. So a store is shared by all runs that beg
 grows by the images that it has not seen.
 """
 
+import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ HASH_DIGITS = 64
 class CachedActivations:
     """Activations of some images: `rows[i]` is the place of image i in the memory-mapped store."""
 
+    mapping: mmap.mmap
     store: NDArray[np.float16]
     rows: NDArray[np.int64]
 
@@ -38,7 +40,11 @@ class CachedActivations:
 
     def gather(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Activations (n, ...) of the images at `positions`."""
-        return np.asarray(self.store[self.rows[positions]], dtype=np.float32)
+        gathered = np.asarray(self.store[self.rows[positions]], dtype=np.float32)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            # Else every page that was ever read counts as this process' memory.
+            self.mapping.madvise(mmap.MADV_DONTNEED)
+        return gathered
 
 
 def cache_activations(
@@ -58,9 +64,11 @@ def cache_activations(
         if missing:
             _append_rows(folder, prefix, list(missing.values()), reporter)
             index = _read_index(folder, row_bytes=2 * int(np.prod(shape)))
-    store = np.memmap(folder / ROWS_FILE, dtype=np.float16, mode="r", shape=(len(index), *shape))
+    with (folder / ROWS_FILE).open("rb") as stream:
+        mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    store = np.frombuffer(mapping, dtype=np.float16).reshape(-1, *shape)
     rows = np.array([index[str(record.sha256)] for record in records], dtype=np.int64)
-    return CachedActivations(store=store, rows=rows)
+    return CachedActivations(mapping=mapping, store=store, rows=rows)
 
 
 def _read_index(folder: Path, *, row_bytes: int) -> dict[str, int]:
