@@ -38,6 +38,13 @@ class InputOutput(StrEnum):
     FLOAT32 = "float32"
 
 
+class Correction(StrEnum):
+    """Whether biases make up for what rounding does to the layers' means."""
+
+    LAYERWISE = "layerwise"
+    NONE = "none"
+
+
 MODE_NAMES = {"none": Mode.FLOAT32, **{mode.value: mode for mode in Mode}}
 ALL = "all"
 

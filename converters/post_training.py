@@ -20,7 +20,7 @@ from edge_melanoma.artifacts import (
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
 from edge_melanoma.converters.inspection import audit_model, inspect_model
-from edge_melanoma.converters.modes import InputOutput, Mode
+from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.environment import describe_environment
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID
@@ -36,6 +36,7 @@ def export_run(
     calibration_images: int,
     seed: int,
     force: bool,
+    correction: Correction = Correction.LAYERWISE,
 ) -> Iterator[ConvertedModel]:
     """Convert, read back, audit and write one file and manifest a mode, `records` calibrating.
 
@@ -50,10 +51,12 @@ def export_run(
         calibration = draw_calibration_set(
             records, split=split, images=calibration_images, seed=seed
         )
-    orders = {mode: _order(run, mode, io, calibration) for mode in modes}
+    orders = {mode: _order(run, mode, io, calibration, correction) for mode in modes}
     missing = tuple(m for m in modes if not _is_there(run, m, orders[m], force=force))
     start = time.perf_counter()
-    converted = run_in_child(_convert, run.folder, missing, io, calibration) if missing else {}
+    converted = (
+        run_in_child(_convert, run.folder, missing, io, calibration, correction) if missing else {}
+    )
     seconds = (time.perf_counter() - start) / max(1, len(missing))
     for mode in modes:
         if mode in converted:
@@ -61,8 +64,10 @@ def export_run(
         yield open_converted(path_of(run, mode))
 
 
-def bias_correction_of(mode: Mode) -> str:
+def bias_correction_of(mode: Mode, correction: Correction = Correction.LAYERWISE) -> str:
     """Whose rounding every layer's bias makes up for, for the manifest."""
+    if correction is Correction.NONE:
+        return "none"
     if mode is Mode.INT8:
         return "weights and activations"
     return "weights" if mode.rounds_weights else "none"
@@ -78,17 +83,25 @@ def _convert(
     modes: tuple[Mode, ...],
     io: InputOutput,
     calibration: CalibrationSet | None,
+    correction: Correction,
 ) -> dict[Mode, bytes]:
     """In a child process: a converter that crashes, or keeps its memory, takes nobody along."""
     from edge_melanoma.converters.tflite_export import convert_network
     from edge_melanoma.network import load_network
 
     network = load_network(open_run(folder))
-    return {mode: convert_network(network, mode, io=io, calibration=calibration) for mode in modes}
+    return {
+        mode: convert_network(network, mode, io=io, calibration=calibration, correction=correction)
+        for mode in modes
+    }
 
 
 def _order(
-    run: TrainedModel, mode: Mode, io: InputOutput, calibration: CalibrationSet | None
+    run: TrainedModel,
+    mode: Mode,
+    io: InputOutput,
+    calibration: CalibrationSet | None,
+    correction: Correction,
 ) -> dict[str, Any]:
     """What decides the bytes of an export, as its manifest keeps it."""
     return {
@@ -97,7 +110,7 @@ def _order(
         "variant": run.variant,
         "source_sha256": run.sha256,
         "calibration": calibration.as_dict() if calibration and mode.rounds_weights else None,
-        "bias_correction": bias_correction_of(mode),
+        "bias_correction": bias_correction_of(mode, correction),
     }
 
 

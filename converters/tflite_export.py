@@ -11,7 +11,7 @@ from edge_melanoma.converters.bias_correction import (
     round_to_int8,
 )
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.modes import InputOutput, Mode
+from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.tensorflow_runtime import tf
@@ -36,7 +36,12 @@ def save_frozen(network: Any, folder: Path) -> None:
 
 
 def convert_network(
-    network: Any, mode: Mode, *, io: InputOutput, calibration: CalibrationSet | None
+    network: Any,
+    mode: Mode,
+    *,
+    io: InputOutput,
+    calibration: CalibrationSet | None,
+    correction: Correction = Correction.LAYERWISE,
 ) -> bytes:
     """The .tflite file of a tf_keras network in one mode, its means corrected where it rounds.
 
@@ -47,6 +52,8 @@ def convert_network(
         return _convert(network, mode, io=io, calibration=None)
     if calibration is None:
         raise ValueError(f"the mode {mode} needs a calibration set")
+    if correction is Correction.NONE:
+        return _convert(network, mode, io=io, calibration=calibration)
     rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
     # 16-bit activations lose too little to be counted.
     ranges = measure_ranges(network, calibration.batches()) if mode is Mode.INT8 else None

@@ -96,7 +96,7 @@ FROM_NOTHING = Stage(
     name="all layers",
     unfrozen_backbone_layers=BACKBONE_LAYERS,
     learning_rate=1e-3,
-    epochs=5,
+    epochs=4,
 )
 SETTLE = replace(FROM_NOTHING, name="settle", learning_rate=1e-4, epochs=2)
 

@@ -14,7 +14,7 @@ def command(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="A new or empty folder for all of it.")
     ] = Path("demo"),
-    count: Annotated[int, typer.Option("--count", min=60, help="Generated pictures.")] = 480,
+    count: Annotated[int, typer.Option("--count", min=60, help="Generated pictures.")] = 600,
     weights: Annotated[
         str | None,
         typer.Option(

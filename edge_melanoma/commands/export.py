@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import Force, RunArgument, Seed
-from edge_melanoma.converters.modes import InputOutput
+from edge_melanoma.converters.modes import Correction, InputOutput
 
 NAME = "export"
 
@@ -35,6 +35,14 @@ def command(
             "--calibration-images", metavar="N", help="Of the training side, half a class."
         ),
     ] = 200,
+    bias_correction: Annotated[
+        Correction,
+        typer.Option(
+            "--bias-correction",
+            help="Make up for what rounding does to every layer's mean, or leave it to the stock "
+            "converter, to compare.",
+        ),
+    ] = Correction.LAYERWISE,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -50,5 +58,11 @@ def command(
             f"add --quantize int8."
         )
     export_and_show(
-        run, modes, io=io, calibration_images=calibration_images, seed=seed, force=force
+        run,
+        modes,
+        io=io,
+        calibration_images=calibration_images,
+        seed=seed,
+        force=force,
+        correction=bias_correction,
     )

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_melanoma.artifacts import ConvertedModel, find_run
-from edge_melanoma.converters.modes import InputOutput, Mode
+from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.converters.post_training import export_run
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.run_data import read_run_records
@@ -20,6 +20,7 @@ def export_and_show(
     calibration_images: int,
     seed: int,
     force: bool,
+    correction: Correction = Correction.LAYERWISE,
 ) -> list[ConvertedModel]:
     """Export a run, print a row a file, and return the files."""
     reporter = TerminalReporter()
@@ -35,6 +36,7 @@ def export_and_show(
         calibration_images=calibration_images,
         seed=seed,
         force=force,
+        correction=correction,
     )
     written = list(models)
     console = Console(width=None if Console().is_terminal else 160)

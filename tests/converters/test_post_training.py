@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_melanoma.artifacts import TrainedModel, open_run, read_json, sha256_of
-from edge_melanoma.converters.modes import InputOutput, Mode
+from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.converters.post_training import bias_correction_of, export_run, path_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import read_image
@@ -148,6 +148,7 @@ def test_the_manifest_says_whose_rounding_was_corrected() -> None:
         "int8": "weights and activations",
         "int16x8": "weights",
     }
+    assert {bias_correction_of(mode, Correction.NONE) for mode in Mode} == {"none"}
 
 
 def test_the_float32_file_gives_the_scores_that_the_training_stored(
