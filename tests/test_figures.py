@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made import predictions_of
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,18 +19,8 @@ from edge_melanoma.figures import (
     draw_training_curves,
     operating_shares,
 )
-from edge_melanoma.predictions import PredictionSet
 
 Draw = Callable[[Path, float], Path]
-
-
-def predictions_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -> PredictionSet:
-    count = len(malignant) + len(benign)
-    return PredictionSet(
-        image_ids=tuple(f"{number}.png" for number in range(count)),
-        labels=np.arange(count) < len(malignant),
-        scores=np.array([*malignant, *benign], dtype=np.float64),
-    )
 
 
 # At 0.5: three of four melanomas are called, and one of five benign pictures.

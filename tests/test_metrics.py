@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from made import predictions_of
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import (
@@ -20,15 +21,6 @@ from edge_melanoma.predictions import PredictionSet
 
 # At 0.5: three of four melanomas are called, and two of six benign pictures (0.5 reaches 0.5).
 MALIGNANT, BENIGN = (0.9, 0.8, 0.6, 0.2), (0.7, 0.5, 0.4, 0.3, 0.1, 0.05)
-
-
-def predictions_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -> PredictionSet:
-    count = len(malignant) + len(benign)
-    return PredictionSet(
-        image_ids=tuple(f"{number}.png" for number in range(count)),
-        labels=np.arange(count) < len(malignant),
-        scores=np.array([*malignant, *benign], dtype=np.float64),
-    )
 
 
 def random_predictions(*, count: int, seed: int) -> PredictionSet:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made import predictions_of
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import wilson_interval
@@ -12,15 +13,6 @@ from edge_melanoma.thresholds import OperatingPoint, choose_operating_point
 MALIGNANT, BENIGN = (0.875, 0.75, 0.625, 0.25), (0.5, 0.375, 0.1875, 0.125)
 
 
-def validation_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -> PredictionSet:
-    count = len(malignant) + len(benign)
-    return PredictionSet(
-        image_ids=tuple(f"{number}.png" for number in range(count)),
-        labels=np.arange(count) < len(malignant),
-        scores=np.array([*malignant, *benign], dtype=np.float64),
-    )
-
-
 def shares(predictions: PredictionSet, threshold: float) -> tuple[float, float]:
     """Recall and specificity, counted anew."""
     called = predictions.scores >= threshold
@@ -29,7 +21,7 @@ def shares(predictions: PredictionSet, threshold: float) -> tuple[float, float]:
 
 def test_three_of_four_melanomas_cost_no_false_alarm() -> None:
     point = choose_operating_point(
-        validation_of(malignant=MALIGNANT, benign=BENIGN), min_recall=0.75
+        predictions_of(malignant=MALIGNANT, benign=BENIGN), min_recall=0.75
     )
     assert point == OperatingPoint(
         threshold=(0.625 + 0.5) / 2,
@@ -45,7 +37,7 @@ def test_three_of_four_melanomas_cost_no_false_alarm() -> None:
 
 def test_the_last_melanoma_costs_two_false_alarms() -> None:
     point = choose_operating_point(
-        validation_of(malignant=MALIGNANT, benign=BENIGN), min_recall=1.0
+        predictions_of(malignant=MALIGNANT, benign=BENIGN), min_recall=1.0
     )
     assert point.threshold == (0.25 + 0.1875) / 2
     assert (point.recall, point.specificity) == (4 / 4, 2 / 4)
@@ -53,7 +45,7 @@ def test_the_last_melanoma_costs_two_false_alarms() -> None:
 
 def test_the_recall_asked_for_is_0_95_unless_told() -> None:
     twenty = tuple(number / 32 for number in range(1, 21))
-    point = choose_operating_point(validation_of(malignant=twenty, benign=(0.0,)))
+    point = choose_operating_point(predictions_of(malignant=twenty, benign=(0.0,)))
     assert (point.min_recall, point.recall) == (0.95, 19 / 20)
 
 
@@ -62,7 +54,7 @@ def test_the_recall_asked_for_is_0_95_unless_told() -> None:
 def test_no_threshold_with_that_recall_is_more_specific(seed: int, min_recall: float) -> None:
     random = np.random.default_rng(seed)
     malignant = tuple(random.integers(8, 33, 20) / 32)
-    validation = validation_of(malignant=malignant, benign=tuple(random.integers(0, 25, 30) / 32))
+    validation = predictions_of(malignant=malignant, benign=tuple(random.integers(0, 25, 30) / 32))
     point = choose_operating_point(validation, min_recall=min_recall)
     assert (point.recall, point.specificity) == shares(validation, point.threshold)
     assert point.recall >= min_recall
@@ -78,32 +70,32 @@ def test_a_rounded_product_does_not_ask_for_one_melanoma_more(
     assert min_recall * count > needed
     scores = tuple(number / 128 for number in range(1, count + 1))
     point = choose_operating_point(
-        validation_of(malignant=scores, benign=(0.0,)), min_recall=min_recall
+        predictions_of(malignant=scores, benign=(0.0,)), min_recall=min_recall
     )
     assert point.recall == needed / count
 
 
 def test_tied_melanomas_are_called_together() -> None:
-    tied = validation_of(malignant=(0.5, 0.5, 0.5, 0.25), benign=(0.375, 0.125))
+    tied = predictions_of(malignant=(0.5, 0.5, 0.5, 0.25), benign=(0.375, 0.125))
     point = choose_operating_point(tied, min_recall=0.25)
     assert point.threshold == (0.5 + 0.375) / 2
     assert (point.recall, point.specificity) == (3 / 4, 2 / 2)
 
 
 def test_a_benign_picture_tied_with_the_deciding_melanoma_is_a_false_alarm() -> None:
-    tied = validation_of(malignant=(0.75, 0.5), benign=(0.5, 0.25))
+    tied = predictions_of(malignant=(0.75, 0.5), benign=(0.5, 0.25))
     point = choose_operating_point(tied, min_recall=1.0)
     assert point.threshold == (0.5 + 0.25) / 2
     assert (point.recall, point.specificity) == (2 / 2, 1 / 2)
 
 
 def test_the_threshold_is_the_deciding_score_when_none_is_lower() -> None:
-    point = choose_operating_point(validation_of(malignant=(0.25,), benign=(0.75, 0.5)))
+    point = choose_operating_point(predictions_of(malignant=(0.25,), benign=(0.75, 0.5)))
     assert (point.threshold, point.recall, point.specificity) == (0.25, 1.0, 0.0)
 
 
 def test_scores_may_move_by_less_than_half_the_gap_without_changing_a_decision() -> None:
-    validation = validation_of(malignant=MALIGNANT, benign=BENIGN)
+    validation = predictions_of(malignant=MALIGNANT, benign=BENIGN)
     point = choose_operating_point(validation, min_recall=0.75)
     for move in (-0.06, 0.06):
         moved = validation.scores + move
@@ -116,7 +108,7 @@ def test_scores_may_move_by_less_than_half_the_gap_without_changing_a_decision()
 def test_a_recall_that_is_no_share_above_zero_is_refused(min_recall: float) -> None:
     with pytest.raises(EdgeMelanomaError) as caught:
         choose_operating_point(
-            validation_of(malignant=MALIGNANT, benign=BENIGN), min_recall=min_recall
+            predictions_of(malignant=MALIGNANT, benign=BENIGN), min_recall=min_recall
         )
     assert str(caught.value) == (
         f"--min-recall is {min_recall}; expected more than 0 and at most 1, such as 0.95."
@@ -134,7 +126,7 @@ def test_a_validation_side_of_one_class_is_refused(
     malignant: tuple[float, ...], benign: tuple[float, ...], counts: str
 ) -> None:
     with pytest.raises(EdgeMelanomaError) as caught:
-        choose_operating_point(validation_of(malignant=malignant, benign=benign))
+        choose_operating_point(predictions_of(malignant=malignant, benign=benign))
     assert str(caught.value) == (
         f"{counts} validation images: an operating point needs at least one image of each class."
     )
