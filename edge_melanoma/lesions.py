@@ -55,7 +55,6 @@ def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
         raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
     table = folder / "labels.csv"
     records = _read_table(table) if table.is_file() else _read_folders(folder)
-    _refuse_repeated_file(records, folder)
     _refuse_missing_class(records, folder)
     return tuple(sorted(records, key=lambda record: record.image_id))
 
@@ -129,9 +128,11 @@ def _read_table(table: Path) -> list[LesionRecord]:
                     f"{table} lacks the column {' and '.join(sorted(missing))}; "
                     f"expected the header file,label[,lesion_id]."
                 )
-            return [_record_of_row(row, table, reader.line_num) for row in reader]
+            records = [_record_of_row(row, table, reader.line_num) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise EdgeMelanomaError(f"{table} is not a UTF-8 CSV file: {error}.") from error
+    _refuse_repeated_file(records, table)
+    return records
 
 
 def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> LesionRecord:
@@ -156,13 +157,12 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
     )
 
 
-def _refuse_repeated_file(records: list[LesionRecord], folder: Path) -> None:
+def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:
     ids = Counter(record.image_id for record in records)
     repeated = [image_id for image_id, count in ids.items() if count > 1]
     if repeated:
         raise EdgeMelanomaError(
-            f"{folder / 'labels.csv'} names the file '{repeated[0]}' more than once; "
-            f"expected one row a file."
+            f"{table} names the file '{repeated[0]}' more than once; expected one row a file."
         )
 
 
