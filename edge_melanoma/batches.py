@@ -66,6 +66,29 @@ class PixelBatches:
             yield inputs, self.labels[positions]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistilledBatches:
+    """The inputs of `source` with a teacher's scores to learn instead of its labels.
+
+    `scores` are P(malignant), shape (n,), in the order of the source's images.
+    """
+
+    source: BatchSource
+    scores: NDArray[np.float32]
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """The true labels, for metrics."""
+        return self.source.labels
+
+    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
+        """Batches of (inputs, teacher's scores)."""
+        start = 0
+        for inputs, _ in self.source.batches(order, batch_size=batch_size, epoch=epoch):
+            yield inputs, self.scores[order[start : start + len(inputs)]]
+            start += len(inputs)
+
+
 def labels_of(records: Sequence[LesionRecord]) -> NDArray[np.float32]:
     """1 for malignant, 0 for benign."""
     return np.array([record.is_malignant for record in records], dtype=np.float32)
