@@ -82,6 +82,8 @@ class MeasuredCandidate:
             "mean_score_difference": comparison.mean_score_difference,
             "flips": comparison.flips.counts(),
             "flipped_images": asdict(comparison.flips),
+            "ties_at_threshold": comparison.ties.counts() if comparison.ties else None,
+            "distinct_scores": comparison.distinct_scores,
             "tests": {
                 "mcnemar_p": comparison.mcnemar_p,
                 "recall_drop_upper95": comparison.recall_drop_upper95,

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_melanoma.metrics import Metrics, measure
 from edge_melanoma.predictions import PredictionSet, refuse_other_images
+from edge_melanoma.quantization import ScoreTensor
 
 ONE_SIDED_95 = 1.6448536269514722
 """Quantile of the standard normal distribution."""
@@ -34,12 +35,33 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ties:
+    """Pictures whose score cannot be told from the threshold in the candidate's own output.
+
+    They are all decided alike, whichever side the threshold was rounded to.
+    """
+
+    images: int
+    malignant: int
+    output: ScoreTensor
+
+    def counts(self) -> dict[str, int]:
+        """For parity.json."""
+        return {"images": self.images, "malignant": self.malignant}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A candidate against its reference at one threshold; drops are reference minus candidate."""
+    """A candidate against its reference at one threshold; drops are reference minus candidate.
+
+    `ties` is none where it is not known what the candidate's output tensor is.
+    """
 
     reference: Metrics
     candidate: Metrics
     flips: Flips
+    ties: Ties | None
+    distinct_scores: int
     agreement: float
     max_score_difference: float
     mean_score_difference: float
@@ -52,8 +74,14 @@ class Comparison:
         return {name: reference[name] - candidate[name] for name in reference}
 
 
-def compare(reference: PredictionSet, candidate: PredictionSet, *, threshold: float) -> Comparison:
-    """Pair two prediction sets image by image.
+def compare(
+    reference: PredictionSet,
+    candidate: PredictionSet,
+    *,
+    threshold: float,
+    output: ScoreTensor | None = None,
+) -> Comparison:
+    """Pair two prediction sets image by image; `output` is the tensor that the candidate's are of.
 
     Raises:
         EdgeMelanomaError: the sets are of different images, or one class is missing.
@@ -67,6 +95,8 @@ def compare(reference: PredictionSet, candidate: PredictionSet, *, threshold: fl
         reference=measure(reference, threshold=threshold),
         candidate=measure(candidate, threshold=threshold),
         flips=flips,
+        ties=find_ties(candidate, threshold=threshold, output=output) if output else None,
+        distinct_scores=len(np.unique(candidate.scores)),
         agreement=1 - sum(numbers.values()) / len(reference.labels),
         max_score_difference=float(differences.max()),
         mean_score_difference=float(differences.mean()),
@@ -90,6 +120,18 @@ def find_flips(reference: PredictionSet, candidate: PredictionSet, *, threshold:
         gained_malignant=tuple(ids[malignant & ~before & after].tolist()),
         new_false_alarm=tuple(ids[~malignant & ~before & after].tolist()),
         cleared_false_alarm=tuple(ids[~malignant & before & ~after].tolist()),
+    )
+
+
+def find_ties(predictions: PredictionSet, *, threshold: float, output: ScoreTensor) -> Ties:
+    """The pictures that `output` gives the very value that it would give the threshold.
+
+    An integer output rounds the threshold to one of its steps, a logit to a step of the logit; a
+    float output has a tie where the numbers are equal.
+    """
+    tied = predictions.scores == output.nearest_score(threshold)
+    return Ties(
+        images=int(tied.sum()), malignant=int((tied & predictions.labels).sum()), output=output
     )
 
 

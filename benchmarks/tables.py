@@ -7,6 +7,8 @@ from rich.table import Table
 
 from edge_melanoma.benchmarks.latency import PERCENTILES
 from edge_melanoma.benchmarks.parity import MeasuredCandidate, MeasuredModel, ParityReport
+from edge_melanoma.benchmarks.quality import Ties
+from edge_melanoma.quantization import ScoreTensor
 
 QUALITY_COLUMNS = (
     "model",
@@ -83,7 +85,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
 
 
 def explain_candidates(report: ParityReport) -> list[str]:
-    """A line for each failure and for the melanomas that a candidate loses."""
+    """A line for each failure, for the melanomas that a candidate loses and for its ties."""
     lines = []
     for candidate in report.candidates:
         lines += [f"{candidate.model.mode} fails: {failure}" for failure in candidate.failures]
@@ -92,7 +94,24 @@ def explain_candidates(report: ParityReport) -> list[str]:
             more = f" and {len(lost) - EXAMPLES_SHOWN} more" if len(lost) > EXAMPLES_SHOWN else ""
             names = ", ".join(lost[:EXAMPLES_SHOWN])
             lines.append(f"{candidate.model.mode} loses {len(lost)} malignant: {names}{more}")
+        ties = candidate.comparison.ties
+        if ties and ties.images:
+            lines.append(f"{candidate.model.mode}: {_describe_ties(ties)}")
     return lines
+
+
+def _describe_ties(ties: Ties) -> str:
+    images, lie = ("1 image", "lies") if ties.images == 1 else (f"{ties.images} images", "lie")
+    place = _describe_place(ties.output)
+    return f"{images} ({ties.malignant} malignant) {lie} on the threshold{place}"
+
+
+def _describe_place(output: ScoreTensor) -> str:
+    if output.quantization.is_float:
+        return " itself"
+    scale = output.quantization.scale
+    step = f"{scale:.3g} of the logit" if output.is_logit else f"1/{1 / scale:.6g}"
+    return f"'s own step of {step}"
 
 
 def _describe_timing(report: ParityReport) -> str:

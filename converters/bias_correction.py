@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.folding import fold_batch_norm, has_kernel, output_axis
+from edge_melanoma.converters.folding import (
+    fold_batch_norm,
+    has_kernel,
+    output_axis,
+    parents_of,
+)
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 
 LARGEST_INT8 = 127
@@ -83,9 +88,9 @@ def _match_means(reference: Any, rounded: Any, images: Any, ranges: Ranges | Non
     expected, found = {first: images}, {first: images}
     if ranges is not None:
         found[first] = _round_activations(images, INPUT_RANGE)
-    uses = Counter(parent for layer in rounded.layers[1:] for parent in _parents(layer))
+    uses = Counter(parent for layer in rounded.layers[1:] for parent in parents_of(layer))
     for layer in rounded.layers[1:]:
-        parents, other = _parents(layer), reference.get_layer(layer.name)
+        parents, other = parents_of(layer), reference.get_layer(layer.name)
         before, after = _run(other, parents, expected), _run(layer, parents, found)
         if has_kernel(layer):
             shift = tf.reduce_mean(before - after, axis=range(len(before.shape) - 1))
@@ -110,10 +115,6 @@ def _run(layer: Any, parents: list[str], values: dict[str, Any]) -> Any:
 
 def _round_activations(values: Any, ends: tuple[float, float]) -> Any:
     return tf.quantization.fake_quant_with_min_max_args(values, min=ends[0], max=ends[1])
-
-
-def _parents(layer: Any) -> list[str]:
-    return [node.layer.name for node in layer.inbound_nodes[0].parent_nodes]
 
 
 def _is_kept_tensor(layer: Any) -> bool:

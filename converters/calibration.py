@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from edge_melanoma.images import (
     stream_images,
 )
 from edge_melanoma.lesions import LesionRecord, count_classes
+from edge_melanoma.splits import fingerprint_of
 
 DEFAULT_IMAGES = 200
 SMALLEST_IMAGES = 10
@@ -77,6 +78,14 @@ class CalibrationSet:
         malignant = [record for record in self.records if record.is_malignant][:half]
         return scale_pixels(np.stack([read_image(r.path) for r in [*benign, *malignant]]))
 
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over ids, labels and bytes of the images, whatever their order."""
+        hashes = self.training_hashes
+        return fingerprint_of(
+            {"train": [replace(r, sha256=hashes[r.image_id]) for r in self.records]}
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """For the manifest of an exported model."""
         benign, malignant = count_classes(self.records)
@@ -107,21 +116,72 @@ def draw_calibration_set(
             f"--calibration-images is {images}; expected at least {SMALLEST_IMAGES}, "
             f"and {DEFAULT_IMAGES} or more for a model that is used."
         )
-    training_ids = set(split["train"])
-    hashes = {image_id: split["sha256"][image_id] for image_id in training_ids}
-    drawn: list[LesionRecord] = []
-    for is_malignant in (False, True):
-        members = [
-            r for r in records if r.image_id in training_ids and r.is_malignant == is_malignant
-        ]
-        wanted = (images + is_malignant) // 2
-        random.Random(f"{seed}-{is_malignant}").shuffle(members)
-        drawn += members[:wanted]
+    members = _shuffled_training_side(records, split=split, seed=seed)
+    drawn = _take(members, images=images, place=0)
     if len(drawn) < images:
         raise EdgeMelanomaError(
             f"--calibration-images {images} asks for more than the training side can give in equal "
             f"number of each class; only {len(drawn)} were found."
         )
+    return _make_set(drawn, hashes=_training_hashes(split), seed=seed)
+
+
+def draw_disjoint_sets(
+    records: Sequence[LesionRecord],
+    *,
+    split: Mapping[str, Any],
+    images: int,
+    sets: int,
+    seed: int,
+) -> tuple[CalibrationSet, ...]:
+    """So many sets of `images` each that no image is in two, none if there are too few images.
+
+    The first is what `draw_calibration_set` draws.
+
+    Raises:
+        EdgeMelanomaError: a picture has changed.
+    """
+    members = _shuffled_training_side(records, split=split, seed=seed)
+    drawn = [_take(members, images=images, place=place) for place in range(sets)]
+    if any(len(part) < images for part in drawn):
+        return ()
+    hashes = _training_hashes(split)
+    return tuple(_make_set(part, hashes=hashes, seed=seed) for part in drawn)
+
+
+def _shuffled_training_side(
+    records: Sequence[LesionRecord], *, split: Mapping[str, Any], seed: int
+) -> tuple[list[LesionRecord], list[LesionRecord]]:
+    """Benign and malignant images."""
+    training_ids = set(split["train"])
+    sides: tuple[list[LesionRecord], list[LesionRecord]] = ([], [])
+    for record in records:
+        if record.image_id in training_ids:
+            sides[record.is_malignant].append(record)
+    for is_malignant in (False, True):
+        random.Random(f"{seed}-{is_malignant}").shuffle(sides[is_malignant])
+    return sides
+
+
+def _take(
+    members: tuple[list[LesionRecord], list[LesionRecord]], *, images: int, place: int
+) -> list[LesionRecord]:
+    """Half of each class, an odd one malignant: those after the images of the `place` before."""
+    counts = (images // 2, (images + 1) // 2)
+    return [
+        record
+        for side, count in zip(members, counts, strict=True)
+        for record in side[place * count : (place + 1) * count]
+    ]
+
+
+def _training_hashes(split: Mapping[str, Any]) -> dict[str, str]:
+    return {image_id: split["sha256"][image_id] for image_id in split["train"]}
+
+
+def _make_set(
+    drawn: Sequence[LesionRecord], *, hashes: Mapping[str, str], seed: int
+) -> CalibrationSet:
     for record in drawn:
         if hash_bytes(read_image_bytes(record.path)) != hashes[record.image_id]:
             raise EdgeMelanomaError(

@@ -6,6 +6,7 @@ those that calibration images gave, before the first step, and every convolution
 channel, as the converter's own int8 kernels have.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
@@ -120,27 +121,26 @@ class LayerConfig(quantization.QuantizeConfig):  # type: ignore[misc, name-defin
         return {"output": self.output}
 
 
-def fake_quantize(network: Any, ranges: Ranges) -> Any:
+def fake_quantize(network: Any, ranges: Ranges, *, float_layers: Collection[str] = ()) -> Any:
     """A copy of a folded network that rounds kernels and activations to int8 as it runs.
 
-    `ranges` holds every layer whose output is kept as a tensor of the converted graph.
+    `ranges` holds every layer whose output is kept as an int8 tensor of the converted graph;
+    `float_layers` keep their kernels as they are.
     """
 
     def wrap(layer: Any) -> Any:
         copy = type(layer).from_config(layer.get_config())
         output = ranges.get(layer.name)
-        if output is None and not has_kernel(layer):
+        if layer.name in float_layers or (output is None and not has_kernel(layer)):
             return copy
         return quantization.QuantizeWrapperV2(copy, LayerConfig(output), name=layer.name)
 
     quantised = tf_keras.models.clone_model(network, clone_function=wrap)
-    for layer in network.layers:
-        if has_kernel(layer):
-            wrapper = quantised.get_layer(layer.name)
-            ((kernel, _, _),) = wrapper._weight_vars
-            values = layer.get_weights()
-            kernel.assign(values[0])
-            wrapper.layer.bias.assign(values[1])
+    for layer in filter(has_kernel, network.layers):
+        copy = quantised.get_layer(layer.name)
+        kernel, bias = _weights_of(copy)
+        for variable, value in zip((kernel, bias), layer.get_weights(), strict=True):
+            variable.assign(value)
     settle_kernel_ranges(quantised)
     return quantised
 
@@ -153,6 +153,14 @@ def settle_kernel_ranges(quantised: Any) -> None:
     for layer in quantised.layers:
         for kernel, quantizer, variables in getattr(layer, "_weight_vars", ()):
             quantizer(kernel, True, variables)
+
+
+def _weights_of(layer: Any) -> tuple[Any, Any]:
+    """Kernel and bias; a wrapped layer's kernel is the wrapper's, which hands on a rounded one."""
+    if not isinstance(layer, quantization.QuantizeWrapperV2):
+        return layer.kernel, layer.bias
+    ((kernel, _, _),) = layer._weight_vars
+    return kernel, layer.layer.bias
 
 
 def kernel_name(layer: Any) -> str:

@@ -13,10 +13,16 @@ Float32 = NDArray[np.float32]
 def fold_batch_norm(network: Any) -> Any:
     """The same function without batch-norm and dropout layers: each conv has a bias instead.
 
+    A network that has no batch-norm, such as one that is folded already, is copied.
+
     Raises:
         ValueError: a convolution that no batch-norm layer follows.
     """
     folded = tf_keras.models.clone_model(network, clone_function=_clone_without_norm)
+    norms = [x for x in network.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
+    if not norms:
+        folded.set_weights(network.get_weights())
+        return folded
     for layer in network.layers:
         if isinstance(layer, tf_keras.layers.Dense):
             folded.get_layer(layer.name).set_weights(layer.get_weights())
@@ -37,6 +43,11 @@ def output_axis(layer: Any) -> int:
     if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
         return 2
     return 1 if isinstance(layer, tf_keras.layers.Dense) else 3
+
+
+def parents_of(layer: Any) -> list[str]:
+    """The names of the layers whose outputs this one takes."""
+    return [node.layer.name for node in layer.inbound_nodes[0].parent_nodes]
 
 
 def _clone_without_norm(layer: Any) -> Any:

@@ -102,12 +102,12 @@ def measure_layer_errors(
     the layers before it have left. Run without XNNPACK, which keeps no tensors inside.
 
     Raises:
-        ValueError: the files are not of the same layers.
+        ValueError: the files are not of the same operators.
     """
     before, after = _Tracer(reference), _Tracer(quantised)
-    if before.names != after.names:
-        odd = sorted(set(before.names) ^ set(after.names))
-        raise ValueError(f"the two files differ in their layers: {odd or 'other order'}")
+    kinds = [[kind for _, kind in tracer.names] for tracer in (before, after)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"the two files differ in their operators: {kinds[0]} and {kinds[1]}")
     sums = [_Sums() for _ in before.names]
     for image in images:
         for total, expected, found in zip(sums, before.run(image), after.run(image), strict=True):

@@ -12,6 +12,7 @@ class Mode(StrEnum):
     FLOAT16 = "float16"
     DYNAMIC = "dynamic"
     INT8 = "int8"
+    INT8_QAT = "int8-qat"
     INT16X8 = "int16x8"
 
     @property
@@ -22,12 +23,12 @@ class Mode(StrEnum):
     @property
     def quantises_activations(self) -> bool:
         """Whether activation ranges are measured on training images."""
-        return self in {Mode.INT8, Mode.INT16X8}
+        return self.is_full_int8 or self is Mode.INT16X8
 
     @property
     def is_full_int8(self) -> bool:
         """Whether every tensor but the biases is an 8-bit integer."""
-        return self is Mode.INT8
+        return self in {Mode.INT8, Mode.INT8_QAT}
 
 
 class InputOutput(StrEnum):
@@ -36,6 +37,24 @@ class InputOutput(StrEnum):
     INT8 = "int8"
     UINT8 = "uint8"
     FLOAT32 = "float32"
+
+
+class Output(StrEnum):
+    """What the output tensor of an int8 model holds."""
+
+    PROBABILITY = "probability"
+    """P(malignant) in steps of 1/256."""
+    LOGIT = "logit"
+    """What the sigmoid would be applied to, in steps of its own: finer where P is near 0 or 1."""
+    FLOAT32 = "float32"
+    """P(malignant) of a last layer that is not quantised."""
+
+
+class Backend(StrEnum):
+    """Which quantiser makes the file: TensorFlow's converter, or LiteRT's on a float file."""
+
+    CONVERTER = "converter"
+    LITERT = "litert"
 
 
 class Correction(StrEnum):

@@ -1,7 +1,10 @@
-"""Post-training conversion of a run: float32, float16, dynamic range, int8 and int16x8."""
+"""A run's exports: each converted, read back, audited and written with its manifest beside it."""
 
+import csv
+import io
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,6 @@ from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
     open_converted,
-    open_run,
     read_json,
     sha256_of,
     write_atomically,
@@ -19,12 +21,19 @@ from edge_melanoma.artifacts import (
 )
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
+from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.inspection import audit_model, inspect_model
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
+from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
+from edge_melanoma.converters.modes import Mode
+from edge_melanoma.converters.orders import Conversion, ConversionOrder
 from edge_melanoma.environment import describe_environment
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.run_data import read_side
+
+UNFINISHED = "int8-qat.unfinished"
+"""Below the exports: where a tuning that was cut off is gone on with."""
 
 
 def export_run(
@@ -32,11 +41,9 @@ def export_run(
     modes: tuple[Mode, ...],
     *,
     records: tuple[LesionRecord, ...],
-    io: InputOutput,
-    calibration_images: int,
-    seed: int,
+    settings: ExportSettings,
+    cache_folder: Path,
     force: bool,
-    correction: Correction = Correction.LAYERWISE,
 ) -> Iterator[ConvertedModel]:
     """Convert, read back, audit and write one file and manifest a mode, `records` calibrating.
 
@@ -45,32 +52,29 @@ def export_run(
     Raises:
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
     """
+    settings.refuse_contradictions(modes)
     calibration = None
     if any(mode.rounds_weights for mode in modes):
-        split = read_json(run.folder / SPLIT)
         calibration = draw_calibration_set(
-            records, split=split, images=calibration_images, seed=seed
+            records,
+            split=read_json(run.folder / SPLIT),
+            images=settings.calibration_images,
+            seed=settings.seed,
         )
-    orders = {mode: _order(run, mode, io, calibration, correction) for mode in modes}
+    orders = {mode: _order(run, mode, settings, calibration) for mode in modes}
     missing = tuple(m for m in modes if not _is_there(run, m, orders[m], force=force))
+    if force:
+        shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
+    converted: Mapping[Mode, Conversion] = {}
     start = time.perf_counter()
-    converted = (
-        run_in_child(_convert, run.folder, missing, io, calibration, correction) if missing else {}
-    )
+    if missing:
+        converted = _convert(run, missing, settings, calibration, cache_folder)
     seconds = (time.perf_counter() - start) / max(1, len(missing))
     for mode in modes:
         if mode in converted:
-            _write(run, mode, converted[mode], orders[mode], io=io, seconds=seconds)
+            _write(run, mode, converted[mode], orders[mode], settings, seconds=seconds)
         yield open_converted(path_of(run, mode))
-
-
-def bias_correction_of(mode: Mode, correction: Correction = Correction.LAYERWISE) -> str:
-    """Whose rounding every layer's bias makes up for, for the manifest."""
-    if correction is Correction.NONE:
-        return "none"
-    if mode is Mode.INT8:
-        return "weights and activations"
-    return "weights" if mode.rounds_weights else "none"
+    shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
 
 
 def path_of(run: TrainedModel, mode: Mode) -> Path:
@@ -79,38 +83,44 @@ def path_of(run: TrainedModel, mode: Mode) -> Path:
 
 
 def _convert(
-    folder: Path,
+    run: TrainedModel,
     modes: tuple[Mode, ...],
-    io: InputOutput,
+    settings: ExportSettings,
     calibration: CalibrationSet | None,
-    correction: Correction,
-) -> dict[Mode, bytes]:
-    """In a child process: a converter that crashes, or keeps its memory, takes nobody along."""
-    from edge_melanoma.converters.tflite_export import convert_network
-    from edge_melanoma.network import load_network
+    cache_folder: Path,
+) -> Mapping[Mode, Conversion]:
+    sides: list[str] = []
+    if Mode.INT8_QAT in modes:
+        sides = ["train", "validation"]
+    elif settings.max_recall_drop is not None:
+        sides = ["validation"]
+    order = ConversionOrder(
+        folder=run.folder,
+        modes=modes,
+        settings=settings,
+        calibration=calibration,
+        sides={side: read_side(run, side) for side in sides},
+        checkpoint_folder=run.exports_folder / UNFINISHED,
+        cache_folder=cache_folder,
+    )
+    return run_in_child(_convert_in_child, order)
 
-    network = load_network(open_run(folder))
-    return {
-        mode: convert_network(network, mode, io=io, calibration=calibration, correction=correction)
-        for mode in modes
-    }
+
+def _convert_in_child(order: ConversionOrder) -> Mapping[Mode, Conversion]:
+    from edge_melanoma.converters.conversion import convert_modes
+
+    return convert_modes(order)
 
 
 def _order(
-    run: TrainedModel,
-    mode: Mode,
-    io: InputOutput,
-    calibration: CalibrationSet | None,
-    correction: Correction,
+    run: TrainedModel, mode: Mode, settings: ExportSettings, calibration: CalibrationSet | None
 ) -> dict[str, Any]:
     """What decides the bytes of an export, as its manifest keeps it."""
     return {
-        "mode": mode.value,
-        "io": io.value if mode.is_full_int8 else InputOutput.FLOAT32.value,
+        **settings.of_mode(mode),
         "variant": run.variant,
         "source_sha256": run.sha256,
         "calibration": calibration.as_dict() if calibration and mode.rounds_weights else None,
-        "bias_correction": bias_correction_of(mode, correction),
     }
 
 
@@ -129,24 +139,33 @@ def _is_there(run: TrainedModel, mode: Mode, order: dict[str, Any], *, force: bo
 def _write(
     run: TrainedModel,
     mode: Mode,
-    data: bytes,
+    conversion: Conversion,
     order: dict[str, Any],
+    settings: ExportSettings,
     *,
-    io: InputOutput,
     seconds: float,
 ) -> None:
+    data = conversion.data
     facts = inspect_model(data)
-    audit_model(facts, mode=mode, io=io)
+    audit_model(
+        facts,
+        mode=mode,
+        io=settings.io,
+        output=settings.output,
+        float_layers=conversion.float_layers,
+        data=data,
+    )
     path = path_of(run, mode)
     manifest = {
         "schema": 1,
         **order,
+        **conversion.notes,
         "file": path.name,
         "sha256": sha256_of(data),
         "size_bytes": len(data),
         "resize": RESIZE_ID,
         "input": facts.input.as_dict() | {"shape": list(facts.input_shape), "colour": "RGB"},
-        "output": facts.output.as_dict() | {"name": "p_malignant"},
+        "output": facts.output.as_dict() | {"name": facts.output_name},
         "threshold": run.threshold,
         "facts": asdict(facts),
         "seconds": seconds,
@@ -156,3 +175,19 @@ def _write(
     path.with_suffix(".json").unlink(missing_ok=True)
     write_atomically(path, data)
     write_json(path.with_suffix(".json"), manifest)
+    _write_companions(path, mode, conversion)
+
+
+def _write_companions(path: Path, mode: Mode, conversion: Conversion) -> None:
+    """The errors of the layers in int8, as a table and a picture, and the epochs of a tuning."""
+    if conversion.layer_errors:
+        table = path.with_suffix(".layers.csv")
+        write_atomically(table, layer_errors_to_csv(conversion.layer_errors))
+        title = f"{path.name}: error of each layer against float32, on calibration images"
+        draw_layer_errors(conversion.layer_errors, path.with_suffix(".layers.png"), title=title)
+    if conversion.history:
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, fieldnames=list(conversion.history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(conversion.history)
+        write_atomically(path.with_suffix(".history.csv"), stream.getvalue())

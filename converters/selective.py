@@ -4,15 +4,17 @@ Harm is what a layer does to the score. Its own error does not tell: on a real r
 depthwise layer, with 35 dB the second best of all, did more harm than any other.
 """
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.converters.heads import SCORE_LAYER
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.converters.modes import InputOutput
-from edge_melanoma.converters.tflite_export import SCORE_LAYER, Int8Converter
+from edge_melanoma.converters.tflite_export import Int8Converter
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.metrics import count_confusions
@@ -22,6 +24,8 @@ from edge_melanoma.runtimes import Runtime
 
 MOST_LAYERS = 20
 """How many are tried: the harm of those after them is a tenth of the first one's or less."""
+
+TIMED_RUNS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +38,12 @@ class LayerHarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A file that was tried: its float layers, what it loses and what it weighs."""
+    """A file that was tried: its float layers, what it loses, what it weighs and takes."""
 
     float_layers: tuple[str, ...]
     recall_drop: float
     size_bytes: int
+    cpu_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,7 @@ def win_back_recall(
     harms: Sequence[LayerHarm],
     *,
     score: Callable[[bytes], PredictionSet],
+    time_cpu: Callable[[bytes], float],
     reference: PredictionSet,
     threshold: float,
     max_recall_drop: float,
@@ -98,7 +104,8 @@ def win_back_recall(
     Errors of layers can cancel: one whose going makes the drop larger stays int8.
 
     `score` runs a file on the pictures of `reference`, which are the validation side's: layers that
-    were chosen on the test side would make its figures worthless.
+    were chosen on the test side would make its figures worthless. `time_cpu` gives the CPU
+    milliseconds of a picture.
 
     Raises:
         EdgeMelanomaError: `most_layers` did not reach it; the sentence names the best file.
@@ -110,7 +117,14 @@ def win_back_recall(
         data = convert(float_layers)
         drop = _recall_drop(reference, score(data), threshold=threshold)
         least = min((step.recall_drop for step in steps), default=drop)
-        steps.append(Step(float_layers=float_layers, recall_drop=drop, size_bytes=len(data)))
+        steps.append(
+            Step(
+                float_layers=float_layers,
+                recall_drop=drop,
+                size_bytes=len(data),
+                cpu_ms=time_cpu(data),
+            )
+        )
         if drop <= max_recall_drop:
             return Recovery(data=data, steps=tuple(steps))
         if drop <= least:
@@ -124,9 +138,25 @@ def win_back_recall(
     )
 
 
+def time_cpu(data: bytes, image: NDArray[np.uint8]) -> float:
+    """The median CPU time of one picture on one thread, in milliseconds."""
+    session = _session_of(data)
+    session.load_image(image)
+    samples = []
+    for _ in range(TIMED_RUNS):
+        start = time.process_time_ns()
+        session.invoke()
+        samples.append(time.process_time_ns() - start)
+    return float(np.median(samples)) / 1e6
+
+
 def _scores(data: bytes, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    session = TFLiteSession(SessionSettings(data=data, name="the model", runtime=Runtime.LITERT))
+    session = _session_of(data)
     return np.array([session.score(image) for image in images])
+
+
+def _session_of(data: bytes) -> TFLiteSession:
+    return TFLiteSession(SessionSettings(data=data, name="the model", runtime=Runtime.LITERT))
 
 
 def _recall_drop(reference: PredictionSet, candidate: PredictionSet, *, threshold: float) -> float:

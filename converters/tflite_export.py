@@ -15,6 +15,7 @@ from edge_melanoma.converters.bias_correction import (
 )
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.folding import fold_batch_norm
+from edge_melanoma.converters.heads import SCORE_LAYER
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.errors import EdgeMelanomaError
@@ -22,23 +23,23 @@ from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.tensorflow_runtime import tf
 
-SCORE_LAYER = "p_malignant"
-
 
 def save_frozen(network: Any, folder: Path) -> None:
     """Write `network` as a SavedModel with constants for weights and a fixed batch of 1.
 
     Frozen first, the conversion takes 3 CPU seconds instead of 22 and gives the same outputs; the
-    module around it keeps the signature's names. A dynamic batch is refused by LiteRT.js.
+    module around it gives the signature its names: the output is called as the last layer is. A
+    dynamic batch is refused by LiteRT.js.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.float32, name="image")
     graph = tf.function(lambda image: network(image, training=False), input_signature=[signature])
     frozen = convert_variables_to_constants_v2(graph.get_concrete_function())
+    output_name = network.layers[-1].name
     module = tf.Module()
     module.serve = tf.function(
-        lambda image: {"p_malignant": frozen(image)[0]}, input_signature=[signature]
+        lambda image: {output_name: frozen(image)[0]}, input_signature=[signature]
     )
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
@@ -70,12 +71,30 @@ def convert_network(
     if mode is Mode.INT8:
         converter = Int8Converter(network, io=io, calibration=calibration, correction=correction)
         return converter.convert(float_layers, output=output)
-    if correction is Correction.NONE:
-        return _convert(network, mode, io=io, calibration=calibration)
+    if correction is Correction.LAYERWISE:
+        network = correct_network(network, mode, calibration)
+    return _convert(network, mode, io=io, calibration=calibration)
+
+
+def correct_network(network: Any, mode: Mode, calibration: CalibrationSet) -> Any:
+    """The network folded, its kernels rounded as the mode rounds them, its means corrected."""
     rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
     # 16-bit activations lose too little to be counted.
-    corrected = correct_biases(network, calibration.sample(), rounding=rounding, ranges=None)
-    return _convert(corrected, mode, io=io, calibration=calibration)
+    ranges = measure_ranges(network, calibration.batches()) if mode.is_full_int8 else None
+    return correct_biases(network, calibration.sample(), rounding=rounding, ranges=ranges)
+
+
+def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput]) -> bytes:
+    """The int8 file of a network that `fake_quantize` made, its ranges being the file's."""
+    with tempfile.TemporaryDirectory() as folder, stderr_discarded():
+        save_frozen(network, Path(folder))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type, converter.inference_output_type = (
+            tf.as_dtype(end.value) for end in ends
+        )
+        data: bytes = converter.convert()
+    return data
 
 
 class Int8Converter:

@@ -25,7 +25,11 @@ SMALLEST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainee:
-    """What one stage trains: `model` is the network, or the part of it that is not frozen."""
+    """What one stage trains: `model` is the network, or the part of it that is not frozen.
+
+    `rank` of the validation scores is smallest for the best weights, the first ones among them;
+    without it the validation loss is, from the first epoch on. `threshold` is that of the metrics.
+    """
 
     network: Any
     model: Any
@@ -33,6 +37,8 @@ class Trainee:
     validation: BatchSource
     batch_size: int
     seed: int
+    threshold: float = HISTORY_THRESHOLD
+    rank: Callable[[NDArray[np.float64]], float] | None = None
 
 
 def fit_stage(
@@ -52,11 +58,15 @@ def fit_stage(
     _restore_optimizer(optimizer, state)
     train_step = _make_train_step(trainee.model, optimizer)
     forward = compile_forward(trainee.model)
+    if trainee.rank is not None and state.best_loss is None:
+        scores = _score(forward, trainee.validation)
+        _note_best(trainee.network, stage, state, badness=trainee.rank(scores))
     while state.epoch < stage.epochs and not _patience_is_over(stage, state):
-        row = _run_epoch(trainee, stage, state, train_step, forward, reporter)
+        row, scores = _run_epoch(trainee, stage, state, train_step, forward, reporter)
         state.history.append(row)
         state.epoch += 1
-        _note_best(trainee.network, stage, state, val_loss=float(row["val_loss"]))
+        badness = trainee.rank(scores) if trainee.rank else float(row["val_loss"])
+        _note_best(trainee.network, stage, state, badness=badness)
         state.optimizer_arrays = {
             str(number): variable.numpy() for number, variable in enumerate(optimizer.variables)
         }
@@ -93,7 +103,8 @@ def _run_epoch(
     train_step: Callable[..., Any],
     forward: Callable[..., Any],
     reporter: Reporter,
-) -> HistoryRow:
+) -> tuple[HistoryRow, NDArray[np.float64]]:
+    """The epoch's line of the history, and the validation scores after it."""
     start = time.perf_counter()
     seeds = [trainee.seed, state.stage, state.epoch]
     reset_dropout(trainee.network, seeds=seeds)
@@ -103,9 +114,10 @@ def _run_epoch(
     scores = np.concatenate(
         [train_step(tf.constant(x), tf.constant(y[:, None])).numpy()[:, 0] for x, y in shown]
     ).astype(np.float64)
-    training = _summary(scores, trainee.train.labels[order])
-    validation = _summary(_score(forward, trainee.validation), trainee.validation.labels)
-    return {
+    training = _summary(scores, trainee.train.labels[order], trainee.threshold)
+    after = _score(forward, trainee.validation)
+    validation = _summary(after, trainee.validation.labels, trainee.threshold)
+    row: HistoryRow = {
         "stage": stage.name,
         "epoch": state.epoch + 1,
         **training,
@@ -113,6 +125,7 @@ def _run_epoch(
         "learning_rate": stage.learning_rate,
         "seconds": round(time.perf_counter() - start, 3),
     }
+    return row, after
 
 
 def _shown(
@@ -151,10 +164,12 @@ def _score(forward: Callable[..., Any], source: BatchSource) -> NDArray[np.float
     return np.concatenate(scores).astype(np.float64)
 
 
-def _summary(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> dict[str, float]:
+def _summary(
+    scores: NDArray[np.float64], labels: NDArray[np.float32], threshold: float
+) -> dict[str, float]:
     ids = tuple(str(number) for number in range(len(labels)))
     predictions = PredictionSet(image_ids=ids, labels=labels > 0.5, scores=scores)
-    metrics = measure(predictions, threshold=HISTORY_THRESHOLD)
+    metrics = measure(predictions, threshold=threshold)
     return {
         "loss": cross_entropy(scores, labels),
         "accuracy": metrics.accuracy,
@@ -163,11 +178,11 @@ def _summary(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> dict[s
     }
 
 
-def _note_best(network: Any, stage: Stage, state: TrainingState, *, val_loss: float) -> None:
+def _note_best(network: Any, stage: Stage, state: TrainingState, *, badness: float) -> None:
     if stage.patience is None:
         return
-    if state.best_loss is None or val_loss < state.best_loss:
-        state.best_loss, state.epochs_since_best = val_loss, 0
+    if state.best_loss is None or badness < state.best_loss:
+        state.best_loss, state.epochs_since_best = badness, 0
         state.best_arrays = arrays_of(network)
     else:
         state.epochs_since_best += 1

@@ -18,7 +18,12 @@ from edge_melanoma.tensorflow_runtime import tf
 
 
 class FrozenPrefix:
-    """From pictures in 0..1 (n, 224, 224, 3) to activations (n, *shape) at the layer `cut`."""
+    """From pictures in 0..1 (n, 224, 224, 3) to activations (n, *shape) at the layer `cut`.
+
+    They are kept as float16: half the disk, and scores move by less than 0.002.
+    """
+
+    dtype = np.dtype(np.float16)
 
     def __init__(self, network: Any, *, cut: str) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -38,6 +43,10 @@ class FrozenPrefix:
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Activations of some pictures; one by one, which is no slower here than in batches."""
         return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
+
+    def restore(self, rows: NDArray[np.float16]) -> NDArray[np.float32]:
+        """Activations from the rows of a cache."""
+        return rows.astype(np.float32)
 
     def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         self._interpreter.set_tensor(self._input, image)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
-from edge_melanoma.quantization import TensorQuantization
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.runtimes import Runtime
 
@@ -45,6 +45,10 @@ class TFLiteSession:
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
         self.input_quantization = _quantization_of(inputs[0])
         self.output_quantization = _quantization_of(outputs[0])
+        self._score_tensor = ScoreTensor(
+            name=_output_name(self._interpreter.get_signature_list(), outputs[0]),
+            quantization=self.output_quantization,
+        )
         self._pixel_table = self.input_quantization.pixel_table()
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
@@ -61,12 +65,10 @@ class TFLiteSession:
         return values
 
     def score(self, image: NDArray[np.uint8]) -> float:
-        """P(malignant) of a picture (224, 224, 3)."""
+        """P(malignant) of a picture (224, 224, 3); of a file that ends in a logit too."""
         self.load_image(image)
         self.invoke()
-        value = float(self.output_quantization.dequantize(self.raw_output())[0])
-        # The integer grid of some converters reaches beyond 1 by less than one step.
-        return min(max(value, 0.0), 1.0)
+        return float(self._score_tensor.scores(self.raw_output())[0])
 
 
 def _refuse_other_networks(
@@ -86,6 +88,14 @@ def _refuse_other_networks(
                 f"{name} is not a lesion classifier: its {dtype.name} tensor {details['name']} has "
                 f"no scale, so its integers mean nothing."
             )
+
+
+def _output_name(signatures: dict[str, Any], output: dict[str, Any]) -> str:
+    """What the file's signature calls its one output; without such a one, the tensor's name."""
+    for signature in signatures.values():
+        if len(signature["outputs"]) == 1:
+            return str(signature["outputs"][0])
+    return str(output["name"])
 
 
 def _make_interpreter(settings: SessionSettings) -> Any:

@@ -1,4 +1,4 @@
-"""The one architecture: MobileNetV2 and a small head, flat, in tf_keras.
+"""The one architecture: MobileNetV2, whole or its first layers, and a small head, in tf_keras.
 
 Flat because quantization-aware training refuses nested models, without a Rescaling layer because
 that costs int8 accuracy: pixels are scaled to 0..1 before they enter.
@@ -17,10 +17,11 @@ from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
-from edge_melanoma.variants import BACKBONE_LAYERS, VARIANTS, Variant, VariantSpec
+from edge_melanoma.variants import VARIANTS, Variant, VariantSpec
 
+IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 IMAGENET_WEIGHTS_HELP = (
-    "download mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5 on another machine "
+    f"download {IMAGENET_FILE} on another machine "
     "and pass it with --weights PATH, or train from random weights with --weights none"
 )
 DOWNLOAD_TIMEOUT_SECONDS = 20.0
@@ -38,13 +39,20 @@ def build_network(spec: VariantSpec, *, seed: int = 0) -> Any:
     backbone = tf_keras.applications.MobileNetV2(
         input_tensor=image, include_top=False, weights=None, alpha=1.0
     )
-    features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(backbone.output)
+    last = backbone.get_layer(spec.last_layer).output
+    features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
     hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
     hidden = layers.Dropout(spec.dropout, name="dropout")(hidden)
     score = layers.Dense(1, activation="sigmoid", name="p_malignant")(hidden)
-    for norm in _batch_norms(backbone):
+    network = tf_keras.Model(image, score, name="edge_melanoma")
+    for norm in _batch_norms(network):
         norm.momentum = spec.batch_norm_momentum
-    return tf_keras.Model(image, score, name="edge_melanoma")
+    return network
+
+
+def count_backbone_layers(network: Any) -> int:
+    """Layers up to the pooling, the input layer included: 154 of a whole MobileNetV2."""
+    return [layer.name for layer in network.layers].index(GAP_LAYER)
 
 
 def freeze_backbone(network: Any, *, unfrozen_layers: int) -> None:
@@ -52,18 +60,19 @@ def freeze_backbone(network: Any, *, unfrozen_layers: int) -> None:
 
     tf_keras runs a frozen batch-norm layer on its stored statistics.
     """
-    first_unfrozen = BACKBONE_LAYERS - unfrozen_layers
+    first_unfrozen = count_backbone_layers(network) - unfrozen_layers
     for index, layer in enumerate(network.layers):
         layer.trainable = index >= first_unfrozen
 
 
 def cut_layer(network: Any, *, unfrozen_layers: int) -> str | None:
     """The last layer whose output no training step of such a stage can change, if there is one."""
-    if unfrozen_layers == BACKBONE_LAYERS:
+    frozen_layers = count_backbone_layers(network) - unfrozen_layers
+    if frozen_layers == 0:
         return None
     if unfrozen_layers == 0:
         return GAP_LAYER
-    return str(network.layers[BACKBONE_LAYERS - unfrozen_layers - 1].name)
+    return str(network.layers[frozen_layers - 1].name)
 
 
 def reset_dropout(network: Any, *, seeds: Sequence[int]) -> None:
@@ -131,27 +140,38 @@ def load_backbone_weights(network: Any, weights: str) -> None:
     _assign_backbone(network, _read_hdf5(path), source=path)
 
 
+def copy_backbone(network: Any, run: TrainedModel) -> None:
+    """Start the backbone as that of a run, which may be longer.
+
+    Raises:
+        EdgeMelanomaError: a weight is missing in the run.
+    """
+    _assign_backbone(network, _read_safetensors(run), source=run.weights_path)
+
+
 def _array_name(weight: Any) -> str:
     return str(weight.name).removesuffix(":0")
 
 
 def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
+    """The head stays; what `arrays` hold of layers that the network has not got is not used."""
+    present = arrays_of(network)
     head = {
         name: array
-        for name, array in arrays_of(network).items()
+        for name, array in present.items()
         if name.split("/")[0] in {HIDDEN_LAYER, "p_malignant"}
     }
-    assign_arrays(network, {**arrays, **head}, source=source)
+    fitting = {name: array for name, array in arrays.items() if name in present}
+    assign_arrays(network, {**fitting, **head}, source=source)
 
 
 def _download_imagenet() -> Path:
     module = tf_keras.applications.mobilenet_v2
-    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
     try:
-        url = module.BASE_WEIGHT_PATH + name
-        return Path(tf_keras.utils.get_file(name, url, cache_subdir="models"))
+        url = module.BASE_WEIGHT_PATH + IMAGENET_FILE
+        return Path(tf_keras.utils.get_file(IMAGENET_FILE, url, cache_subdir="models"))
     except Exception as error:
         # get_file raises a bare Exception with the URL's failure; any failure means "not had".
         raise EdgeMelanomaError(
@@ -164,8 +184,7 @@ def _download_imagenet() -> Path:
 def cached_imagenet_weights() -> Path | None:
     """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-    path = home / "models" / name
+    path = home / "models" / IMAGENET_FILE
     return path if path.is_file() else None
 
 
@@ -219,8 +238,12 @@ def load_network(run: TrainedModel) -> Any:
     Raises:
         EdgeMelanomaError: the weights do not fit the variant.
     """
+    network = build_network(VARIANTS[Variant(run.variant)])
+    assign_arrays(network, _read_safetensors(run), source=run.weights_path)
+    return network
+
+
+def _read_safetensors(run: TrainedModel) -> WeightArrays:
     from safetensors.numpy import load
 
-    network = build_network(VARIANTS[Variant(run.variant)])
-    assign_arrays(network, load(run.weights_path.read_bytes()), source=run.weights_path)
-    return network
+    return load(run.weights_path.read_bytes())

@@ -1,9 +1,12 @@
-"""The affine map between real numbers and the integers of a quantised tensor."""
+"""The affine map between real numbers and a quantised tensor's integers, and scores through it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+LOGIT_NAME, SCORE_NAME = "logit", "p_malignant"
+"""What a file's signature calls its output: a sigmoid is still to come, or P(malignant) itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +49,50 @@ class TensorQuantization:
     def as_dict(self) -> dict[str, object]:
         """For manifests."""
         return {"dtype": self.dtype, "scale": self.scale, "zero_point": self.zero_point}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTensor:
+    """A classifier's output tensor; by its name alone a logit is told from P(malignant)."""
+
+    name: str
+    quantization: TensorQuantization
+
+    @property
+    def is_logit(self) -> bool:
+        """Whether its real numbers are logits."""
+        return self.name == LOGIT_NAME
+
+    def scores(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
+        """P(malignant) of what the tensor holds, in float64."""
+        numbers = self.quantization.dequantize(values)
+        if self.is_logit:
+            return sigmoid(numbers)
+        # The integer grid of some converters reaches beyond 1 by less than one step.
+        return numbers.clip(0.0, 1.0)
+
+    def nearest_score(self, probability: float) -> float:
+        """The score of the tensor's value that `probability` is rounded to.
+
+        An integer tensor cannot tell the two apart; a logit is rounded as a logit, and what is
+        beyond the integers is the last of them. For a float tensor it is `probability` itself.
+        """
+        if self.quantization.is_float:
+            return probability
+        wanted = np.array([probability])
+        values = self.quantization.quantize(logit(wanted) if self.is_logit else wanted)
+        # By the way that scores go, so that equal integers have equal scores to the last bit.
+        return float(self.scores(values)[0])
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P of a logit, without overflow for any number."""
+    small = np.exp(-np.abs(logits))
+    return np.where(logits < 0, small, 1.0) / (1.0 + small)
+
+
+def logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of `sigmoid`; 0 and 1 have infinite logits, and so has what lies beyond them."""
+    within = probabilities.clip(0.0, 1.0)
+    with np.errstate(divide="ignore"):
+        return np.log(within) - np.log1p(-within)

@@ -28,14 +28,19 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
 
 
 def read_test_side(run: TrainedModel) -> tuple[LesionRecord, ...]:
-    """The run's own test pictures, byte for byte those of its split.
+    """The run's own test pictures, as `read_side` gives them."""
+    return read_side(run, "test")
+
+
+def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
+    """The run's own pictures of one side of its split, byte for byte those it was made with.
 
     Raises:
         EdgeMelanomaError: a picture is missing or has changed.
     """
     split = read_json(run.folder / SPLIT)
     by_id = {record.image_id: record for record in read_run_records(run)}
-    return tuple(_verified(by_id.get(image_id), image_id, split) for image_id in split["test"])
+    return tuple(_verified(by_id.get(name), f"{side} image {name}", split) for name in split[side])
 
 
 def read_external_set(
@@ -64,14 +69,12 @@ def read_external_set(
     return unseen
 
 
-def _verified(record: LesionRecord | None, image_id: str, split: dict[str, Any]) -> LesionRecord:
+def _verified(record: LesionRecord | None, what: str, split: dict[str, Any]) -> LesionRecord:
     if record is None:
-        raise EdgeMelanomaError(
-            f"The test image {image_id} is missing from the run's data folder; restore it."
-        )
+        raise EdgeMelanomaError(f"The {what} is missing from the run's data folder; restore it.")
     sha256 = hash_bytes(read_image_bytes(record.path))
-    if sha256 != split["sha256"][image_id]:
+    if sha256 != split["sha256"][record.image_id]:
         raise EdgeMelanomaError(
-            f"The test image {record.path} has changed since the training; restore it."
+            f"The {what} has changed since the training ({record.path}); restore it."
         )
     return replace(record, sha256=sha256)

@@ -30,7 +30,7 @@ from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.splits import DatasetSplit, split_to_json
 from edge_melanoma.thresholds import OperatingPoint
-from edge_melanoma.training import TrainingResult, TrainingSettings
+from edge_melanoma.training import Teacher, TrainingResult, TrainingSettings
 from edge_melanoma.variants import Augmentation
 
 HISTORY = "history.csv"
@@ -48,6 +48,7 @@ def record_run(
     result: TrainingResult,
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
     from safetensors.numpy import save
@@ -67,6 +68,7 @@ def record_run(
         "variant": settings.variant.value,
         "settings": asdict(settings),
         "recipe": asdict(settings.spec()),
+        "teacher": _describe_teacher(teacher),
         "resize": RESIZE_ID,
         "dataset": dict(dataset),
         "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
@@ -82,6 +84,13 @@ def record_run(
     write_json(folder / MANIFEST, manifest)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return evaluation
+
+
+def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
+    if teacher is None:
+        return None
+    run = teacher.run
+    return {"run": run.folder.resolve().name, "variant": run.variant, "sha256": run.sha256}
 
 
 def _history_to_csv(history: Sequence[HistoryRow]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.activations import cache_activations
-from edge_melanoma.artifacts import sha256_of
-from edge_melanoma.batches import BatchSource, CachedBatches, PixelBatches, labels_of
+from edge_melanoma.artifacts import TrainedModel, sha256_of
+from edge_melanoma.batches import (
+    BatchSource,
+    CachedBatches,
+    DistilledBatches,
+    PixelBatches,
+    labels_of,
+)
 from edge_melanoma.checkpoints import (
     CHECKPOINT,
     HistoryRow,
@@ -26,6 +32,7 @@ from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.network import (
     build_network,
     calibrate_batch_norm,
+    copy_backbone,
     cut_layer,
     freeze_backbone,
     load_backbone_weights,
@@ -34,7 +41,7 @@ from edge_melanoma.network import (
 from edge_melanoma.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.progress import Reporter
 from edge_melanoma.splits import DatasetSplit
-from edge_melanoma.variants import VARIANTS, Stage, Variant, VariantSpec
+from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Stage, Variant, VariantSpec
 
 CHECKPOINT_INTERVAL_SECONDS = 20.0
 """Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
@@ -63,6 +70,14 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A run to learn from; `scores` are its P(malignant) of `split.train`, in that order."""
+
+    run: TrainedModel
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
     """A trained network (tf_keras), the epochs that made it, and the wall time in seconds."""
 
@@ -78,6 +93,7 @@ def train_network(
     run_folder: Path,
     cache_folder: Path,
     reporter: Reporter,
+    teacher: Teacher | None = None,
     resume: bool = False,
 ) -> TrainingResult:
     """Run every stage of the variant; `run_folder` receives checkpoints on the way.
@@ -87,18 +103,14 @@ def train_network(
     start = time.perf_counter()
     spec = settings.spec()
     network = build_network(spec, seed=settings.seed)
-    identity = _identity_of(settings, split)
+    identity = _identity_of(settings, split, teacher)
     if resume and (run_folder / CHECKPOINT).is_file():
         state = load_checkpoint(run_folder, settings=identity, network=network)
     else:
         state = TrainingState(settings=identity)
-        load_backbone_weights(network, settings.weights)
-        if settings.weights == "none":
-            calibrate_batch_norm(network, _batch_norm_sample(split))
+        _start_backbone(network, settings, split, teacher)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
-    sources = _SourceMaker(
-        split=split, settings=settings, cache_folder=cache_folder, reporter=reporter
-    )
+    sources = _SourceMaker(split, settings, cache_folder, reporter, teacher)
     saver = _CheckpointSaver(folder=run_folder, state=state, network=network)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
@@ -124,13 +136,9 @@ def score_split_sides(
 
     The test side is left to the plain path: what is reported on it owes nothing to a cache.
     """
-    stage = settings.spec().stages[-1]
-    sources = _SourceMaker(
-        split=split, settings=settings, cache_folder=cache_folder, reporter=reporter
-    )
-    freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
-    plain = replace(stage, augmentation=None)
-    trainee = sources.trainee(network, plain, batch_size=settings.spec().batch_size)
+    stage = replace(settings.spec().stages[-1], augmentation=None)
+    sources = _SourceMaker(split, settings, cache_folder, reporter)
+    trainee = sources.trainee(network, stage, batch_size=settings.spec().batch_size)
     return {
         side: make_prediction_set(records, score_batches(trainee.model, source))
         for side, records, source in (
@@ -140,14 +148,15 @@ def score_split_sides(
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _SourceMaker:
-    """Chooses for a stage between the activation cache and the pixels."""
+    """Chooses for a stage between the activation cache and the pixels, labels and a teacher."""
 
     split: DatasetSplit
     settings: TrainingSettings
     cache_folder: Path
     reporter: Reporter
+    teacher: Teacher | None = None
 
     def trainee(self, network: Any, stage: Stage, *, batch_size: int) -> Trainee:
         freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
@@ -159,13 +168,21 @@ class _SourceMaker:
         return Trainee(
             network=network,
             model=model,
-            train=self._source(self.split.train, stage, prefix),
+            train=self._taught(self._source(self.split.train, stage, prefix), stage),
             validation=self._source(
                 self.split.validation, replace(stage, augmentation=None), prefix
             ),
             batch_size=batch_size,
             seed=self.settings.seed,
         )
+
+    def _taught(self, source: BatchSource, stage: Stage) -> BatchSource:
+        """The teacher has seen the plain pictures alone, not their variations."""
+        if self.teacher is None or stage.augmentation is not None:
+            return source
+        share = np.float32(self.settings.spec().teacher_share)
+        scores = share * self.teacher.scores + (1 - share) * source.labels
+        return DistilledBatches(source=source, scores=scores)
 
     def _source(
         self, records: tuple[LesionRecord, ...], stage: Stage, prefix: FrozenPrefix | None
@@ -191,10 +208,7 @@ class _CheckpointSaver:
     folder: Path
     state: TrainingState
     network: Any
-    last: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.last = time.monotonic()
+    last: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> None:
         if time.monotonic() - self.last >= CHECKPOINT_INTERVAL_SECONDS:
@@ -202,7 +216,18 @@ class _CheckpointSaver:
             self.last = time.monotonic()
 
 
-def _identity_of(settings: TrainingSettings, split: DatasetSplit) -> str:
+def _start_backbone(
+    network: Any, settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None
+) -> None:
+    if teacher is not None and settings.weights == TEACHER_WEIGHTS:
+        copy_backbone(network, teacher.run)
+    else:
+        load_backbone_weights(network, settings.weights)
+    if settings.weights == "none":
+        calibrate_batch_norm(network, _batch_norm_sample(split))
+
+
+def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
     """All that the weights depend on but the machine: a checkpoint fits one of these only."""
     weights = Path(settings.weights)
     told = {
@@ -211,6 +236,7 @@ def _identity_of(settings: TrainingSettings, split: DatasetSplit) -> str:
         "cache": settings.use_cache,
         "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,
         "data": split.fingerprint,
+        "teacher": teacher.run.sha256 if teacher else None,
     }
     return json.dumps(told, sort_keys=True)
 

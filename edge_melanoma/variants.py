@@ -22,7 +22,13 @@ from enum import StrEnum
 from types import MappingProxyType
 
 BACKBONE_LAYERS = 154
-"""Layers of MobileNetV2 without its top, the input layer included."""
+"""Layers of a whole MobileNetV2 without its top, the input layer included."""
+
+LAST_LAYER = "out_relu"
+"""With which a whole MobileNetV2 without its top ends."""
+
+TEACHER_WEIGHTS = "teacher"
+"""Where the backbone of a student may start from: a copy of its teacher's."""
 
 
 class Variant(StrEnum):
@@ -32,6 +38,7 @@ class Variant(StrEnum):
     PARTIAL = "partial"
     AUGMENTED = "augmented"
     SCRATCH = "scratch"
+    COMPACT = "compact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +77,9 @@ class VariantSpec:
     """The architecture's free choices and the stages that train it.
 
     `batch_norm_momentum` is Keras' own for MobileNetV2 unless a recipe trains all layers in few
-    steps: at 0.999 the running statistics lag some thousand steps behind.
+    steps: at 0.999 the running statistics lag some thousand steps behind. What comes after
+    `last_layer` is left out. Where a teacher is given, `teacher_share` of what a picture should
+    score is the teacher's score and the rest its label; at zero a recipe takes no teacher.
     """
 
     variant: Variant
@@ -78,7 +87,9 @@ class VariantSpec:
     batch_size: int = 16
     dense_units: int = 128
     dropout: float = 0.3
+    last_layer: str = LAST_LAYER
     batch_norm_momentum: float = 0.999
+    teacher_share: float = 0.0
 
 
 HEAD = Stage(name="head", unfrozen_backbone_layers=0, learning_rate=1e-3, epochs=10)
@@ -100,6 +111,18 @@ FROM_NOTHING = Stage(
 )
 SETTLE = replace(FROM_NOTHING, name="settle", learning_rate=1e-4, epochs=2)
 
+TAIL = Stage(name="tail", unfrozen_backbone_layers=41, learning_rate=1e-4, epochs=2)
+"""From block_10_expand on."""
+
+COMPACT = VariantSpec(
+    variant=Variant.COMPACT,
+    stages=(HEAD, TAIL, replace(TAIL, name="settle", learning_rate=1e-5, epochs=2)),
+    dense_units=64,
+    last_layer="block_14_depthwise_relu",
+    batch_norm_momentum=0.99,
+    teacher_share=1.0,
+)
+
 VARIANTS = MappingProxyType(
     {
         Variant.FROZEN: VariantSpec(variant=Variant.FROZEN, stages=(HEAD,)),
@@ -108,6 +131,7 @@ VARIANTS = MappingProxyType(
         Variant.SCRATCH: VariantSpec(
             variant=Variant.SCRATCH, stages=(FROM_NOTHING, SETTLE), batch_norm_momentum=0.9
         ),
+        Variant.COMPACT: COMPACT,
     }
 )
 

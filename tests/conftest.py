@@ -74,14 +74,13 @@ def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
 def exported_run(trained_run: TrainedModel) -> TrainedModel:
     """The same with float32, float16 and int8 files."""
     from edge_melanoma.commands.export_run import export_and_show
-    from edge_melanoma.converters.modes import InputOutput, parse_modes
+    from edge_melanoma.converters.export_settings import ExportSettings
+    from edge_melanoma.converters.modes import parse_modes
 
     export_and_show(
         trained_run.folder,
         parse_modes(["float16", "int8"]),
-        io=InputOutput.INT8,
-        calibration_images=20,
-        seed=0,
+        settings=ExportSettings(calibration_images=20),
         force=False,
     )
     return trained_run

@@ -1,6 +1,5 @@
 """Models in interpreters and child processes: the same scores however many, and clean deaths."""
 
-import importlib
 import multiprocessing
 import os
 from importlib.util import find_spec
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tflite_files import empty_model, mean_model
 
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.child_process import run_in_child
@@ -45,17 +45,42 @@ def classifier(data: bytes, *, workers: int) -> TFLiteClassifier:
     return TFLiteClassifier(data, name="a.tflite", runtime=Runtime.LITERT, workers=workers)
 
 
-def empty_model(*, shape: list[int]) -> bytes:
-    """A valid graph without operators whose float32 input of `shape` is its output."""
-    schema = importlib.import_module("ai_edge_litert.schema_py_generated")
-    tensor, graph, model = schema.TensorT(), schema.SubGraphT(), schema.ModelT()
-    tensor.shape, tensor.type = shape, schema.TensorType.FLOAT32
-    graph.tensors, graph.inputs, graph.outputs, graph.operators = [tensor], [0], [0], []
-    model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
-    model.operatorCodes = []
-    builder = importlib.import_module("flatbuffers").Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+# tf.lite warns that it will be gone one day.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("runtime", [Runtime.LITERT, Runtime.TF_LITE])
+@pytest.mark.parametrize(
+    ("tensor", "signature", "score"),
+    [
+        # White has the mean 1, which is four quarters: the integer 24.
+        ("PartitionedCall:0", "p_malignant", 1.0),
+        ("PartitionedCall:0", "logit", np.e / (1 + np.e)),
+        ("logit", "p_malignant", 1.0),
+        ("p_malignant", "logit", np.e / (1 + np.e)),
+        ("logit", None, np.e / (1 + np.e)),
+        ("p_malignant", None, 1.0),
+    ],
+)
+def test_an_output_that_is_called_logit_becomes_a_probability_and_no_other(
+    runtime: Runtime, tensor: str, signature: str | None, score: float
+) -> None:
+    data = mean_model(tensor=tensor, signature=signature)
+    session = TFLiteSession(SessionSettings(data=data, name="a.tflite", runtime=runtime))
+    white = np.full((224, 224, 3), 255, np.uint8)
+    # One exponential, one sum and one quotient round, of numbers below 1.
+    assert session.score(white) == pytest.approx(score, abs=4 * 2**-53)
+    assert session.raw_output().tolist() == [24]
+    black = 0.5 if score < 1 else 0.0
+    assert session.score(np.zeros_like(white)) == black
+    assert session.raw_output().tolist() == [20]
+
+
+def test_the_integer_of_a_logit_is_told_as_it_is(paths: list[Path]) -> None:
+    data = mean_model(tensor="", signature="logit")
+    settings = SessionSettings(data=data, name="a.tflite", runtime=Runtime.LITERT)
+    for score, integer in score_with_integers(settings, paths[:3]):
+        assert integer is not None
+        assert score == pytest.approx(1 / (1 + np.exp((20 - integer) / 4)), abs=4 * 2**-53)
+        assert 20 < integer < 24
 
 
 def test_int8_scores_are_whole_256ths_and_differ(int8_model: bytes, paths: list[Path]) -> None:

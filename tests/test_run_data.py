@@ -91,7 +91,7 @@ def test_a_changed_test_picture_is_named(run: TrainedModel, data: Path) -> None:
     with pytest.raises(EdgeMelanomaError) as caught:
         read_test_side(run)
     assert str(caught.value) == (
-        f"The test image {changed} has changed since the training; restore it."
+        f"The test image malignant/4.png has changed since the training ({changed}); restore it."
     )
 
 

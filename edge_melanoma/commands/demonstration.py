@@ -6,7 +6,8 @@ from edge_melanoma.artifacts import open_run
 from edge_melanoma.commands.export_run import export_and_show
 from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 from edge_melanoma.commands.training_run import TrainingOrder, train_variants
-from edge_melanoma.converters.modes import InputOutput, Mode, parse_modes
+from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.modes import Mode, parse_modes
 from edge_melanoma.converters.post_training import path_of
 from edge_melanoma.network import cached_imagenet_weights
 from edge_melanoma.phantoms import write_phantoms
@@ -40,9 +41,7 @@ def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> Non
     export_and_show(
         folder,
         parse_modes([Mode.INT8.value]),
-        io=InputOutput.INT8,
-        calibration_images=min(CALIBRATION_IMAGES, count // 3),
-        seed=seed,
+        settings=ExportSettings(calibration_images=min(CALIBRATION_IMAGES, count // 3), seed=seed),
         force=False,
     )
     report = run_parity(ParityOrder(run=folder))

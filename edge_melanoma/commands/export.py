@@ -1,11 +1,12 @@
 """edge-melanoma export: .tflite files from a run, each audited, with its manifest beside it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_melanoma.commands.options import Force, RunArgument, Seed
-from edge_melanoma.converters.modes import Correction, InputOutput
+from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Output
 
 NAME = "export"
 
@@ -16,7 +17,7 @@ def command(
         list[str] | None,
         typer.Option(
             "--quantize",
-            metavar="none|float16|dynamic|int8|int16x8|all",
+            metavar="none|float16|dynamic|int8|int8-qat|int16x8|all",
             help="May be given several times; int8 if not given. float32 is always written too: "
             "it shows what conversion alone costs.",
         ),
@@ -29,6 +30,39 @@ def command(
             "uint8 takes raw RGB bytes.",
         ),
     ] = InputOutput.INT8,
+    output: Annotated[
+        Output,
+        typer.Option(
+            "--output",
+            help="What the int8 model gives: P(malignant) in steps of 1/256, its logit in finer "
+            "ones, or P of a float last layer.",
+        ),
+    ] = Output.PROBABILITY,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            "--backend",
+            help="Who quantises: TensorFlow's converter, or LiteRT's quantizer (int8-qat is the "
+            "converter's always).",
+        ),
+    ] = Backend.CONVERTER,
+    max_recall_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-recall-drop",
+            metavar="SHARE",
+            help="Keep the layers that harm most in float until int8 loses no more than this on "
+            "validation, such as 0.005.",
+        ),
+    ] = None,
+    calibration_study: Annotated[
+        bool,
+        typer.Option(
+            "--calibration-study",
+            help="Write no export: repeat int8 with other calibration images and show how far "
+            "recall and AUC move on validation.",
+        ),
+    ] = False,
     calibration_images: Annotated[
         int,
         typer.Option(
@@ -43,26 +77,41 @@ def command(
             "converter, to compare.",
         ),
     ] = Correction.LAYERWISE,
+    qat_epochs: Annotated[
+        int, typer.Option("--qat-epochs", min=1, help="Of int8-qat; the best is kept.")
+    ] = 3,
+    qat_learning_rate: Annotated[
+        float, typer.Option("--qat-learning-rate", min=0.0, help="Of int8-qat.")
+    ] = 1e-5,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache-dir",
+            metavar="DIR",
+            help="Where int8-qat keeps activations; the user's cache folder.",
+        ),
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
     """Convert a run and read every file back: an int8 export that is not wholly int8 is refused."""
+    from edge_melanoma.commands.calibration_study_run import study_and_show
     from edge_melanoma.commands.export_run import export_and_show
+    from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
     from edge_melanoma.converters.modes import Mode, parse_modes
-    from edge_melanoma.errors import EdgeMelanomaError
 
-    modes = parse_modes(quantize or [Mode.INT8.value])
-    if io is not InputOutput.INT8 and Mode.INT8 not in modes:
-        raise EdgeMelanomaError(
-            f"--io {io} is for the int8 model, which is not among those asked for; "
-            f"add --quantize int8."
-        )
-    export_and_show(
-        run,
-        modes,
+    settings = ExportSettings(
         io=io,
+        output=output,
+        backend=backend,
+        correction=bias_correction,
         calibration_images=calibration_images,
         seed=seed,
-        force=force,
-        correction=bias_correction,
+        max_recall_drop=max_recall_drop,
+        tuning=TuningSettings(epochs=qat_epochs, learning_rate=qat_learning_rate),
     )
+    if calibration_study:
+        study_and_show(run, settings, force=force)
+        return
+    modes = parse_modes(quantize or [Mode.INT8.value])
+    export_and_show(run, modes, settings=settings, cache_folder=cache_dir, force=force)

@@ -1,12 +1,15 @@
 """What `export` and `demo` do: convert, and say what was written."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import ConvertedModel, find_run
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
+from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.modes import Mode
 from edge_melanoma.converters.post_training import export_run
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.run_data import read_run_records
@@ -16,14 +19,13 @@ def export_and_show(
     folder: Path | None,
     modes: tuple[Mode, ...],
     *,
-    io: InputOutput,
-    calibration_images: int,
-    seed: int,
+    settings: ExportSettings,
+    cache_folder: Path | None = None,
     force: bool,
-    correction: Correction = Correction.LAYERWISE,
 ) -> list[ConvertedModel]:
     """Export a run, print a row a file, and return the files."""
     reporter = TerminalReporter()
+    settings.refuse_contradictions(modes)
     run = find_run(folder)
     names = ", ".join(mode.value for mode in modes)
     reporter.say(f"Converting {run.folder} to {names}")
@@ -32,18 +34,36 @@ def export_and_show(
         run,
         modes,
         records=read_run_records(run) if needs_data else (),
-        io=io,
-        calibration_images=calibration_images,
-        seed=seed,
+        settings=settings,
+        cache_folder=cache_folder or default_cache_folder(),
         force=force,
-        correction=correction,
     )
     written = list(models)
     console = Console(width=None if Console().is_terminal else 160)
     console.print(_table(written))
     for model in written:
         console.print(str(model.path), highlight=False, soft_wrap=True)
+        for line in _explain(model):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     return written
+
+
+def _explain(model: ConvertedModel) -> Iterator[str]:
+    """What was done for a file beyond its mode, and what it cost."""
+    steps = model.manifest.get("float_layers")
+    if steps:
+        first, last = steps[0], steps[-1]
+        names = ", ".join(last["float_layers"]) or "none"
+        yield (
+            f"  Kept in float: {names}. Recall drop on validation {first['recall_drop']:.4f} -> "
+            f"{last['recall_drop']:.4f}, size {first['size_bytes']:,} -> {last['size_bytes']:,} "
+            f"bytes; {first['cpu_ms']:.2f} -> {last['cpu_ms']:.2f} CPU ms a picture."
+        )
+    if "best_epoch" in model.manifest:
+        yield (
+            f"  Tuned after {model.manifest['cached_up_to']}: epoch {model.manifest['best_epoch']} "
+            f"of {model.manifest['tuning']['epochs']} kept (0 is the start)."
+        )
 
 
 def _table(models: list[ConvertedModel]) -> Table:

@@ -20,10 +20,15 @@ from edge_melanoma.benchmarks.parity import (
     judge,
     read_contract,
 )
-from edge_melanoma.benchmarks.quality import compare
+from edge_melanoma.benchmarks.quality import Comparison, compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
 from edge_melanoma.classifiers import choose_runtime
-from edge_melanoma.commands.measurement import Measurement, TimingSettings, describe_machine
+from edge_melanoma.commands.measurement import (
+    Measurement,
+    TimingSettings,
+    describe_machine,
+    score_tensor_of,
+)
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.lesions import LesionRecord
@@ -55,31 +60,24 @@ def run_parity(order: ParityOrder) -> ParityReport:
     run = find_run(order.run)
     exports = _open_exports(run)
     contract = read_contract(order.contract) if order.contract else ParityContract()
-    runtime = choose_runtime(order.interpreter)
-    records = _records(order, run, reporter)
-    measurement = Measurement(
-        run=run,
-        runtime=runtime,
-        records=records,
-        is_test_side=order.data is None,
-        timing=order.timing,
-        reporter=reporter,
-    )
+    measurement = _make_measurement(order, run, reporter)
     load = os.getloadavg()[0]
     reference, reference_scores = measurement.reference()
     measured = [measurement.export(model) for model in exports]
     candidates = tuple(
         judge(
             model,
-            compare(reference_scores, scores, threshold=run.threshold),
+            _compare(reference_scores, scores, export, threshold=run.threshold),
             reference=reference,
             contract=contract,
         )
-        for model, scores in measured
+        for export, (model, scores) in zip(exports, measured, strict=True)
     )
     name = str(run.manifest["dataset"]["name"]) + ", test side"
     report = ParityReport(
-        dataset=describe_dataset(order.data.resolve().name if order.data else name, records),
+        dataset=describe_dataset(
+            order.data.resolve().name if order.data else name, measurement.records
+        ),
         threshold=run.threshold,
         threshold_source="validation",
         machine=describe_machine(load, candidates),
@@ -91,6 +89,24 @@ def run_parity(order: ParityOrder) -> ParityReport:
     _write(report, scores, _bench_folder(order, run), json=order.json)
     _show(report)
     return report
+
+
+def _make_measurement(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Measurement:
+    return Measurement(
+        run=run,
+        runtime=choose_runtime(order.interpreter),
+        records=_records(order, run, reporter),
+        is_test_side=order.data is None,
+        timing=order.timing,
+        reporter=reporter,
+    )
+
+
+def _compare(
+    reference: PredictionSet, scores: PredictionSet, export: ConvertedModel, *, threshold: float
+) -> Comparison:
+    output = score_tensor_of(export.manifest)
+    return compare(reference, scores, threshold=threshold, output=output)
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:

@@ -7,7 +7,7 @@ import typer
 
 from edge_melanoma.commands.options import Force, Seed
 from edge_melanoma.splits import SplitKind
-from edge_melanoma.variants import ORIGINAL, Variant
+from edge_melanoma.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
 
 NAME = "train"
 ALL = "all"
@@ -25,15 +25,29 @@ def command(
     variant: Annotated[
         str,
         typer.Option(
-            "--variant", metavar="frozen|partial|augmented|scratch|all", help="The recipe."
+            "--variant",
+            metavar="frozen|partial|augmented|scratch|compact|all",
+            help="The recipe. all: the three of the original work. "
+            "compact: half the size, best with --teacher.",
         ),
     ] = Variant.PARTIAL.value,
-    weights: Annotated[
-        str,
+    teacher: Annotated[
+        Path | None,
         typer.Option(
-            "--weights", metavar="imagenet|none|PATH", help="Where the backbone starts from."
+            "--teacher",
+            metavar="RUN",
+            help="For compact: a run on the same data, split and seed, whose scores of the "
+            "training images are learned instead of the labels.",
         ),
-    ] = "imagenet",
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="imagenet|teacher|none|PATH",
+            help="Where the backbone starts from; imagenet, or the teacher where one is given.",
+        ),
+    ] = None,
     split: Annotated[
         SplitKind,
         typer.Option("--split", help="Draw 70/15/15 from all, or keep the given test folder."),
@@ -87,7 +101,8 @@ def command(
         TrainingOrder(
             data=data,
             variants=_variants_of(variant),
-            weights=weights,
+            weights=weights or (TEACHER_WEIGHTS if teacher else "imagenet"),
+            teacher=teacher,
             split=split,
             epochs=epochs,
             batch_size=batch_size,

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import (
     MANIFEST,
+    TrainedModel,
     choose_run_folder,
     open_run,
     read_json,
 )
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.classifiers import KerasClassifier
+from edge_melanoma.commands.teacher import read_teacher
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.integrity import Screening, screen_images
@@ -21,9 +23,14 @@ from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.thresholds import choose_operating_point
-from edge_melanoma.training import TrainingSettings, score_split_sides, train_network
+from edge_melanoma.training import (
+    Teacher,
+    TrainingSettings,
+    score_split_sides,
+    train_network,
+)
 from edge_melanoma.training_table import print_training_table
-from edge_melanoma.variants import Variant
+from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,7 @@ class TrainingOrder:
     data: Path
     variants: tuple[Variant, ...]
     weights: str = "imagenet"
+    teacher: Path | None = None
     split: SplitKind = SplitKind.POOLED
     epochs: int | None = None
     batch_size: int | None = None
@@ -62,18 +70,47 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     reporter = TerminalReporter()
     if order.resume and order.out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
+    teacher_run = _open_teacher(order)
     records = read_lesions(order.data)
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
     split = split_lesions(screening.readable, kind=order.split, seed=order.seed)
     if split.left_out:
         reporter.say(f"Left out of training: {len(split.left_out)} images of the test side.")
+    material = _Material(
+        split=split,
+        screening=screening,
+        teacher=read_teacher(teacher_run, split) if teacher_run else None,
+    )
     for variant, folder in folders.items():
         if not (order.resume and (folder / MANIFEST).is_file()):
-            _train_one(order, variant, folder, split, screening, reporter)
+            _train_one(order, variant, folder, material, reporter)
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Material:
+    """What all variants of an order learn from."""
+
+    split: DatasetSplit
+    screening: Screening
+    teacher: Teacher | None
+
+
+def _open_teacher(order: TrainingOrder) -> TrainedModel | None:
+    if order.teacher is None:
+        if order.weights == TEACHER_WEIGHTS:
+            raise EdgeMelanomaError("--weights teacher needs --teacher RUN, a finished run.")
+        return None
+    learners = [variant for variant, spec in VARIANTS.items() if spec.teacher_share > 0]
+    if not set(order.variants) <= set(learners):
+        raise EdgeMelanomaError(
+            f"--teacher is for --variant {', '.join(learners)}; the other variants learn from the "
+            f"labels alone."
+        )
+    return open_run(order.teacher)
 
 
 def _folder_for(order: TrainingOrder, variant: Variant) -> Path:
@@ -89,12 +126,11 @@ def _train_one(
     order: TrainingOrder,
     variant: Variant,
     folder: Path,
-    split: DatasetSplit,
-    screening: Screening,
+    material: _Material,
     reporter: Reporter,
-) -> dict[str, Any]:
+) -> None:
+    split, settings = material.split, order.settings(variant)
     reporter.say(f"Training {variant.value} into {folder}")
-    settings = order.settings(variant)
     cache_folder = order.cache_folder or default_cache_folder()
     result = train_network(
         split,
@@ -102,31 +138,28 @@ def _train_one(
         run_folder=folder,
         cache_folder=cache_folder,
         reporter=reporter,
+        teacher=material.teacher,
         resume=order.resume,
     )
     sides = score_split_sides(
         result.network, split, settings, cache_folder=cache_folder, reporter=reporter
     )
     operating_point = choose_operating_point(sides["validation"], min_recall=order.min_recall)
-    classifier = KerasClassifier(result.network)
     sides["test"] = predict(
-        classifier, split.test, reporter=reporter, label="Scoring the test side"
+        KerasClassifier(result.network),
+        split.test,
+        reporter=reporter,
+        label="Scoring the test side",
     )
-    dataset = describe_dataset(order.data.resolve().name, screening.readable)
-    return record_run(
+    dataset = describe_dataset(order.data.resolve().name, material.screening.readable)
+    record_run(
         folder,
         settings=settings,
         split=split,
-        screening=screening,
+        screening=material.screening,
         dataset=dataset | {"folder": str(order.data.resolve())},
         result=result,
         sides=sides,
         operating_point=operating_point,
+        teacher=material.teacher,
     )
-
-
-def default_cache_folder() -> Path:
-    """The user's cache folder of this tool."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("edge-melanoma")) / "activations"

@@ -15,9 +15,10 @@ from edge_melanoma.benchmarks.parity import (
     judge,
     read_contract,
 )
-from edge_melanoma.benchmarks.quality import Comparison, Flips
+from edge_melanoma.benchmarks.quality import Comparison, Flips, Ties
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import Metrics
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 
 METRICS = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
 NO_FLIPS = Flips(lost_malignant=(), gained_malignant=(), new_false_alarm=(), cleared_false_alarm=())
@@ -25,6 +26,8 @@ SAME = Comparison(
     reference=METRICS,
     candidate=METRICS,
     flips=NO_FLIPS,
+    ties=None,
+    distinct_scores=200,
     agreement=1.0,
     max_score_difference=0.0,
     mean_score_difference=0.0,
@@ -146,6 +149,23 @@ def test_one_failing_candidate_fails_the_report() -> None:
     assert told["candidates"][1]["failures"] == ["max_lost_malignant is 2, measured 3"]
     assert told["candidates"][1]["flipped_images"]["lost_malignant"] == ["a", "b", "c"]
     assert told["candidates"][1]["latency_ratio"] == 1.0
+
+
+def test_ties_are_told_by_number_and_as_unknown_where_they_are() -> None:
+    output = ScoreTensor(
+        name="p_malignant",
+        quantization=TensorQuantization(dtype="int8", scale=1 / 256, zero_point=-128),
+    )
+    ties = Ties(images=23, malignant=9, output=output)
+    known, unknown = (
+        judge(
+            CANDIDATE, replace(SAME, ties=ties), reference=REFERENCE, contract=ParityContract()
+        ).as_dict()
+        for ties in (ties, None)
+    )
+    assert known["ties_at_threshold"] == {"images": 23, "malignant": 9}
+    assert unknown["ties_at_threshold"] is None
+    assert known["distinct_scores"] == unknown["distinct_scores"] == 200
 
 
 def test_a_contract_file_changes_only_what_it_names(tmp_path: Path) -> None:

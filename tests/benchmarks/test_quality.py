@@ -8,15 +8,29 @@ from edge_melanoma.benchmarks.quality import (
     compare,
     exact_mcnemar,
     find_flips,
+    find_ties,
     paired_drop_upper_bound,
 )
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 
 IDS = ("lost1", "lost2", "gained", "kept", "missed", "alarm", "cleared", "quiet1", "quiet2", "loud")
 MALIGNANT = (True, True, True, True, True, False, False, False, False, False)
 REFERENCE = (0.9, 0.8, 0.4, 0.9, 0.1, 0.2, 0.7, 0.1, 0.2, 0.6)
 CANDIDATE = (0.3, 0.4, 0.6, 0.8, 0.1, 0.6, 0.3, 0.1, 0.2, 0.6)
+
+PROBABILITY = ScoreTensor(
+    name="p_malignant",
+    quantization=TensorQuantization(dtype="int8", scale=1 / 256, zero_point=-128),
+)
+LOGIT = ScoreTensor(
+    name="logit", quantization=TensorQuantization(dtype="int8", scale=0.5, zero_point=0)
+)
+FLOAT = ScoreTensor(
+    name="p_malignant",
+    quantization=TensorQuantization(dtype="float32", scale=0.0, zero_point=0),
+)
 
 
 def predictions(
@@ -102,6 +116,63 @@ def test_a_lost_melanoma_and_a_new_alarm_are_both_worse() -> None:
     before = predictions((0.9, 0.9, 0.9, 0.9, 0.1), ids=ids, malignant=malignant)
     after = predictions((0.1, 0.1, 0.1, 0.1, 0.9), ids=ids, malignant=malignant)
     assert compare(before, after, threshold=0.5).mcnemar_p == exact_mcnemar(5, 0)
+
+
+def of_integers(tensor: ScoreTensor, integers: tuple[int, ...]) -> PredictionSet:
+    """The first three are of malignant pictures."""
+    scores = tensor.scores(np.array(integers, np.int8))
+    ids = tuple(f"{number}.png" for number in range(len(integers)))
+    malignant = tuple(number < 3 for number in range(len(integers)))
+    return predictions(tuple(scores.tolist()), ids=ids, malignant=malignant)
+
+
+@pytest.mark.parametrize("threshold", [6.51 / 256, 7 / 256, 7.49 / 256])
+def test_ties_are_on_the_step_that_the_threshold_is_rounded_to(threshold: float) -> None:
+    # Step 7 is the integer -121: two malignant and one benign picture are on it.
+    scores = of_integers(PROBABILITY, (-121, -121, -120, -121, -122, 127))
+    ties = find_ties(scores, threshold=threshold, output=PROBABILITY)
+    assert ties.counts() == {"images": 3, "malignant": 2}
+
+
+def test_the_threshold_of_a_logit_file_is_rounded_as_a_logit() -> None:
+    # P of 0.2 is a logit of -1.386: -3 steps of a half, whose P is 0.182. The next is 0.269.
+    scores = of_integers(LOGIT, (-3, -2, 0, -3, -4))
+    ties = find_ties(scores, threshold=0.2, output=LOGIT)
+    assert ties.counts() == {"images": 2, "malignant": 1}
+    # Rounded in steps of P, 0.2 would be none of the scores.
+    assert find_ties(scores, threshold=0.2, output=PROBABILITY).counts()["images"] == 0
+
+
+def test_a_threshold_above_the_last_step_cannot_be_told_from_it() -> None:
+    scores = of_integers(PROBABILITY, (127, 126, 0, -128))
+    assert find_ties(scores, threshold=0.999, output=PROBABILITY).counts() == {
+        "images": 1,
+        "malignant": 1,
+    }
+
+
+def test_a_float_score_ties_with_nothing_but_the_threshold_itself() -> None:
+    scores = predictions(
+        (0.25, 0.25000001, 0.25), ids=("a", "b", "c"), malignant=(True, True, False)
+    )
+    assert find_ties(scores, threshold=0.25, output=FLOAT).counts() == {"images": 2, "malignant": 1}
+    assert find_ties(scores, threshold=0.2500001, output=FLOAT).counts()["images"] == 0
+
+
+def test_a_comparison_counts_the_candidates_ties_and_its_distinct_scores() -> None:
+    reference = of_integers(PROBABILITY, (0, 1, 2, 3, 4))
+    candidate = of_integers(PROBABILITY, (0, 0, 127, -50, -128))
+    compared = compare(reference, candidate, threshold=0.5, output=PROBABILITY)
+    assert compared.ties is not None
+    assert compared.ties.counts() == {"images": 2, "malignant": 2}
+    assert compared.ties.output is PROBABILITY
+    assert compared.distinct_scores == 4
+
+
+def test_ties_of_an_unknown_output_are_unknown_and_not_none(comparison: Comparison) -> None:
+    assert comparison.ties is None
+    # 0.3 and 0.6 stand for two and three pictures, 0.4, 0.8, 0.1 and 0.2 for others.
+    assert comparison.distinct_scores == 6
 
 
 @pytest.mark.parametrize(

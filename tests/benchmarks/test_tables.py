@@ -13,7 +13,7 @@ from edge_melanoma.benchmarks.parity import (
     ParityReport,
     judge,
 )
-from edge_melanoma.benchmarks.quality import Comparison, Flips
+from edge_melanoma.benchmarks.quality import Comparison, Flips, Ties
 from edge_melanoma.benchmarks.tables import (
     describe_report,
     explain_candidates,
@@ -22,6 +22,7 @@ from edge_melanoma.benchmarks.tables import (
     render_terminal,
 )
 from edge_melanoma.metrics import Metrics
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 
 BEFORE = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
 AFTER = Metrics(recall=0.94, specificity=0.91, precision=0.9, f1=0.92, accuracy=0.926, auc=0.96)
@@ -50,7 +51,10 @@ CANDIDATE = MeasuredModel(
 
 
 def make_report(
-    *, lost: tuple[str, ...] = ("m/1.png",), candidate: MeasuredModel = CANDIDATE
+    *,
+    lost: tuple[str, ...] = ("m/1.png",),
+    candidate: MeasuredModel = CANDIDATE,
+    ties: Ties | None = None,
 ) -> ParityReport:
     comparison = Comparison(
         reference=BEFORE,
@@ -61,6 +65,8 @@ def make_report(
             new_false_alarm=(),
             cleared_false_alarm=("b/1.png",),
         ),
+        ties=ties,
+        distinct_scores=150,
         agreement=0.99,
         max_score_difference=0.1,
         mean_score_difference=0.01,
@@ -166,6 +172,46 @@ def test_five_lost_melanomas_are_named_and_the_rest_counted(count: int, ending: 
         "int8 fails: max_recall_drop is 0.005, measured 0.01",
         f"int8 loses {ending}",
     ]
+
+
+def output_of(name: str, *, dtype: str, scale: float) -> ScoreTensor:
+    quantization = TensorQuantization(dtype=dtype, scale=scale, zero_point=0)
+    return ScoreTensor(name=name, quantization=quantization)
+
+
+@pytest.mark.parametrize(
+    ("ties", "sentence"),
+    [
+        (
+            Ties(images=23, malignant=9, output=output_of("p", dtype="int8", scale=1 / 256)),
+            "int8: 23 images (9 malignant) lie on the threshold's own step of 1/256",
+        ),
+        (
+            Ties(images=1, malignant=0, output=output_of("logit", dtype="uint8", scale=0.08125)),
+            "int8: 1 image (0 malignant) lies on the threshold's own step of 0.0813 of the logit",
+        ),
+        (
+            Ties(images=2, malignant=2, output=output_of("logit", dtype="float32", scale=0.0)),
+            "int8: 2 images (2 malignant) lie on the threshold itself",
+        ),
+    ],
+)
+def test_ties_are_told_in_words_after_the_losses(ties: Ties, sentence: str) -> None:
+    report = make_report(ties=ties)
+    assert explain_candidates(report) == [
+        "int8 fails: max_recall_drop is 0.005, measured 0.01",
+        "int8 loses 1 malignant: m/1.png",
+        sentence,
+    ]
+    assert render_markdown(report).endswith(f"- {sentence}\n")
+
+
+def test_no_ties_need_no_line() -> None:
+    output = output_of("p_malignant", dtype="int8", scale=1 / 256)
+    without = explain_candidates(make_report())
+    assert explain_candidates(make_report(ties=Ties(images=0, malignant=0, output=output))) == (
+        without
+    )
 
 
 def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:

@@ -1,5 +1,6 @@
 """Which pictures calibrate: the training side's, as many of each class, byte for byte."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
+from edge_melanoma.converters.calibration import (
+    CalibrationSet,
+    draw_calibration_set,
+    draw_disjoint_sets,
+)
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import hash_bytes
 from edge_melanoma.lesions import LesionRecord, read_lesions
@@ -148,6 +153,50 @@ def test_a_picture_that_was_changed_is_refused(
     with pytest.raises(EdgeMelanomaError) as caught:
         draw_calibration_set(records, split=split, images=24, seed=0)
     assert str(caught.value) == (f"The image {path} has changed since the training; restore it.")
+
+
+def test_disjoint_sets_share_no_picture_and_begin_with_what_an_export_draws(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    sets = draw_disjoint_sets(records, split=split, images=7, sets=3, seed=5)
+    drawn = [image_id for part in sets for image_id in ids(part)]
+    assert len(set(drawn)) == len(drawn) == 21
+    assert set(drawn) <= set(split["train"])
+    counts = [(part.as_dict()["benign"], part.as_dict()["malignant"]) for part in sets]
+    assert counts == [(3, 4)] * 3
+    (alone,) = draw_disjoint_sets(records, split=split, images=10, sets=1, seed=5)
+    assert alone == draw_calibration_set(records, split=split, images=10, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("images", "sets", "found"), [(12, 2, 2), (13, 2, 0), (8, 3, 3), (8, 4, 0), (10, 3, 0)]
+)
+def test_disjoint_sets_are_drawn_while_the_training_side_lasts(
+    records: tuple[LesionRecord, ...], split: dict[str, Any], images: int, sets: int, found: int
+) -> None:
+    """12 of each class: two sets of 6 and 6, but not of 6 and 7."""
+    drawn = draw_disjoint_sets(records, split=split, images=images, sets=sets, seed=0)
+    assert len(drawn) == found
+
+
+def test_a_picture_of_any_disjoint_set_that_was_changed_is_refused(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    path = draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)[1].records[0].path
+    Image.new("RGB", (8, 8), "red").save(path)
+    with pytest.raises(EdgeMelanomaError) as caught:
+        draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)
+    assert str(caught.value) == (f"The image {path} has changed since the training; restore it.")
+
+
+def test_a_fingerprint_is_that_of_the_pictures_whatever_their_order(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    one, other = draw_disjoint_sets(records, split=split, images=10, sets=2, seed=0)
+    turned = replace(one, records=one.records[::-1])
+    assert turned.fingerprint == one.fingerprint != other.fingerprint
+    rewritten = replace(one, training_hashes={**split["sha256"], ids(one)[0]: "other bytes"})
+    assert rewritten.fingerprint != one.fingerprint
 
 
 def test_a_calibration_set_of_one_class_is_refused(

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from small_network import make_calibration
 
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.converters.inspection import ModelFacts, audit_model, inspect_model
 from edge_melanoma.converters.modes import InputOutput, Mode
+from edge_melanoma.converters.tflite_export import convert_network
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.quantization import TensorQuantization
 
@@ -16,12 +19,13 @@ INPUT = TensorQuantization(dtype="int8", scale=1 / 255, zero_point=-128)
 OUTPUT = TensorQuantization(dtype="int8", scale=1 / 256, zero_point=-128)
 FLOAT = TensorQuantization(dtype="float32", scale=0.0, zero_point=0)
 SMALL = ModelFacts(
-    size_bytes=2_900_000,
+    size_bytes=2_620_000,
     operators={"CONV_2D": 1},
     tensor_types={"int8": 3, "int32": 1},
     input=INPUT,
     output=OUTPUT,
     input_shape=(1, 224, 224, 3),
+    output_name="p_malignant",
 )
 FLOAT_ENDS = replace(
     SMALL,
@@ -75,6 +79,12 @@ def test_the_ends_of_the_int8_file_are_a_pixel_and_a_256th(inspect: Inspect) -> 
     assert facts.output == OUTPUT
 
 
+def test_the_output_is_called_as_the_signature_calls_it(inspect: Inspect) -> None:
+    assert [inspect(mode).output_name for mode in ("float32", "float16", "int8")] == (
+        ["p_malignant"] * 3
+    )
+
+
 @pytest.mark.parametrize("mode", [Mode.FLOAT32, Mode.FLOAT16])
 def test_float_files_have_float_ends(inspect: Inspect, mode: Mode) -> None:
     facts = inspect(mode.value)
@@ -93,21 +103,31 @@ def test_a_float_file_that_is_claimed_to_be_int8_is_refused(
     )
 
 
-def test_the_int8_file_keeps_kernels_as_they_were_rounded(exported_run: TrainedModel) -> None:
+def test_the_int8_file_keeps_kernels_as_they_were_rounded(tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
-    from safetensors.numpy import load
 
     from edge_melanoma.converters.bias_correction import round_to_int8
+    from edge_melanoma.tensorflow_runtime import tf_keras
 
-    trained = load(exported_run.weights_path.read_bytes())["hidden/kernel"]
-    rounded = round_to_int8(trained, 1)
-    interpreter = Interpreter(str(exported_run.exports_folder / "model_int8.tflite"))
+    layers = tf_keras.layers
+    image = tf_keras.Input((224, 224, 3), name="image")
+    hidden = layers.Dense(40, activation="relu", name="hidden")
+    value = hidden(layers.GlobalAveragePooling2D(name="gap")(image))
+    score = layers.Dense(1, activation="sigmoid", name="p_malignant")(value)
+    data = convert_network(
+        tf_keras.Model(image, score, name="edge_melanoma"),
+        Mode.INT8,
+        io=InputOutput.INT8,
+        calibration=make_calibration(tmp_path),
+    )
+    interpreter = Interpreter(model_content=data)
     (index,) = (
         tensor["index"]
         for tensor in interpreter.get_tensor_details()
-        if tensor["shape"].tolist() == [128, 1280]
+        if tensor["shape"].tolist() == [40, 3]
     )
-    integers = np.round(rounded / (np.abs(trained).max(axis=0) / 127))
+    kernel = hidden.get_weights()[0]
+    integers = np.round(round_to_int8(kernel, 1) / (np.abs(kernel).max(axis=0) / 127))
     assert np.array_equal(interpreter.get_tensor(index), integers.T)
 
 
@@ -150,8 +170,16 @@ def test_an_int8_file_that_is_claimed_to_take_bytes_is_refused(inspect: Inspect)
             "The int8 model has a batch of 2, not 1.",
         ),
         (
-            replace(SMALL, size_bytes=2_900_001),
-            "The int8 model has 2900001 bytes; expected at most 2900000.",
+            replace(SMALL, size_bytes=2_620_001),
+            "The int8 model has 2620001 bytes; expected at most 2620000.",
+        ),
+        (
+            replace(SMALL, output_name="logit"),
+            "The int8 model's output is called logit; expected p_malignant.",
+        ),
+        (
+            replace(SMALL, output=FLOAT),
+            "The int8 model's output is float32; expected int8, 0.00390625 and -128.",
         ),
     ],
 )
@@ -173,6 +201,13 @@ def test_float_ends_may_have_two_float_tensors_and_no_third() -> None:
     assert refusal(third, io=InputOutput.FLOAT32) == (
         "The int8 model is not wholly int8 between its float32 ends: it has 3 float tensors "
         "and 2 steps between float and int8, expected 2 and 2."
+    )
+
+
+def test_float_ends_that_hold_integers_are_refused() -> None:
+    assert refusal(replace(FLOAT_ENDS, output=OUTPUT), io=InputOutput.FLOAT32) == (
+        "The int8 model's output is int8 with scale 0.00390625 and zero point -128; "
+        "expected float32."
     )
 
 

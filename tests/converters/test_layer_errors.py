@@ -181,7 +181,7 @@ def test_files_of_other_layers_are_refused(
     exported_run: TrainedModel, files: dict[Mode, bytes]
 ) -> None:
     other = (exported_run.exports_folder / "model_int8.tflite").read_bytes()
-    with pytest.raises(ValueError, match="differ in their layers"):
+    with pytest.raises(ValueError, match="differ in their operators"):
         measure_layer_errors(files[Mode.FLOAT32], other, make_pictures()[0])
 
 

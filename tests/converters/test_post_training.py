@@ -1,5 +1,7 @@
 """Exports of a run: kept while nothing changes, refused when it does, the same byte for byte."""
 
+import errno
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -9,8 +11,10 @@ import numpy as np
 import pytest
 
 from edge_melanoma.artifacts import TrainedModel, open_run, read_json, sha256_of
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
-from edge_melanoma.converters.post_training import bias_correction_of, export_run, path_of
+from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
+from edge_melanoma.converters.inspection import audit_model, inspect_model
+from edge_melanoma.converters.modes import Backend, InputOutput, Mode, Output
+from edge_melanoma.converters.post_training import UNFINISHED, export_run, path_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import read_image
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
@@ -25,19 +29,16 @@ def export(
     run: TrainedModel,
     modes: tuple[Mode, ...] = MODES,
     *,
-    io: InputOutput = InputOutput.INT8,
-    images: int = 20,
-    seed: int = 0,
     force: bool = False,
+    **choices: Any,
 ) -> list[Path]:
     """With the settings of the fixture `exported_run` but for those that are given."""
     models = export_run(
         run,
         modes,
         records=read_run_records(run),
-        io=io,
-        calibration_images=images,
-        seed=seed,
+        settings=ExportSettings(**{"calibration_images": 20, **choices}),
+        cache_folder=run.folder / "cache",
         force=force,
     )
     return [model.path for model in models]
@@ -71,12 +72,26 @@ def uint8_model(exported_run: TrainedModel, tmp_path_factory: pytest.TempPathFac
 
 def test_the_same_settings_leave_every_file_as_it_is(exported_run: TrainedModel) -> None:
     before = state_of(exported_run.exports_folder)
-    assert len(before) == 2 * len(MODES)
+    companions = {"model_int8.layers.csv", "model_int8.layers.png"}
+    assert set(before) == companions | {
+        f"model_{mode}.{suffix}" for mode in MODES for suffix in ("tflite", "json")
+    }
     assert export(exported_run) == [path_of(exported_run, mode) for mode in MODES]
     assert state_of(exported_run.exports_folder) == before
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"images": 22}, {"io": InputOutput.UINT8}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"calibration_images": 22},
+        {"io": InputOutput.UINT8},
+        {"output": Output.LOGIT},
+        {"backend": Backend.LITERT},
+        {"max_recall_drop": 0.5},
+    ],
+    ids=str,
+)
 def test_other_settings_are_refused_before_anything_is_written(
     exported_run: TrainedModel, other: dict[str, Any]
 ) -> None:
@@ -91,7 +106,7 @@ def test_other_settings_are_refused_before_anything_is_written(
 
 
 def test_a_float_file_has_nothing_to_do_with_the_calibration(exported_run: TrainedModel) -> None:
-    (path,) = export(exported_run, (Mode.FLOAT32,), io=InputOutput.UINT8, images=22, seed=1)
+    (path,) = export(exported_run, (Mode.FLOAT32,), calibration_images=22, seed=1)
     assert read_json(path.with_suffix(".json"))["calibration"] is None
 
 
@@ -137,18 +152,8 @@ def test_a_manifest_describes_its_file_and_where_it_came_from(
     assert manifest["source_sha256"] == exported_run.sha256
     assert manifest["threshold"] == exported_run.threshold
     assert manifest["input"]["shape"] == [1, 224, 224, 3]
-    assert manifest["bias_correction"] == bias_correction_of(mode)
-
-
-def test_the_manifest_says_whose_rounding_was_corrected() -> None:
-    assert {mode.value: bias_correction_of(mode) for mode in Mode} == {
-        "float32": "none",
-        "float16": "weights",
-        "dynamic": "weights",
-        "int8": "weights and activations",
-        "int16x8": "weights",
-    }
-    assert {bias_correction_of(mode, Correction.NONE) for mode in Mode} == {"none"}
+    assert manifest["bias_correction"] == ExportSettings().correction_of(mode)
+    assert manifest["output"]["name"] == "p_malignant"
 
 
 def test_the_float32_file_gives_the_scores_that_the_training_stored(
@@ -186,6 +191,57 @@ def test_the_uint8_file_decides_as_its_int8_twin(
     scores = [session.score(picture) for picture in pictures]
     assert scores == [twin.score(picture) for picture in pictures]
     assert len(set(scores)) > 1
+
+
+@pytest.fixture(scope="module")
+def tuned_run(exported_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    """A copy with an int8 file that was trained for one epoch."""
+    run = copy_of(exported_run, tmp_path_factory.mktemp("tuned") / "run")
+    export(run, (Mode.INT8_QAT,), tuning=TuningSettings(epochs=1))
+    return run
+
+
+def test_trained_int8_is_wholly_int8_and_near_the_scores_it_learned_from(
+    tuned_run: TrainedModel,
+) -> None:
+    path = path_of(tuned_run, Mode.INT8_QAT)
+    facts = inspect_model(path.read_bytes())
+    audit_model(facts, mode=Mode.INT8_QAT, io=InputOutput.INT8)
+    stored = read_predictions(tuned_run.folder / "predictions_test.csv")
+    paths = {record.image_id: record.path for record in read_run_records(tuned_run)}
+    session = session_of(path)
+    scores = [session.score(read_image(paths[image_id])) for image_id in stored.image_ids]
+    assert np.abs(np.array(scores) - stored.scores).mean() < 0.05
+
+
+def test_trained_int8_tells_its_epochs_and_where_its_cache_ends(tuned_run: TrainedModel) -> None:
+    path = path_of(tuned_run, Mode.INT8_QAT)
+    manifest = read_json(path.with_suffix(".json"))
+    assert manifest["tuning"]["epochs"] == 1
+    assert manifest["best_epoch"] in (0, 1)
+    assert manifest["cached_up_to"] == "block_13_project_BN"
+    lines = path.with_suffix(".history.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("stage,epoch,loss,accuracy,recall,auc,val_loss")
+    assert not (tuned_run.exports_folder / UNFINISHED).exists()
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_harms_no_file(
+    exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = copy_of(exported_run, tmp_path / "run")
+    before = state_of(run.exports_folder)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EdgeMelanomaError, match="cannot be written: No space left on device"):
+        export(run, (Mode.FLOAT32,), force=True)
+    after = state_of(run.exports_folder)
+    assert {name: state[1] for name, state in after.items()} == {
+        name: state[1] for name, state in before.items() if name != "model_float32.json"
+    }
 
 
 @pytest.mark.slow

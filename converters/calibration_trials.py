@@ -1,0 +1,140 @@
+"""One int8 file after another, each calibrated by other images, and how each scores validation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_melanoma.artifacts import open_run, sha256_of
+from edge_melanoma.classifiers import TFLiteClassifier
+from edge_melanoma.converters.calibration import CalibrationSet
+from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.metrics import measure
+from edge_melanoma.predictions import PredictionSet, predict, read_predictions, refuse_other_images
+from edge_melanoma.progress import Reporter, SilentReporter, TerminalReporter
+from edge_melanoma.runtimes import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOrder:
+    """All that the child process needs; `own` is what an export with `settings` calibrates with."""
+
+    folder: Path
+    settings: ExportSettings
+    own: CalibrationSet
+    subsets: tuple[CalibrationSet, ...]
+    validation: tuple[LesionRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One subset of calibration images, the file that it gave, and how that scores validation.
+
+    The last two are against the scores that the training stored: the mean |change of P(malignant)|
+    and the share of equal decisions.
+    """
+
+    images: int
+    fingerprint: str
+    file_sha256: str
+    recall: float
+    specificity: float
+    auc: float
+    mean_score_difference: float
+    agreement: float
+
+
+def run_trials(order: TrialOrder) -> tuple[Trial, ...]:
+    """A trial a subset, in their order; meant for a process of its own, as all conversions are.
+
+    The network is folded and pruned once, the latter by an export's own images: the first subset of
+    as many images then gives that export's very file.
+    """
+    from edge_melanoma.converters.folding import fold_batch_norm
+    from edge_melanoma.converters.pruning import prune_dead_channels
+    from edge_melanoma.network import load_network
+
+    run, settings = open_run(order.folder), order.settings
+    folded = fold_batch_norm(load_network(run))
+    network, _ = prune_dead_channels(folded, order.own.batches())
+
+    def score(data: bytes) -> PredictionSet:
+        with TFLiteClassifier(data, name="the trial", runtime=Runtime.LITERT) as classifier:
+            return predict(classifier, order.validation, reporter=SilentReporter(), label="")
+
+    return try_subsets(
+        order.subsets,
+        convert=lambda subset: convert_int8(network, subset, settings),
+        score=score,
+        reference=read_predictions(run.folder / "predictions_validation.csv"),
+        threshold=run.threshold,
+        reporter=TerminalReporter(),
+    )
+
+
+def convert_int8(network: Any, calibration: CalibrationSet, settings: ExportSettings) -> bytes:
+    """The int8 file of a folded network with the end, backend and correction of an export."""
+    from edge_melanoma.converters.heads import SCORE_LAYER, without_sigmoid
+    from edge_melanoma.converters.litert_export import quantize_float_model
+    from edge_melanoma.converters.slimming import slim_model
+    from edge_melanoma.converters.tflite_export import convert_network, correct_network
+
+    io, correction = settings.io, settings.correction
+    if settings.output is Output.LOGIT:
+        network = without_sigmoid(network)
+    if settings.backend is Backend.LITERT:
+        if correction is Correction.LAYERWISE:
+            network = correct_network(network, Mode.INT8, calibration)
+        data = convert_network(network, Mode.FLOAT32, io=io, calibration=None)
+        return slim_model(quantize_float_model(data, Mode.INT8, io=io, calibration=calibration))
+    has_float_end = settings.output is Output.FLOAT32
+    data = convert_network(
+        network,
+        Mode.INT8,
+        io=io,
+        calibration=calibration,
+        correction=correction,
+        float_layers=(SCORE_LAYER,) if has_float_end else (),
+        output=InputOutput.FLOAT32 if has_float_end else None,
+    )
+    return slim_model(data)
+
+
+def try_subsets(
+    subsets: Sequence[CalibrationSet],
+    *,
+    convert: Callable[[CalibrationSet], bytes],
+    score: Callable[[bytes], PredictionSet],
+    reference: PredictionSet,
+    threshold: float,
+    reporter: Reporter,
+) -> tuple[Trial, ...]:
+    """Convert with each subset and hold the file's scores against `reference`.
+
+    Raises:
+        EdgeMelanomaError: the scores are of other images than the reference's.
+    """
+    trials = []
+    for subset in reporter.track(subsets, label="calibration subsets", total=len(subsets)):
+        data = convert(subset)
+        found = score(data)
+        refuse_other_images(reference, found)
+        metrics = measure(found, threshold=threshold)
+        same = found.decisions(threshold=threshold) == reference.decisions(threshold=threshold)
+        trials.append(
+            Trial(
+                images=len(subset.records),
+                fingerprint=subset.fingerprint,
+                file_sha256=sha256_of(data),
+                recall=metrics.recall,
+                specificity=metrics.specificity,
+                auc=metrics.auc,
+                mean_score_difference=float(np.abs(found.scores - reference.scores).mean()),
+                agreement=float(same.mean()),
+            )
+        )
+    return tuple(trials)

@@ -1,0 +1,251 @@
+"""Quantization-aware training: the int8 file's own network, tuned to give the float one's scores.
+
+The start is what post-training quantisation ends with: folded, pruned, biases corrected, ranges
+calibrated. Batch-norm is folded, so that its statistics cannot change. Of the network only the last
+part learns; what comes before it is run as the int8 file runs it, by LiteRT, and kept as integers:
+the activations that training sees are exactly those of the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.activations import cache_activations
+from edge_melanoma.batches import BatchSource, CachedBatches, DistilledBatches, labels_of
+from edge_melanoma.checkpoints import (
+    CHECKPOINT,
+    HistoryRow,
+    TrainingState,
+    load_checkpoint,
+    save_checkpoint,
+)
+from edge_melanoma.converters.bias_correction import Ranges
+from edge_melanoma.converters.export_settings import TuningSettings
+from edge_melanoma.converters.fake_quantization import fake_quantize, settle_kernel_ranges
+from edge_melanoma.converters.heads import LOGIT_LAYER, PIXELS_LAYER, SCORE_LAYER, separate_ends
+from edge_melanoma.converters.modes import InputOutput, Output
+from edge_melanoma.converters.tflite_export import convert_fake_quantised
+from edge_melanoma.fitting import Trainee, fit_stage
+from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.metrics import measure
+from edge_melanoma.network import prefix_of, suffix_of
+from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.progress import Reporter
+from edge_melanoma.quantization import TensorQuantization
+from edge_melanoma.quiet import stderr_discarded
+from edge_melanoma.variants import Stage
+
+TRAINED_LAYERS = 29
+"""Of the backbone, counted with batch-norm and ReLU: as many as the variants tune at most."""
+
+LOGIT_RANGE = (-8.0, 8.0)
+"""Beyond it a score is within 0.0004 of 0 or 1; what images give, -13..29, has coarser steps."""
+
+SCORE_RANGE = (0.0, 255 / 256)
+"""The one range of a sigmoid in int8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What the int8 network learns from: pictures with the scores that the float network gave."""
+
+    train: Sequence[LesionRecord]
+    validation: Sequence[LesionRecord]
+    train_scores: PredictionSet
+    validation_scores: PredictionSet
+    threshold: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedNetwork:
+    """A fake-quantised tf_keras network, ready to be converted, and how it came about.
+
+    Epoch 0 is the start; `cut` is the layer whose cached integers the training began from.
+    """
+
+    network: Any
+    history: tuple[HistoryRow, ...]
+    best_epoch: int
+    cut: str
+
+
+class Int8Prefix:
+    """From pictures in 0..1 to the integers that the int8 file has at the layer `cut`."""
+
+    dtype = np.dtype(np.int8)
+
+    def __init__(self, quantised: Any, *, cut: str) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        model = prefix_of(quantised, cut=cut)
+        data = convert_fake_quantised(model, ends=(InputOutput.INT8, InputOutput.INT8))
+        self.cut = cut
+        self.shape = tuple(int(side) for side in model.output_shape[1:])
+        digest = hashlib.sha256(f"{RESIZE_ID} {IMAGE_SIZE}".encode() + data).hexdigest()
+        self.key = f"int8-{cut}-{digest[:16]}"
+        with stderr_discarded():
+            self._interpreter = Interpreter(model_content=data, num_threads=2)
+            self._interpreter.allocate_tensors()
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        self._pixels, self._activations = map(_quantization_of, (self._input, self._output))
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
+        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
+
+    def restore(self, rows: NDArray[np.int8]) -> NDArray[np.float32]:
+        """The real numbers that the integers stand for."""
+        return self._activations.dequantize(rows).astype(np.float32)
+
+    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.int8]:
+        pixels = self._pixels.quantize(image.astype(np.float64))
+        self._interpreter.set_tensor(self._input["index"], pixels)
+        self._interpreter.invoke()
+        integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
+        return integers
+
+
+def tune_quantised(
+    corrected: Any,
+    ranges: Ranges,
+    lesson: Lesson,
+    settings: TuningSettings,
+    *,
+    output: Output,
+    checkpoint_folder: Path,
+    cache_folder: Path,
+    reporter: Reporter,
+) -> TunedNetwork:
+    """Tune a folded network whose biases are corrected; a run that was cut off is gone on with.
+
+    Epochs are ranked by what they lose on validation: the drops of recall at the threshold and of
+    AUC, no gain counting, and the mean difference of scores. The start is ranked too, and the best
+    is restored.
+    """
+    quantised = make_quantised(corrected, ranges, output=output)
+    cut = _cut_of(corrected, ranges)
+    prefix = Int8Prefix(quantised, cut=cut)
+    sources = {
+        side: CachedBatches(
+            activations=cache_activations(
+                prefix, records, cache_folder=cache_folder, reporter=reporter
+            ),
+            labels=labels_of(records),
+        )
+        for side, records in (("train", lesson.train), ("validation", lesson.validation))
+    }
+    stage = Stage(
+        name="int8-qat",
+        unfrozen_backbone_layers=TRAINED_LAYERS,
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        patience=settings.epochs,
+    )
+    state = _state_of(quantised, checkpoint_folder, prefix, lesson, settings)
+    fit_stage(
+        _make_trainee(quantised, cut, sources, lesson, settings),
+        stage,
+        state=state,
+        on_epoch=lambda: save_checkpoint(checkpoint_folder, state, quantised),
+        reporter=reporter,
+    )
+    settle_kernel_ranges(quantised)
+    return TunedNetwork(
+        network=quantised,
+        history=tuple(state.history),
+        best_epoch=state.epoch - state.epochs_since_best,
+        cut=cut,
+    )
+
+
+def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
+    """The fake-quantised network from picture to score or logit, as its file will be."""
+    network = separate_ends(corrected)
+    ends = {PIXELS_LAYER: (0.0, 1.0), LOGIT_LAYER: LOGIT_RANGE, SCORE_LAYER: SCORE_RANGE}
+    if output is Output.FLOAT32:
+        kept = {**ranges, PIXELS_LAYER: ends[PIXELS_LAYER]}
+        return fake_quantize(network, kept, float_layers=(LOGIT_LAYER,))
+    return fake_quantize(network, {**ranges, **ends})
+
+
+def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output) -> bytes:
+    """The int8 file of a tuned network."""
+    network = tuned.network
+    if output is Output.LOGIT:
+        network = prefix_of(network, cut=LOGIT_LAYER)
+    end = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
+    return convert_fake_quantised(network, ends=(io, end))
+
+
+def _cut_of(corrected: Any, ranges: Ranges) -> str:
+    """The last int8 tensor before the layers that learn."""
+    names = [layer.name for layer in corrected.layers]
+    backbone = names[: names.index("gap")]
+    kept: list[str] = [name for name in backbone[:-TRAINED_LAYERS] if name in ranges]
+    return kept[-1]
+
+
+def _make_trainee(
+    quantised: Any,
+    cut: str,
+    sources: dict[str, CachedBatches],
+    lesson: Lesson,
+    settings: TuningSettings,
+) -> Trainee:
+    teacher = lesson.train_scores.scores.astype(np.float32)
+    train: BatchSource = DistilledBatches(source=sources["train"], scores=teacher)
+    return Trainee(
+        network=quantised,
+        model=suffix_of(quantised, cut=cut),
+        train=train,
+        validation=sources["validation"],
+        batch_size=settings.batch_size,
+        seed=lesson.seed,
+        threshold=lesson.threshold,
+        rank=partial(_badness, lesson.validation_scores, threshold=lesson.threshold),
+    )
+
+
+def _badness(reference: PredictionSet, scores: NDArray[np.float64], *, threshold: float) -> float:
+    """What is lost on validation: recall, AUC, and the scores' nearness to the float network's."""
+    before = measure(reference, threshold=threshold)
+    after = measure(replace(reference, scores=scores), threshold=threshold)
+    drops = before.recall - after.recall, before.auc - after.auc
+    difference = float(np.abs(scores - reference.scores).mean())
+    return sum(max(0.0, drop) for drop in drops) + difference
+
+
+def _state_of(
+    quantised: Any, folder: Path, prefix: Int8Prefix, lesson: Lesson, settings: TuningSettings
+) -> TrainingState:
+    """The unfinished training of the same settings, or the beginning of one."""
+    digest = hashlib.sha256()
+    for array in _arrays_of(quantised, lesson):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    told = {**asdict(settings), "prefix": prefix.key, "seed": lesson.seed}
+    identity = json.dumps({**told, "start": digest.hexdigest()}, sort_keys=True)
+    if (folder / CHECKPOINT).is_file():
+        return load_checkpoint(folder, settings=identity, network=quantised)
+    return TrainingState(settings=identity)
+
+
+def _arrays_of(quantised: Any, lesson: Lesson) -> Iterable[NDArray[Any]]:
+    yield from (weight.numpy() for weight in quantised.weights)
+    yield lesson.train_scores.scores
+    yield lesson.validation_scores.scores
+
+
+def _quantization_of(details: dict[str, Any]) -> TensorQuantization:
+    scale, zero_point = details["quantization"]
+    dtype = np.dtype(details["dtype"]).name
+    return TensorQuantization(dtype=dtype, scale=scale, zero_point=zero_point)
