@@ -15,11 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.artifacts import read_json, write_atomically
+from edge_melanoma.benchmarks.pareto import (
+    Candidate,
+    draw_pareto,
+    pareto_front,
+    read_candidates,
+)
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.variants import ORIGINAL, PUBLISHED, Variant
 
-MODES = ("float16", "int8")
+MODES = ("all",)
+PARETO = "pareto.png"
 PICTURES = ("roc.png", "training_curves.png", "confusion.png")
 SHOWN = Variant.PARTIAL
 """Whose pictures the README shows."""
@@ -49,6 +56,7 @@ PARITY_COLUMNS = (
     "lost/gained",
     "MB",
     "CPU p50 ms",
+    "front",
     "sha256",
 )
 
@@ -64,6 +72,8 @@ def main() -> None:
         _run("export", str(folder), *quantize)
         if not (folder / "bench" / "parity.json").is_file():
             _run("bench", str(folder))
+    candidates = [c for folder in folders for c in _candidates_of(folder)]
+    draw_pareto(candidates, options.out / PARETO, title=_describe_pareto(folders[0]))
     lines = render_results(folders)
     print("\n".join(lines))
     if options.readme:
@@ -74,12 +84,22 @@ def main() -> None:
 
 def keep_evidence(folders: list[Path], kept: Path) -> None:
     """Copy each run's parity report, and the pictures of one, to where they are committed."""
+    write_atomically(kept / PARETO, (folders[0].parent / PARETO).read_bytes())
     for folder in folders:
         report = (folder / "bench" / "parity.json").read_bytes()
         write_atomically(kept / f"{folder.name}.parity.json", report)
         if folder.name == SHOWN:
             for name in PICTURES:
                 write_atomically(kept / name, (folder / name).read_bytes())
+
+
+def _candidates_of(folder: Path) -> list[Candidate]:
+    return read_candidates(folder.name, read_json(folder / "bench" / "parity.json"))
+
+
+def _describe_pareto(folder: Path) -> str:
+    data = read_json(folder / "bench" / "parity.json")["dataset"]
+    return f"{data['name']}: {data['images']} images, {data['malignant']} malignant"
 
 
 def render_results(folders: list[Path]) -> list[str]:
@@ -106,7 +126,8 @@ def render_results(folders: list[Path]) -> list[str]:
         *markdown_table(PARITY_COLUMNS, list(_parity_rows(reports))),
         "",
         "Drop = reference - candidate; upper 95 % is the one-sided bound of the recall drop; "
-        "lost/gained counts malignant images. Made by `make results`.",
+        "lost/gained counts malignant images; front: no other file is as good in recall, AUC, "
+        "size and CPU time at once. Made by `make results`.",
     ]
 
 
@@ -125,6 +146,8 @@ def _training_rows(
 
 
 def _parity_rows(reports: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
+    found = [c for variant, report in reports.items() for c in read_candidates(variant, report)]
+    front = {(candidate.variant, candidate.mode) for candidate in pareto_front(found)}
     for variant, report in reports.items():
         for model in [report["reference"], *report["candidates"]]:
             m, drop, flips = model["metrics"], model.get("drop"), model.get("flips")
@@ -143,6 +166,7 @@ def _parity_rows(reports: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
                 f"{flips['lost_malignant']}/{flips['gained_malignant']}" if flips else "",
                 f"{model['size_bytes'] / 1e6:.2f}",
                 f"{model['latency_ms']['cpu_p50']:.2f}",
+                "yes" if (variant, model["mode"]) in front else "",
                 f"`{model['sha256'][:12]}`",
             ]
 

@@ -95,4 +95,5 @@ def logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of `sigmoid`; 0 and 1 have infinite logits, and so has what lies beyond them."""
     within = probabilities.clip(0.0, 1.0)
     with np.errstate(divide="ignore"):
-        return np.log(within) - np.log1p(-within)
+        logits: NDArray[np.float64] = np.log(within) - np.log1p(-within)
+    return logits

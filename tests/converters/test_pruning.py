@@ -8,9 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
-Taker = Callable[[Any, Any], Any]
-"""From the module of layers and a tensor to what comes after it."""
-
+Taker = Callable[[Any, Any], Any]  # From the module of layers and a tensor to what comes then.
 WIDTH = 5
 """Channels of the small network: red, green, red - 0.5 and two means of both that tests change."""
 
@@ -55,9 +53,7 @@ def assign(network: Any, name: str, kernel: Float32, bias: Any) -> None:
     network.get_layer(name).set_weights([kernel, np.asarray(bias, np.float32)])
 
 
-def set_channel(
-    network: Any, name: str, channel: int | slice, *, bias: float, factor: float = 1
-) -> None:
+def set_channel(network: Any, name: str, channel: Any, *, bias: float, factor: float = 1) -> None:
     """Replace the channel's bias and multiply its kernel."""
     kernel, biases = network.get_layer(name).get_weights()
     (kernel[:, :, channel] if "depthwise" in name else kernel[..., channel])[...] *= factor
@@ -150,14 +146,14 @@ def test_every_batch_counts_the_smaller_last_one_too() -> None:
 
 def test_units_of_a_dense_layer_go_by_what_they_are_before_relu() -> None:
     network = make_network()
-    # The unit that stays has a range of some 0.05 just below 0, three tenths of which reach 0.
-    set_channel(network, "hidden", 1, bias=-9)
+    set_channel(network, "hidden", slice(0, 2), bias=-9)
+    # Two tenths of its range below 0.
     values = outputs(network, "gap").sum(axis=1) * 0.1
     set_channel(network, "hidden", 2, bias=-values.max() - 0.2 * np.ptp(values))
-    assert outputs(network, "hidden")[:, 1:3].max() == 0
+    assert outputs(network, "hidden")[:, :3].max() == 0
     pruned, removed = prune(network)
-    assert removed == {"hidden": (1, 4)}
-    assert [array.shape for array in pruned.get_weights()[-4:]] == [(3, 3), (3,), (3, 1), (1,)]
+    assert removed == {"hidden": (2, 4)}
+    assert [array.shape for array in pruned.get_weights()[-4:]] == [(3, 2), (2,), (2, 1), (1,)]
     assert_same_outputs(pruned, network)
 
 
@@ -234,14 +230,14 @@ def test_mobilenet_loses_what_is_dead_in_its_kinds_of_layers_and_nothing_else() 
     calibrate_batch_norm(network, images)
     folded = fold_batch_norm(network)
     set_channel(folded, "hidden", slice(None), bias=3)
-    set_channel(folded, "expanded_conv_depthwise", slice(3), bias=2)
-    for name, count in {"Conv1": 3, "block_1_depthwise": 2, "Conv_1": 5, "hidden": 7}.items():
+    set_channel(folded, "expanded_conv_depthwise", slice(4), bias=2)
+    for name, count in {"Conv1": 4, "block_1_depthwise": 9, "Conv_1": 22, "hidden": 7}.items():
         set_channel(folded, name, slice(count), bias=-99)
     pruned, removed = prune(folded, images)
-    assert sorted(removed.items()) == [
-        *(("Conv1", (3, 32)), ("Conv_1", (5, 1280)), ("block_1_depthwise", (2, 96))),
-        *(("block_1_expand", (2, 96)), ("expanded_conv_depthwise", (3, 32)), ("hidden", (7, 128))),
-    ]
+    # 4 of Conv1 take 4 * (27 + 9 + 16 + 2 * 12) = 304 bytes, 28 zero points 224; so in Conv_1,
+    # 22 * (320 + 128 + 12) and 8 * 1,258. The 9 would give 9 * (16 + 9 + 24 + 24) for 8 * 87.
+    expected = {"Conv1": (4, 32), "expanded_conv_depthwise": (4, 32), "Conv_1": (22, 1280)}
+    assert removed == {**expected, "hidden": (7, 128)}
     scores = [model(images, training=False).numpy() for model in (folded, pruned)]
     np.testing.assert_allclose(*scores, rtol=0, atol=1e-5)
 

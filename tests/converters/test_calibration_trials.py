@@ -1,0 +1,159 @@
+"""One trial after another: converted as an export is, scored, and counted by hand."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import predictions_of
+from numpy.typing import NDArray
+from small_network import GREENS, make_calibration, make_small_network
+
+from edge_melanoma.artifacts import sha256_of, write_json
+from edge_melanoma.converters.calibration_trials import (
+    TrialOrder,
+    convert_int8,
+    run_trials,
+    try_subsets,
+)
+from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.predictions import make_prediction_set, predictions_to_csv
+from edge_melanoma.progress import SilentReporter
+
+# At 0.5 all four melanomas are called, and no benign picture.
+REFERENCE = predictions_of(malignant=(0.9, 0.8, 0.7, 0.6), benign=(0.4, 0.3, 0.2, 0.1))
+
+imports_tfmot = pytest.mark.filterwarnings(
+    # The model optimization toolkit asks for TensorFlow's version in an old way.
+    "ignore:distutils Version classes are deprecated:DeprecationWarning"
+)
+
+
+def test_a_trial_is_counted_by_hand(tmp_path: Path) -> None:
+    calibration = make_calibration(tmp_path)
+    files = iter((b"same", b"other"))
+    # One melanoma falls from 0.6 to 0.4, where a benign picture is: 15 and a half of 16 pairs.
+    lost = predictions_of(malignant=(0.9, 0.8, 0.7, 0.4), benign=(0.4, 0.3, 0.2, 0.1))
+    same, other = try_subsets(
+        [calibration, calibration],
+        convert=lambda _: next(files),
+        score=lambda data: {b"same": REFERENCE, b"other": lost}[data],
+        reference=REFERENCE,
+        threshold=0.5,
+        reporter=SilentReporter(),
+    )
+    assert (same.recall, same.auc, same.mean_score_difference, same.agreement) == (1, 1, 0, 1)
+    assert (other.recall, other.specificity, other.auc) == (3 / 4, 1, 15.5 / 16)
+    assert other.mean_score_difference == pytest.approx(0.2 / 8)
+    assert other.agreement == 7 / 8
+    assert (other.images, other.fingerprint) == (10, calibration.fingerprint)
+    assert (same.file_sha256, other.file_sha256) == (sha256_of(b"same"), sha256_of(b"other"))
+
+
+def test_scores_of_other_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EdgeMelanomaError, match="are of different images"):
+        try_subsets(
+            [make_calibration(tmp_path)],
+            convert=lambda _: b"",
+            score=lambda _: predictions_of(malignant=(0.9,), benign=(0.1,)),
+            reference=REFERENCE,
+            threshold=0.5,
+            reporter=SilentReporter(),
+        )
+
+
+@pytest.fixture
+def small_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[ExportSettings], TrialOrder]:
+    """An order for a run whose network is the small one, and whose stored scores are its own.
+
+    Of the two subsets the first is an export's own; the other's pictures are darker.
+    """
+    from edge_melanoma import network
+    from edge_melanoma.converters import conversion
+
+    for module in (network, conversion):
+        monkeypatch.setattr(module, "load_network", lambda _: make_small_network())
+    own = make_calibration(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"weights")
+    manifest = {
+        "variant": "small",
+        "operating_point": {"threshold": 0.5},
+        "files": {"weights.safetensors": {"sha256": sha256_of(b"weights")}},
+    }
+    write_json(tmp_path / "manifest.json", manifest)
+    stored = make_prediction_set(own.records, float_scores([*GREENS[False], *GREENS[True]]))
+    (tmp_path / "predictions_validation.csv").write_text(predictions_to_csv(stored))
+    return lambda settings: TrialOrder(
+        folder=tmp_path,
+        settings=settings,
+        own=own,
+        subsets=(own, replace(own, records=own.records[1:6])),
+        validation=own.records,
+    )
+
+
+def float_scores(greens: Sequence[float]) -> NDArray[np.float64]:
+    """What the small network gives."""
+    scores: NDArray[np.float64] = 1 / (1 + np.exp(9 - 18 * np.array(greens) / 255))
+    return scores
+
+
+def export_of(order: TrialOrder) -> bytes:
+    """The int8 file of an export with the order's settings."""
+    from edge_melanoma.converters.conversion import convert_modes
+    from edge_melanoma.converters.orders import ConversionOrder
+
+    export = ConversionOrder(
+        folder=order.folder,
+        modes=(Mode.INT8,),
+        settings=order.settings,
+        calibration=order.own,
+        sides={},
+        checkpoint_folder=order.folder,
+        cache_folder=order.folder,
+    )
+    return convert_modes(export)[Mode.INT8].data
+
+
+@imports_tfmot
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ExportSettings(io=InputOutput.UINT8, output=Output.FLOAT32, correction=Correction.NONE),
+        ExportSettings(backend=Backend.LITERT, output=Output.LOGIT),
+    ],
+    ids=["uncorrected with a float end", "logit by litert"],
+)
+def test_a_subset_is_converted_as_an_export_is(
+    small_order: Callable[[ExportSettings], TrialOrder], settings: ExportSettings
+) -> None:
+    from edge_melanoma.converters.folding import fold_batch_norm
+    from edge_melanoma.converters.pruning import prune_dead_channels
+
+    order = small_order(settings)
+    network, _ = prune_dead_channels(fold_batch_norm(make_small_network()), order.own.batches())
+    assert convert_int8(network, order.own, settings) == export_of(order)
+
+
+@imports_tfmot
+def test_every_subset_calibrates_its_file_and_an_export_s_own_gives_the_export(
+    small_order: Callable[[ExportSettings], TrialOrder],
+) -> None:
+    order = small_order(ExportSettings())
+    own, darker = run_trials(order)
+    assert (own.images, darker.images) == (10, 5)
+    assert own.file_sha256 == sha256_of(export_of(order))
+    # Green is rounded away, and the corrected bias holds its mean: one score for all pictures,
+    # sigmoid(18 green - 9), and mean greens of 125 and 98.
+    stored = float_scores([*GREENS[False], *GREENS[True]])
+    for trial, green in ((own, 125), (darker, 98)):
+        assert (trial.recall, trial.specificity, trial.auc) == (0.0, 1.0, 0.5)
+        # A step of the output, and one of hidden's 8 bits, 1/255 of 0.15, times 60 / 4.
+        difference = np.abs(stored - float_scores([green])).mean()
+        assert trial.mean_score_difference == pytest.approx(difference, abs=1 / 256 + 0.01)
+        assert trial.agreement == 0.5
