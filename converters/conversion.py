@@ -1,5 +1,8 @@
 """From a run's weights to the bytes of its exports: what the child process of an export does."""
 
+import errno
+import os
+import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import cached_property
@@ -28,24 +31,37 @@ from edge_melanoma.converters.selective import (
 )
 from edge_melanoma.converters.slimming import slim_model
 from edge_melanoma.converters.tflite_export import Int8Converter, convert_network, correct_network
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import read_image
 from edge_melanoma.network import load_network
 from edge_melanoma.predictions import PredictionSet, predict, read_predictions
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.runtimes import Runtime
+from edge_melanoma.tensorflow_runtime import tf
 
 JUDGED_IMAGES = 32
 """Calibration images on which layers are compared: each takes two slow runs of the network."""
+
+FULL_DISK = os.strerror(errno.ENOSPC)
 
 
 def convert_modes(order: ConversionOrder) -> dict[Mode, Conversion]:
     """In a process of its own: a converter that crashes, or keeps its memory, takes nobody along.
 
     Raises:
-        EdgeMelanomaError: an operator that cannot be converted, a limit that cannot be met.
+        EdgeMelanomaError: an operator that cannot be converted, a limit that cannot be met, a disk
+            that is full.
     """
     workshop = _Workshop(order, TerminalReporter())
-    return {mode: workshop.convert(mode) for mode in order.modes}
+    try:
+        return {mode: workshop.convert(mode) for mode in order.modes}
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        if FULL_DISK not in str(error):
+            raise
+        raise EdgeMelanomaError(
+            f"The conversion ran out of disk: there is no space left in {tempfile.gettempdir()} or "
+            f"{order.cache_folder}; free it, or choose other folders by TMPDIR and --cache-dir."
+        ) from error
 
 
 class _Workshop:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from edge_melanoma.converters.folding import parents_of
+from edge_melanoma.quantization import LOGIT_NAME, SCORE_NAME
 from edge_melanoma.tensorflow_runtime import tf_keras
 
-PIXELS_LAYER, LOGIT_LAYER, SCORE_LAYER = "pixels", "logit", "p_malignant"
+PIXELS_LAYER, LOGIT_LAYER, SCORE_LAYER = "pixels", LOGIT_NAME, SCORE_NAME
 
 
 def without_sigmoid(network: Any) -> Any:

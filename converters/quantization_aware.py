@@ -29,18 +29,17 @@ from edge_melanoma.checkpoints import (
 from edge_melanoma.converters.bias_correction import Ranges
 from edge_melanoma.converters.export_settings import TuningSettings
 from edge_melanoma.converters.fake_quantization import fake_quantize, settle_kernel_ranges
+from edge_melanoma.converters.folding import parents_of
 from edge_melanoma.converters.heads import LOGIT_LAYER, PIXELS_LAYER, SCORE_LAYER, separate_ends
+from edge_melanoma.converters.int8_prefix import Int8Prefix
 from edge_melanoma.converters.modes import InputOutput, Output
 from edge_melanoma.converters.tflite_export import convert_fake_quantised
 from edge_melanoma.fitting import Trainee, fit_stage
-from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.metrics import measure
-from edge_melanoma.network import prefix_of, suffix_of
+from edge_melanoma.network import GAP_LAYER, prefix_of, suffix_of
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter
-from edge_melanoma.quantization import TensorQuantization
-from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.variants import Stage
 
 TRAINED_LAYERS = 29
@@ -76,43 +75,6 @@ class TunedNetwork:
     history: tuple[HistoryRow, ...]
     best_epoch: int
     cut: str
-
-
-class Int8Prefix:
-    """From pictures in 0..1 to the integers that the int8 file has at the layer `cut`."""
-
-    dtype = np.dtype(np.int8)
-
-    def __init__(self, quantised: Any, *, cut: str) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        model = prefix_of(quantised, cut=cut)
-        data = convert_fake_quantised(model, ends=(InputOutput.INT8, InputOutput.INT8))
-        self.cut = cut
-        self.shape = tuple(int(side) for side in model.output_shape[1:])
-        digest = hashlib.sha256(f"{RESIZE_ID} {IMAGE_SIZE}".encode() + data).hexdigest()
-        self.key = f"int8-{cut}-{digest[:16]}"
-        with stderr_discarded():
-            self._interpreter = Interpreter(model_content=data, num_threads=2)
-            self._interpreter.allocate_tensors()
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        self._pixels, self._activations = map(_quantization_of, (self._input, self._output))
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
-        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
-
-    def restore(self, rows: NDArray[np.int8]) -> NDArray[np.float32]:
-        """The real numbers that the integers stand for."""
-        return self._activations.dequantize(rows).astype(np.float32)
-
-    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.int8]:
-        pixels = self._pixels.quantize(image.astype(np.float64))
-        self._interpreter.set_tensor(self._input["index"], pixels)
-        self._interpreter.invoke()
-        integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
-        return integers
 
 
 def tune_quantised(
@@ -188,11 +150,17 @@ def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output) -> by
 
 
 def _cut_of(corrected: Any, ranges: Ranges) -> str:
-    """The last int8 tensor before the layers that learn."""
+    """The last int8 tensor before the layers that learn that all later layers depend on alone."""
     names = [layer.name for layer in corrected.layers]
-    backbone = names[: names.index("gap")]
-    kept: list[str] = [name for name in backbone[:-TRAINED_LAYERS] if name in ranges]
-    return kept[-1]
+    last = names.index(GAP_LAYER) - TRAINED_LAYERS
+    found: list[str] = []
+    reaching_over: set[str] = set()
+    for layer in reversed(corrected.layers):
+        reaching_over.discard(layer.name)
+        if names.index(layer.name) < last and layer.name in ranges and not reaching_over:
+            found.append(layer.name)
+        reaching_over |= set(parents_of(layer))
+    return found[0]
 
 
 def _make_trainee(
@@ -243,9 +211,3 @@ def _arrays_of(quantised: Any, lesson: Lesson) -> Iterable[NDArray[Any]]:
     yield from (weight.numpy() for weight in quantised.weights)
     yield lesson.train_scores.scores
     yield lesson.validation_scores.scores
-
-
-def _quantization_of(details: dict[str, Any]) -> TensorQuantization:
-    scale, zero_point = details["quantization"]
-    dtype = np.dtype(details["dtype"]).name
-    return TensorQuantization(dtype=dtype, scale=scale, zero_point=zero_point)

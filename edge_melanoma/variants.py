@@ -16,8 +16,10 @@ compact    ``train --variant compact --teacher RUN --data DIR``  accuracy .93, A
 The first three are those of the original work. Their expectations hold for the 10,605 images that
 are available of the "Melanoma Skin Cancer Dataset of 10000 Images", with ImageNet weights, at
 threshold 0.5; they describe that set, not patients. The scratch one needs no weights from
-elsewhere. The compact one, on the same images with the partial run as its teacher, ends in the
-fourteenth of MobileNetV2's blocks: its int8 file has 1.04 MB where that of the others has 2.5.
+elsewhere. The compact one ends in the fourteenth of MobileNetV2's blocks, with 0.9 of 2.4 million
+weights: 1.04 MB as int8. Its last layers learn ten times as fast as those of the others, and that,
+not the teacher, makes its AUC: on validation .978 with the partial run as teacher, .979 without one
+and from ImageNet weights, where the partial run has .970.
 """
 
 from dataclasses import dataclass, replace

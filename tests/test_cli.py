@@ -173,7 +173,7 @@ def test_export_names_a_mode_that_is_not_there(
     refuse(
         edge_melanoma("export", trained_run.folder, "--quantize", "int4"),
         "--quantize int4 is no mode; expected one of none, float32, float16, dynamic, int8, "
-        "int16x8, all.",
+        "int8-qat, int16x8, all.",
     )
 
 

@@ -28,7 +28,7 @@ def command(
             "--variant",
             metavar="frozen|partial|augmented|scratch|compact|all",
             help="The recipe. all: the three of the original work. "
-            "compact: half the size, best with --teacher.",
+            "compact: two fifths of the weights, with or without --teacher.",
         ),
     ] = Variant.PARTIAL.value,
     teacher: Annotated[

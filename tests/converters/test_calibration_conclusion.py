@@ -55,17 +55,22 @@ def test_the_conclusion_is_of_the_size_that_an_export_has() -> None:
     assert largest == study_of(*trials, calibration_images=50).conclude()
 
 
-def test_the_picture_shows_the_numbers_and_is_the_same_each_time(tmp_path: Path) -> None:
-    trials = [TRIAL, replace(TRIAL, recall=0.8), replace(TRIAL, images=50)]
+def test_the_picture_has_a_dot_for_each_subset_and_is_the_same_each_time(tmp_path: Path) -> None:
+    """The means are equal, so that the dots alone can differ."""
+    near, far = (0.75, 0.8, 0.7), (0.75, 0.85, 0.65)
     first, again, recall, auc = (
-        draw_calibration_study(study_of(*drawn), tmp_path / f"{number}.png").read_bytes()
-        for number, drawn in enumerate(
-            (
-                trials,
-                trials,
-                [replace(TRIAL, recall=0.7), *trials[1:]],
-                [replace(TRIAL, auc=0.7), *trials[1:]],
-            )
+        draw_calibration_study(
+            study_of(
+                *(
+                    replace(TRIAL, recall=recall, auc=auc)
+                    for recall, auc in zip(recalls, aucs, strict=True)
+                ),
+                replace(TRIAL, images=50),
+            ),
+            tmp_path / f"{number}.png",
+        ).read_bytes()
+        for number, (recalls, aucs) in enumerate(
+            ((near, near), (near, near), (far, near), (near, far))
         )
     )
     assert first == again

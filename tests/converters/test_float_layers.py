@@ -219,3 +219,14 @@ def test_a_file_with_float_layers_may_be_of_any_size_but_for_the_score_alone(
     with pytest.raises(EdgeMelanomaError) as caught:
         audit(large, score, output=Output.FLOAT32)
     assert str(caught.value) == "The int8 model has 2620001 bytes; expected at most 2620000."
+
+
+def test_float_layers_are_of_float32_and_the_rest_of_no_other_type(convert: Convert) -> None:
+    data = convert("hidden")
+    facts = inspect_model(data)
+    half = replace(facts, tensor_types={**facts.tensor_types, "int16": 1, "float16": 1})
+    with pytest.raises(EdgeMelanomaError) as caught:
+        audit(half, data, "hidden")
+    assert str(caught.value) == (
+        "The int8 model is not wholly int8: it has tensors of float16, int16."
+    )
