@@ -30,7 +30,7 @@ def find_precisions(data: bytes, *, output_name: str) -> Precisions:
     from ai_edge_litert import schema_py_generated as schema
 
     operators = find_operators(data)
-    layers = [operator.layer or operator.tensor.partition(":")[0] for operator in operators]
+    layers = [operator.layer for operator in operators]
     layers[-1:] = [output_name]
     graph = schema.ModelT.InitFromPackedBuf(data, 0).subgraphs[0]
     made_in_float = {operator.tensor_index for operator in operators if operator.is_float}

@@ -25,6 +25,9 @@ TENSORFLOW_NAMES = {
 }
 """What the operator of a layer with a kernel is called in the graph that is converted."""
 
+CALL = "PartitionedCall"
+"""What a converter calls the tensor that the whole graph returns."""
+
 POOR_DB, FAIR_DB = 10.0, 20.0
 """The noise is a tenth and a hundredth of the signal's power."""
 
@@ -62,9 +65,10 @@ class LayerError:
 def find_operators(data: bytes) -> tuple[Operator, ...]:
     """The operators of a .tflite file in their order, without the steps between float and int8.
 
-    An output bears the names of all that was fused into it, as `network/layer/operation;...`. The
-    layer is that of the operation of its own kind, else the first; a nameless output, as the
-    score's is, belongs to the layer that it is computed from.
+    In a file that was made smaller a tensor is called as its layer. In a converter's own an output
+    bears the names of all that was fused into it, as `network/layer/operation;...`: the layer is
+    that of the operation of its own kind, else the first; a nameless output, as the score's is,
+    belongs to the layer that it is computed from.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -159,6 +163,8 @@ def _layer_of(name: str, kind: str) -> str:
     parts = [part.split("/") for part in name.split(";") if part.count("/") >= 2]
     own = TENSORFLOW_NAMES.get(kind)
     layers = {part[1] for part in parts if own and part[-1].startswith(own)}
+    if not parts and CALL not in name:
+        return name.partition(":")[0]
     if len(layers) > 1:
         raise ValueError(f"the {kind} {name} is of more than one layer")
     return layers.pop() if layers else (parts[0][1] if parts else "")
