@@ -168,7 +168,7 @@ class _Workshop:
             alone, reference=float_model, images=self._judged(), reporter=self._reporter
         )
         return win_back_recall(
-            convert,
+            lambda float_layers: slim_model(convert(float_layers)),
             harms,
             score=self._score_validation,
             time_cpu=lambda data: time_cpu(data, self._judged()[0]),
