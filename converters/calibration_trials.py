@@ -11,7 +11,6 @@ from edge_melanoma.artifacts import open_run, sha256_of
 from edge_melanoma.classifiers import TFLiteClassifier
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.metrics import measure
 from edge_melanoma.predictions import PredictionSet, predict, read_predictions, refuse_other_images
@@ -78,30 +77,9 @@ def run_trials(order: TrialOrder) -> tuple[Trial, ...]:
 
 def convert_int8(network: Any, calibration: CalibrationSet, settings: ExportSettings) -> bytes:
     """The int8 file of a folded network with the end, backend and correction of an export."""
-    from edge_melanoma.converters.heads import SCORE_LAYER, without_sigmoid
-    from edge_melanoma.converters.litert_export import quantize_float_model
-    from edge_melanoma.converters.slimming import slim_model
-    from edge_melanoma.converters.tflite_export import convert_network, correct_network
+    from edge_melanoma.converters.int8_files import Int8Files
 
-    io, correction = settings.io, settings.correction
-    if settings.output is Output.LOGIT:
-        network = without_sigmoid(network)
-    if settings.backend is Backend.LITERT:
-        if correction is Correction.LAYERWISE:
-            network = correct_network(network, Mode.INT8, calibration)
-        data = convert_network(network, Mode.FLOAT32, io=io, calibration=None)
-        return slim_model(quantize_float_model(data, Mode.INT8, io=io, calibration=calibration))
-    has_float_end = settings.output is Output.FLOAT32
-    data = convert_network(
-        network,
-        Mode.INT8,
-        io=io,
-        calibration=calibration,
-        correction=correction,
-        float_layers=(SCORE_LAYER,) if has_float_end else (),
-        output=InputOutput.FLOAT32 if has_float_end else None,
-    )
-    return slim_model(data)
+    return Int8Files(network, calibration, settings).convert()
 
 
 def try_subsets(

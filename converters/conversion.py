@@ -16,9 +16,9 @@ from edge_melanoma.classifiers import TFLiteClassifier
 from edge_melanoma.converters.bias_correction import correct_biases, measure_ranges, round_to_int8
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.folding import fold_batch_norm
-from edge_melanoma.converters.heads import SCORE_LAYER, without_sigmoid
+from edge_melanoma.converters.heads import SCORE_LAYER
+from edge_melanoma.converters.int8_files import Int8Files, quantize_by_litert
 from edge_melanoma.converters.layer_errors import LayerError, measure_layer_errors
-from edge_melanoma.converters.litert_export import quantize_float_model
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.converters.orders import Conversion, ConversionOrder
 from edge_melanoma.converters.pruning import PrunedChannels, prune_dead_channels
@@ -30,7 +30,7 @@ from edge_melanoma.converters.selective import (
     win_back_recall,
 )
 from edge_melanoma.converters.slimming import slim_model
-from edge_melanoma.converters.tflite_export import Int8Converter, convert_network, correct_network
+from edge_melanoma.converters.tflite_export import Int8Converter, convert_network
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import read_image
 from edge_melanoma.network import load_network
@@ -104,7 +104,7 @@ class _Workshop:
     def _other(self, mode: Mode) -> Conversion:
         network, settings = self._pruned[0], self._settings
         if settings.backend is Backend.LITERT:
-            return Conversion(data=self._by_litert(network, mode, ()))
+            return Conversion(data=quantize_by_litert(network, mode, self._calibration, settings))
         data = convert_network(
             network,
             mode,
@@ -115,41 +115,20 @@ class _Workshop:
         return Conversion(data=data)
 
     def _int8(self) -> Conversion:
-        settings, network = self._settings, self._pruned[0]
-        if settings.output is Output.LOGIT:
-            network = without_sigmoid(network)
-        kept: tuple[str, ...] = (SCORE_LAYER,) if settings.output is Output.FLOAT32 else ()
-        end = InputOutput.FLOAT32 if settings.output is Output.FLOAT32 else None
-        converter = Int8Converter(
-            network,
-            io=settings.io,
-            calibration=self._calibration,
-            correction=settings.correction,
-        )
-
-        def convert(float_layers: Collection[str]) -> bytes:
-            if settings.backend is Backend.LITERT:
-                return self._by_litert(network, Mode.INT8, float_layers)
-            return converter.convert((*kept, *float_layers), output=end)
-
+        settings = self._settings
+        files = Int8Files(self._pruned[0], self._calibration, settings)
+        float_layers: tuple[str, ...] = ()
+        if settings.output is Output.FLOAT32:
+            float_layers = (SCORE_LAYER,)
         notes: dict[str, Any] = {}
         if settings.max_recall_drop is None:
-            data = convert(())
+            data = files.convert()
         else:
-            recovery = self._win_back(convert, settings.max_recall_drop)
-            data, kept = recovery.data, recovery.float_layers
+            recovery = self._win_back(files.convert, settings.max_recall_drop)
+            data, float_layers = recovery.data, recovery.float_layers
             notes["float_layers"] = [asdict(step) for step in recovery.steps]
-        errors = self._layer_errors(network, data)
-        return Conversion(data=data, notes=notes, layer_errors=errors, float_layers=kept)
-
-    def _by_litert(self, network: Any, mode: Mode, float_layers: Collection[str]) -> bytes:
-        settings = self._settings
-        if settings.correction is Correction.LAYERWISE:
-            network = correct_network(network, mode, self._calibration)
-        data = convert_network(network, Mode.FLOAT32, io=settings.io, calibration=None)
-        return quantize_float_model(
-            data, mode, io=settings.io, calibration=self._calibration, float_layers=float_layers
-        )
+        errors = self._layer_errors(files.network, data)
+        return Conversion(data=data, notes=notes, layer_errors=errors, float_layers=float_layers)
 
     def _win_back(
         self, convert: Callable[[Collection[str]], bytes], max_recall_drop: float
@@ -168,7 +147,7 @@ class _Workshop:
             alone, reference=float_model, images=self._judged(), reporter=self._reporter
         )
         return win_back_recall(
-            lambda float_layers: slim_model(convert(float_layers)),
+            convert,
             harms,
             score=self._score_validation,
             time_cpu=lambda data: time_cpu(data, self._judged()[0]),

@@ -66,7 +66,9 @@ def command(
     calibration_images: Annotated[
         int,
         typer.Option(
-            "--calibration-images", metavar="N", help="Of the training side, half a class."
+            "--calibration-images",
+            metavar="N",
+            help="Of the training side, half a class; a study tries this size too.",
         ),
     ] = 200,
     bias_correction: Annotated[
@@ -110,8 +112,8 @@ def command(
         max_recall_drop=max_recall_drop,
         tuning=TuningSettings(epochs=qat_epochs, learning_rate=qat_learning_rate),
     )
-    if calibration_study:
-        study_and_show(run, settings, force=force)
-        return
     modes = parse_modes(quantize or [Mode.INT8.value])
+    if calibration_study:
+        study_and_show(run, settings, modes=modes, force=force)
+        return
     export_and_show(run, modes, settings=settings, cache_folder=cache_dir, force=force)

@@ -27,11 +27,6 @@ from edge_melanoma.progress import SilentReporter
 # At 0.5 all four melanomas are called, and no benign picture.
 REFERENCE = predictions_of(malignant=(0.9, 0.8, 0.7, 0.6), benign=(0.4, 0.3, 0.2, 0.1))
 
-imports_tfmot = pytest.mark.filterwarnings(
-    # The model optimization toolkit asks for TensorFlow's version in an old way.
-    "ignore:distutils Version classes are deprecated:DeprecationWarning"
-)
-
 
 def test_a_trial_is_counted_by_hand(tmp_path: Path) -> None:
     calibration = make_calibration(tmp_path)
@@ -121,7 +116,6 @@ def export_of(order: TrialOrder) -> bytes:
     return convert_modes(export)[Mode.INT8].data
 
 
-@imports_tfmot
 @pytest.mark.parametrize(
     "settings",
     [
@@ -141,7 +135,6 @@ def test_a_subset_is_converted_as_an_export_is(
     assert convert_int8(network, order.own, settings) == export_of(order)
 
 
-@imports_tfmot
 def test_every_subset_calibrates_its_file_and_an_export_s_own_gives_the_export(
     small_order: Callable[[ExportSettings], TrialOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
