@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from edge_melanoma.artifacts import write_atomically
 
@@ -64,12 +65,12 @@ def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
 def draw_pareto(candidates: Sequence[Candidate], path: Path, *, title: str) -> Path:
     """Recall with its 95 % interval against size and against CPU time; the front is filled."""
     front = pareto_front(candidates)
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    figure = Figure(figsize=(12.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_panel(left, candidates, front, [c.size_bytes / 1e6 for c in candidates], "size, MB")
     _draw_panel(right, candidates, front, [c.cpu_ms for c in candidates], "CPU ms a picture")
     left.set_ylabel("recall at the operating point, 95 % interval")
-    right.legend(fontsize=7, ncols=2, loc="lower left")
+    figure.legend(*right.get_legend_handles_labels(), fontsize=7, loc="outside right center")
     figure.suptitle(f"{title}\nfilled: no other file is as good in recall, AUC, size and time")
     for text in figure.findobj(Text):
         text.set_parse_math(False)
@@ -103,5 +104,8 @@ def _draw_panel(
             label=f"{candidate.variant} {candidate.mode}",
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
     axes.grid(visible=True, which="both", alpha=0.3)
