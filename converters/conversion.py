@@ -22,7 +22,12 @@ from edge_melanoma.converters.layer_errors import LayerError, measure_layer_erro
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.converters.orders import Conversion, ConversionOrder
 from edge_melanoma.converters.pruning import PrunedChannels, prune_dead_channels
-from edge_melanoma.converters.quantization_aware import Lesson, convert_tuned, tune_quantised
+from edge_melanoma.converters.quantization_aware import (
+    Lesson,
+    convert_tuned,
+    float_layers_of,
+    tune_quantised,
+)
 from edge_melanoma.converters.selective import (
     Recovery,
     rank_layers,
@@ -187,7 +192,13 @@ class _Workshop:
         data = convert_tuned(tuned, io=settings.io, output=settings.output)
         errors = self._layer_errors(network, data)
         notes = {"best_epoch": tuned.best_epoch, "cached_up_to": tuned.cut}
-        return Conversion(data=data, notes=notes, layer_errors=errors, history=tuned.history)
+        return Conversion(
+            data=data,
+            notes=notes,
+            layer_errors=errors,
+            history=tuned.history,
+            float_layers=float_layers_of(settings.output),
+        )
 
     def _layer_errors(self, network: Any, data: bytes) -> tuple[LayerError, ...]:
         float_model = convert_network(

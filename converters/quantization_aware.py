@@ -136,8 +136,13 @@ def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
     ends = {PIXELS_LAYER: (0.0, 1.0), LOGIT_LAYER: LOGIT_RANGE, SCORE_LAYER: SCORE_RANGE}
     if output is Output.FLOAT32:
         kept = {**ranges, PIXELS_LAYER: ends[PIXELS_LAYER]}
-        return fake_quantize(network, kept, float_layers=(LOGIT_LAYER,))
+        return fake_quantize(network, kept, float_layers=float_layers_of(output))
     return fake_quantize(network, {**ranges, **ends})
+
+
+def float_layers_of(output: Output) -> tuple[str, ...]:
+    """The layers that a kind of output keeps in float."""
+    return (LOGIT_LAYER, SCORE_LAYER) if output is Output.FLOAT32 else ()
 
 
 def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output) -> bytes:

@@ -7,8 +7,9 @@ import pytest
 from small_network import make_calibration, make_pictures, make_small_network
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.layer_errors import find_operators
-from edge_melanoma.converters.modes import InputOutput, Output
+from edge_melanoma.converters.inspection import audit_model, inspect_model
+from edge_melanoma.converters.modes import InputOutput, Mode, Output
+from edge_melanoma.converters.slimming import slim_model
 from edge_melanoma.images import scale_pixels
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtimes import Runtime
@@ -55,7 +56,11 @@ def file_scores(data: bytes) -> list[float]:
 def test_the_file_gives_the_scores_of_the_network_that_was_trained(
     folded: Any, ranges: Any, output: Output
 ) -> None:
-    from edge_melanoma.converters.quantization_aware import convert_tuned, make_quantised
+    from edge_melanoma.converters.quantization_aware import (
+        convert_tuned,
+        float_layers_of,
+        make_quantised,
+    )
 
     network = make_quantised(folded, ranges, output=output)
     expected = network(scale_pixels(make_pictures()[0]), training=False).numpy()[:, 0]
@@ -63,8 +68,15 @@ def test_the_file_gives_the_scores_of_the_network_that_was_trained(
     # A logit may fall on the other side of a step of 1/16, which is 1/64 of a score at most.
     np.testing.assert_allclose(file_scores(data), expected, rtol=0, atol=1 / 64 + 1 / 256)
     assert len(set(expected.tolist())) > 5
-    floats = {operator.layer for operator in find_operators(data) if operator.is_float}
-    assert bool(floats) == (output is Output.FLOAT32)
+    slim = slim_model(data)
+    audit_model(
+        inspect_model(slim),
+        mode=Mode.INT8_QAT,
+        io=InputOutput.INT8,
+        output=output,
+        float_layers=float_layers_of(output),
+        data=slim,
+    )
 
 
 def test_a_dead_channel_keeps_a_range_that_its_bias_fits_into() -> None:
