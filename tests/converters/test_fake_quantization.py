@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_network import make_calibration, make_pictures, make_small_network
+from small_network import make_calibration, make_pictures, make_sound_network
 
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.inspection import audit_model, inspect_model
@@ -22,16 +22,9 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> CalibrationSet:
 
 @pytest.fixture(scope="module")
 def folded() -> Any:
-    """The small network with a kernel that int8 can hold: green counts for as much as red."""
     from edge_melanoma.converters.folding import fold_batch_norm
 
-    network = make_small_network()
-    kernel, bias = network.get_layer("hidden").get_weights()
-    kernel[2] = 100
-    network.get_layer("hidden").set_weights([kernel, bias])
-    score, bias = network.get_layer("p_malignant").get_weights()
-    network.get_layer("p_malignant").set_weights([score * 0.3 / 100, bias])
-    return fold_batch_norm(network)
+    return fold_batch_norm(make_sound_network())
 
 
 @pytest.fixture(scope="module")
