@@ -1,6 +1,5 @@
 """Which files are worth having: no other one is as good in recall, AUC, size and time at once."""
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.figures import save_figure
 
-DOTS_PER_INCH = 120
 MARKERS = "osD^vP*X"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -72,12 +69,7 @@ def draw_pareto(candidates: Sequence[Candidate], path: Path, *, title: str) -> P
     left.set_ylabel("recall at the operating point, 95 % interval")
     figure.legend(*right.get_legend_handles_labels(), fontsize=7, loc="outside right center")
     figure.suptitle(f"{title}\nfilled: no other file is as good in recall, AUC, size and time")
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
-    return path
+    return save_figure(figure, path)
 
 
 def _draw_panel(

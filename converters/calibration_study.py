@@ -1,6 +1,5 @@
 """How far int8 moves with the images that calibrate it: disjoint subsets of the training side."""
 
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from edge_melanoma.artifacts import (
     SPLIT,
     TrainedModel,
     read_json,
-    write_atomically,
     write_json,
 )
 from edge_melanoma.child_process import run_in_child
@@ -33,8 +31,6 @@ from edge_melanoma.run_data import read_side
 SIZES = (50, 100, 200, 500, 1000)
 SUBSETS = 5
 """Of each size; one more would lie outside their range one time in three."""
-
-DOTS_PER_INCH = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +137,8 @@ def study_calibration(
 def draw_calibration_study(study: CalibrationStudy, path: Path) -> Path:
     """Recall and AUC over the number of images: a dot a subset, a line through their means."""
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
+
+    from edge_melanoma.figures import save_figure
 
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     places = range(len(study.sizes))
@@ -160,12 +157,7 @@ def draw_calibration_study(study: CalibrationStudy, path: Path) -> Path:
     figure.axes[0].legend(fontsize=8)
     threshold, dataset = study.plan["threshold"], study.plan["validation"]["name"]
     figure.suptitle(f"{dataset}, threshold {threshold:.3f}: a dot is one subset's int8 file")
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a data set may be called "a$b"
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
-    return path
+    return save_figure(figure, path)
 
 
 def _draw_subsets(

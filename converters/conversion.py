@@ -16,7 +16,7 @@ from edge_melanoma.classifiers import TFLiteClassifier
 from edge_melanoma.converters.bias_correction import correct_biases, measure_ranges, round_to_int8
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.folding import fold_batch_norm
-from edge_melanoma.converters.heads import SCORE_LAYER
+from edge_melanoma.converters.heads import SCORE_LAYER, without_sigmoid
 from edge_melanoma.converters.int8_files import Int8Files, quantize_by_litert
 from edge_melanoma.converters.layer_errors import LayerError, measure_layer_errors
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
@@ -132,30 +132,26 @@ class _Workshop:
             recovery = self._win_back(files.convert, settings.max_recall_drop)
             data, float_layers = recovery.data, recovery.float_layers
             notes["float_layers"] = [asdict(step) for step in recovery.steps]
-        errors = self._layer_errors(files.network, data)
+        errors = self._layer_errors(data)
         return Conversion(data=data, notes=notes, layer_errors=errors, float_layers=float_layers)
 
     def _win_back(
         self, convert: Callable[[Collection[str]], bytes], max_recall_drop: float
     ) -> Recovery:
-        network = self._pruned[0]
-        float_model = convert_network(
-            network, Mode.FLOAT32, io=InputOutput.FLOAT32, calibration=None
-        )
         alone = Int8Converter(
-            network,
+            self._pruned[0],
             io=InputOutput.INT8,
             calibration=self._calibration,
             correction=Correction.NONE,
         )
         harms = rank_layers(
-            alone, reference=float_model, images=self._judged(), reporter=self._reporter
+            alone, reference=self._float_model, images=self._judged, reporter=self._reporter
         )
         return win_back_recall(
             convert,
             harms,
             score=self._score_validation,
-            time_cpu=lambda data: time_cpu(data, self._judged()[0]),
+            time_cpu=lambda data: time_cpu(data, self._judged[0]),
             reference=self._stored("validation"),
             threshold=self._run.threshold,
             max_recall_drop=max_recall_drop,
@@ -190,7 +186,7 @@ class _Workshop:
             reporter=self._reporter,
         )
         data = convert_tuned(tuned, io=settings.io, output=settings.output)
-        errors = self._layer_errors(network, data)
+        errors = self._layer_errors(data)
         notes = {"best_epoch": tuned.best_epoch, "cached_up_to": tuned.cut}
         return Conversion(
             data=data,
@@ -200,12 +196,18 @@ class _Workshop:
             float_layers=float_layers_of(settings.output),
         )
 
-    def _layer_errors(self, network: Any, data: bytes) -> tuple[LayerError, ...]:
-        float_model = convert_network(
-            network, Mode.FLOAT32, io=InputOutput.FLOAT32, calibration=None
-        )
-        return measure_layer_errors(float_model, data, self._judged())
+    @cached_property
+    def _float_model(self) -> bytes:
+        """What the int8 files compute, in float32: up to the logit where they end there."""
+        network = self._pruned[0]
+        if self._settings.output is Output.LOGIT:
+            network = without_sigmoid(network)
+        return convert_network(network, Mode.FLOAT32, io=InputOutput.FLOAT32, calibration=None)
 
+    def _layer_errors(self, data: bytes) -> tuple[LayerError, ...]:
+        return measure_layer_errors(self._float_model, data, self._judged)
+
+    @cached_property
     def _judged(self) -> NDArray[np.uint8]:
         records = self._calibration.records
         step = max(1, len(records) // JUDGED_IMAGES)

@@ -13,13 +13,13 @@ from edge_melanoma.converters.tflite_export import Int8Converter, convert_networ
 
 
 class Int8Files:
-    """Files that differ in the layers they keep in float; `network` is what they all compute."""
+    """Files that differ in the layers they keep in float."""
 
     def __init__(self, network: Any, calibration: CalibrationSet, settings: ExportSettings) -> None:
-        self.network = without_sigmoid(network) if settings.output is Output.LOGIT else network
+        self._network = without_sigmoid(network) if settings.output is Output.LOGIT else network
         self._calibration, self._settings = calibration, settings
         self._converter = Int8Converter(
-            self.network,
+            self._network,
             io=settings.io,
             calibration=calibration,
             correction=settings.correction,
@@ -30,7 +30,7 @@ class Int8Files:
         if self._settings.backend is Backend.LITERT:
             return slim_model(
                 quantize_by_litert(
-                    self.network, Mode.INT8, self._calibration, self._settings, float_layers
+                    self._network, Mode.INT8, self._calibration, self._settings, float_layers
                 )
             )
         has_float_end = self._settings.output is Output.FLOAT32

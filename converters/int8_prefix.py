@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from edge_melanoma.converters.modes import InputOutput
 from edge_melanoma.converters.tflite_export import convert_fake_quantised
 from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID
+from edge_melanoma.interpreters import quantization_of
 from edge_melanoma.network import prefix_of
-from edge_melanoma.quantization import TensorQuantization
 from edge_melanoma.quiet import stderr_discarded
 
 
@@ -34,7 +34,7 @@ class Int8Prefix:
             self._interpreter.allocate_tensors()
         (self._input,) = self._interpreter.get_input_details()
         (self._output,) = self._interpreter.get_output_details()
-        self._pixels, self._activations = map(_quantization_of, (self._input, self._output))
+        self._pixels, self._activations = map(quantization_of, (self._input, self._output))
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
         """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
@@ -50,9 +50,3 @@ class Int8Prefix:
         self._interpreter.invoke()
         integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
         return integers
-
-
-def _quantization_of(details: dict[str, Any]) -> TensorQuantization:
-    scale, zero_point = details["quantization"]
-    dtype = np.dtype(details["dtype"]).name
-    return TensorQuantization(dtype=dtype, scale=scale, zero_point=zero_point)

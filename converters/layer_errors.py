@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import write_atomically
-from edge_melanoma.quantization import TensorQuantization
+from edge_melanoma.interpreters import quantization_of
 from edge_melanoma.quiet import stderr_discarded
 
 STEPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
@@ -32,7 +30,6 @@ POOR_DB, FAIR_DB = 10.0, 20.0
 """The noise is a tenth and a hundredth of the signal's power."""
 
 COLOURS = {"poor": "#D55E00", "fair": "#E69F00", "good": "#0072B2"}
-DOTS_PER_INCH = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +132,8 @@ def layer_errors_to_csv(errors: Sequence[LayerError]) -> str:
 def draw_layer_errors(errors: Sequence[LayerError], path: Path, *, title: str) -> Path:
     """A bar of SQNR a row in the order given, its cosine beside it; colours say how bad it is."""
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
+
+    from edge_melanoma.figures import save_figure
 
     # 0.16 inches hold a line of 7 points.
     figure = Figure(figsize=(9, 0.16 * len(errors) + 1.2), layout="constrained")
@@ -151,12 +149,7 @@ def draw_layer_errors(errors: Sequence[LayerError], path: Path, *, title: str) -
     axes.set_ylim(len(errors) - 0.4, -0.6)
     axes.margins(x=0.25)
     axes.grid(axis="x", alpha=0.25)
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a data set may be called "a$b"
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
-    return path
+    return save_figure(figure, path)
 
 
 def _layer_of(name: str, kind: str) -> str:
@@ -185,9 +178,11 @@ class _Tracer:
             )
             self._interpreter.allocate_tensors()
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
-        self._quantizations = [(o.tensor_index, _read(details[o.tensor_index])) for o in operators]
+        self._quantizations = [
+            (o.tensor_index, quantization_of(details[o.tensor_index])) for o in operators
+        ]
         self._input = self._interpreter.get_input_details()[0]
-        self._pixel_table = _read(self._input).pixel_table()
+        self._pixel_table = quantization_of(self._input).pixel_table()
         self.names = [(operator.layer, operator.kind) for operator in operators]
         self.scales = [quantization.scale for _, quantization in self._quantizations]
 
@@ -232,13 +227,6 @@ class _Sums:
 def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Without BLAS, whose threads spun for 1.8 CPU seconds a picture where this takes 0.05."""
     return float(np.einsum("i,i->", one, other))
-
-
-def _read(details: dict[str, Any]) -> TensorQuantization:
-    scale, zero_point = details["quantization"]
-    return TensorQuantization(
-        dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point)
-    )
 
 
 def _colour_of(error: LayerError) -> str:

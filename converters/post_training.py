@@ -1,7 +1,5 @@
 """A run's exports: each converted, read back, audited and written with its manifest beside it."""
 
-import csv
-import io
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +13,7 @@ from edge_melanoma.artifacts import (
     TrainedModel,
     open_converted,
     read_json,
+    rows_to_csv,
     sha256_of,
     write_atomically,
     write_json,
@@ -186,8 +185,4 @@ def _write_companions(path: Path, mode: Mode, conversion: Conversion) -> None:
         title = f"{path.name}: error of each layer against float32, on calibration images"
         draw_layer_errors(conversion.layer_errors, path.with_suffix(".layers.png"), title=title)
     if conversion.history:
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, fieldnames=list(conversion.history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(conversion.history)
-        write_atomically(path.with_suffix(".history.csv"), stream.getvalue())
+        write_atomically(path.with_suffix(".history.csv"), rows_to_csv(conversion.history))

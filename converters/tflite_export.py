@@ -1,7 +1,7 @@
 """The only place that configures a TFLite converter."""
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +86,14 @@ def correct_network(network: Any, mode: Mode, calibration: CalibrationSet) -> An
 
 def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput]) -> bytes:
     """The int8 file of a network that `fake_quantize` made, its ranges being the file's."""
-    with tempfile.TemporaryDirectory() as folder, stderr_discarded():
-        save_frozen(network, Path(folder))
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+
+    def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type, converter.inference_output_type = (
             tf.as_dtype(end.value) for end in ends
         )
-        data: bytes = converter.convert()
-    return data
+
+    return _run_converter(network, configure)
 
 
 class Int8Converter:
@@ -186,14 +185,21 @@ def _convert(
     calibration: CalibrationSet | None,
     calibrate_only: bool = False,
 ) -> bytes:
+    def configure(converter: Any) -> None:
+        _configure(converter, mode, io=io, calibration=calibration)
+        converter._experimental_calibrate_only = calibrate_only
+
+    return _run_converter(network, configure)
+
+
+def _run_converter(network: Any, configure: Callable[[Any], None]) -> bytes:
     from tensorflow.lite.python.convert_phase import ConverterError
 
     # The converter writes to file descriptor 2 whatever the log level.
     with tempfile.TemporaryDirectory() as folder, stderr_discarded():
         save_frozen(network, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        _configure(converter, mode, io=io, calibration=calibration)
-        converter._experimental_calibrate_only = calibrate_only
+        configure(converter)
         try:
             data: bytes = converter.convert()
         except ConverterError as error:

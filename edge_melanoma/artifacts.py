@@ -1,10 +1,12 @@
 """What lies on disk: run folders, models with manifests, and writing that cannot be cut in half."""
 
+import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,15 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write readable JSON atomically; NaN is refused because it is no JSON."""
     write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """A header of the first row's keys and a line a row."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def draw_confusion_matrices(sides: Sides, path: Path, *, threshold: float, datas
         _draw_matrix(axes, predictions, threshold=threshold)
         axes.set_title(f"{side}: {_describe(predictions)}", fontsize=10)
     figure.suptitle(f"{dataset}, threshold {threshold:.3f}")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str) -> Path:
@@ -55,7 +55,7 @@ def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str)
         axes.plot(alarm, recall, "o", color=colour)
     axes.set(xlabel="false alarm rate (1 - specificity)", ylabel="recall")
     axes.legend(loc="lower right", fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_precision_recall_curves(
@@ -80,7 +80,7 @@ def draw_precision_recall_curves(
         axes.plot(recall, precision, "o", color=colour)
     axes.set(xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left", fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_training_curves(
@@ -106,7 +106,7 @@ def draw_training_curves(
         axes.grid(alpha=0.25)
     figure.axes[0].legend(fontsize=8)
     figure.suptitle(f"{title} (threshold 0.5)")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_class_distribution(
@@ -127,7 +127,7 @@ def draw_class_distribution(
     total = sum(benign + malignant for benign, malignant in counts.values())
     axes.set(ylabel="images", title=f"{dataset}: {total} images by side and class")
     axes.legend()
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_sample_sheet(
@@ -143,7 +143,7 @@ def draw_sample_sheet(
         for axes, picture in zip(cells, pictures, strict=False):
             axes.imshow(picture)
     figure.suptitle(title)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[float, float, float]:
@@ -191,7 +191,8 @@ def _refuse_one_class(side: str, predictions: PredictionSet) -> None:
         )
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a picture as PNG, the same bytes for the same content."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"Software": None}
     for text in figure.findobj(Text):

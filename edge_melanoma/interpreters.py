@@ -43,8 +43,8 @@ class TFLiteSession:
         outputs = self._interpreter.get_output_details()
         _refuse_other_networks(inputs, outputs, name=settings.name)
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
-        self.input_quantization = _quantization_of(inputs[0])
-        self.output_quantization = _quantization_of(outputs[0])
+        self.input_quantization = quantization_of(inputs[0])
+        self.output_quantization = quantization_of(outputs[0])
         self._score_tensor = ScoreTensor(
             name=_output_name(self._interpreter.get_signature_list(), outputs[0]),
             quantization=self.output_quantization,
@@ -132,7 +132,8 @@ def xnnpack_is_used(runtime: Runtime) -> bool:
     return runtime is not Runtime.TFLITE_RUNTIME and not os.environ.get("TF_DISABLE_XNNPACK")
 
 
-def _quantization_of(details: dict[str, Any]) -> TensorQuantization:
+def quantization_of(details: dict[str, Any]) -> TensorQuantization:
+    """Type, scale and zero point of a tensor as an interpreter describes it."""
     scale, zero_point = details["quantization"]
     return TensorQuantization(
         dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point)

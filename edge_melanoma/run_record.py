@@ -1,8 +1,6 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,13 @@ from edge_melanoma.artifacts import (
     MANIFEST,
     SPLIT,
     WEIGHTS,
+    rows_to_csv,
     sha256_of,
     write_atomically,
     write_json,
 )
 from edge_melanoma.augmentation import augment_images
-from edge_melanoma.checkpoints import CHECKPOINT, HistoryRow
+from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.environment import describe_environment
 from edge_melanoma.evaluation import evaluate_sides
 from edge_melanoma.images import RESIZE_ID, read_image
@@ -55,7 +54,7 @@ def record_run(
 
     write_atomically(folder / WEIGHTS, save(arrays_of(result.network)))
     write_json(folder / SPLIT, split_to_json(split))
-    write_atomically(folder / HISTORY, _history_to_csv(result.history))
+    write_atomically(folder / HISTORY, rows_to_csv(result.history))
     evaluation = evaluate_sides(sides, operating_point=operating_point, dataset=dataset)
     write_json(folder / EVALUATION, evaluation)
     for side, predictions in sides.items():
@@ -91,14 +90,6 @@ def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
         return None
     run = teacher.run
     return {"run": run.folder.resolve().name, "variant": run.variant, "sha256": run.sha256}
-
-
-def _history_to_csv(history: Sequence[HistoryRow]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return stream.getvalue()
 
 
 def _hash_files(folder: Path) -> dict[str, dict[str, object]]:

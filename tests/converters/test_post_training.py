@@ -226,6 +226,13 @@ def test_trained_int8_tells_its_epochs_and_where_its_cache_ends(tuned_run: Train
     assert not (tuned_run.exports_folder / UNFINISHED).exists()
 
 
+def test_trained_int8_can_give_its_logit(exported_run: TrainedModel, tmp_path: Path) -> None:
+    run = copy_of(exported_run, tmp_path / "run")
+    (path,) = export(run, (Mode.INT8_QAT,), output=Output.LOGIT, tuning=TuningSettings(epochs=1))
+    assert read_json(path.with_suffix(".json"))["output"]["name"] == "logit"
+    assert path.with_suffix(".layers.csv").is_file()
+
+
 def test_a_disk_that_fills_up_is_one_sentence_and_harms_no_file(
     exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
