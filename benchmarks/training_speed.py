@@ -106,7 +106,8 @@ def measure_training(
     from edge_melanoma.metrics import measure
     from edge_melanoma.predictions import predict
     from edge_melanoma.progress import SilentReporter
-    from edge_melanoma.training import TrainingSettings, train_network
+    from edge_melanoma.trainees import TrainingSettings
+    from edge_melanoma.training import train_network
 
     split = split_lesions(records, seed=seed)
     settings = TrainingSettings(

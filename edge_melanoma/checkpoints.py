@@ -17,6 +17,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import arrays_of, assign_arrays
 
 CHECKPOINT = "checkpoint.safetensors"
+ARRAY_GROUPS = ("network", "best", "optimizer", "average")
 HistoryRow = dict[str, float | int | str]
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -33,12 +34,13 @@ class TrainingState:
     epochs_since_best: int = 0
     best_arrays: Arrays = field(default_factory=dict)
     optimizer_arrays: Arrays = field(default_factory=dict)
+    average_arrays: Arrays = field(default_factory=dict)
 
     def begin_next_stage(self) -> None:
         """Forget what belongs to one stage alone."""
         self.stage, self.epoch = self.stage + 1, 0
         self.best_loss, self.epochs_since_best = None, 0
-        self.best_arrays, self.optimizer_arrays = {}, {}
+        self.best_arrays, self.optimizer_arrays, self.average_arrays = {}, {}, {}
 
 
 def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
@@ -50,6 +52,7 @@ def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
         ("network", arrays_of(network)),
         ("best", state.best_arrays),
         ("optimizer", state.optimizer_arrays),
+        ("average", state.average_arrays),
     ):
         arrays |= {f"{group}:{name}": np.asarray(array) for name, array in members.items()}
     told = {
@@ -72,7 +75,7 @@ def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingSta
     from safetensors import safe_open
 
     path = folder / CHECKPOINT
-    groups: dict[str, Arrays] = {"network": {}, "best": {}, "optimizer": {}}
+    groups: dict[str, Arrays] = {name: {} for name in ARRAY_GROUPS}
     with safe_open(path, framework="numpy") as file:
         told = json.loads(file.metadata()["state"])
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
@@ -84,4 +87,9 @@ def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingSta
             f"repeat the command that began it, or start anew with --force."
         )
     assign_arrays(network, groups["network"], source=path)
-    return TrainingState(**told, best_arrays=groups["best"], optimizer_arrays=groups["optimizer"])
+    return TrainingState(
+        **told,
+        best_arrays=groups["best"],
+        optimizer_arrays=groups["optimizer"],
+        average_arrays=groups["average"],
+    )

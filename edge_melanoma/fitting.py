@@ -1,19 +1,21 @@
 """The training loop of one stage: seeded, resumable, with exact metrics after every epoch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.batches import Batch, BatchSource
+from edge_melanoma.averaging import WeightAverage
+from edge_melanoma.batches import BatchSource
 from edge_melanoma.checkpoints import HistoryRow, TrainingState
 from edge_melanoma.metrics import measure
 from edge_melanoma.network import arrays_of, assign_arrays, compile_forward, reset_dropout
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter
+from edge_melanoma.schedules import learning_rate_at
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 from edge_melanoma.variants import Stage
 
@@ -39,6 +41,48 @@ class Trainee:
     seed: int
     threshold: float = HISTORY_THRESHOLD
     rank: Callable[[NDArray[np.float64]], float] | None = None
+    sampler: Callable[[np.random.Generator], NDArray[np.int64]] | None = None
+
+    def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """The positions of an epoch's images in their order; all of them without a sampler."""
+        if self.sampler is not None:
+            return self.sampler(random)
+        return random.permutation(len(self.train.labels))
+
+
+class _Stepper:
+    """Steps of the optimizer at the stage's learning rates, and the average of their weights."""
+
+    def __init__(
+        self, trainee: Trainee, stage: Stage, optimizer: Any, state: TrainingState
+    ) -> None:
+        self.steps_per_epoch = -(-len(trainee.train.labels) // trainee.batch_size)
+        self._stage, self._optimizer = stage, optimizer
+        self._step = int(optimizer.iterations.numpy())
+        self._train_step = _make_train_step(trainee.model, optimizer)
+        self.average = WeightAverage(
+            trainee.network,
+            decay=stage.average_decay,
+            arrays=state.average_arrays,
+            steps=self._step,
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the step to come."""
+        return learning_rate_at(self._stage, step=self._step, steps_per_epoch=self.steps_per_epoch)
+
+    def __call__(
+        self, inputs: NDArray[np.float32], labels: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Take a step; the batch's P(malignant) before it, shape (n,)."""
+        self._optimizer.learning_rate.assign(self.learning_rate)
+        smoothing = np.float32(self._stage.label_smoothing)
+        wanted = labels * (1 - 2 * smoothing) + smoothing
+        scores = self._train_step(tf.constant(inputs), tf.constant(wanted[:, None]))
+        self._step += 1
+        self.average.step()
+        return np.asarray(scores.numpy()[:, 0], dtype=np.float64)
 
 
 def fit_stage(
@@ -56,22 +100,24 @@ def fit_stage(
     optimizer = tf_keras.optimizers.Adam(stage.learning_rate)
     optimizer.build(trainee.model.trainable_variables)
     _restore_optimizer(optimizer, state)
-    train_step = _make_train_step(trainee.model, optimizer)
+    stepper = _Stepper(trainee, stage, optimizer, state)
     forward = compile_forward(trainee.model)
     if trainee.rank is not None and state.best_loss is None:
         scores = _score(forward, trainee.validation)
         _note_best(trainee.network, stage, state, badness=trainee.rank(scores))
     while state.epoch < stage.epochs and not _patience_is_over(stage, state):
-        row, scores = _run_epoch(trainee, stage, state, train_step, forward, reporter)
+        row, scores = _run_epoch(trainee, stage, state, stepper, forward, reporter)
         state.history.append(row)
         state.epoch += 1
         badness = trainee.rank(scores) if trainee.rank else float(row["val_loss"])
         _note_best(trainee.network, stage, state, badness=badness)
+        state.average_arrays = stepper.average.arrays
         state.optimizer_arrays = {
             str(number): variable.numpy() for number, variable in enumerate(optimizer.variables)
         }
         on_epoch()
         reporter.say(describe_epoch(row, epochs=stage.epochs))
+    stepper.average.settle()
     if stage.patience is not None and state.best_arrays:
         assign_arrays(trainee.network, state.best_arrays, source=None)
 
@@ -100,7 +146,7 @@ def _run_epoch(
     trainee: Trainee,
     stage: Stage,
     state: TrainingState,
-    train_step: Callable[..., Any],
+    stepper: _Stepper,
     forward: Callable[..., Any],
     reporter: Reporter,
 ) -> tuple[HistoryRow, NDArray[np.float64]]:
@@ -108,36 +154,25 @@ def _run_epoch(
     start = time.perf_counter()
     seeds = [trainee.seed, state.stage, state.epoch]
     reset_dropout(trainee.network, seeds=seeds)
-    order = np.random.default_rng(seeds).permutation(len(trainee.train.labels))
+    order = trainee.draw(np.random.default_rng(seeds))
+    stepper.steps_per_epoch = -(-len(order) // trainee.batch_size)
     batches = trainee.train.batches(order, batch_size=trainee.batch_size, epoch=state.epoch)
-    shown = _shown(batches, trainee, stage, state, reporter)
-    scores = np.concatenate(
-        [train_step(tf.constant(x), tf.constant(y[:, None])).numpy()[:, 0] for x, y in shown]
-    ).astype(np.float64)
+    label = f"{stage.name} {state.epoch + 1}/{stage.epochs}"
+    shown = reporter.track(batches, label=label, total=stepper.steps_per_epoch)
+    scores = np.concatenate([stepper(inputs, labels) for inputs, labels in shown])
     training = _summary(scores, trainee.train.labels[order], trainee.threshold)
-    after = _score(forward, trainee.validation)
+    with stepper.average.in_network():
+        after = _score(forward, trainee.validation)
     validation = _summary(after, trainee.validation.labels, trainee.threshold)
     row: HistoryRow = {
         "stage": stage.name,
         "epoch": state.epoch + 1,
         **training,
         **{f"val_{name}": value for name, value in validation.items()},
-        "learning_rate": stage.learning_rate,
+        "learning_rate": stepper.learning_rate,
         "seconds": round(time.perf_counter() - start, 3),
     }
     return row, after
-
-
-def _shown(
-    batches: Iterator[Batch],
-    trainee: Trainee,
-    stage: Stage,
-    state: TrainingState,
-    reporter: Reporter,
-) -> Iterator[Batch]:
-    total = -(-len(trainee.train.labels) // trainee.batch_size)
-    label = f"{stage.name} {state.epoch + 1}/{stage.epochs}"
-    return reporter.track(batches, label=label, total=total)
 
 
 def _make_train_step(model: Any, optimizer: Any) -> Callable[..., Any]:

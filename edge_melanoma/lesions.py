@@ -31,7 +31,7 @@ class LesionRecord:
 
     `image_id` is the file's path relative to its data set, with forward slashes; `side` is the
     given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
-    until they have been read.
+    until they have been read; `source` names the data set where there are several.
     """
 
     image_id: str
@@ -40,6 +40,7 @@ class LesionRecord:
     lesion_id: str | None = None
     side: str | None = None
     sha256: str | None = None
+    source: str | None = None
 
 
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:

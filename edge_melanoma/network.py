@@ -30,12 +30,15 @@ GAP_LAYER, HIDDEN_LAYER = "gap", "hidden"
 WeightArrays = Mapping[str, NDArray[np.float32]]
 
 
-def build_network(spec: VariantSpec, *, seed: int = 0) -> Any:
-    """An untrained network: input (batch, 224, 224, 3) in 0..1, output P(malignant) (batch, 1)."""
+def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_SIZE) -> Any:
+    """An untrained network: input (batch, 224, 224, 3) in 0..1, output P(malignant) (batch, 1).
+
+    The weights have the same shapes for any `image_size`, a multiple of 32.
+    """
     tf_keras.backend.experimental.enable_tf_random_generator()
     tf_keras.utils.set_random_seed(seed)
     layers = tf_keras.layers
-    image = tf_keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    image = tf_keras.Input((image_size, image_size, 3), name="image")
     backbone = tf_keras.applications.MobileNetV2(
         input_tensor=image, include_top=False, weights=None, alpha=1.0
     )
@@ -48,6 +51,15 @@ def build_network(spec: VariantSpec, *, seed: int = 0) -> Any:
     for norm in _batch_norms(network):
         norm.momentum = spec.batch_norm_momentum
     return network
+
+
+def network_of_size(network: Any, spec: VariantSpec, image_size: int) -> Any:
+    """`network` itself where it has that input size, else one of its own with equal weights."""
+    if network.input_shape[1] == image_size:
+        return network
+    other = build_network(spec, image_size=image_size)
+    assign_arrays(other, arrays_of(network), source=None)
+    return other
 
 
 def count_backbone_layers(network: Any) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.artifacts import SPLIT, TrainedModel, read_json
+from edge_melanoma.data_sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import hash_bytes, read_image_bytes
 from edge_melanoma.integrity import screen_images
@@ -13,18 +14,19 @@ from edge_melanoma.progress import Reporter
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
-    """All pictures of the data folder that the run was trained from.
+    """All pictures of the data folders that the run was trained from.
 
     Raises:
-        EdgeMelanomaError: the folder is not where it was.
+        EdgeMelanomaError: a folder is not where it was.
     """
-    folder = Path(run.manifest["dataset"]["folder"])
-    if not folder.is_dir():
-        raise EdgeMelanomaError(
-            f"The data folder {folder} of the run {run.folder} is not there any more; "
-            f"put it back, or link it there."
-        )
-    return read_lesions(folder)
+    folders = {name: Path(folder) for name, folder in run.manifest["dataset"]["folders"].items()}
+    for folder in folders.values():
+        if not folder.is_dir():
+            raise EdgeMelanomaError(
+                f"The data folder {folder} of the run {run.folder} is not there any more; "
+                f"put it back, or link it there."
+            )
+    return read_data_sets(folders)
 
 
 def read_test_side(run: TrainedModel) -> tuple[LesionRecord, ...]:

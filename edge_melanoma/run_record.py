@@ -29,7 +29,8 @@ from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.splits import DatasetSplit, split_to_json
 from edge_melanoma.thresholds import OperatingPoint
-from edge_melanoma.training import Teacher, TrainingResult, TrainingSettings
+from edge_melanoma.trainees import Teacher, TrainingSettings
+from edge_melanoma.training import TrainingResult
 from edge_melanoma.variants import Augmentation
 
 HISTORY = "history.csv"

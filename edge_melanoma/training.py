@@ -9,15 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.activations import cache_activations
-from edge_melanoma.artifacts import TrainedModel, sha256_of
-from edge_melanoma.batches import (
-    BatchSource,
-    CachedBatches,
-    DistilledBatches,
-    PixelBatches,
-    labels_of,
-)
+from edge_melanoma.artifacts import sha256_of
 from edge_melanoma.checkpoints import (
     CHECKPOINT,
     HistoryRow,
@@ -25,56 +17,27 @@ from edge_melanoma.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from edge_melanoma.fitting import Trainee, fit_stage, score_batches
-from edge_melanoma.frozen_prefix import FrozenPrefix
-from edge_melanoma.images import read_image, scale_pixels
-from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.fitting import fit_stage, score_batches
+from edge_melanoma.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.network import (
+    arrays_of,
+    assign_arrays,
     build_network,
     calibrate_batch_norm,
     copy_backbone,
-    cut_layer,
-    freeze_backbone,
     load_backbone_weights,
-    suffix_of,
+    network_of_size,
 )
 from edge_melanoma.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.progress import Reporter
 from edge_melanoma.splits import DatasetSplit
-from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Stage, Variant, VariantSpec
+from edge_melanoma.trainees import Teacher, TraineeMaker, TrainingSettings
+from edge_melanoma.variants import TEACHER_WEIGHTS
 
 CHECKPOINT_INTERVAL_SECONDS = 20.0
 """Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
 
 BATCH_NORM_IMAGES = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSettings:
-    """What a person may choose; `epochs`, where given, is that of every stage."""
-
-    variant: Variant
-    weights: str = "imagenet"
-    seed: int = 0
-    epochs: int | None = None
-    batch_size: int | None = None
-    use_cache: bool = True
-
-    def spec(self) -> VariantSpec:
-        """The variant's recipe with these settings put in."""
-        spec = VARIANTS[self.variant]
-        stages = spec.stages
-        if self.epochs is not None:
-            stages = tuple(replace(stage, epochs=self.epochs) for stage in stages)
-        return replace(spec, stages=stages, batch_size=self.batch_size or spec.batch_size)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Teacher:
-    """A run to learn from; `scores` are its P(malignant) of `split.train`, in that order."""
-
-    run: TrainedModel
-    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +73,15 @@ def train_network(
         state = TrainingState(settings=identity)
         _start_backbone(network, settings, split, teacher)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
-    sources = _SourceMaker(split, settings, cache_folder, reporter, teacher)
+    sources = TraineeMaker(split, settings, cache_folder, reporter, teacher)
     saver = _CheckpointSaver(folder=run_folder, state=state, network=network)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
-        trainee = sources.trainee(network, stage, batch_size=spec.batch_size)
+        learner = network_of_size(network, spec, stage.image_size)
+        trainee = sources.trainee(learner, stage, number=state.stage, batch_size=spec.batch_size)
+        saver.network = learner
         fit_stage(trainee, stage, state=state, on_epoch=saver, reporter=reporter)
+        assign_arrays(network, arrays_of(learner), source=None)
         state.begin_next_stage()
     return TrainingResult(
         network=network,
@@ -136,9 +102,12 @@ def score_split_sides(
 
     The test side is left to the plain path: what is reported on it owes nothing to a cache.
     """
-    stage = replace(settings.spec().stages[-1], augmentation=None)
-    sources = _SourceMaker(split, settings, cache_folder, reporter)
-    trainee = sources.trainee(network, stage, batch_size=settings.spec().batch_size)
+    spec = settings.spec()
+    stage = replace(spec.stages[-1], augmentation=None, image_size=IMAGE_SIZE)
+    sources = TraineeMaker(split, settings, cache_folder, reporter)
+    trainee = sources.trainee(
+        network, stage, number=len(spec.stages) - 1, batch_size=spec.batch_size
+    )
     return {
         side: make_prediction_set(records, score_batches(trainee.model, source))
         for side, records, source in (
@@ -146,59 +115,6 @@ def score_split_sides(
             ("validation", split.validation, trainee.validation),
         )
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _SourceMaker:
-    """Chooses for a stage between the activation cache and the pixels, labels and a teacher."""
-
-    split: DatasetSplit
-    settings: TrainingSettings
-    cache_folder: Path
-    reporter: Reporter
-    teacher: Teacher | None = None
-
-    def trainee(self, network: Any, stage: Stage, *, batch_size: int) -> Trainee:
-        freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
-        model: Any = network
-        prefix: FrozenPrefix | None = None
-        cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
-        if self.settings.use_cache and cut is not None:
-            model, prefix = suffix_of(network, cut=cut), FrozenPrefix(network, cut=cut)
-        return Trainee(
-            network=network,
-            model=model,
-            train=self._taught(self._source(self.split.train, stage, prefix), stage),
-            validation=self._source(
-                self.split.validation, replace(stage, augmentation=None), prefix
-            ),
-            batch_size=batch_size,
-            seed=self.settings.seed,
-        )
-
-    def _taught(self, source: BatchSource, stage: Stage) -> BatchSource:
-        """The teacher has seen the plain pictures alone, not their variations."""
-        if self.teacher is None or stage.augmentation is not None:
-            return source
-        share = np.float32(self.settings.spec().teacher_share)
-        scores = share * self.teacher.scores + (1 - share) * source.labels
-        return DistilledBatches(source=source, scores=scores)
-
-    def _source(
-        self, records: tuple[LesionRecord, ...], stage: Stage, prefix: FrozenPrefix | None
-    ) -> BatchSource:
-        if prefix is None or stage.augmentation is not None:
-            return PixelBatches(
-                records=records,
-                labels=labels_of(records),
-                seed=self.settings.seed,
-                augmentation=stage.augmentation,
-                prefix=prefix,
-            )
-        activations = cache_activations(
-            prefix, records, cache_folder=self.cache_folder, reporter=self.reporter
-        )
-        return CachedBatches(activations=activations, labels=labels_of(records))
 
 
 @dataclass(slots=True, kw_only=True)

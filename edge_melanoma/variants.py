@@ -39,6 +39,7 @@ TEACHER_WEIGHTS = "teacher"
 class Variant(StrEnum):
     """The name of a recipe."""
 
+    BEST = "best"
     FROZEN = "frozen"
     PARTIAL = "partial"
     AUGMENTED = "augmented"
@@ -47,17 +48,45 @@ class Variant(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Appearance:
+    """Random light, colour, sharpness and frame: what differs between cameras, not between lesions.
+
+    The first six are standard deviations: of the logarithm of the brightness, of each channel's
+    gain, of saturation, contrast and gamma, and of the hue in radians. The others are the shares of
+    the images that are balanced by shades of grey (Finlayson and Trezzi, 2004), blurred, made
+    noisy, seen through a round field with black corners, and darkened towards the corners.
+    """
+
+    brightness: float = 0.1
+    channel_gain: float = 0.045
+    saturation: float = 0.15
+    contrast: float = 0.08
+    gamma: float = 0.08
+    hue: float = 0.05
+    shades_of_grey: float = 0.15
+    blur: float = 0.2
+    noise: float = 0.2
+    round_field: float = 0.15
+    vignette: float = 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """Random geometry, drawn anew for each image and epoch.
+    """Random geometry, drawn anew for each image and epoch, and random appearance if given.
 
     `rotation` is in turns to either side (0.5 reaches half a turn), `zoom` and `translation` are
     shares of the side length to either side; flips are along both axes with probability one half.
+    `crop` is the largest share of the side length that is cut off besides, `stretch` the logarithm
+    of the largest change of width against height.
     """
 
     flip: bool = True
     rotation: float = 0.5
     zoom: float = 0.2
     translation: float = 0.1
+    crop: float = 0.0
+    stretch: float = 0.0
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +95,11 @@ class Stage:
 
     `unfrozen_backbone_layers` counts from the end of the backbone; `patience` is the number of
     epochs without a better validation loss after which training stops and the best weights are
-    restored (none: all epochs run and the last weights are kept).
+    restored (none: all epochs run and the last weights are kept). The learning rate rises over
+    `warmup_steps` and falls along half a cosine to `final_learning_rate`, where one is given.
+    `image_size` is the side in pixels at which the stage sees the pictures. Where `average_decay`
+    is not zero, validation and what comes after see an exponential average of the weights with
+    that decay a step. `label_smoothing` moves labels so far from 0 and from 1.
     """
 
     name: str
@@ -75,6 +108,11 @@ class Stage:
     epochs: int
     augmentation: Augmentation | None = None
     patience: int | None = None
+    image_size: int = 224
+    warmup_steps: int = 0
+    final_learning_rate: float | None = None
+    average_decay: float = 0.0
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +123,9 @@ class VariantSpec:
     steps: at 0.999 the running statistics lag some thousand steps behind. What comes after
     `last_layer` is left out. Where a teacher is given, `teacher_share` of what a picture should
     score is the teacher's score and the rest its label; at zero a recipe takes no teacher.
+    Of several data sets an epoch shows each picture once; or, where `source_share` is given, each
+    picture of the largest set once, and from each other set that share of as many, half of them
+    malignant.
     """
 
     variant: Variant
@@ -95,6 +136,7 @@ class VariantSpec:
     last_layer: str = LAST_LAYER
     batch_norm_momentum: float = 0.999
     teacher_share: float = 0.0
+    source_share: float | None = None
 
 
 HEAD = Stage(name="head", unfrozen_backbone_layers=0, learning_rate=1e-3, epochs=10)
@@ -128,8 +170,46 @@ COMPACT = VariantSpec(
     teacher_share=1.0,
 )
 
+MILD = Augmentation(
+    rotation=0.5,
+    zoom=0.06,
+    translation=0.05,
+    crop=0.2,
+    stretch=0.2,
+    appearance=Appearance(),
+)
+LOW_RESOLUTION = Stage(
+    name="all layers at 160",
+    unfrozen_backbone_layers=BACKBONE_LAYERS,
+    learning_rate=8e-4,
+    final_learning_rate=2e-4,
+    warmup_steps=300,
+    epochs=12,
+    augmentation=MILD,
+    image_size=160,
+    average_decay=0.998,
+    label_smoothing=0.03,
+)
+FULL_RESOLUTION = replace(
+    LOW_RESOLUTION,
+    name="all layers at 224",
+    learning_rate=2e-4,
+    final_learning_rate=2e-6,
+    epochs=7,
+    image_size=224,
+)
+
+BEST = VariantSpec(
+    variant=Variant.BEST,
+    stages=(LOW_RESOLUTION, FULL_RESOLUTION),
+    batch_size=32,
+    batch_norm_momentum=0.99,
+    source_share=0.3,
+)
+
 VARIANTS = MappingProxyType(
     {
+        Variant.BEST: BEST,
         Variant.FROZEN: VariantSpec(variant=Variant.FROZEN, stages=(HEAD,)),
         Variant.PARTIAL: VariantSpec(variant=Variant.PARTIAL, stages=(HEAD, FINE_TUNE)),
         Variant.AUGMENTED: VariantSpec(variant=Variant.AUGMENTED, stages=(AUGMENTED,)),

@@ -59,7 +59,7 @@ def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
 
     folder = tmp_path_factory.mktemp("runs")
     order = TrainingOrder(
-        data=phantoms,
+        data=(phantoms,),
         variants=(Variant.FROZEN,),
         weights="none",
         epochs=2,

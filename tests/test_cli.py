@@ -143,7 +143,7 @@ def test_train_says_so_when_imagenet_weights_cannot_be_downloaded(
 
 
 def test_train_does_not_overwrite_a_run(edge_melanoma: Cli, trained_run: TrainedModel) -> None:
-    data = trained_run.manifest["dataset"]["folder"]
+    (data,) = trained_run.manifest["dataset"]["folders"].values()
     refuse(
         edge_melanoma("train", "--data", data, "--out", trained_run.folder),
         f"{trained_run.folder} exists and is not empty; choose another --out, go on with "

@@ -48,7 +48,7 @@ def run(tmp_path: Path, data: Path) -> TrainedModel:
     }
     split["sha256"] = {image_id(grey): sha256_of(data / image_id(grey)) for grey in range(1, 6)}
     (folder / "split.json").write_text(json.dumps(split), encoding="utf-8")
-    manifest = {"dataset": {"folder": str(data)}}
+    manifest = {"dataset": {"folders": {"set": str(data)}}}
     return TrainedModel(folder=folder, variant="frozen", manifest=manifest, sha256="0" * 64)
 
 

@@ -137,12 +137,12 @@ class KilledError(Exception):
 def test_an_interrupted_training_ends_with_the_same_weights(
     split: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma import training
+    from edge_melanoma import trainees, training
     from edge_melanoma.checkpoints import save_checkpoint
     from edge_melanoma.network import arrays_of
 
     monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_SECONDS", 0.0)
-    settings = training.TrainingSettings(variant=Variant.PARTIAL, weights="none", epochs=2)
+    settings = trainees.TrainingSettings(variant=Variant.PARTIAL, weights="none", epochs=2)
 
     def train(folder: Path, *, resume: bool) -> dict[str, Any]:
         folder.mkdir(exist_ok=True)

@@ -30,7 +30,7 @@ def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> Non
     reporter.say(f"Drawing {count} lesion pictures into {data}: generated, not photographs")
     write_phantoms(data, count=count, seed=seed)
     order = TrainingOrder(
-        data=data,
+        data=(data,),
         variants=(Variant.SCRATCH if start == "none" else Variant.FROZEN,),
         weights=start,
         seed=seed,

@@ -6,7 +6,7 @@ from edge_melanoma.artifacts import TrainedModel, sha256_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import read_predictions
 from edge_melanoma.splits import DatasetSplit
-from edge_melanoma.training import Teacher
+from edge_melanoma.trainees import Teacher
 
 PREDICTIONS = "predictions_train.csv"
 

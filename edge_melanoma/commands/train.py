@@ -15,19 +15,20 @@ ALL = "all"
 
 def command(
     data: Annotated[
-        Path,
+        list[Path],
         typer.Option(
             "--data",
             metavar="DIR",
-            help="Folders benign and malignant, the same inside train and test, or a labels.csv.",
+            help="Folders benign and malignant, the same inside train and test, or a labels.csv. "
+            "Repeat it to train on several data sets.",
         ),
     ],
     variant: Annotated[
         str,
         typer.Option(
             "--variant",
-            metavar="frozen|partial|augmented|scratch|compact|all",
-            help="The recipe. all: the three of the original work. "
+            metavar="best|frozen|partial|augmented|scratch|compact|all",
+            help="The recipe. all: the three of the original work. best: the one to use outside. "
             "compact: two fifths of the weights, with or without --teacher.",
         ),
     ] = Variant.PARTIAL.value,
@@ -56,7 +57,8 @@ def command(
         int | None, typer.Option("--epochs", min=1, help="Of every stage, instead of the recipe's.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Instead of the recipe's 16.")
+        int | None,
+        typer.Option("--batch-size", min=1, help="Instead of the recipe's 16 (best: 32)."),
     ] = None,
     seed: Seed = 0,
     min_recall: Annotated[
@@ -99,7 +101,7 @@ def command(
 
     train_variants(
         TrainingOrder(
-            data=data,
+            data=tuple(data),
             variants=_variants_of(variant),
             weights=weights or (TEACHER_WEIGHTS if teacher else "imagenet"),
             teacher=teacher,

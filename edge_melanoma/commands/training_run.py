@@ -14,21 +14,17 @@ from edge_melanoma.artifacts import (
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.classifiers import KerasClassifier
 from edge_melanoma.commands.teacher import read_teacher
+from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.integrity import Screening, screen_images
-from edge_melanoma.lesions import read_lesions
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.thresholds import choose_operating_point
-from edge_melanoma.training import (
-    Teacher,
-    TrainingSettings,
-    score_split_sides,
-    train_network,
-)
+from edge_melanoma.trainees import Teacher, TrainingSettings
+from edge_melanoma.training import score_split_sides, train_network
 from edge_melanoma.training_table import print_training_table
 from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Variant
 
@@ -37,7 +33,7 @@ from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Variant
 class TrainingOrder:
     """All that a person asked of `train`."""
 
-    data: Path
+    data: tuple[Path, ...]
     variants: tuple[Variant, ...]
     weights: str = "imagenet"
     teacher: Path | None = None
@@ -71,7 +67,8 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     if order.resume and order.out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
     teacher_run = _open_teacher(order)
-    records = read_lesions(order.data)
+    named = name_folders(order.data)
+    records = read_data_sets(named)
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
     split = split_lesions(screening.readable, kind=order.split, seed=order.seed)
@@ -151,13 +148,14 @@ def _train_one(
         reporter=reporter,
         label="Scoring the test side",
     )
-    dataset = describe_dataset(order.data.resolve().name, material.screening.readable)
+    named = name_folders(order.data)
+    dataset = describe_dataset(" + ".join(named), material.screening.readable)
     record_run(
         folder,
         settings=settings,
         split=split,
         screening=material.screening,
-        dataset=dataset | {"folder": str(order.data.resolve())},
+        dataset=dataset | {"folders": {name: str(folder) for name, folder in named.items()}},
         result=result,
         sides=sides,
         operating_point=operating_point,

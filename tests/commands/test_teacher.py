@@ -125,12 +125,12 @@ def test_the_weights_of_a_teacher_need_one(
 def test_plain_pictures_are_taught_by_the_teacher_and_varied_ones_by_their_labels(
     split: DatasetSplit, trained_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma import training
+    from edge_melanoma import trainees, training
 
     plain = VARIANTS[Variant.COMPACT].stages[0]
     varied = replace(plain, name="varied", augmentation=Augmentation())
     spec = replace(VARIANTS[Variant.COMPACT], stages=(plain, varied), teacher_share=0.25)
-    monkeypatch.setattr(training, "VARIANTS", {Variant.COMPACT: spec})
+    monkeypatch.setattr(trainees, "VARIANTS", {Variant.COMPACT: spec})
     targets: dict[str, Any] = {}
 
     def note_targets(trainee: Any, stage: Stage, **_: Any) -> None:
@@ -142,11 +142,11 @@ def test_plain_pictures_are_taught_by_the_teacher_and_varied_ones_by_their_label
     scores = np.linspace(0, 1, len(split.train), dtype=np.float32)
     training.train_network(
         split,
-        training.TrainingSettings(variant=Variant.COMPACT, weights="teacher"),
+        trainees.TrainingSettings(variant=Variant.COMPACT, weights="teacher"),
         run_folder=tmp_path,
         cache_folder=tmp_path / "cache",
         reporter=SilentReporter(),
-        teacher=training.Teacher(run=trained_run, scores=scores),
+        teacher=trainees.Teacher(run=trained_run, scores=scores),
     )
     labels = np.array([record.is_malignant for record in split.train], np.float32)
     np.testing.assert_allclose(targets["head"][::-1], 0.25 * scores + 0.75 * labels, atol=1e-6)

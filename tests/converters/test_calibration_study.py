@@ -68,7 +68,7 @@ def run(tmp_path: Path) -> TrainedModel:
     (folder / "predictions_validation.csv").write_text(predictions_to_csv(scores))
     manifest = {
         "variant": "frozen",
-        "dataset": {"name": "greys", "folder": str(data)},
+        "dataset": {"name": "greys", "folders": {"greys": str(data)}},
         "operating_point": {"threshold": 0.5},
         "files": {"weights.safetensors": {"sha256": sha256_of(b"weights")}},
     }

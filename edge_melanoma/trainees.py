@@ -1,0 +1,140 @@
+"""What each stage of a recipe learns from, and the part of the network that it trains."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.activations import cache_activations
+from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.batches import (
+    BatchSource,
+    CachedBatches,
+    DistilledBatches,
+    PixelBatches,
+    labels_of,
+)
+from edge_melanoma.fitting import Trainee
+from edge_melanoma.frozen_prefix import FrozenPrefix
+from edge_melanoma.images import IMAGE_SIZE
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.network import cut_layer, freeze_backbone, suffix_of
+from edge_melanoma.progress import Reporter
+from edge_melanoma.sampling import draw_epoch
+from edge_melanoma.splits import DatasetSplit
+from edge_melanoma.variants import VARIANTS, Stage, Variant, VariantSpec
+from edge_melanoma.varied_batches import varied_batches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """What a person may choose; `epochs`, where given, is that of every stage."""
+
+    variant: Variant
+    weights: str = "imagenet"
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    use_cache: bool = True
+
+    def spec(self) -> VariantSpec:
+        """The variant's recipe with these settings put in."""
+        spec = VARIANTS[self.variant]
+        stages = spec.stages
+        if self.epochs is not None:
+            stages = tuple(replace(stage, epochs=self.epochs) for stage in stages)
+        return replace(spec, stages=stages, batch_size=self.batch_size or spec.batch_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A run to learn from; `scores` are its P(malignant) of `split.train`, in that order."""
+
+    run: TrainedModel
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TraineeMaker:
+    """Chooses for a stage between the activation cache and the pixels, labels and a teacher."""
+
+    split: DatasetSplit
+    settings: TrainingSettings
+    cache_folder: Path
+    reporter: Reporter
+    teacher: Teacher | None = None
+
+    def trainee(self, network: Any, stage: Stage, *, number: int, batch_size: int) -> Trainee:
+        """What trains the stage that has this number in the recipe, counted from 0."""
+        freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        model: Any = network
+        prefix: FrozenPrefix | None = None
+        if _is_varied(stage):
+            return self._varied_trainee(network, stage, number=number, batch_size=batch_size)
+        cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        if self.settings.use_cache and cut is not None:
+            model, prefix = suffix_of(network, cut=cut), FrozenPrefix(network, cut=cut)
+        return Trainee(
+            network=network,
+            model=model,
+            train=self._taught(self._source(self.split.train, stage, prefix), stage),
+            validation=self._source(
+                self.split.validation, replace(stage, augmentation=None), prefix
+            ),
+            batch_size=batch_size,
+            seed=self.settings.seed,
+        )
+
+    def _varied_trainee(
+        self, network: Any, stage: Stage, *, number: int, batch_size: int
+    ) -> Trainee:
+        make = partial(
+            varied_batches,
+            stage_number=number,
+            seed=self.settings.seed,
+            cache_folder=self.cache_folder if self.settings.use_cache else None,
+            reporter=self.reporter,
+        )
+        share = self.settings.spec().source_share
+        return Trainee(
+            network=network,
+            model=network,
+            train=self._taught(make(self.split.train, stage), stage),
+            validation=make(self.split.validation, replace(stage, augmentation=None)),
+            batch_size=batch_size,
+            seed=self.settings.seed,
+            sampler=lambda random: draw_epoch(self.split.train, source_share=share, random=random),
+        )
+
+    def _taught(self, source: BatchSource, stage: Stage) -> BatchSource:
+        """The teacher has seen the plain pictures alone, not their variations."""
+        if self.teacher is None or stage.augmentation is not None:
+            return source
+        share = np.float32(self.settings.spec().teacher_share)
+        scores = share * self.teacher.scores + (1 - share) * source.labels
+        return DistilledBatches(source=source, scores=scores)
+
+    def _source(
+        self, records: tuple[LesionRecord, ...], stage: Stage, prefix: FrozenPrefix | None
+    ) -> BatchSource:
+        if prefix is None or stage.augmentation is not None:
+            return PixelBatches(
+                records=records,
+                labels=labels_of(records),
+                seed=self.settings.seed,
+                augmentation=stage.augmentation,
+                prefix=prefix,
+            )
+        activations = cache_activations(
+            prefix, records, cache_folder=self.cache_folder, reporter=self.reporter
+        )
+        return CachedBatches(activations=activations, labels=labels_of(records))
+
+
+def _is_varied(stage: Stage) -> bool:
+    """Whether a stage asks for more than turns and shifts at the network's own size."""
+    appearance = stage.augmentation is not None and stage.augmentation.appearance is not None
+    return appearance or stage.image_size != IMAGE_SIZE

@@ -1,0 +1,99 @@
+"""The recipe for the outside, in small: two sizes, averaged weights, resumed exactly."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_melanoma.integrity import screen_images
+from edge_melanoma.lesions import read_lesions
+from edge_melanoma.progress import SilentReporter
+from edge_melanoma.splits import split_lesions
+from edge_melanoma.variants import VARIANTS, Variant
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe's own stages, at 64 and 96 pixels, one epoch and then two."""
+    from edge_melanoma import trainees
+
+    spec = VARIANTS[Variant.BEST]
+    stages = tuple(
+        replace(stage, image_size=size, epochs=epochs, warmup_steps=2)
+        for stage, size, epochs in zip(spec.stages, (64, 96), (1, 2), strict=True)
+    )
+    recipe = replace(spec, stages=stages, batch_size=8)
+    monkeypatch.setattr(trainees, "VARIANTS", MappingProxyType({Variant.BEST: recipe}))
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_melanoma import training
+    from edge_melanoma.checkpoints import save_checkpoint
+    from edge_melanoma.network import arrays_of
+    from edge_melanoma.trainees import TrainingSettings
+
+    small(monkeypatch)
+    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_SECONDS", 0.0)
+    split = split_lesions(screen_images(read_lesions(phantoms)).readable, seed=3)
+
+    def train(folder: Path, *, resume: bool) -> Any:
+        folder.mkdir(exist_ok=True)
+        return training.train_network(
+            split,
+            TrainingSettings(variant=Variant.BEST, weights="none"),
+            run_folder=folder,
+            cache_folder=tmp_path / "cache",
+            reporter=SilentReporter(),
+            resume=resume,
+        )
+
+    whole = train(tmp_path / "whole", resume=False)
+    saves: list[int] = []
+
+    def save_and_die(*arguments: Any) -> None:
+        save_checkpoint(*arguments)
+        saves.append(1)
+        if len(saves) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "save_checkpoint", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", resume=False)
+    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
+    resumed = train(tmp_path / "cut", resume=True)
+    expected = arrays_of(whole.network)
+    for name, array in arrays_of(resumed.network).items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    assert whole.network.input_shape == (None, 224, 224, 3)
+    assert [row["stage"] for row in whole.history] == [
+        "all layers at 160",
+        "all layers at 224",
+        "all layers at 224",
+    ]
+
+
+def test_the_average_lies_between_the_weights_it_has_seen() -> None:
+    from edge_melanoma.averaging import UPDATE_INTERVAL, WeightAverage
+    from edge_melanoma.network import arrays_of
+    from edge_melanoma.tensorflow_runtime import tf_keras
+
+    layer = tf_keras.layers.Dense(1, use_bias=False, name="d")
+    network = tf_keras.Sequential([layer])
+    network.build((None, 1))
+    average = WeightAverage(network, decay=0.99, arrays={}, steps=0)
+    for value in (1.0, 3.0):
+        layer.kernel.assign([[value]])
+        for _ in range(UPDATE_INTERVAL):
+            average.step()
+    with average.in_network():
+        (seen,) = arrays_of(network).values()
+    assert 1.0 < float(seen[0, 0]) < 3.0
+    (after,) = arrays_of(network).values()
+    assert float(after[0, 0]) == 3.0
+    average.settle()
+    (settled,) = arrays_of(network).values()
+    assert float(settled[0, 0]) == float(seen[0, 0])
