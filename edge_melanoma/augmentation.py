@@ -42,8 +42,11 @@ def augment_images(
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
-    result: NDArray[np.uint8] = np.rint(varied.numpy()).astype(np.uint8)
-    return result
+    values = varied.numpy()
+    whole: NDArray[np.uint8] = (
+        values if values.dtype == np.uint8 else np.rint(values).astype(np.uint8)
+    )
+    return whole
 
 
 def _filtered(pixels: NDArray[np.uint8], shrinkage: float) -> tf.Tensor:

@@ -22,19 +22,17 @@ class WeightAverage:
     """
 
     def __init__(
-        self, network: Any, *, decay: float, arrays: dict[str, NDArray[np.float32]], steps: int
+        self, network: Any, *, decay: float, arrays: dict[str, NDArray[np.float32]]
     ) -> None:
         self._network = network
         self._decay = decay
-        self._steps = steps
         self.arrays = arrays
 
-    def step(self) -> None:
-        """Count one step of the optimizer, and bring the average up to date where it is time."""
-        self._steps += 1
-        if self._decay == 0.0 or self._steps % UPDATE_INTERVAL:
+    def update(self, *, steps: int) -> None:
+        """Bring the average up to date where it is time, after `steps` steps of the optimizer."""
+        if self._decay == 0.0 or steps % UPDATE_INTERVAL:
             return
-        updates = self._steps // UPDATE_INTERVAL
+        updates = steps // UPDATE_INTERVAL
         kept = min(self._decay**UPDATE_INTERVAL, updates / (updates + UPDATE_INTERVAL))
         present = arrays_of(self._network)
         if not self.arrays:

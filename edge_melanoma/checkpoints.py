@@ -5,6 +5,7 @@ was stopped goes on as if it had not been.
 """
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import arrays_of, assign_arrays
 
 CHECKPOINT = "checkpoint.safetensors"
-ARRAY_GROUPS = ("network", "best", "optimizer", "average")
 HistoryRow = dict[str, float | int | str]
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -75,7 +75,7 @@ def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingSta
     from safetensors import safe_open
 
     path = folder / CHECKPOINT
-    groups: dict[str, Arrays] = {name: {} for name in ARRAY_GROUPS}
+    groups: defaultdict[str, Arrays] = defaultdict(dict)
     with safe_open(path, framework="numpy") as file:
         told = json.loads(file.metadata()["state"])
         for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)

@@ -56,7 +56,9 @@ class _Stepper:
     def __init__(
         self, trainee: Trainee, stage: Stage, optimizer: Any, state: TrainingState
     ) -> None:
-        self.steps_per_epoch = -(-len(trainee.train.labels) // trainee.batch_size)
+        # How many images an epoch has does not depend on which of them are drawn.
+        images = len(trainee.draw(np.random.default_rng(trainee.seed)))
+        self.steps_per_epoch = -(-images // trainee.batch_size)
         self._stage, self._optimizer = stage, optimizer
         self._step = int(optimizer.iterations.numpy())
         self._train_step = _make_train_step(trainee.model, optimizer)
@@ -64,7 +66,6 @@ class _Stepper:
             trainee.network,
             decay=stage.average_decay,
             arrays=state.average_arrays,
-            steps=self._step,
         )
 
     @property
@@ -81,7 +82,7 @@ class _Stepper:
         wanted = labels * (1 - 2 * smoothing) + smoothing
         scores = self._train_step(tf.constant(inputs), tf.constant(wanted[:, None]))
         self._step += 1
-        self.average.step()
+        self.average.update(steps=self._step)
         return np.asarray(scores.numpy()[:, 0], dtype=np.float64)
 
 
@@ -155,7 +156,6 @@ def _run_epoch(
     seeds = [trainee.seed, state.stage, state.epoch]
     reset_dropout(trainee.network, seeds=seeds)
     order = trainee.draw(np.random.default_rng(seeds))
-    stepper.steps_per_epoch = -(-len(order) // trainee.batch_size)
     batches = trainee.train.batches(order, batch_size=trainee.batch_size, epoch=state.epoch)
     label = f"{stage.name} {state.epoch + 1}/{stage.epochs}"
     shown = reporter.track(batches, label=label, total=stepper.steps_per_epoch)

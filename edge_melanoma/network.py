@@ -53,15 +53,6 @@ def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_S
     return network
 
 
-def network_of_size(network: Any, spec: VariantSpec, image_size: int) -> Any:
-    """`network` itself where it has that input size, else one of its own with equal weights."""
-    if network.input_shape[1] == image_size:
-        return network
-    other = build_network(spec, image_size=image_size)
-    assign_arrays(other, arrays_of(network), source=None)
-    return other
-
-
 def count_backbone_layers(network: Any) -> int:
     """Layers up to the pooling, the input layer included: 154 of a whole MobileNetV2."""
     return [layer.name for layer in network.layers].index(GAP_LAYER)

@@ -1,5 +1,6 @@
 """What each stage of a recipe learns from, and the part of the network that it trains."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -70,44 +71,35 @@ class TraineeMaker:
     def trainee(self, network: Any, stage: Stage, *, number: int, batch_size: int) -> Trainee:
         """What trains the stage that has this number in the recipe, counted from 0."""
         freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
-        model: Any = network
-        prefix: FrozenPrefix | None = None
-        if _is_varied(stage):
-            return self._varied_trainee(network, stage, number=number, batch_size=batch_size)
-        cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
-        if self.settings.use_cache and cut is not None:
-            model, prefix = suffix_of(network, cut=cut), FrozenPrefix(network, cut=cut)
-        return Trainee(
-            network=network,
-            model=model,
-            train=self._taught(self._source(self.split.train, stage, prefix), stage),
-            validation=self._source(
-                self.split.validation, replace(stage, augmentation=None), prefix
-            ),
-            batch_size=batch_size,
-            seed=self.settings.seed,
-        )
-
-    def _varied_trainee(
-        self, network: Any, stage: Stage, *, number: int, batch_size: int
-    ) -> Trainee:
-        make = partial(
-            varied_batches,
-            stage_number=number,
-            seed=self.settings.seed,
-            cache_folder=self.cache_folder if self.settings.use_cache else None,
-            reporter=self.reporter,
-        )
+        model, source = self._model_and_source(network, stage, number)
         share = self.settings.spec().source_share
         return Trainee(
             network=network,
-            model=network,
-            train=self._taught(make(self.split.train, stage), stage),
-            validation=make(self.split.validation, replace(stage, augmentation=None)),
+            model=model,
+            train=self._taught(source(self.split.train, stage), stage),
+            validation=source(self.split.validation, replace(stage, augmentation=None)),
             batch_size=batch_size,
             seed=self.settings.seed,
             sampler=lambda random: draw_epoch(self.split.train, source_share=share, random=random),
         )
+
+    def _model_and_source(
+        self, network: Any, stage: Stage, number: int
+    ) -> tuple[Any, Callable[[tuple[LesionRecord, ...], Stage], BatchSource]]:
+        """The part of the network that trains, and what makes its inputs from pictures."""
+        if _is_varied(stage):
+            return network, partial(
+                varied_batches,
+                stage_number=number,
+                seed=self.settings.seed,
+                cache_folder=self.cache_folder if self.settings.use_cache else None,
+                reporter=self.reporter,
+            )
+        cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        if self.settings.use_cache and cut is not None:
+            prefix = FrozenPrefix(network, cut=cut)
+            return suffix_of(network, cut=cut), partial(self._source, prefix=prefix)
+        return network, partial(self._source, prefix=None)
 
     def _taught(self, source: BatchSource, stage: Stage) -> BatchSource:
         """The teacher has seen the plain pictures alone, not their variations."""
@@ -118,7 +110,7 @@ class TraineeMaker:
         return DistilledBatches(source=source, scores=scores)
 
     def _source(
-        self, records: tuple[LesionRecord, ...], stage: Stage, prefix: FrozenPrefix | None
+        self, records: tuple[LesionRecord, ...], stage: Stage, *, prefix: FrozenPrefix | None
     ) -> BatchSource:
         if prefix is None or stage.augmentation is not None:
             return PixelBatches(

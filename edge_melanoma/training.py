@@ -26,13 +26,12 @@ from edge_melanoma.network import (
     calibrate_batch_norm,
     copy_backbone,
     load_backbone_weights,
-    network_of_size,
 )
 from edge_melanoma.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.progress import Reporter
 from edge_melanoma.splits import DatasetSplit
 from edge_melanoma.trainees import Teacher, TraineeMaker, TrainingSettings
-from edge_melanoma.variants import TEACHER_WEIGHTS
+from edge_melanoma.variants import TEACHER_WEIGHTS, VariantSpec
 
 CHECKPOINT_INTERVAL_SECONDS = 20.0
 """Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
@@ -77,7 +76,7 @@ def train_network(
     saver = _CheckpointSaver(folder=run_folder, state=state, network=network)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
-        learner = network_of_size(network, spec, stage.image_size)
+        learner = _network_of_size(network, spec, stage.image_size)
         trainee = sources.trainee(learner, stage, number=state.stage, batch_size=spec.batch_size)
         saver.network = learner
         fit_stage(trainee, stage, state=state, on_epoch=saver, reporter=reporter)
@@ -130,6 +129,15 @@ class _CheckpointSaver:
         if time.monotonic() - self.last >= CHECKPOINT_INTERVAL_SECONDS:
             save_checkpoint(self.folder, self.state, self.network)
             self.last = time.monotonic()
+
+
+def _network_of_size(network: Any, spec: VariantSpec, image_size: int) -> Any:
+    """`network` itself where it has that input size, else one of its own with equal weights."""
+    if network.input_shape[1] == image_size:
+        return network
+    other = build_network(spec, image_size=image_size)
+    assign_arrays(other, arrays_of(network), source=None)
+    return other
 
 
 def _start_backbone(

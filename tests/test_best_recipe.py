@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interruption import resume_after_death
 
 from edge_melanoma.integrity import screen_images
 from edge_melanoma.lesions import read_lesions
@@ -32,12 +33,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edge_melanoma import training
-    from edge_melanoma.checkpoints import save_checkpoint
     from edge_melanoma.network import arrays_of
     from edge_melanoma.trainees import TrainingSettings
 
     small(monkeypatch)
-    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_SECONDS", 0.0)
     split = split_lesions(screen_images(read_lesions(phantoms)).readable, seed=3)
 
     def train(folder: Path, *, resume: bool) -> Any:
@@ -52,19 +51,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         )
 
     whole = train(tmp_path / "whole", resume=False)
-    saves: list[int] = []
-
-    def save_and_die(*arguments: Any) -> None:
-        save_checkpoint(*arguments)
-        saves.append(1)
-        if len(saves) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "save_checkpoint", save_and_die)
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "cut", resume=False)
-    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
-    resumed = train(tmp_path / "cut", resume=True)
+    resumed = resume_after_death(train, tmp_path / "cut", monkeypatch)
     expected = arrays_of(whole.network)
     for name, array in arrays_of(resumed.network).items():
         np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -84,11 +71,11 @@ def test_the_average_lies_between_the_weights_it_has_seen() -> None:
     layer = tf_keras.layers.Dense(1, use_bias=False, name="d")
     network = tf_keras.Sequential([layer])
     network.build((None, 1))
-    average = WeightAverage(network, decay=0.99, arrays={}, steps=0)
-    for value in (1.0, 3.0):
+    average = WeightAverage(network, decay=0.99, arrays={})
+    for earlier, value in ((0, 1.0), (UPDATE_INTERVAL, 3.0)):
         layer.kernel.assign([[value]])
-        for _ in range(UPDATE_INTERVAL):
-            average.step()
+        for step in range(UPDATE_INTERVAL):
+            average.update(steps=earlier + step + 1)
     with average.in_network():
         (seen,) = arrays_of(network).values()
     assert 1.0 < float(seen[0, 0]) < 3.0

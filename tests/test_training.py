@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interruption import resume_after_death
 from PIL import Image
 
 from edge_melanoma.artifacts import TrainedModel
@@ -130,18 +131,12 @@ def test_augmentation_of_nothing_changes_nothing() -> None:
     np.testing.assert_array_equal(augment_images(pixels, still, seeds=np.array([[0]])), pixels)
 
 
-class KilledError(Exception):
-    """Stands for the end of a process between two epochs."""
-
-
 def test_an_interrupted_training_ends_with_the_same_weights(
     split: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edge_melanoma import trainees, training
-    from edge_melanoma.checkpoints import save_checkpoint
     from edge_melanoma.network import arrays_of
 
-    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_SECONDS", 0.0)
     settings = trainees.TrainingSettings(variant=Variant.PARTIAL, weights="none", epochs=2)
 
     def train(folder: Path, *, resume: bool) -> dict[str, Any]:
@@ -158,16 +153,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
     straight = train(tmp_path / "straight", resume=False)
 
-    def save_and_die(folder: Path, state: Any, network: Any) -> None:
-        save_checkpoint(folder, state, network)
-        if (state.stage, state.epoch) == (1, 1):
-            raise KilledError
-
-    monkeypatch.setattr(training, "save_checkpoint", save_and_die)
-    with pytest.raises(KilledError):
-        train(tmp_path / "broken", resume=False)
-    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
-    resumed = train(tmp_path / "broken", resume=True)
+    resumed = resume_after_death(train, tmp_path / "broken", monkeypatch)
     assert resumed.keys() == straight.keys()
     for name, array in straight.items():
         np.testing.assert_array_equal(resumed[name], array, err_msg=name)

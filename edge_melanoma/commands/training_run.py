@@ -1,5 +1,6 @@
 """What `train` and `demo` do: from a data folder to finished run folders and one table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     if split.left_out:
         reporter.say(f"Left out of training: {len(split.left_out)} images of the test side.")
     material = _Material(
+        folders=named,
         split=split,
         screening=screening,
         teacher=read_teacher(teacher_run, split) if teacher_run else None,
@@ -91,6 +93,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
 class _Material:
     """What all variants of an order learn from."""
 
+    folders: Mapping[str, Path]
     split: DatasetSplit
     screening: Screening
     teacher: Teacher | None
@@ -148,14 +151,14 @@ def _train_one(
         reporter=reporter,
         label="Scoring the test side",
     )
-    named = name_folders(order.data)
-    dataset = describe_dataset(" + ".join(named), material.screening.readable)
+    dataset = describe_dataset(" + ".join(material.folders), material.screening.readable)
     record_run(
         folder,
         settings=settings,
         split=split,
         screening=material.screening,
-        dataset=dataset | {"folders": {name: str(folder) for name, folder in named.items()}},
+        dataset=dataset
+        | {"folders": {name: str(folder) for name, folder in material.folders.items()}},
         result=result,
         sides=sides,
         operating_point=operating_point,
