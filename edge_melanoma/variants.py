@@ -11,6 +11,7 @@ partial    ``train --variant partial --data DIR``                accuracy .91, A
 augmented  ``train --variant augmented --data DIR``              accuracy .91, AUC .97
 scratch    ``demo``                                              accuracy .90, AUC .97 (drawings)
 compact    ``train --variant compact --teacher RUN --data DIR``  accuracy .93, AUC .98
+best       ``train --variant best --data DIR --data OTHER``      not yet measured
 =========  ====================================================  ================================
 
 The first three are those of the original work. Their expectations hold for the 10,605 images that

@@ -28,7 +28,8 @@ def command(
         typer.Option(
             "--variant",
             metavar="best|frozen|partial|augmented|scratch|compact|all",
-            help="The recipe. all: the three of the original work. best: the one to use outside. "
+            help="The recipe. all: the three of the original work. "
+            "best: every layer, with random light, colour and frame. "
             "compact: two fifths of the weights, with or without --teacher.",
         ),
     ] = Variant.PARTIAL.value,
