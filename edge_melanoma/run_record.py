@@ -28,6 +28,7 @@ from edge_melanoma.lesions import count_classes
 from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.splits import DatasetSplit, split_to_json
+from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import TrainingResult
@@ -49,6 +50,7 @@ def record_run(
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
     teacher: Teacher | None = None,
+    scaling: FittedScaling | None = None,
 ) -> dict[str, Any]:
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
     from safetensors.numpy import save
@@ -76,6 +78,7 @@ def record_run(
             "unreadable": [asdict(image) for image in screening.bad],
             "also_in_test": [record.image_id for record in split.left_out],
         },
+        "calibration": scaling.as_dict() if scaling else None,
         "operating_point": asdict(operating_point),
         "training": {"seconds": result.seconds},
         "environment": describe_environment(),
@@ -118,6 +121,11 @@ def _draw_figures(
         ("precision_recall", figures.draw_precision_recall_curves),
     ):
         draw(judged, folder / f"{name}.png", threshold=threshold, dataset=dataset)
+    figures.draw_reliability(
+        {side: sides[side] for side in ("validation", "test")},
+        folder / "reliability.png",
+        dataset=dataset,
+    )
     figures.draw_training_curves(
         result.history, folder / "training_curves.png", title=f"Training on {dataset}"
     )

@@ -154,8 +154,10 @@ def _start_backbone(
 def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
     """All that the weights depend on but the machine: a checkpoint fits one of these only."""
     weights = Path(settings.weights)
+    recipe = asdict(settings.spec())
+    del recipe["calibrated"]  # the scaling comes after all checkpoints
     told = {
-        "recipe": asdict(settings.spec()),
+        "recipe": recipe,
         "seed": settings.seed,
         "cache": settings.use_cache,
         "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,

@@ -126,7 +126,8 @@ class VariantSpec:
     score is the teacher's score and the rest its label; at zero a recipe takes no teacher.
     Of several data sets an epoch shows each picture once; or, where `source_share` is given, each
     picture of the largest set once, and from each other set that share of as many, half of them
-    malignant.
+    malignant. Where `calibrated`, the last layer is scaled at the end, so that on validation scores
+    are probabilities; the recipes of the original work are compared at 0.5 and left as they are.
     """
 
     variant: Variant
@@ -138,6 +139,7 @@ class VariantSpec:
     batch_norm_momentum: float = 0.999
     teacher_share: float = 0.0
     source_share: float | None = None
+    calibrated: bool = False
 
 
 HEAD = Stage(name="head", unfrozen_backbone_layers=0, learning_rate=1e-3, epochs=10)
@@ -206,6 +208,7 @@ BEST = VariantSpec(
     batch_size=32,
     batch_norm_momentum=0.99,
     source_share=0.3,
+    calibrated=True,
 )
 
 VARIANTS = MappingProxyType(
