@@ -127,11 +127,11 @@ def _logits(scores: Numbers) -> Numbers:
 def _source_weights(records: Sequence[LesionRecord], test: Sequence[LesionRecord]) -> Numbers:
     """Shape (n,), mean 1: how much oftener an image's data set is met in `test` than here."""
     here = Counter(record.source for record in records)
-    there = Counter(record.source for record in test)
-    weights = np.array([there[record.source] / here[record.source] for record in records])
-    if not weights.any():
+    there = Counter(record.source for record in test if record.source in here)
+    if not there:
         return np.ones(len(records))
-    return np.asarray(weights / weights.mean(), dtype=np.float64)
+    wanted = len(records) / there.total()
+    return np.array([wanted * there[record.source] / here[record.source] for record in records])
 
 
 def _log_losses(logits: Numbers, labels: Numbers) -> Numbers:
