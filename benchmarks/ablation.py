@@ -177,11 +177,11 @@ def render(told: Mapping[str, Any]) -> list[str]:
 
 def _largest_set_alone(split: DatasetSplit) -> DatasetSplit:
     ((largest, _),) = Counter(record.source for record in split.train).most_common(1)
-    sides = {
-        side: tuple(record for record in members if record.source == largest)
-        for side, members in split.sides().items()
-    }
-    return replace(split, **sides)
+    train, validation, test = (
+        tuple(record for record in members if record.source == largest)
+        for members in (split.train, split.validation, split.test)
+    )
+    return replace(split, train=train, validation=validation, test=test)
 
 
 def _part(predictions: PredictionSet, chosen: NDArray[np.bool_]) -> PredictionSet:

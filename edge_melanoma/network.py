@@ -164,3 +164,12 @@ def read_safetensors(run: TrainedModel) -> WeightArrays:
 
     arrays = load(run.weights_path.read_bytes())
     return {name: array.astype(np.float32, copy=False) for name, array in arrays.items()}
+
+
+def round_to_half(network: Any) -> None:
+    """Give every weight the nearest value that float16 has."""
+    rounded = {
+        name: array.astype(np.float16).astype(np.float32)
+        for name, array in arrays_of(network).items()
+    }
+    assign_arrays(network, rounded, source=None)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.bundled import WORD, bundled_run
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import (
     HIDDEN_LAYER,
@@ -31,10 +32,15 @@ DOWNLOAD_TIMEOUT_SECONDS = 20.0
 def load_backbone_weights(network: Any, weights: str) -> None:
     """Start the backbone from `imagenet`, `none` (random, batch-norm calibrated later) or a file.
 
+    From `bundled`, the model in the package, the head starts too where the network has the same.
+
     Raises:
         EdgeMelanomaError: no such file, it does not fit, or ImageNet weights cannot be downloaded.
     """
     if weights == "none":
+        return
+    if weights == str(WORD):
+        _copy_all(network, bundled_run())
         return
     path = _download_imagenet() if weights == "imagenet" else Path(weights)
     _assign_backbone(network, _read_hdf5(path), source=path)
@@ -47,6 +53,17 @@ def copy_backbone(network: Any, run: TrainedModel) -> None:
         EdgeMelanomaError: a weight is missing in the run.
     """
     _assign_backbone(network, read_safetensors(run), source=run.weights_path)
+
+
+def _copy_all(network: Any, run: TrainedModel) -> None:
+    arrays, present = read_safetensors(run), arrays_of(network)
+    alike = {name: array.shape for name, array in arrays.items()} == {
+        name: array.shape for name, array in present.items()
+    }
+    if alike:
+        assign_arrays(network, arrays, source=run.weights_path)
+    else:
+        _assign_backbone(network, arrays, source=run.weights_path)
 
 
 def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:

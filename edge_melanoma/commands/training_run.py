@@ -19,6 +19,7 @@ from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.integrity import Screening, screen_images
+from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
@@ -141,6 +142,8 @@ def _train_one(
         teacher=material.teacher,
         resume=order.resume,
     )
+    if settings.spec().half_precision:
+        round_to_half(result.network)
     sides = score_split_sides(
         result.network, split, settings, cache_folder=cache_folder, reporter=reporter
     )
