@@ -179,8 +179,10 @@ def _start_backbone(
 def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
     """All that the weights depend on but the machine: a checkpoint fits one of these only."""
     weights = Path(settings.weights)
+    recipe = asdict(settings.spec())
+    del recipe["half_precision"]  # the rounding comes after all checkpoints
     told = {
-        "recipe": asdict(settings.spec()),
+        "recipe": recipe,
         "seed": settings.seed,
         "cache": settings.use_cache,
         "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,
