@@ -10,7 +10,6 @@ from rich.console import Console
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
-    find_run,
     open_exports,
     write_atomically,
     write_json,
@@ -24,6 +23,7 @@ from edge_melanoma.benchmarks.parity import (
 )
 from edge_melanoma.benchmarks.quality import Comparison, compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.commands.measurement import (
     Measurement,
@@ -60,7 +60,7 @@ class ParityOrder:
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
-    run = find_run(order.run)
+    run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     contract = read_contract(order.contract) if order.contract else ParityContract()
     measurement = _make_measurement(order, run, reporter)

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.artifacts import TrainedModel, open_converted, open_exports, open_run, write_json
+from edge_melanoma.artifacts import TrainedModel, open_converted, open_exports, write_json
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.converters.operating_points import (
     ValidationScores,
     complete_operating_point,
@@ -27,7 +28,7 @@ def choose_thresholds(
     folder: Path, *, min_recall: float, save: bool, json: Path | None
 ) -> dict[str, Any]:
     """Choose, print a row a model, and write JSON and manifests where it is asked for."""
-    run = open_run(folder)
+    run = find_run_or_bundled(folder)
     validation = read_predictions(run.folder / "predictions_validation.csv")
     point = asdict(choose_operating_point(validation, min_recall=min_recall))
     exports = _choose_for_exports(run, min_recall=min_recall, save=save)
