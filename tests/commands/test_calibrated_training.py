@@ -1,5 +1,6 @@
-"""A recipe that is calibrated differs from the same without by its last layer alone."""
+"""A run that is calibrated differs from the same without by its last layer alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_melanoma.artifacts import TrainedModel, open_run, read_json
 from edge_melanoma.predictions import read_predictions
@@ -43,10 +45,19 @@ def scaling_of(run: TrainedModel) -> TemperatureScaling:
     return TemperatureScaling(temperature=told["temperature"], offset=told["offset"])
 
 
-def arrays_of(run: TrainedModel) -> Any:
+def arrays_of(run: TrainedModel) -> dict[str, NDArray[np.float32]]:
     from safetensors.numpy import load
 
-    return load(run.weights_path.read_bytes())
+    return dict(load(run.weights_path.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def later_run(trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    """The fixture `trained_run`, calibrated after it was finished."""
+    from edge_melanoma.commands.scaling_run import calibrate_run
+
+    out = tmp_path_factory.mktemp("later") / "run"
+    return open_run(calibrate_run(trained_run.folder, out=out, force=False))
 
 
 def test_only_best_is_calibrated_and_the_others_say_so(trained_run: TrainedModel) -> None:
@@ -108,3 +119,39 @@ def test_the_threshold_is_chosen_after_the_scaling(
         aucs = [told["sides"][side]["at_half"]["metrics"]["auc"] for told in (before, after)]
         assert aucs[0] == pytest.approx(aucs[1], abs=1e-12)
         assert {"ece", "ece_interval", "brier", "bins"} <= set(after["sides"][side]["calibration"])
+
+
+def test_a_finished_run_is_calibrated_as_it_would_have_been(
+    trained_run: TrainedModel, calibrated_run: TrainedModel, later_run: TrainedModel
+) -> None:
+    expected = arrays_of(calibrated_run)
+    for name, array in arrays_of(later_run).items():
+        # Both fits start from scores that differ by the order of float32 sums.
+        np.testing.assert_allclose(array, expected[name], rtol=1e-3, err_msg=name)
+    assert later_run.threshold == pytest.approx(calibrated_run.threshold, abs=1e-3)
+    assert later_run.manifest["calibrated_from"]["sha256"] == trained_run.sha256
+    assert later_run.manifest["recipe"] == calibrated_run.manifest["recipe"]
+    assert set(later_run.manifest["files"]) == set(calibrated_run.manifest["files"])
+
+
+def test_a_calibrated_run_is_not_calibrated_again(
+    edge_melanoma: Callable[..., Any], later_run: TrainedModel, tmp_path: Path
+) -> None:
+    result = edge_melanoma("calibrate", later_run.folder, "--out", tmp_path / "run")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"edge-melanoma: The run {later_run.folder} is calibrated already; export it, or calibrate "
+        "another.\n",
+    )
+
+
+def test_a_run_is_not_calibrated_in_place(
+    edge_melanoma: Callable[..., Any], trained_run: TrainedModel
+) -> None:
+    folder = trained_run.folder
+    result = edge_melanoma("calibrate", folder, "--out", folder, "--force")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"edge-melanoma: --out {folder} is the run itself, which is left as it is; choose another "
+        "folder.\n",
+    )
