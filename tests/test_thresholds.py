@@ -151,10 +151,10 @@ OUTPUTS = (
 )
 
 
-def all_scores(output: ScoreTensor) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+def all_scores(output: ScoreTensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     limits = np.iinfo(output.quantization.dtype)
-    integers = np.arange(limits.min, limits.max + 1).astype(output.quantization.dtype)
-    return integers, output.scores(integers)
+    integers = np.arange(limits.min, limits.max + 1)
+    return integers, output.scores(integers.astype(output.quantization.dtype))
 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=str)
@@ -165,6 +165,7 @@ def test_the_integer_and_the_threshold_decide_alike_on_all_256_values(output: Sc
         for threshold in (wanted, np.nextafter(wanted, 0.0)):
             snapped = snap_to_output(replace(point, threshold=float(threshold)), output)
             by_threshold = scores >= snapped.point.threshold
+            assert snapped.integer is not None
             assert np.array_equal(integers >= snapped.integer, by_threshold)
             assert np.array_equal(by_threshold, scores >= threshold)
 
