@@ -124,9 +124,12 @@ def _travelling(manifest: Mapping[str, Any], *, kept: Sequence[str]) -> dict[str
 
 
 def _copy_model(model: Path, target: Path) -> None:
-    """The int8 file under the name of its kind, and its manifest without the layers' errors."""
+    """The int8 file under the name of its kind, its validation scores, and its manifest."""
     converted = open_converted(model)
     write_atomically(target, converted.data)
+    scores = model.with_suffix(".validation.csv")
+    if scores.is_file():
+        write_atomically(target.with_suffix(".validation.csv"), scores.read_bytes())
     write_json(
         target.with_suffix(".json"),
         {

@@ -107,9 +107,10 @@ def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
         axes.scatter(means, shares, s=200 * np.sqrt(images) / np.sqrt(sum(images)), color=colour)
         histogram.stairs([b.images for b in measured.bins], EDGES, color=colour)
     axes.set(ylim=(-0.02, 1.02), ylabel="share malignant", title=f"Reliability, {dataset}")
-    axes.legend(loc="upper left", fontsize=8)
     axes.grid(alpha=0.25)
     histogram.set(xlim=(-0.02, 1.02), yscale="log", xlabel="mean score", ylabel="images")
+    histogram.yaxis.set_major_formatter("{x:g}")  # powers of ten are mathematics
+    figure.legend(loc="outside lower center", fontsize=8)
     return save_figure(figure, path)
 
 
