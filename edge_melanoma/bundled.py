@@ -5,7 +5,7 @@ goes to a copy of its own, since an installed package may be read-only.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edge_melanoma.artifacts import (
     open_converted,
     open_run,
     read_json,
+    sha256_of,
     write_atomically,
     write_json,
 )
@@ -27,11 +28,11 @@ WORD = Path("bundled")
 
 FOLDER = Path(__file__).with_name("bundled_run")
 MODEL = Path("exports", "model_int8.tflite")
+EVALUATION = "evaluation.json"
 KEPT = (
     "weights.safetensors",
     "split.json",
     "history.csv",
-    "evaluation.json",
     "subgroups.json",
     "predictions_validation.csv",
     "predictions_test.csv",
@@ -81,10 +82,16 @@ def bundle_run(run: TrainedModel, *, model: Path, licence: str, target: Path = F
     for name in KEPT:
         if (run.folder / name).is_file():
             write_atomically(target / name, (run.folder / name).read_bytes())
+    write_json(target / EVALUATION, _without_paths(read_json(run.folder / EVALUATION)))
     write_atomically(target / "LICENSE.md", licence)
-    manifest = _travelling(run.manifest, kept=KEPT)
+    files = {
+        path.name: {"sha256": sha256_of(path.read_bytes()), "bytes": path.stat().st_size}
+        for path in sorted(target.iterdir())
+    }
     _copy_model(model, target / MODEL)
-    write_json(target / MANIFEST, manifest)
+    write_json(
+        target / MANIFEST, {**_without_command(_without_paths(run.manifest)), "files": files}
+    )
 
 
 def _folder() -> Path:
@@ -111,16 +118,15 @@ def _unpack() -> Path:
     return target
 
 
-def _travelling(manifest: Mapping[str, Any], *, kept: Sequence[str]) -> dict[str, Any]:
-    """A manifest without the paths of the machine that it was made on."""
-    dataset = manifest["dataset"]
-    return {
-        **manifest,
-        "settings": manifest["settings"] | {"weights": Path(manifest["settings"]["weights"]).name},
-        "dataset": dataset | {"folders": {name: name for name in dataset["folders"]}},
-        "environment": _without_command(manifest["environment"]),
-        "files": {name: told for name, told in manifest["files"].items() if name in kept},
-    }
+def _without_paths(told: Any) -> Any:
+    """JSON content where each path of the machine that it was made on is the last part of it."""
+    if isinstance(told, Mapping):
+        return {name: _without_paths(value) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_without_paths(value) for value in told]
+    if isinstance(told, str) and Path(told).is_absolute():
+        return Path(told).name
+    return told
 
 
 def _copy_model(model: Path, target: Path) -> None:
@@ -129,13 +135,10 @@ def _copy_model(model: Path, target: Path) -> None:
     write_atomically(target, converted.data)
     write_json(
         target.with_suffix(".json"),
-        {
-            **converted.manifest,
-            "file": target.name,
-            "environment": _without_command(converted.manifest["environment"]),
-        },
+        {**_without_command(_without_paths(converted.manifest)), "file": target.name},
     )
 
 
-def _without_command(environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in environment.items() if name != "command"}
+def _without_command(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    environment = {k: v for k, v in manifest["environment"].items() if k != "command"}
+    return {**manifest, "environment": environment}
