@@ -130,9 +130,12 @@ def _without_paths(told: Any) -> Any:
 
 
 def _copy_model(model: Path, target: Path) -> None:
-    """The int8 file under the name of its kind, and its manifest without the layers' errors."""
+    """The int8 file under the name of its kind, its validation scores, and its manifest."""
     converted = open_converted(model)
     write_atomically(target, converted.data)
+    scores = model.with_suffix(".validation.csv")
+    if scores.is_file():
+        write_atomically(target.with_suffix(".validation.csv"), scores.read_bytes())
     write_json(
         target.with_suffix(".json"),
         {**_without_command(_without_paths(converted.manifest)), "file": target.name},

@@ -7,6 +7,7 @@ from typing import Any
 from edge_melanoma.lesions import LesionRecord, count_classes
 from edge_melanoma.metrics import count_confusions, measure, measure_intervals
 from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.reliability import measure_reliability
 from edge_melanoma.splits import fingerprint_of
 from edge_melanoma.thresholds import OperatingPoint
 
@@ -43,7 +44,7 @@ def evaluate_sides(
     operating_point: OperatingPoint,
     dataset: Mapping[str, object],
 ) -> dict[str, Any]:
-    """The content of evaluation.json: every side at the operating point and at 0.5."""
+    """The content of evaluation.json: every side at the operating point and at 0.5, and its ECE."""
     return {
         "schema": 1,
         "dataset": dict(dataset),
@@ -53,6 +54,7 @@ def evaluate_sides(
                 "images": len(predictions.labels),
                 "malignant": int(predictions.labels.sum()),
                 "benign": int((~predictions.labels).sum()),
+                "calibration": measure_reliability(predictions).as_dict(),
                 "at_operating_point": evaluate_predictions(
                     predictions, threshold=operating_point.threshold
                 ),

@@ -27,7 +27,7 @@ def command(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the run's operating point."),
+        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the model's own."),
     ] = None,
     interpreter: InterpreterOption = None,
     json: JsonFile = None,

@@ -25,6 +25,7 @@ from edge_melanoma.evaluation import (
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.reliability import describe_reliability, measure_reliability
 from edge_melanoma.run_data import read_external_set, read_test_side
 from edge_melanoma.runtimes import Runtime
 
@@ -51,6 +52,7 @@ def evaluate_model(
         "dataset": describe_dataset(name, records),
         "threshold_source": source,
         **evaluate_predictions(predictions, threshold=chosen),
+        "calibration": measure_reliability(predictions).as_dict(),
     }
     _show(result)
     if json is not None:
@@ -158,3 +160,4 @@ def _show(result: dict[str, Any]) -> None:
     console.print(table)
     counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in result["confusion"].items())
     console.print(counts, highlight=False)
+    console.print(describe_reliability(result["calibration"]), highlight=False)

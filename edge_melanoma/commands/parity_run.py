@@ -3,16 +3,18 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
-    open_converted,
+    open_exports,
     write_atomically,
     write_json,
 )
+from edge_melanoma.benchmarks.own_thresholds import add_own_figures, explain_own_figures
 from edge_melanoma.benchmarks.parity import (
     ParityContract,
     ParityReport,
@@ -27,8 +29,8 @@ from edge_melanoma.commands.measurement import (
     Measurement,
     TimingSettings,
     describe_machine,
-    score_tensor_of,
 )
+from edge_melanoma.environment import package_version
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.lesions import LesionRecord
@@ -37,6 +39,7 @@ from edge_melanoma.predictions import (
     predictions_to_csv,
 )
 from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.quantization import score_tensor_of
 from edge_melanoma.run_data import read_external_set, read_test_side
 from edge_melanoma.runtimes import Runtime
 
@@ -86,8 +89,11 @@ def run_parity(order: ParityOrder) -> ParityReport:
         candidates=candidates,
     )
     scores = {"keras": reference_scores} | {model.mode: scores for model, scores in measured}
-    _write(report, scores, _bench_folder(order, run), json=order.json)
+    told = add_own_figures(report.as_dict(), scores, exports)
+    _write(report, told, scores, _bench_folder(order, run), json=order.json)
     _show(report)
+    for line in explain_own_figures(told):
+        print(line)
     return report
 
 
@@ -110,19 +116,12 @@ def _compare(
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
-    paths = sorted(run.exports_folder.glob("model_*.tflite"))
-    if not paths:
+    models = open_exports(run)
+    if not models:
         raise EdgeMelanomaError(
             f"The run {run.folder} has no exported model; make one with: edge-melanoma export "
             f"{run.folder} --quantize int8"
         )
-    models = [open_converted(path) for path in paths]
-    for model in models:
-        if model.manifest.get("source_sha256", run.sha256) != run.sha256:
-            raise EdgeMelanomaError(
-                f"{model.path} was exported from other weights than the run's; "
-                f"export it again with --force."
-            )
     # float files first, each kind by size: conversion loss is read before quantisation loss.
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
@@ -148,14 +147,30 @@ def _bench_folder(order: ParityOrder, run: TrainedModel) -> Path:
 
 
 def _write(
-    report: ParityReport, scores: dict[str, PredictionSet], folder: Path, *, json: Path | None
+    report: ParityReport,
+    told: dict[str, Any],
+    scores: dict[str, PredictionSet],
+    folder: Path,
+    *,
+    json: Path | None,
 ) -> None:
     for name, predictions in scores.items():
         write_atomically(folder / f"predictions_{name}.csv", predictions_to_csv(predictions))
     write_atomically(folder / "parity.md", render_markdown(report))
     for path in (folder / "parity.json", json):
         if path is not None:
-            write_json(path, report.as_dict())
+            write_json(path, told)
+    _draw_reliability(scores, folder / "reliability.png", dataset=str(report.dataset["name"]))
+
+
+def _draw_reliability(scores: dict[str, PredictionSet], path: Path, *, dataset: str) -> None:
+    """The trained network and its int8 files, where matplotlib is installed."""
+    if package_version("matplotlib") is None:
+        return
+    from edge_melanoma.figures import draw_reliability
+
+    shown = {mode: found for mode, found in scores.items() if mode in {"keras", "int8", "int8-qat"}}
+    draw_reliability(shown, path, dataset=dataset)
 
 
 def _show(report: ParityReport) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import (
@@ -26,6 +27,7 @@ from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.thresholds import choose_operating_point
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import score_split_sides, train_network
@@ -163,6 +165,9 @@ def _train_one(
         teacher=material.teacher,
         resume=order.resume,
     )
+    scaling = None
+    if settings.spec().calibrated:
+        scaling = _calibrate(result.network, split, reporter)
     if settings.spec().half_precision:
         round_to_half(result.network)
     sides = score_split_sides(
@@ -187,4 +192,19 @@ def _train_one(
         sides=sides,
         operating_point=operating_point,
         teacher=material.teacher,
+        scaling=scaling,
     )
+
+
+def _calibrate(network: Any, split: DatasetSplit, reporter: Reporter) -> FittedScaling:
+    """Scale the network's last layer so that its validation scores are probabilities."""
+    scores = predict(
+        KerasClassifier(network),
+        split.validation,
+        reporter=reporter,
+        label="Scoring validation, to calibrate",
+    )
+    fitted = fit_scaling(scores, records=split.validation, test=split.test)
+    fitted.scaling.fold_into(network)
+    reporter.say(fitted.describe())
+    return fitted
