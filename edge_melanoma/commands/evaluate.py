@@ -1,11 +1,11 @@
-"""edge-melanoma evaluate: the metrics of a run or of any one .tflite file on a data set."""
+"""edge-melanoma evaluate: the metrics of a run or of any one .tflite file on data sets."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import InterpreterOption, JsonFile
+from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile
 
 NAME = "evaluate"
 
@@ -26,10 +26,19 @@ def command(
         float | None,
         typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the run's operating point."),
     ] = None,
+    external: ExternalSets = None,
     interpreter: InterpreterOption = None,
     json: JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
     from edge_melanoma.commands.evaluation_run import evaluate_model
+    from edge_melanoma.data_sets import name_external_sets
 
-    evaluate_model(model, data=data, threshold=threshold, interpreter=interpreter, json=json)
+    evaluate_model(
+        model,
+        data=data,
+        external=name_external_sets(external or ()),
+        threshold=threshold,
+        interpreter=interpreter,
+        json=json,
+    )

@@ -1,8 +1,10 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -14,6 +16,7 @@ from edge_melanoma.artifacts import (
     write_atomically,
     write_json,
 )
+from edge_melanoma.benchmarks.outside_tables import describe_sets
 from edge_melanoma.benchmarks.parity import (
     ParityContract,
     ParityReport,
@@ -29,15 +32,22 @@ from edge_melanoma.commands.measurement import (
     describe_machine,
     score_tensor_of,
 )
+from edge_melanoma.commands.outside_run import measure_outside, refuse_missing_reference
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
+from edge_melanoma.external_sets import (
+    ExternalSet,
+    learned_by_run,
+    read_external_set,
+    read_external_sets,
+)
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import (
     PredictionSet,
     predictions_to_csv,
 )
 from edge_melanoma.progress import Reporter, TerminalReporter
-from edge_melanoma.run_data import read_external_set, read_test_side
+from edge_melanoma.run_data import describe_own_side, read_test_side
 from edge_melanoma.runtimes import Runtime
 
 
@@ -52,6 +62,7 @@ class ParityOrder:
     interpreter: Runtime | None = None
     limit: int | None = None
     json: Path | None = None
+    external: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
@@ -60,7 +71,10 @@ def run_parity(order: ParityOrder) -> ParityReport:
     run = find_run(order.run)
     exports = _open_exports(run)
     contract = read_contract(order.contract) if order.contract else ParityContract()
-    measurement = _make_measurement(order, run, reporter)
+    refuse_missing_reference(order.external)
+    records, dataset = _judged_set(order, run, reporter)
+    external = _external_sets(order, run, reporter)
+    measurement = _make_measurement(order, run, records, reporter)
     load = os.getloadavg()[0]
     reference, reference_scores = measurement.reference()
     measured = [measurement.export(model) for model in exports]
@@ -73,17 +87,17 @@ def run_parity(order: ParityOrder) -> ParityReport:
         )
         for export, (model, scores) in zip(exports, measured, strict=True)
     )
-    name = str(run.manifest["dataset"]["name"]) + ", test side"
     report = ParityReport(
-        dataset=describe_dataset(
-            order.data.resolve().name if order.data else name, measurement.records
-        ),
+        dataset=dataset,
         threshold=run.threshold,
         threshold_source="validation",
         machine=describe_machine(load, candidates),
         contract=contract,
         reference=reference,
         candidates=candidates,
+        external=measure_outside(
+            run, exports, external, runtime=measurement.runtime, reporter=reporter
+        ),
     )
     scores = {"keras": reference_scores} | {model.mode: scores for model, scores in measured}
     _write(report, scores, _bench_folder(order, run), json=order.json)
@@ -91,11 +105,13 @@ def run_parity(order: ParityOrder) -> ParityReport:
     return report
 
 
-def _make_measurement(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Measurement:
+def _make_measurement(
+    order: ParityOrder, run: TrainedModel, records: tuple[LesionRecord, ...], reporter: Reporter
+) -> Measurement:
     return Measurement(
         run=run,
         runtime=choose_runtime(order.interpreter),
-        records=_records(order, run, reporter),
+        records=records,
         is_test_side=order.data is None,
         timing=order.timing,
         reporter=reporter,
@@ -127,12 +143,25 @@ def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
-def _records(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> tuple[LesionRecord, ...]:
+def _judged_set(
+    order: ParityOrder, run: TrainedModel, reporter: Reporter
+) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
+    """The pictures of --data, or of the run's test side, and their dataset block."""
     if order.data is None:
-        records = read_test_side(run)
-    else:
-        records = read_external_set(order.data, run, reporter=reporter)
-    return spread(records, limit=order.limit)
+        records = spread(read_test_side(run), limit=order.limit)
+        return records, describe_own_side(run, "test", records)
+    found = read_external_set(order.data, learned_by_run(run), reporter=reporter)
+    records = spread(found.records, limit=order.limit)
+    return records, describe_dataset(found.name, records, card=found.card)
+
+
+def _external_sets(
+    order: ParityOrder, run: TrainedModel, reporter: Reporter
+) -> tuple[ExternalSet, ...]:
+    if not order.external:
+        return ()
+    found = read_external_sets(order.external, learned_by_run(run), reporter=reporter)
+    return tuple(replace(one, records=spread(one.records, limit=order.limit)) for one in found)
 
 
 def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:
@@ -162,5 +191,5 @@ def _show(report: ParityReport) -> None:
     console = Console(width=None if Console().is_terminal else 130)
     for table in render_terminal(report):
         console.print(table)
-    for line in explain_candidates(report):
+    for line in (*explain_candidates(report), *describe_sets(report)):
         console.print(line, markup=False, highlight=False)

@@ -1,0 +1,87 @@
+"""External sets of a parity report for a person, and what each measured set is."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from edge_melanoma.benchmarks.parity import ParityReport
+from edge_melanoma.dataset_card import describe_cards
+from edge_melanoma.evaluation import explain_undefined
+
+OUTSIDE_COLUMNS = (
+    "model",
+    "recall",
+    "drop",
+    "specificity",
+    "drop",
+    "accuracy",
+    "AUC",
+    "agreement",
+    "lost/gained",
+)
+
+
+def outside_terminal(report: ParityReport) -> Iterator[Table]:
+    """A table an external set for a terminal."""
+    for outside in report.external:
+        told = outside.as_dict()
+        table = Table(title=escape(describe_outside(told, threshold=report.threshold)))
+        for number, column in enumerate(OUTSIDE_COLUMNS):
+            table.add_column(column, justify="right" if number else "left")
+        for cells in outside_rows(told):
+            table.add_row(*cells)
+        yield table
+
+
+def describe_outside(outside: Mapping[str, Any], *, threshold: float) -> str:
+    """What an entry of parity.json's "external" was measured on, in one line."""
+    data = outside["dataset"]
+    undefined = explain_undefined(benign=data["benign"], malignant=data["malignant"])
+    return (
+        f"Outside, {data['name']}: {data['images']} images, {data['malignant']} malignant, "
+        f"{outside['left_out']} left out as copies; threshold {threshold:.4f}"
+        + (f"; {undefined}" if undefined else "")
+    )
+
+
+def describe_sets(report: ParityReport) -> list[str]:
+    """The cards of the own and of the external sets, a line each."""
+    blocks = [report.dataset, *(outside.as_dict()["dataset"] for outside in report.external)]
+    return [line for block in blocks for line in describe_cards(block)]
+
+
+def outside_rows(outside: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Cells of `OUTSIDE_COLUMNS` for an entry of parity.json's "external", the reference first."""
+    yield _cells_of(outside["reference"], "", "", "", "")
+    for model in outside["candidates"]:
+        drop, flips = model["drop"], model["flips"]
+        yield _cells_of(
+            model,
+            _cell(drop["recall"], sign="+"),
+            _cell(drop["specificity"], sign="+"),
+            f"{model['agreement']:.2%}",
+            f"{flips['lost_malignant']}/{flips['gained_malignant']}",
+        )
+
+
+def _cells_of(
+    model: Mapping[str, Any], recall_drop: str, specificity_drop: str, agreement: str, flips: str
+) -> list[str]:
+    metrics = {name: _cell(value) for name, value in model["metrics"].items()}
+    return [
+        model["mode"],
+        metrics["recall"],
+        recall_drop,
+        metrics["specificity"],
+        specificity_drop,
+        metrics["accuracy"],
+        metrics["auc"],
+        agreement,
+        flips,
+    ]
+
+
+def _cell(value: float | None, *, sign: str = "") -> str:
+    return "undefined" if value is None else f"{value:{sign}.4f}"
