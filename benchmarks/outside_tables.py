@@ -8,7 +8,7 @@ from rich.table import Table
 
 from edge_melanoma.benchmarks.parity import ParityReport
 from edge_melanoma.dataset_card import describe_cards
-from edge_melanoma.evaluation import explain_undefined
+from edge_melanoma.evaluation import explain_undefined, format_share
 
 OUTSIDE_COLUMNS = (
     "model",
@@ -27,7 +27,7 @@ def outside_terminal(report: ParityReport) -> Iterator[Table]:
     """A table an external set for a terminal."""
     for outside in report.external:
         told = outside.as_dict()
-        table = Table(title=escape(describe_outside(told, threshold=report.threshold)))
+        table = Table(title=escape(describe_outside(told)))
         for number, column in enumerate(OUTSIDE_COLUMNS):
             table.add_column(column, justify="right" if number else "left")
         for cells in outside_rows(told):
@@ -35,14 +35,13 @@ def outside_terminal(report: ParityReport) -> Iterator[Table]:
         yield table
 
 
-def describe_outside(outside: Mapping[str, Any], *, threshold: float) -> str:
+def describe_outside(outside: Mapping[str, Any]) -> str:
     """What an entry of parity.json's "external" was measured on, in one line."""
     data = outside["dataset"]
     undefined = explain_undefined(benign=data["benign"], malignant=data["malignant"])
     return (
         f"Outside, {data['name']}: {data['images']} images, {data['malignant']} malignant, "
-        f"{outside['left_out']} left out as copies; threshold {threshold:.4f}"
-        + (f"; {undefined}" if undefined else "")
+        f"{outside['left_out']} left out as copies" + (f"; {undefined}" if undefined else "")
     )
 
 
@@ -59,8 +58,8 @@ def outside_rows(outside: Mapping[str, Any]) -> Iterator[list[str]]:
         drop, flips = model["drop"], model["flips"]
         yield _cells_of(
             model,
-            _cell(drop["recall"], sign="+"),
-            _cell(drop["specificity"], sign="+"),
+            format_share(drop["recall"], sign="+"),
+            format_share(drop["specificity"], sign="+"),
             f"{model['agreement']:.2%}",
             f"{flips['lost_malignant']}/{flips['gained_malignant']}",
         )
@@ -69,7 +68,7 @@ def outside_rows(outside: Mapping[str, Any]) -> Iterator[list[str]]:
 def _cells_of(
     model: Mapping[str, Any], recall_drop: str, specificity_drop: str, agreement: str, flips: str
 ) -> list[str]:
-    metrics = {name: _cell(value) for name, value in model["metrics"].items()}
+    metrics = {name: format_share(value) for name, value in model["metrics"].items()}
     return [
         model["mode"],
         metrics["recall"],
@@ -81,7 +80,3 @@ def _cells_of(
         agreement,
         flips,
     ]
-
-
-def _cell(value: float | None, *, sign: str = "") -> str:
-    return "undefined" if value is None else f"{value:{sign}.4f}"

@@ -99,6 +99,11 @@ def explain_undefined(*, benign: int, malignant: int) -> str | None:
     return f"{', '.join(shown[:-1])} and {shown[-1]} are undefined without {lacking} images"
 
 
+def format_share(value: float | None, *, sign: str = "") -> str:
+    """A metric as a table shows it; `sign` is + for drops."""
+    return "undefined" if value is None else f"{value:{sign}.4f}"
+
+
 def evaluate_at_both(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
     """At the operating point and at 0.5, whatever classes there are."""
     return {

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.dataset_card import describe_cards
-from edge_melanoma.evaluation import WITHOUT_LEAKED
-from edge_melanoma.training_table import UNDEFINED, describe_external
+from edge_melanoma.evaluation import WITHOUT_LEAKED, format_share
+from edge_melanoma.training_table import describe_external
 
 
 def show_evaluation(result: Mapping[str, Any]) -> None:
@@ -52,8 +52,8 @@ def _show_one(
         table.add_column(column)
     for name, value in measured["metrics"].items():
         bounds = measured["intervals"].get(name)
-        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else UNDEFINED
-        table.add_row(name, UNDEFINED if value is None else f"{value:.4f}", interval)
+        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
+        table.add_row(name, format_share(value), interval)
     console.print(table)
     confusion = measured["confusion"].items()
     _say(console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion))
