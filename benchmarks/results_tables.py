@@ -79,10 +79,9 @@ def _training_lines(
     """The main table, its columns from outside beside the inside ones, and what each set is."""
     first = next(iter(manifests.values()))
     data, split = next(iter(evaluations.values()))["dataset"], first["split"]
-    sets = list(
-        dict.fromkeys(name for one in evaluations.values() for name in one.get("external", ()))
-    )
-    outside = [f"{title}, {name}" for name in sets for title in OUTSIDE_METRICS.values()]
+    found = [one.get("external", {}) for one in evaluations.values()]
+    sets = list(dict.fromkeys(name for external in found for name in external))
+    outside = [f"{title}, {name}" for name in sets for title in OUTSIDE_COLUMNS_OF_A_SET]
     told = [line for one in evaluations.values() for line in describe_measured_sets(one)]
     return [
         f"Trained on {data['name']} ({data['images']} images, {data['malignant']} malignant; "

@@ -47,7 +47,7 @@ def describe_measured_sets(evaluation: Mapping[str, Any]) -> list[str]:
         test, rest = (evaluation["sides"][side]["images"] for side in ("test", WITHOUT_LEAKED))
         lines.append(
             f"Leaked copies: {test - rest} of {test} test images have copies in the given "
-            f"training part."
+            f"training part, which were left out of training."
         )
     for name, external in evaluation.get("external", {}).items():
         lines += [describe_external(name, external), *describe_cards(external["dataset"])]

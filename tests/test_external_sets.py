@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from made import draw_pictures, picture_id, run_trained_on
+from PIL import Image
 
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.errors import EdgeMelanomaError
@@ -53,6 +54,21 @@ def test_pictures_that_the_run_learned_from_are_left_out_under_whatever_name(
         f"Left out 2 of 5 images of other: copies of images that the run {run.folder} learned "
         "from.\n"
     )
+
+
+def test_near_copies_of_what_the_run_learned_from_are_left_out(
+    run: TrainedModel, data: Path, tmp_path: Path
+) -> None:
+    folder = draw_pictures(tmp_path / "other", 6, 7)
+    with Image.open(data / picture_id(2)) as picture:
+        turned = picture.transpose(Image.Transpose.ROTATE_90).resize((50, 50))
+    turned.save(folder / "malignant" / "copy.jpg", quality=90)
+    with Image.open(data / picture_id(4)) as picture:
+        picture.save(folder / "malignant" / "of the test side.jpg", quality=90)
+    found = read_external_set(folder, learned_by_run(run), reporter=SILENT)
+    assert found.left_out == ("malignant/copy.jpg",)
+    data.rename(data.with_name("elsewhere"))
+    assert read_external_set(folder, learned_by_run(run), reporter=SILENT).left_out == ()
 
 
 def test_what_was_left_out_is_counted_named_and_explained(run: TrainedModel, data: Path) -> None:

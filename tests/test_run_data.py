@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from made import draw_pictures, picture_id, hash_file, run_trained_on
+from made import draw_pictures, hash_file, picture_id, run_trained_on
 from PIL import Image
 
 from edge_melanoma.artifacts import TrainedModel

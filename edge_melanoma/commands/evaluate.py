@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile
+from edge_melanoma.data_sets import name_external_sets
 
 NAME = "evaluate"
 
@@ -31,13 +32,13 @@ def command(
     json: JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.evaluation_run import evaluate_model
-    from edge_melanoma.data_sets import name_external_sets
 
     evaluate_model(
         model,
         data=data,
-        external=name_external_sets(external or ()),
+        external=named,
         threshold=threshold,
         interpreter=interpreter,
         json=json,

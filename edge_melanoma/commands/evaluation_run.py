@@ -15,6 +15,7 @@ from edge_melanoma.artifacts import (
     write_json,
 )
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
+from edge_melanoma.commands.copies_cache import copies_cache_folder
 from edge_melanoma.commands.evaluation_table import show_evaluation
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import (
@@ -55,7 +56,9 @@ def evaluate_model(
         )
     chosen, source = _threshold(threshold, run, converted)
     learned = learned_by_run(run) if run and (data or external) else None
-    outside = read_external_sets(external or {}, learned, reporter=reporter)
+    outside = read_external_sets(
+        external or {}, learned, reporter=reporter, cache_folder=copies_cache_folder()
+    )
     records, described = _main_set(run, data, learned, reporter)
     judged = [records, *(found.records for found in outside)]
     predictions = _score(run, converted, judged, interpreter, reporter)
@@ -93,7 +96,9 @@ def _main_set(
 ) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
     """The pictures of --data, or of the run's own test side, and what the JSON says of them."""
     if data is not None:
-        found = read_external_set(data, learned, reporter=reporter)
+        found = read_external_set(
+            data, learned, reporter=reporter, cache_folder=copies_cache_folder()
+        )
         return found.records, found.as_dict()
     if run is None:
         raise ValueError("neither a run nor a data set")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.dataset_card import describe_cards
@@ -41,13 +40,12 @@ def _show_one(
     measured: Mapping[str, Any],
     source: str,
 ) -> None:
-    table = Table(
-        title=escape(
-            f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
-            f"threshold {measured['threshold']:.4f} from {source}"
-        ),
-        caption="Research only, not a medical device.",
+    _say(
+        console,
+        f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
+        f"threshold {measured['threshold']:.4f} from {source}",
     )
+    table = Table(caption="Research only, not a medical device.")
     for column in ("metric", "value", "95 % interval"):
         table.add_column(column)
     for name, value in measured["metrics"].items():

@@ -26,6 +26,7 @@ from edge_melanoma.benchmarks.parity import (
 from edge_melanoma.benchmarks.quality import Comparison, compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
 from edge_melanoma.classifiers import choose_runtime
+from edge_melanoma.commands.copies_cache import copies_cache_folder
 from edge_melanoma.commands.measurement import (
     Measurement,
     TimingSettings,
@@ -150,7 +151,12 @@ def _judged_set(
     if order.data is None:
         records = spread(read_test_side(run), limit=order.limit)
         return records, describe_own_side(run, "test", records)
-    found = read_external_set(order.data, learned_by_run(run), reporter=reporter)
+    found = read_external_set(
+        order.data,
+        learned_by_run(run),
+        reporter=reporter,
+        cache_folder=copies_cache_folder(),
+    )
     records = spread(found.records, limit=order.limit)
     return records, describe_dataset(found.name, records, card=found.card)
 
@@ -160,7 +166,12 @@ def _external_sets(
 ) -> tuple[ExternalSet, ...]:
     if not order.external:
         return ()
-    found = read_external_sets(order.external, learned_by_run(run), reporter=reporter)
+    found = read_external_sets(
+        order.external,
+        learned_by_run(run),
+        reporter=reporter,
+        cache_folder=copies_cache_folder(),
+    )
     return tuple(replace(one, records=spread(one.records, limit=order.limit)) for one in found)
 
 

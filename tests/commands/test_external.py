@@ -132,7 +132,7 @@ def test_a_card_that_cannot_be_used_stops_train_before_the_work(
     refuse(
         resume(edge_melanoma, run, phantoms, f"clinic={folder}"),
         f"The data set card {folder / 'dataset.toml'} has the unknown key 'year'; "
-        "did you mean 'source'?",
+        "did you mean 'geometry'?",
     )
 
 
