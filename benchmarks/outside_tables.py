@@ -1,6 +1,6 @@
 """External sets of a parity report for a person, and what each measured set is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -20,6 +20,8 @@ OUTSIDE_COLUMNS = (
     "AUC",
     "agreement",
     "lost/gained",
+    "recall at own threshold",
+    "specificity at own threshold",
 )
 
 
@@ -53,22 +55,25 @@ def describe_sets(report: ParityReport) -> list[str]:
 
 def outside_rows(outside: Mapping[str, Any]) -> Iterator[list[str]]:
     """Cells of `OUTSIDE_COLUMNS` for an entry of parity.json's "external", the reference first."""
-    yield _cells_of(outside["reference"], "", "", "", "")
+    yield _cells_of(outside["reference"], [""] * 6)
     for model in outside["candidates"]:
-        drop, flips = model["drop"], model["flips"]
+        drop, flips, own = model["drop"], model["flips"], model["at_own_threshold"]
         yield _cells_of(
             model,
-            format_share(drop["recall"], sign="+"),
-            format_share(drop["specificity"], sign="+"),
-            f"{model['agreement']:.2%}",
-            f"{flips['lost_malignant']}/{flips['gained_malignant']}",
+            [
+                format_share(drop["recall"], sign="+"),
+                format_share(drop["specificity"], sign="+"),
+                f"{model['agreement']:.2%}",
+                f"{flips['lost_malignant']}/{flips['gained_malignant']}",
+                format_share(own["metrics"]["recall"]) if own else "",
+                format_share(own["metrics"]["specificity"]) if own else "",
+            ],
         )
 
 
-def _cells_of(
-    model: Mapping[str, Any], recall_drop: str, specificity_drop: str, agreement: str, flips: str
-) -> list[str]:
+def _cells_of(model: Mapping[str, Any], compared: Sequence[str]) -> list[str]:
     metrics = {name: format_share(value) for name, value in model["metrics"].items()}
+    recall_drop, specificity_drop, *rest = compared
     return [
         model["mode"],
         metrics["recall"],
@@ -77,6 +82,5 @@ def _cells_of(
         specificity_drop,
         metrics["accuracy"],
         metrics["auc"],
-        agreement,
-        flips,
+        *rest,
     ]

@@ -1,5 +1,6 @@
 """A network and its files on pictures from elsewhere, with scores that can be counted by hand."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,16 @@ def external_of(predictions: PredictionSet) -> ExternalSet:
     )
 
 
-def compare(before: PredictionSet, after: PredictionSet) -> OutsideParity:
-    return compare_outside(external_of(before), before, {"int8": after}, threshold=0.5)
+def compare(before: PredictionSet, after: PredictionSet, own: Mapping[str, float]) -> OutsideParity:
+    return compare_outside(
+        external_of(before), before, {"int8": after}, threshold=0.5, own_thresholds=own
+    )
 
 
-def entry(before: PredictionSet = BEFORE, after: PredictionSet = AFTER) -> dict[str, Any]:
-    return compare(before, after).as_dict()
+def entry(
+    before: PredictionSet = BEFORE, after: PredictionSet = AFTER, **own: float
+) -> dict[str, Any]:
+    return compare(before, after, own).as_dict()
 
 
 def test_the_entry_of_a_report_says_what_was_measured_on_what() -> None:
@@ -81,9 +86,26 @@ def test_other_pictures_are_not_compared() -> None:
 
 def test_a_row_a_model_recall_first() -> None:
     assert list(outside_rows(entry())) == [
-        ["keras", "1.0000", "", "0.7500", "", "0.8333", "0.8750", "", ""],
-        ["int8", "0.5000", "+0.5000", "0.7500", "+0.0000", "0.6667", "0.8750", "50.00%", "1/0"],
+        ["keras", "1.0000", "", "0.7500", "", "0.8333", "0.8750", *[""] * 4],
+        [
+            *["int8", "0.5000", "+0.5000", "0.7500", "+0.0000", "0.6667", "0.8750", "50.00%"],
+            *["1/0", "", ""],
+        ],
     ]
+
+
+def test_a_file_is_measured_at_its_own_threshold_too() -> None:
+    (candidate,) = entry(int8=0.35)["candidates"]
+    own = candidate["at_own_threshold"]
+    assert (own["threshold"], own["metrics"]["recall"]) == (0.35, 1.0)
+    assert candidate["metrics"]["recall"] == 0.5
+    _, row = outside_rows(entry(int8=0.35))
+    assert row[-2:] == ["1.0000", "0.7500"]
+
+
+def test_a_file_without_a_threshold_of_its_own_says_so() -> None:
+    (candidate,) = entry(float16=0.35)["candidates"]
+    assert candidate["at_own_threshold"] is None
 
 
 def test_the_line_above_a_table_names_what_is_undefined() -> None:

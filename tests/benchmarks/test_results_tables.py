@@ -170,9 +170,9 @@ def test_the_outside_columns_stand_beside_the_inside_ones(tmp_path: Path) -> Non
         "point:",
         "",
         "| variant | model | recall | drop | specificity | drop | accuracy | AUC | agreement "
-        "| lost/gained |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-        "| frozen | keras | 0.6250 |  | 0.4000 |  | 0.4500 | 0.8000 |  |  |",
+        "| lost/gained | recall at own threshold | specificity at own threshold |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| frozen | keras | 0.6250 |  | 0.4000 |  | 0.4500 | 0.8000 |  |  |  |  |",
     ]
 
 
