@@ -11,9 +11,9 @@ from edge_melanoma.subgroups import SubgroupTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureSheet:
-    """A drawn sheet: its link from the card, and how many of all such errors are on it."""
+    """A sheet: its link from the card (none where it was not drawn), the errors on it, and all."""
 
-    link: str
+    link: str | None
     shown: int
     errors: int
     images: int
@@ -38,8 +38,8 @@ class CardFacts:
     """A run's manifest, evaluation and split, and what was made of it.
 
     `exports` are the manifests of the .tflite files by file name, `parity` is bench/parity.json
-    where there is one, `parameters` the number of the network's weights. `judged` are the sets whose
-    pictures are still there, the run's own test side first.
+    where there is one, `parameters` the number of the network's weights. `judged` are the sets
+    whose pictures are still there, the run's own test side first.
     """
 
     run: TrainedModel

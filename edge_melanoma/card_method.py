@@ -1,4 +1,4 @@
-"""The first half of a model card: what the model is for, what it was made of, and how."""
+"""The beginning of a model card: what the model is for, what it was made of, and how."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

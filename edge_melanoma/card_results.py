@@ -1,17 +1,14 @@
-"""The second half of a model card: what was measured, on what, and where the model fails."""
+"""The results in a model card: what was measured, on what, and where the model fails."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from edge_melanoma.card_facts import CardFacts, JudgedSet, Section
-from edge_melanoma.card_method import SIDES, all_cards
+from edge_melanoma.card_method import SIDES
 from edge_melanoma.failure_sheets import Failure
 from edge_melanoma.markdown import DASH, share_of, table_of, text_of
-from edge_melanoma.skin_tone import SkinTone
 from edge_melanoma.subgroup_tables import describe_findings, explain_table, rows_of_table
-from edge_melanoma.traits import SKIN_TONE
-
-DARKER_TONES = (SkinTone.TAN, SkinTone.BROWN, SkinTone.DARK)
 
 
 def describe_results(facts: CardFacts) -> Iterator[Section]:
@@ -22,8 +19,6 @@ def describe_results(facts: CardFacts) -> Iterator[Section]:
     yield _subgroups(facts)
     yield _failures(facts)
     yield _phone_files(facts)
-    yield _limits(facts)
-    yield _licence(facts)
 
 
 def _operating_point(facts: CardFacts) -> Section:
@@ -35,9 +30,7 @@ def _operating_point(facts: CardFacts) -> Section:
         f"{share_of(point['specificity'])} on {point['malignant']} malignant and "
         f"{point['benign']} benign pictures."
     )
-    return Section(
-        title="Operating point", claim_2024=(26, 28), claim_2020=(26, 28), lines=(line,)
-    )
+    return Section(title="Operating point", claim_2024=(26, 28), claim_2020=(26, 28), lines=(line,))
 
 
 def _calibration(facts: CardFacts) -> Section:
@@ -58,7 +51,9 @@ def _calibration(facts: CardFacts) -> Section:
                 f"{share_of(measured['ece'], measured['ece_interval'])}.",
             ]
     lines += ["", "Where malignant lesions are rarer than in the data, scores are too high."]
-    return Section(title="Calibration", claim_2024=(25, 28), claim_2020=(25, 28), lines=tuple(lines))
+    return Section(
+        title="Calibration", claim_2024=(25, 28), claim_2020=(25, 28), lines=tuple(lines)
+    )
 
 
 def _performance(facts: CardFacts) -> Section:
@@ -153,10 +148,12 @@ def _failure_lines(judged: JudgedSet, kind: Failure) -> list[str]:
     if sheet is None:
         total = judged.dataset[right]
         return [f"No {word} on {where}, among {total} {right} pictures."]
+    total = f"among {sheet.images} {right} pictures"
+    if sheet.link is None:
+        return [f"{sheet.errors} {word} on {where}, {total}; no sheet was drawn."]
     first = "lowest" if kind is Failure.MISS else "highest"
     title = f"The {sheet.shown} worst of {sheet.errors} {word} on {where}"
-    return [f"{title}, among {sheet.images} {right} pictures, {first} score first:", "",
-            f"![{title}]({sheet.link})"]  # fmt: skip
+    return [f"{title}, {total}, {first} score first:", "", f"![{title}]({quote(sheet.link)})"]
 
 
 def _phone_files(facts: CardFacts) -> Section:
@@ -200,67 +197,3 @@ def _parity_lines(parity: Mapping[str, Any] | None) -> list[str]:
         "",
         *table_of(header, rows),
     ]
-
-
-def _limits(facts: CardFacts) -> Section:
-    lines = [f"- {line}" for line in (*_measured_limits(facts), *GENERAL_LIMITS)]
-    notes = [card["note"] for card in all_cards(facts).values() if card and card.get("note")]
-    lines += [f"- The data: {text_of(note)}." for note in dict.fromkeys(notes)]
-    return Section(title="Limits", claim_2024=(40,), claim_2020=(38,), lines=tuple(lines))
-
-
-GENERAL_LIMITS = (
-    "Labels, sites and ages are as the archives give them; pictures of one patient are not "
-    "independent, and intervals do not know of it.",
-    "The share of malignant pictures in the data is far above that of any practice: precision "
-    "there would be far lower.",
-    "Where the classes of the training data come from different clinics, the network may have "
-    "learned the clinics; only outside sets can show it.",
-    "Skin tones are estimated from uncalibrated pictures, artefacts are found by simple "
-    "detectors that miss and err.",
-)
-
-
-def _measured_limits(facts: CardFacts) -> Iterator[str]:
-    inside = facts.evaluation["sides"]["test"]["at_operating_point"]["metrics"]
-    for name, block in facts.evaluation["external"].items():
-        outside = block["at_operating_point"]["metrics"]
-        pairs = ", ".join(
-            f"{label} {share_of(outside[key])} against {share_of(inside[key])}"
-            for key, label in (("recall", "recall"), ("specificity", "specificity"), ("auc", "AUC"))
-        )
-        yield f"Outside, on {text_of(name)}, against the test side inside: {pairs}."
-    for judged in facts.judged:
-        tones = {g.value: g for g in judged.subgroups.groups if g.attribute == SKIN_TONE}
-        darker = [tones[tone.value] for tone in DARKER_TONES if tone.value in tones]
-        malignant = sum(group.recall.images for group in darker)
-        images = malignant + sum(group.specificity.images for group in darker)
-        yield (
-            f"On {text_of(judged.name)}, {images} of {judged.dataset['images']} pictures were "
-            f"estimated to show tan, brown or dark skin, {malignant} of them malignant."
-        )
-    if not facts.evaluation["external"]:
-        yield "No set from elsewhere was measured: nothing is known of how the model generalises."
-
-
-def _licence(facts: CardFacts) -> Section:
-    licences = [
-        f"{text_of(name)}: {text_of(card['licence'] if card else 'not stated')}"
-        for name, card in all_cards(facts).items()
-        if not name.endswith("(outside)")
-    ]
-    split = facts.run.manifest["split"]
-    return Section(
-        title="Licence, availability and hashes",
-        claim_2024=(43,),
-        claim_2020=(),
-        lines=(
-            "The program is under Apache-2.0. The weights were learned from pictures under: "
-            f"{'; '.join(licences)}. Where such pictures are CC BY-NC, or their licence is not "
-            "known, **the weights are for research only**, and not for commercial use.",
-            "",
-            f"- weights.safetensors: sha256 `{facts.run.sha256}`",
-            f"- split: `{split['fingerprint']}`",
-            f"- data: `{facts.run.manifest['dataset']['fingerprint']}`",
-        ),
-    )

@@ -37,13 +37,18 @@ def worst_failures(
     predictions: PredictionSet, *, kind: Failure, threshold: float, limit: int
 ) -> list[int]:
     """Places in `predictions` of at most `limit` errors, the one furthest from right first."""
-    called = predictions.decisions(threshold=threshold)
-    if kind is Failure.MISS:
-        wrong, order = predictions.labels & ~called, predictions.scores
-    else:
-        wrong, order = ~predictions.labels & called, -predictions.scores
-    places = np.flatnonzero(wrong)
-    return [int(place) for place in places[np.argsort(order[places], kind="stable")][:limit]]
+    places = np.flatnonzero(_errors(predictions, kind, threshold))
+    away = predictions.scores if kind is Failure.MISS else -predictions.scores
+    return [int(place) for place in places[np.argsort(away[places], kind="stable")][:limit]]
+
+
+def count_failures(
+    predictions: PredictionSet, *, kind: Failure, threshold: float
+) -> tuple[int, int]:
+    """The number of such errors, and of the pictures that could have been such an error."""
+    malignant = int(predictions.labels.sum())
+    images = malignant if kind is Failure.MISS else len(predictions.labels) - malignant
+    return int(_errors(predictions, kind, threshold).sum()), images
 
 
 def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -> Path:
@@ -68,3 +73,10 @@ def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -
 
 def _shorten(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
+
+
+def _errors(predictions: PredictionSet, kind: Failure, threshold: float) -> NDArray[np.bool_]:
+    called = predictions.decisions(threshold=threshold)
+    if kind is Failure.MISS:
+        return predictions.labels & ~called
+    return ~predictions.labels & called

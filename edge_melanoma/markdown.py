@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-DASH = "–"
+DASH = "-"
 
 
 def text_of(value: object) -> str:
-    """`value` so that nothing in it is taken for Markdown or HTML and it stays in its table cell."""
+    """`value` in one line in which nothing is taken for Markdown, HTML or the end of a cell."""
     shown = " ".join(str(value).split())
     for mark in "\\`*_[]|":
         shown = shown.replace(mark, f"\\{mark}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edge_melanoma.card_facts import CardFacts, Section
+from edge_melanoma.card_limits import describe_limits
 from edge_melanoma.card_method import describe_method
 from edge_melanoma.card_results import describe_results
 from edge_melanoma.claim import SOURCES, list_items, name_items
@@ -11,7 +12,7 @@ from edge_melanoma.markdown import table_of, text_of
 
 def render_card(facts: CardFacts) -> str:
     """The whole card; the same run gives the same card."""
-    sections = [*describe_method(facts), *describe_results(facts)]
+    sections = [*describe_method(facts), *describe_results(facts), *describe_limits(facts)]
     run = facts.run
     lines = [
         f"# Model card: {text_of(run.folder.resolve().name)} ({text_of(run.variant)})",

@@ -7,7 +7,7 @@ the other pictures of the set whose attribute is known, by Fisher's exact test; 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Subgroup tables: counted by hand, with reasons where nothing can be said, corrected for chance."""
+"""Subgroups are as counted by hand, have reasons where nothing is said, and allow for chance."""
 
 import numpy as np
 import pytest
