@@ -64,14 +64,17 @@ def evaluate_model(
     records, described = _main_set(run, data, learned, reporter)
     judged = [records, *(found.records for found in outside)]
     predictions = _score(run, converted, judged, interpreter, reporter)
-    own, *others = (evaluate_defined(scores, threshold=chosen) for scores in predictions)
+    own, *others = (
+        evaluate_defined(scores, threshold=chosen)
+        | {"calibration": measure_reliability(scores).as_dict()}
+        for scores in predictions
+    )
     result = {
         "schema": 1,
         "model": _describe_model(path, run, converted, interpreter),
         "threshold_source": source,
         **described,
         **own,
-        "calibration": measure_reliability(predictions[0]).as_dict(),
         **_without_leaked(run if data is None else None, predictions[0], chosen),
         "external": {
             found.name: found.as_dict() | measured
