@@ -39,7 +39,7 @@ def align_candidates(
     grey = thumbnails.mean(axis=3).astype(np.uint8)
     windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
     extent = 1 - windows[:, :2] - windows[:, 2:]
-    centre = windows[:, :2] + extent / 2 - 0.5
+    centre = (windows[:, :2] - windows[:, 2:]) / 2
     first_guess = _Guess(centre=centre, extent=extent)
     coarse = _fit(_halved(grey), candidates, first_guess, steps=COARSE_STEPS, reporter=reporter)
     kept = np.flatnonzero(coarse.match >= LEAST_COARSE_MATCH)
@@ -58,7 +58,7 @@ def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
 def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     count, height, width = images.shape
     blocks = images.reshape(count, height // 2, 2, width // 2, 2)
-    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+    return np.asarray(blocks.mean(axis=(2, 4)).round(), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ from edge_melanoma.progress import Reporter
 WINDOWS: tuple[Window, ...] = (
     WHOLE,
     (0.125, 0.0, 0.125, 0.0),  # the middle square of a 4:3 photograph
-    *itertools.product((0.06, 0.19), repeat=4),  # any crop of up to a quarter a side lies near one
+    # Any crop of up to a quarter a side lies near one of these.
+    *itertools.product((0.06, 0.19), (0.06, 0.19), (0.06, 0.19), (0.06, 0.19)),
 )
 NEIGHBOURS = 6
 FEATURES = 16
@@ -80,7 +81,7 @@ def find_candidates(thumbnails: NDArray[np.uint8], *, reporter: Reporter) -> Can
             distance_upper_bound=LARGEST_DISTANCE,
             workers=-1,
         )
-        found.append(_agreeing(_pairs_of(neighbours), number, shapes_of(seen), turned))
+        found.append(_agreeing(_pairs_of(np.asarray(neighbours)), number, shapes_of(seen), turned))
     return _best_guesses(found)
 
 

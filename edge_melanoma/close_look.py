@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from PIL import Image
 from edge_melanoma.images import decode_image, read_image_bytes
 from edge_melanoma.layouts import Floats, turn_image
 from edge_melanoma.registration import detail_in_common
+
+Shares = NDArray[np.floating[Any]]
 
 VIEW_SIZE = 80
 HASH_SIZE = 16
@@ -63,7 +66,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return decode_image(read_image_bytes(path), name=str(path))
 
 
-def _view(pixels: NDArray[np.uint8], low: Floats, high: Floats) -> Image.Image:
+def _view(pixels: NDArray[np.uint8], low: Shares, high: Shares) -> Image.Image:
     """The box from `low` to `high` (x, y; shares of the frame) as grey 80x80."""
     height, width = pixels.shape[:2]
     grey = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")

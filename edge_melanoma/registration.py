@@ -72,7 +72,7 @@ def _shift(one: _View, other: _View) -> Matrix:
     reach = np.arange(-LARGEST_SHIFT, LARGEST_SHIFT + 1)
     near = np.fft.irfft2(spectrum, shape)[np.ix_(reach, reach)]
     row, column = np.unravel_index(int(near.argmax()), near.shape)
-    return np.array([reach[row], reach[column]], dtype=np.float64)
+    return np.array([row, column], dtype=np.float64) - LARGEST_SHIFT
 
 
 def _improve(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> tuple[Matrix, Matrix]:

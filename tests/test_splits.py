@@ -169,7 +169,13 @@ def test_a_split_that_shares_a_lesion_or_a_file_cannot_be_made(shared: dict[str,
     for side in ("train", "test"):
         sides[side] = tuple(replace(picture, **shared) for picture in sides[side])
     with pytest.raises(EdgeMelanomaError) as caught:
-        DatasetSplit(**sides, kind=SplitKind.POOLED, seed=0)
+        DatasetSplit(
+            train=sides["train"],
+            validation=sides["validation"],
+            test=sides["test"],
+            kind=SplitKind.POOLED,
+            seed=0,
+        )
     assert str(caught.value) == (
         "test/benign/000.png (test) and train/benign/000.png (train) are the same lesion or the "
         "same picture; both must be on one side of the split."
