@@ -38,9 +38,10 @@ def align_candidates(
     """Fit each pair's window, first on small pictures, which drops those that do not match."""
     grey = thumbnails.mean(axis=3).astype(np.uint8)
     windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
-    extent = 1 - windows[:, :2] - windows[:, 2:]
-    centre = (windows[:, :2] - windows[:, 2:]) / 2
-    first_guess = _Guess(centre=centre, extent=extent)
+    before, after = windows[:, :2], windows[:, 2:]
+    first_guess = _Guess(
+        centre=np.asarray((before - after) / 2, dtype=np.float32), extent=1 - before - after
+    )
     coarse = _fit(_halved(grey), candidates, first_guess, steps=COARSE_STEPS, reporter=reporter)
     kept = np.flatnonzero(coarse.match >= LEAST_COARSE_MATCH)
     remaining = select(candidates, kept)

@@ -69,8 +69,9 @@ def _shift(one: _View, other: _View) -> Matrix:
     left, right = one.guide * one.skin, other.guide * other.skin
     shape = tuple(side + 2 * LARGEST_SHIFT for side in left.shape)
     spectrum = np.fft.rfft2(right, shape) * np.conj(np.fft.rfft2(left, shape))
+    surface: Matrix = np.fft.irfft2(spectrum, shape)
     reach = np.arange(-LARGEST_SHIFT, LARGEST_SHIFT + 1)
-    near = np.fft.irfft2(spectrum, shape)[np.ix_(reach, reach)]
+    near = surface[np.ix_(reach, reach)]
     row, column = np.unravel_index(int(near.argmax()), near.shape)
     return np.array([row, column], dtype=np.float64) - LARGEST_SHIFT
 
