@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge_melanoma.images import decode_image, read_image_bytes
 from edge_melanoma.layouts import Floats, turn_image
-from edge_melanoma.registration import detail_in_common
+from edge_melanoma.registration import detail_in_common, likely_turn
 
 Shares = NDArray[np.floating[Any]]
 
@@ -39,16 +39,33 @@ class CloseLook:
 def look_closely(
     first: Path, second: Path, *, turn: int, centre: Floats, extent: Floats
 ) -> CloseLook:
-    """Compare `second`, turned, with the window of `first` that it was aligned to."""
+    """Compare `second`, turned, with the window of `first` that it was aligned to.
+
+    Where they differ, another turn is tried if it promises more.
+    """
+    left, right = common_views(first, second, turn=turn, centre=centre, extent=extent)
+    look = _compare(left, right)
+    if look.is_copy:
+        return look
+    better = likely_turn(_floats(left), _floats(right))
+    if better == 0:
+        return look
+    pixels = turn_image(np.asarray(right)[..., None], better)[..., 0]
+    return _compare(left, Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def _compare(left: Image.Image, right: Image.Image) -> CloseLook:
     import imagehash
 
-    views = common_views(first, second, turn=turn, centre=centre, extent=extent)
-    one, other = (imagehash.phash(view, hash_size=HASH_SIZE) for view in views)
+    one, other = (imagehash.phash(view, hash_size=HASH_SIZE) for view in (left, right))
     distance = int(one - other)
     if distance > LARGEST_HASH_DISTANCE:
         return CloseLook(hash_distance=distance, detail=0.0)
-    left, right = (np.asarray(view, dtype=np.float32) for view in views)
-    return CloseLook(hash_distance=distance, detail=detail_in_common(left, right))
+    return CloseLook(hash_distance=distance, detail=detail_in_common(_floats(left), _floats(right)))
+
+
+def _floats(view: Image.Image) -> Floats:
+    return np.asarray(view, dtype=np.float32)
 
 
 def common_views(

@@ -23,7 +23,7 @@ from edge_melanoma.fingerprints import Fingerprints, read_fingerprints
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter, SilentReporter
 
-VERSION = "copies-v2"
+VERSION = "copies-v3"
 LEAST_MATCH = 0.965
 """Of the aligned thumbnails; 98 % of 480 synthetic copies had .98 and more."""
 LEAST_OVERLAP = 0.5

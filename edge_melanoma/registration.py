@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.layouts import Floats
+from edge_melanoma.layouts import TURNS, Floats, turn_image
 
 LARGEST_SHIFT = 8
 """Pixels of 80 by which the first guess may be off."""
@@ -16,6 +16,8 @@ _JUDGING_BAND = (0.7, 2.2)
 _DARKEST_SKIN = 35
 _SHADOW_MARGIN = 9
 _LEAST_AREA = 0.08
+_LEAST_PEAK = 0.4
+"""Correlation below which another turn is not worth a trial."""
 
 Matrix = NDArray[np.float64]
 
@@ -43,6 +45,24 @@ def detail_in_common(one: Floats, other: Floats) -> float:
     return max(untouched, _correlation(first, second, matrix, offset))
 
 
+def likely_turn(one: Floats, other: Floats) -> int:
+    """How the second grey view is to be turned to agree most with the first, by half the pixels.
+
+    A lesion that is nearly symmetric may have been aligned with its mirror image.
+    """
+    first, second = (_halved_view(_view_of(pixels)) for pixels in (one, other))
+    peaks = [_surface(first, turn_image(second[..., None], turn)[..., 0]).max() for turn in TURNS]
+    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
+    best = int(np.argmax(peaks))
+    return best if peaks[best] > _LEAST_PEAK * lengths else 0
+
+
+def _halved_view(view: _View) -> Floats:
+    masked = view.guide * view.skin
+    size = len(masked) // 2
+    return np.asarray(masked.reshape(size, 2, size, 2).mean(axis=(1, 3)))
+
+
 def _view_of(pixels: Floats) -> _View:
     from scipy.ndimage import gaussian_filter, minimum_filter
 
@@ -66,14 +86,18 @@ def _band(pixels: Floats, fine: float, coarse: float) -> Floats:
 
 def _shift(one: _View, other: _View) -> Matrix:
     """Where in `other` the origin of `one` lies (y, x), to a pixel, by correlation of both."""
-    left, right = one.guide * one.skin, other.guide * other.skin
-    shape = tuple(side + 2 * LARGEST_SHIFT for side in left.shape)
-    spectrum = np.fft.rfft2(right, shape) * np.conj(np.fft.rfft2(left, shape))
-    surface: Matrix = np.fft.irfft2(spectrum, shape)
-    reach = np.arange(-LARGEST_SHIFT, LARGEST_SHIFT + 1)
-    near = surface[np.ix_(reach, reach)]
+    near = _surface(one.guide * one.skin, other.guide * other.skin)
     row, column = np.unravel_index(int(near.argmax()), near.shape)
     return np.array([row, column], dtype=np.float64) - LARGEST_SHIFT
+
+
+def _surface(one: Floats, other: Floats) -> Matrix:
+    """Products of both summed, for each shift (y, x) of up to 8 pixels."""
+    shape = tuple(side + 2 * LARGEST_SHIFT for side in one.shape)
+    spectrum = np.fft.rfft2(other, shape) * np.conj(np.fft.rfft2(one, shape))
+    surface: Matrix = np.fft.irfft2(spectrum, shape)
+    reach = np.arange(-LARGEST_SHIFT, LARGEST_SHIFT + 1)
+    return surface[np.ix_(reach, reach)]
 
 
 def _improve(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> tuple[Matrix, Matrix]:
