@@ -24,7 +24,7 @@ from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter
 from edge_melanoma.trivial_statistics import TrivialStatistics, measure_picture
 
-VERSION = "fingerprints-v2"
+VERSION = "fingerprints-v3"
 Rows = NDArray[Any]
 _ROW = np.dtype(
     [

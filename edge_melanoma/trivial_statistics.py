@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageStat
 
 LOSSLESS_QUALITY = 100.0
 _CORNER_SHARE = 0.08
@@ -39,8 +39,9 @@ class TrivialStatistics(NamedTuple):
 def measure_picture(pixels: NDArray[np.uint8], *, data: bytes) -> TrivialStatistics:
     """Of the upright pixels (height, width, 3) and of the file they came from."""
     height, width = pixels.shape[:2]
-    grey = pixels.mean(axis=2, dtype=np.float32)
-    red, green, blue = pixels.mean(axis=(0, 1), dtype=np.float64).tolist()
+    image = Image.fromarray(pixels)
+    grey = np.asarray(image.convert("L"), dtype=np.float32)
+    red, green, blue = ImageStat.Stat(image).mean
     return TrivialStatistics(
         mean_red=red,
         mean_green=green,
