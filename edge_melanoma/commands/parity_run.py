@@ -27,7 +27,6 @@ from edge_melanoma.benchmarks.quality import Comparison, compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
-from edge_melanoma.commands.copies_cache import copies_cache_folder
 from edge_melanoma.commands.measurement import (
     Measurement,
     TimingSettings,
@@ -43,6 +42,7 @@ from edge_melanoma.external_sets import (
     read_external_set,
     read_external_sets,
 )
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import (
     PredictionSet,
@@ -153,7 +153,7 @@ def _judged_set(
         order.data,
         learned_by_run(run),
         reporter=reporter,
-        cache_folder=copies_cache_folder(),
+        cache_folder=default_fingerprint_folder(),
     )
     records = spread(found.records, limit=order.limit)
     return records, describe_dataset(found.name, records, card=found.card)
@@ -168,7 +168,7 @@ def _external_sets(
         order.external,
         learned_by_run(run),
         reporter=reporter,
-        cache_folder=copies_cache_folder(),
+        cache_folder=default_fingerprint_folder(),
     )
     return tuple(replace(one, records=spread(one.records, limit=order.limit)) for one in found)
 
