@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.benchmarks.latency import LatencySamples
+from edge_melanoma.benchmarks.outside import OutsideParity
 from edge_melanoma.benchmarks.quality import Comparison
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import Interval, Metrics
@@ -96,7 +97,10 @@ class MeasuredCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
-    """A reference and its candidates on the same pictures, and what they were measured with."""
+    """A reference and its candidates on the same pictures, and what they were measured with.
+
+    `external` holds the same models on data sets from elsewhere; the contract is not for these.
+    """
 
     dataset: Mapping[str, Any]
     threshold: float
@@ -105,6 +109,7 @@ class ParityReport:
     contract: ParityContract
     reference: MeasuredModel
     candidates: tuple[MeasuredCandidate, ...]
+    external: tuple[OutsideParity, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -121,6 +126,7 @@ class ParityReport:
             "contract": asdict(self.contract),
             "reference": self.reference.as_dict(),
             "candidates": [candidate.as_dict() for candidate in self.candidates],
+            "external": [outside.as_dict() for outside in self.external],
         }
 
 

@@ -6,6 +6,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.benchmarks.latency import PERCENTILES
+from edge_melanoma.benchmarks.outside_tables import (
+    OUTSIDE_COLUMNS,
+    describe_outside,
+    describe_sets,
+    outside_rows,
+    outside_terminal,
+)
 from edge_melanoma.benchmarks.parity import MeasuredCandidate, MeasuredModel, ParityReport
 from edge_melanoma.benchmarks.quality import Ties
 from edge_melanoma.quantization import ScoreTensor
@@ -50,7 +57,7 @@ def describe_report(report: ParityReport) -> str:
 
 
 def render_terminal(report: ParityReport) -> list[Table]:
-    """The tables for a terminal: quality, then cost."""
+    """The tables for a terminal: quality, then cost, then quality on each external set."""
     quality = Table(title=escape(describe_report(report)), caption=QUALITY_CAPTION)
     cost = Table(title=_describe_timing(report))
     for table, columns, rows in (
@@ -61,11 +68,11 @@ def render_terminal(report: ParityReport) -> list[Table]:
             table.add_column(column, justify="right" if number else "left")
         for cells in rows:
             table.add_row(*map(escape, cells))
-    return [quality, cost]
+    return [quality, cost, *outside_terminal(report)]
 
 
 def render_markdown(report: ParityReport) -> str:
-    """The table, the flips and the failures as Markdown."""
+    """The tables, the flips, the failures and what the data sets are, as Markdown."""
     lines = ["# Parity of the exported models with the trained network", ""]
     lines += [describe_report(report), ""]
     lines += markdown_table(QUALITY_COLUMNS, _quality_rows(report))
@@ -74,14 +81,23 @@ def render_markdown(report: ParityReport) -> str:
     lines += ["", "| model | sha256 |", "|---|---|"]
     models = [report.reference, *(candidate.model for candidate in report.candidates)]
     lines += [f"| {model.mode} | `{model.sha256}` |" for model in models]
-    notes = [f"- {note}" for note in explain_candidates(report)]
-    return "\n".join([*lines, "", *notes] if notes else lines) + "\n"
+    lines += _outside_sections(report)
+    notes = [f"- {note}" for note in (*explain_candidates(report), *describe_sets(report))]
+    return "\n".join([*lines, "", *notes]) + "\n"
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table."""
     rule = "|".join("---" for _ in columns)
     return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _outside_sections(report: ParityReport) -> list[str]:
+    lines = []
+    for told in (outside.as_dict() for outside in report.external):
+        lines += ["", describe_outside(told), ""]
+        lines += markdown_table(OUTSIDE_COLUMNS, list(outside_rows(told)))
+    return lines
 
 
 def explain_candidates(report: ParityReport) -> list[str]:

@@ -4,21 +4,16 @@ Its folder is laid out like any run folder. What a command would write into it (
 goes to a copy of its own, since an installed package may be read-only.
 """
 
-import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edge_melanoma.artifacts import (
     MANIFEST,
     RUNS_FOLDER,
     TrainedModel,
     find_run,
-    open_converted,
     open_run,
     read_json,
     write_atomically,
-    write_json,
 )
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -27,18 +22,6 @@ WORD = Path("bundled")
 
 FOLDER = Path(__file__).with_name("bundled_run")
 MODEL = Path("exports", "model_int8.tflite")
-KEPT = (
-    "weights.safetensors",
-    "split.json",
-    "history.csv",
-    "evaluation.json",
-    "subgroups.json",
-    "predictions_validation.csv",
-    "predictions_test.csv",
-    "MODEL_CARD.md",
-)
-LARGEST_SIZE_BYTES = 8_000_000
-"""Of the weights and the int8 file together."""
 
 
 def find_run_or_bundled(folder: Path | None) -> TrainedModel:
@@ -63,30 +46,6 @@ def bundled_run() -> TrainedModel:
     return open_run(_folder())
 
 
-def bundle_run(run: TrainedModel, *, model: Path, licence: str, target: Path = FOLDER) -> None:
-    """Put what ships of a run into the package: no caches, no pictures, no paths of this machine.
-
-    `model` is the run's int8 file, `licence` the note on the data that it was trained on.
-
-    Raises:
-        EdgeMelanomaError: it is larger than what may ship.
-    """
-    size = run.weights_path.stat().st_size + model.stat().st_size
-    if size > LARGEST_SIZE_BYTES:
-        raise EdgeMelanomaError(
-            f"{run.folder} has {size:,} bytes of weights and int8; at most {LARGEST_SIZE_BYTES:,} "
-            f"may ship."
-        )
-    shutil.rmtree(target, ignore_errors=True)
-    for name in KEPT:
-        if (run.folder / name).is_file():
-            write_atomically(target / name, (run.folder / name).read_bytes())
-    write_atomically(target / "LICENSE.md", licence)
-    manifest = _travelling(run.manifest, kept=KEPT)
-    _copy_model(model, target / MODEL)
-    write_json(target / MANIFEST, manifest)
-
-
 def _folder() -> Path:
     if not (FOLDER / MANIFEST).is_file():
         raise EdgeMelanomaError(
@@ -109,36 +68,3 @@ def _unpack() -> Path:
         if path.is_file():
             write_atomically(target / path.relative_to(_folder()), path.read_bytes())
     return target
-
-
-def _travelling(manifest: Mapping[str, Any], *, kept: Sequence[str]) -> dict[str, Any]:
-    """A manifest without the paths of the machine that it was made on."""
-    dataset = manifest["dataset"]
-    return {
-        **manifest,
-        "settings": manifest["settings"] | {"weights": Path(manifest["settings"]["weights"]).name},
-        "dataset": dataset | {"folders": {name: name for name in dataset["folders"]}},
-        "environment": _without_command(manifest["environment"]),
-        "files": {name: told for name, told in manifest["files"].items() if name in kept},
-    }
-
-
-def _copy_model(model: Path, target: Path) -> None:
-    """The int8 file under the name of its kind, its validation scores, and its manifest."""
-    converted = open_converted(model)
-    write_atomically(target, converted.data)
-    scores = model.with_suffix(".validation.csv")
-    if scores.is_file():
-        write_atomically(target.with_suffix(".validation.csv"), scores.read_bytes())
-    write_json(
-        target.with_suffix(".json"),
-        {
-            **converted.manifest,
-            "file": target.name,
-            "environment": _without_command(converted.manifest["environment"]),
-        },
-    )
-
-
-def _without_command(environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in environment.items() if name != "command"}

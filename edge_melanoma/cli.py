@@ -13,6 +13,7 @@ from edge_melanoma import __version__
 from edge_melanoma.commands import (
     bench,
     calibrate,
+    card,
     data,
     demo,
     doctor,
@@ -41,6 +42,7 @@ for module in (
     predict,
     threshold,
     calibrate,
+    card,
     demo,
     doctor,
 ):

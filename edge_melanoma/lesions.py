@@ -3,6 +3,7 @@
 import csv
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,15 @@ SIDE_NAMES = {
 }
 # HAM10000 tables call carcinomas "other_malignant": not melanomas, and malignant all the same.
 LABEL_IS_MALIGNANT = CLASS_IS_MALIGNANT | {"0": False, "1": True, "other_malignant": True}
+ATTRIBUTE_COLUMNS = {
+    "age": ("age", "age_approx"),
+    "sex": ("sex", "gender"),
+    "site": ("site", "localization", "anatom_site_general", "anatom_site_general_challenge"),
+    "diagnosis": ("diagnosis", "dx"),
+}
+"""What a labels.csv may say of the patient, by the names that public tables have for it."""
+
+NOT_STATED = frozenset({"", "unknown", "unk", "nan", "na", "n/a", "none"})
 EXPECTED_LAYOUT = (
     "expected the folders benign and malignant, the same inside train and test, "
     "or a labels.csv with the columns file,label[,lesion_id]"
@@ -33,6 +43,8 @@ class LesionRecord:
     given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
     until they have been read; `source` names the data set where there are several; `cluster` names
     the copies that the picture is one of, none until they have been looked for, or without any.
+    `attributes` pairs the names of `ATTRIBUTE_COLUMNS` with what the table says in lower case; what
+    it does not say is not among them.
     """
 
     image_id: str
@@ -43,6 +55,7 @@ class LesionRecord:
     sha256: str | None = None
     source: str | None = None
     cluster: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
@@ -54,11 +67,19 @@ def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     Raises:
         EdgeMelanomaError: no such folder, no pictures, a class missing, or an unknown class.
     """
+    records = list_lesions(folder)
+    _refuse_missing_class(records, folder)
+    return records
+
+
+def list_lesions(folder: Path) -> tuple[LesionRecord, ...]:
+    """The same for a data set that may hold one class only."""
     if not folder.is_dir():
         raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
     table = folder / "labels.csv"
     records = _read_table(table) if table.is_file() else _read_folders(folder)
-    _refuse_missing_class(records, folder)
+    if not records:
+        raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
     return tuple(sorted(records, key=lambda record: record.image_id))
 
 
@@ -157,7 +178,19 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
         is_malignant=LABEL_IS_MALIGNANT[label],
         lesion_id=(row.get("lesion_id") or "").strip() or None,
         side=SIDE_NAMES.get(name.parts[0].lower()),
+        attributes=_attributes_of(row),
     )
+
+
+def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Of several columns for one attribute the first that says something."""
+    stated = [
+        (attribute, (row.get(column) or "").strip().lower())
+        for attribute, columns in ATTRIBUTE_COLUMNS.items()
+        for column in columns
+    ]
+    pairs = [(attribute, value) for attribute, value in stated if value not in NOT_STATED]
+    return tuple({attribute: value for attribute, value in reversed(pairs)}.items())
 
 
 def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:
@@ -169,9 +202,7 @@ def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:
         )
 
 
-def _refuse_missing_class(records: list[LesionRecord], folder: Path) -> None:
-    if not records:
-        raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
+def _refuse_missing_class(records: Sequence[LesionRecord], folder: Path) -> None:
     for name, is_malignant in CLASS_IS_MALIGNANT.items():
         if not any(record.is_malignant == is_malignant for record in records):
             raise EdgeMelanomaError(

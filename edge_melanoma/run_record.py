@@ -1,6 +1,6 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from edge_melanoma.artifacts import (
     MANIFEST,
     SPLIT,
     WEIGHTS,
+    TrainedModel,
+    read_json,
     rows_to_csv,
     sha256_of,
     write_atomically,
@@ -21,12 +23,14 @@ from edge_melanoma.artifacts import (
 from edge_melanoma.augmentation import augment_images
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.environment import describe_environment
-from edge_melanoma.evaluation import evaluate_sides
+from edge_melanoma.evaluation import evaluate_at_both, evaluate_sides
+from edge_melanoma.external_sets import ExternalSet
 from edge_melanoma.images import RESIZE_ID, read_image
 from edge_melanoma.integrity import Screening
 from edge_melanoma.lesions import count_classes
 from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
+from edge_melanoma.run_data import leaked_test_of
 from edge_melanoma.splits import DatasetSplit, split_to_json
 from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
@@ -54,10 +58,15 @@ def record_run(
 ) -> dict[str, Any]:
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
     record_weights(folder, result.network, half_precision=settings.spec().half_precision)
-    write_json(folder / SPLIT, split_to_json(split))
+    division = split_to_json(split)
+    write_json(folder / SPLIT, division)
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
     evaluation = record_scores(
-        folder, sides=sides, operating_point=operating_point, dataset=dataset
+        folder,
+        sides=sides,
+        operating_point=operating_point,
+        dataset=dataset,
+        leaked_test=leaked_test_of(division),
     )
     _draw_training(folder, split, dataset["name"], result)
     manifest = {
@@ -99,9 +108,12 @@ def record_scores(
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
     dataset: Mapping[str, Any],
+    leaked_test: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write what follows from the scores of all sides, and return the evaluation."""
-    evaluation = evaluate_sides(sides, operating_point=operating_point, dataset=dataset)
+    evaluation = evaluate_sides(
+        sides, operating_point=operating_point, dataset=dataset, leaked_test=leaked_test
+    )
     write_json(folder / EVALUATION, evaluation)
     for side, predictions in sides.items():
         write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
@@ -115,6 +127,31 @@ def record_scores(
         draw(judged, path, threshold=operating_point.threshold, dataset=name)
     unseen = {side: sides[side] for side in ("validation", "test")}
     figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
+    return evaluation
+
+
+def record_external(
+    run: TrainedModel,
+    scored: Sequence[tuple[ExternalSet, PredictionSet]],
+) -> dict[str, Any]:
+    """Add data sets from elsewhere to a finished run and return its evaluation.
+
+    The run is whole before, so that no such set can cost a training.
+    """
+    evaluation = read_json(run.folder / EVALUATION)
+    external = dict(evaluation.get("external", {}))
+    folders = dict(run.manifest.get("external", {}))
+    for found, predictions in scored:
+        external[found.name] = found.as_dict() | evaluate_at_both(
+            predictions, threshold=run.threshold
+        )
+        folders[found.name] = str(found.folder)
+        path = run.folder / f"predictions_external_{found.name}.csv"
+        write_atomically(path, predictions_to_csv(predictions))
+    evaluation["external"] = external
+    write_json(run.folder / EVALUATION, evaluation)
+    files = hash_files(run.folder)
+    write_json(run.folder / MANIFEST, {**run.manifest, "external": folders, "files": files})
     return evaluation
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.data_sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -17,6 +18,7 @@ def command(
         Path | None,
         typer.Option("--data", metavar="DIR", help="Another data set than the run's test side."),
     ] = None,
+    external: ExternalSets = None,
     contract: Annotated[
         Path | None,
         typer.Option(
@@ -36,8 +38,10 @@ def command(
     """Score the same pictures with Keras and with every exported file, and time each model.
 
     Writes parity.json, parity.md and the scores into the run's bench folder, replacing those of an
-    earlier bench of the same set. Exit code 1: a candidate does not keep the contract.
+    earlier bench of the same set. On external sets models are compared, not timed, and no contract
+    holds. Exit code 1: a candidate does not keep the contract.
     """
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.measurement import TimingSettings
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
@@ -45,6 +49,7 @@ def command(
         ParityOrder(
             run=run,
             data=data,
+            external=named,
             contract=contract,
             timing=TimingSettings(runs=runs, warmup=warmup, threads=threads),
             interpreter=interpreter,

@@ -1,7 +1,8 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from edge_melanoma.artifacts import (
     write_atomically,
     write_json,
 )
+from edge_melanoma.benchmarks.outside_tables import describe_sets
 from edge_melanoma.benchmarks.own_thresholds import add_own_figures, explain_own_figures
 from edge_melanoma.benchmarks.parity import (
     ParityContract,
@@ -30,9 +32,17 @@ from edge_melanoma.commands.measurement import (
     TimingSettings,
     describe_machine,
 )
+from edge_melanoma.commands.outside_run import measure_outside, refuse_missing_reference
 from edge_melanoma.environment import package_version
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
+from edge_melanoma.external_sets import (
+    ExternalSet,
+    learned_by_run,
+    read_external_set,
+    read_external_sets,
+)
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import (
     PredictionSet,
@@ -40,7 +50,7 @@ from edge_melanoma.predictions import (
 )
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.quantization import score_tensor_of
-from edge_melanoma.run_data import read_external_set, read_test_side
+from edge_melanoma.run_data import describe_own_side, read_test_side
 from edge_melanoma.runtimes import Runtime
 
 
@@ -55,6 +65,7 @@ class ParityOrder:
     interpreter: Runtime | None = None
     limit: int | None = None
     json: Path | None = None
+    external: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
@@ -63,7 +74,10 @@ def run_parity(order: ParityOrder) -> ParityReport:
     run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     contract = read_contract(order.contract) if order.contract else ParityContract()
-    measurement = _make_measurement(order, run, reporter)
+    refuse_missing_reference(order.external)
+    records, dataset = _judged_set(order, run, reporter)
+    external = _external_sets(order, run, reporter)
+    measurement = _make_measurement(order, run, records, reporter)
     load = os.getloadavg()[0]
     reference, reference_scores = measurement.reference()
     measured = [measurement.export(model) for model in exports]
@@ -76,17 +90,17 @@ def run_parity(order: ParityOrder) -> ParityReport:
         )
         for export, (model, scores) in zip(exports, measured, strict=True)
     )
-    name = str(run.manifest["dataset"]["name"]) + ", test side"
     report = ParityReport(
-        dataset=describe_dataset(
-            order.data.resolve().name if order.data else name, measurement.records
-        ),
+        dataset=dataset,
         threshold=run.threshold,
         threshold_source="validation",
         machine=describe_machine(load, candidates),
         contract=contract,
         reference=reference,
         candidates=candidates,
+        external=measure_outside(
+            run, exports, external, runtime=measurement.runtime, reporter=reporter
+        ),
     )
     scores = {"keras": reference_scores} | {model.mode: scores for model, scores in measured}
     told = add_own_figures(report.as_dict(), scores, exports)
@@ -97,11 +111,13 @@ def run_parity(order: ParityOrder) -> ParityReport:
     return report
 
 
-def _make_measurement(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Measurement:
+def _make_measurement(
+    order: ParityOrder, run: TrainedModel, records: tuple[LesionRecord, ...], reporter: Reporter
+) -> Measurement:
     return Measurement(
         run=run,
         runtime=choose_runtime(order.interpreter),
-        records=_records(order, run, reporter),
+        records=records,
         is_test_side=order.data is None,
         timing=order.timing,
         reporter=reporter,
@@ -126,12 +142,35 @@ def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
-def _records(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> tuple[LesionRecord, ...]:
+def _judged_set(
+    order: ParityOrder, run: TrainedModel, reporter: Reporter
+) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
+    """The pictures of --data, or of the run's test side, and their dataset block."""
     if order.data is None:
-        records = read_test_side(run)
-    else:
-        records = read_external_set(order.data, run, reporter=reporter)
-    return spread(records, limit=order.limit)
+        records = spread(read_test_side(run), limit=order.limit)
+        return records, describe_own_side(run, "test", records)
+    found = read_external_set(
+        order.data,
+        learned_by_run(run),
+        reporter=reporter,
+        cache_folder=default_fingerprint_folder(),
+    )
+    records = spread(found.records, limit=order.limit)
+    return records, describe_dataset(found.name, records, card=found.card)
+
+
+def _external_sets(
+    order: ParityOrder, run: TrainedModel, reporter: Reporter
+) -> tuple[ExternalSet, ...]:
+    if not order.external:
+        return ()
+    found = read_external_sets(
+        order.external,
+        learned_by_run(run),
+        reporter=reporter,
+        cache_folder=default_fingerprint_folder(),
+    )
+    return tuple(replace(one, records=spread(one.records, limit=order.limit)) for one in found)
 
 
 def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:
@@ -177,5 +216,5 @@ def _show(report: ParityReport) -> None:
     console = Console(width=None if Console().is_terminal else 130)
     for table in render_terminal(report):
         console.print(table)
-    for line in explain_candidates(report):
+    for line in (*explain_candidates(report), *describe_sets(report)):
         console.print(line, markup=False, highlight=False)

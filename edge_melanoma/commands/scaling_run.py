@@ -10,6 +10,7 @@ from edge_melanoma.artifacts import (
     TrainedModel,
     choose_run_folder,
     find_run,
+    read_json,
     write_atomically,
     write_json,
 )
@@ -19,7 +20,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import load_network, round_to_half
 from edge_melanoma.predictions import predict, read_predictions
 from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.run_data import read_side
+from edge_melanoma.run_data import leaked_test_of, read_side
 from edge_melanoma.run_record import HISTORY, hash_files, record_scores, record_weights
 from edge_melanoma.splits import SIDES
 from edge_melanoma.temperature_scaling import fit_scaling
@@ -59,7 +60,8 @@ def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
     for name in COPIED:
         write_atomically(target / name, (run.folder / name).read_bytes())
     dataset = run.manifest["dataset"]
-    record_scores(target, sides=sides, operating_point=point, dataset=dataset)
+    leaked = leaked_test_of(read_json(run.folder / SPLIT))
+    record_scores(target, sides=sides, operating_point=point, dataset=dataset, leaked_test=leaked)
     write_json(target / MANIFEST, _manifest(run, target, fitted.as_dict(), point))
     print(target)
     return target

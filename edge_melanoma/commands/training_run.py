@@ -1,7 +1,7 @@
 """What `train` and `demo` do: from a data folder to finished run folders and one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,18 @@ from edge_melanoma.artifacts import (
 )
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.classifiers import KerasClassifier
+from edge_melanoma.commands.external_run import (
+    refuse_other_splits,
+    refuse_unusable_sets,
+    score_external_sets,
+)
 from edge_melanoma.commands.teacher import read_teacher
 from edge_melanoma.data_sets import name_folders, read_data_sets
+from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
+from edge_melanoma.external_sets import learned_from_split, read_external_sets
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import Screening, screen_images
 from edge_melanoma.leaks import find_duplicates, mark_clusters
 from edge_melanoma.lesions import LesionRecord
@@ -54,6 +62,7 @@ class TrainingOrder:
     cache_folder: Path | None = None
     resume: bool = False
     force: bool = False
+    external: Mapping[str, Path] = field(default_factory=dict)
 
     def settings(self, variant: Variant) -> TrainingSettings:
         """The part of the order that shapes the weights."""
@@ -75,18 +84,29 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     teacher_run = _open_teacher(order)
     named = name_folders(order.data)
     records = read_data_sets(named)
+    refuse_unusable_sets(order.external, named)
+    cards = {name: find_card(path) for name, path in zip(named, order.data, strict=True)}
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
     split = _split(order, screening.readable, reporter)
+    external = read_external_sets(
+        order.external,
+        learned_from_split(split),
+        cache_folder=order.cache_folder or default_fingerprint_folder(),
+        reporter=reporter,
+    )
+    unfinished = _unfinished(order, folders, split)
     material = _Material(
         folders=named,
+        cards=cards,
         split=split,
         screening=screening,
         teacher=read_teacher(teacher_run, split) if teacher_run else None,
     )
-    for variant, folder in folders.items():
-        if not (order.resume and (folder / MANIFEST).is_file()):
-            _train_one(order, variant, folder, material, reporter)
+    for variant, folder in unfinished.items():
+        _train_one(order, variant, folder, material, reporter)
+    for folder in folders.values():
+        score_external_sets(open_run(folder), external, reporter=reporter)
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
@@ -95,7 +115,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
 def _split(
     order: TrainingOrder, records: tuple[LesionRecord, ...], reporter: Reporter
 ) -> DatasetSplit:
-    cache_folder = order.cache_folder or default_cache_folder()
+    cache_folder = order.cache_folder or default_fingerprint_folder()
     duplicates = find_duplicates(records, reporter=reporter, cache_folder=cache_folder)
     marked = mark_clusters(records, duplicates)
     split = split_lesions(marked, kind=order.split, seed=order.seed)
@@ -118,9 +138,21 @@ class _Material:
     """What all variants of an order learn from."""
 
     folders: Mapping[str, Path]
+    cards: Mapping[str, DatasetCard | None]
     split: DatasetSplit
     screening: Screening
     teacher: Teacher | None
+
+    def describe(self) -> dict[str, Any]:
+        """The dataset block of the run's files."""
+        block = describe_dataset(
+            " + ".join(self.folders),
+            self.screening.readable,
+            card=next(iter(self.cards.values())) if len(self.cards) == 1 else None,
+        )
+        if len(self.cards) > 1:
+            block["cards"] = {name: card and card.as_dict() for name, card in self.cards.items()}
+        return block | {"folders": {name: str(folder) for name, folder in self.folders.items()}}
 
 
 def _open_teacher(order: TrainingOrder) -> TrainedModel | None:
@@ -144,6 +176,17 @@ def _folder_for(order: TrainingOrder, variant: Variant) -> Path:
         (folder / MANIFEST).unlink(missing_ok=True)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return folder
+
+
+def _unfinished(
+    order: TrainingOrder, folders: Mapping[Variant, Path], split: DatasetSplit
+) -> dict[Variant, Path]:
+    """The runs that are still to be trained: with --resume, those without a manifest."""
+    finished = [path for path in folders.values() if order.resume and (path / MANIFEST).is_file()]
+    if order.external:
+        runs = [open_run(folder) for folder in finished]
+        refuse_other_splits(runs, fingerprint=split.fingerprint)
+    return {variant: folder for variant, folder in folders.items() if folder not in finished}
 
 
 def _train_one(
@@ -180,14 +223,12 @@ def _train_one(
         reporter=reporter,
         label="Scoring the test side",
     )
-    dataset = describe_dataset(" + ".join(material.folders), material.screening.readable)
     record_run(
         folder,
         settings=settings,
         split=split,
         screening=material.screening,
-        dataset=dataset
-        | {"folders": {name: str(folder) for name, folder in material.folders.items()}},
+        dataset=material.describe(),
         result=result,
         sides=sides,
         operating_point=operating_point,
