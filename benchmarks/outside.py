@@ -14,10 +14,15 @@ from edge_melanoma.predictions import PredictionSet, refuse_other_images
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideCandidate:
-    """An exported file on an external set; what one class alone does not define is none."""
+    """An exported file on an external set; what one class alone does not define is none.
+
+    `measured` is at the reference's threshold, as drop, agreement and flips are; `own` is at the
+    file's own, by which a phone decides, none for a file without one.
+    """
 
     mode: str
     measured: Mapping[str, Any]
+    own: Mapping[str, Any] | None
     drop: Mapping[str, float | None]
     agreement: float
     max_score_difference: float
@@ -32,6 +37,8 @@ class OutsideCandidate:
             "agreement": self.agreement,
             "max_score_difference": self.max_score_difference,
             "flips": self.flips.counts(),
+            "at_own_threshold": self.own
+            and {"threshold": self.own["threshold"], **_figures(self.own)},
         }
 
 
@@ -58,14 +65,25 @@ def compare_outside(
     candidates: Mapping[str, PredictionSet],
     *,
     threshold: float,
+    own_thresholds: Mapping[str, float],
 ) -> OutsideParity:
-    """Pair the network's scores of an external set with those of each file, by mode."""
+    """Pair the network's scores of an external set with those of each file, by mode.
+
+    `own_thresholds` are by mode too, of the files that have one.
+    """
     before = evaluate_defined(reference, threshold=threshold)
     return OutsideParity(
         described=found.as_dict(),
         reference=before,
         candidates=tuple(
-            _compare_one(mode, before, reference, scores, threshold=threshold)
+            _compare_one(
+                mode,
+                before,
+                reference,
+                scores,
+                threshold=threshold,
+                own_threshold=own_thresholds.get(mode),
+            )
             for mode, scores in candidates.items()
         ),
     )
@@ -78,13 +96,16 @@ def _compare_one(
     candidate: PredictionSet,
     *,
     threshold: float,
+    own_threshold: float | None,
 ) -> OutsideCandidate:
     refuse_other_images(reference, candidate)
     after = evaluate_defined(candidate, threshold=threshold)
+    own = None if own_threshold is None else evaluate_defined(candidate, threshold=own_threshold)
     flips = find_flips(reference, candidate, threshold=threshold)
     return OutsideCandidate(
         mode=mode,
         measured=after,
+        own=own,
         drop={
             name: None if value is None else value - after["metrics"][name]
             for name, value in before["metrics"].items()

@@ -95,7 +95,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
 def _outside_sections(report: ParityReport) -> list[str]:
     lines = []
     for told in (outside.as_dict() for outside in report.external):
-        lines += ["", describe_outside(told, threshold=report.threshold), ""]
+        lines += ["", describe_outside(told), ""]
         lines += markdown_table(OUTSIDE_COLUMNS, list(outside_rows(told)))
     return lines
 

@@ -12,6 +12,7 @@ import typer
 from edge_melanoma import __version__
 from edge_melanoma.commands import (
     bench,
+    calibrate,
     card,
     data,
     demo,
@@ -33,7 +34,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (train_command, evaluate, export, bench, predict, threshold, card, demo, doctor):
+for module in (
+    train_command,
+    evaluate,
+    export,
+    bench,
+    predict,
+    threshold,
+    calibrate,
+    card,
+    demo,
+    doctor,
+):
     app.command(module.NAME)(module.command)
 app.add_typer(data.app, name="data")
 

@@ -17,6 +17,7 @@ from edge_melanoma.metrics import (
     wilson_interval,
 )
 from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.reliability import measure_reliability
 from edge_melanoma.splits import fingerprint_of
 from edge_melanoma.thresholds import OperatingPoint
 
@@ -99,9 +100,15 @@ def explain_undefined(*, benign: int, malignant: int) -> str | None:
     return f"{', '.join(shown[:-1])} and {shown[-1]} are undefined without {lacking} images"
 
 
+def format_share(value: float | None, *, sign: str = "") -> str:
+    """A metric as a table shows it; `sign` is + for drops."""
+    return "undefined" if value is None else f"{value:{sign}.4f}"
+
+
 def evaluate_at_both(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
-    """At the operating point and at 0.5, whatever classes there are."""
+    """At the operating point and at 0.5, and the calibration, whatever classes there are."""
     return {
+        "calibration": measure_reliability(predictions).as_dict(),
         "at_operating_point": evaluate_defined(predictions, threshold=threshold),
         "at_half": evaluate_defined(predictions, threshold=CONVENTIONAL_THRESHOLD),
     }
@@ -114,7 +121,7 @@ def evaluate_sides(
     dataset: Mapping[str, object],
     leaked_test: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The content of evaluation.json: every side at the operating point and at 0.5.
+    """The content of evaluation.json: every side at the operating point and at 0.5, and its ECE.
 
     Where test pictures have copies in the given training part (`leaked_test`, their ids), the test
     side is measured without them too.

@@ -1,7 +1,7 @@
 """Data sets from elsewhere that a run is judged on, without the pictures that it learned from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset, explain_undefined
 from edge_melanoma.integrity import screen_images
+from edge_melanoma.leaks import find_duplicates
 from edge_melanoma.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.progress import Reporter
 from edge_melanoma.run_data import find_run_records
@@ -86,11 +87,15 @@ def learned_by_run(run: TrainedModel) -> LearnedPictures:
 
 
 def read_external_sets(
-    folders: Mapping[str, Path], learned: LearnedPictures | None, *, reporter: Reporter
+    folders: Mapping[str, Path],
+    learned: LearnedPictures | None,
+    *,
+    reporter: Reporter,
+    cache_folder: Path | None = None,
 ) -> tuple[ExternalSet, ...]:
     """Each of several named data sets, as `read_external_set` does."""
     return tuple(
-        read_external_set(folder, learned, name=name, reporter=reporter)
+        read_external_set(folder, learned, name=name, reporter=reporter, cache_folder=cache_folder)
         for name, folder in folders.items()
     )
 
@@ -99,21 +104,22 @@ def read_external_set(
     folder: Path,
     learned: LearnedPictures | None,
     *,
-    name: str | None = None,
     reporter: Reporter,
+    name: str | None = None,
+    cache_folder: Path | None = None,
 ) -> ExternalSet:
     """Another data set without copies of the training and validation pictures of a run.
 
-    Copies have the same bytes, or, where the run's pictures are still there, nearly the same
-    pixels: resized, recompressed, mirrored or turned. `learned` is none where it is not known what
-    the model has learned from. What is left may be of one class.
+    Copies are those of `find_duplicates`; of pictures that are not there any more only the hashes
+    of their bytes can be compared. `learned` is none where it is not known what the model has
+    learned from. What is left may be of one class. In the cache folder fingerprints are kept.
 
     Raises:
         EdgeMelanomaError: no data set, a card that cannot be used, or nothing but copies.
     """
     card = find_card(folder)
     records = screen_images(read_lesions(folder), reporter=reporter).readable
-    copies = _find_copies(records, learned) if learned else frozenset()
+    copies = _find_copies(records, learned, cache_folder, reporter) if learned else frozenset()
     unseen = tuple(record for record in records if record.image_id not in copies)
     if learned is not None and not unseen:
         raise EdgeMelanomaError(
@@ -133,8 +139,24 @@ def read_external_set(
     return found
 
 
-def _find_copies(records: Sequence[LesionRecord], learned: LearnedPictures) -> frozenset[str]:
-    return frozenset(record.image_id for record in records if record.sha256 in learned.hashes)
+def _find_copies(
+    records: Sequence[LesionRecord],
+    learned: LearnedPictures,
+    cache_folder: Path | None,
+    reporter: Reporter,
+) -> frozenset[str]:
+    """The ids of `records` that have the bytes of a learned picture or are near copies of one."""
+    same = {record.image_id for record in records if record.sha256 in learned.hashes}
+    if not learned.records:
+        return frozenset(same)
+    outside = {f"outside:{record.image_id}": record.image_id for record in records}
+    named = [replace(record, image_id=f"outside:{record.image_id}") for record in records]
+    named += [replace(record, image_id=f"inside:{record.image_id}") for record in learned.records]
+    duplicates = find_duplicates(named, reporter=reporter, cache_folder=cache_folder)
+    for cluster in duplicates.clusters:
+        if not outside.keys() >= set(cluster):
+            same |= {outside[image_id] for image_id in cluster if image_id in outside}
+    return frozenset(same)
 
 
 def _notes_of(found: ExternalSet, learned: LearnedPictures | None) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.run_data import leaked_test_of
 from edge_melanoma.splits import DatasetSplit, split_to_json
+from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import TrainingResult
@@ -53,26 +54,21 @@ def record_run(
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
     teacher: Teacher | None = None,
+    scaling: FittedScaling | None = None,
 ) -> dict[str, Any]:
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
-    from safetensors.numpy import save
-
-    write_atomically(folder / WEIGHTS, save(arrays_of(result.network)))
+    record_weights(folder, result.network, half_precision=settings.spec().half_precision)
     division = split_to_json(split)
     write_json(folder / SPLIT, division)
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
-    evaluation = evaluate_sides(
-        sides,
+    evaluation = record_scores(
+        folder,
+        sides=sides,
         operating_point=operating_point,
         dataset=dataset,
         leaked_test=leaked_test_of(division),
     )
-    write_json(folder / EVALUATION, evaluation)
-    for side, predictions in sides.items():
-        write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
-    _draw_figures(
-        folder, split, dataset["name"], result, sides, threshold=operating_point.threshold
-    )
+    _draw_training(folder, split, dataset["name"], result)
     manifest = {
         "schema": 1,
         "variant": settings.variant.value,
@@ -86,13 +82,51 @@ def record_run(
             "unreadable": [asdict(image) for image in screening.bad],
             "also_in_test": [record.image_id for record in split.left_out],
         },
+        "calibration": scaling.as_dict() if scaling else None,
         "operating_point": asdict(operating_point),
         "training": {"seconds": result.seconds},
         "environment": describe_environment(),
-        "files": _hash_files(folder),
+        "files": hash_files(folder),
     }
     write_json(folder / MANIFEST, manifest)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    return evaluation
+
+
+def record_weights(folder: Path, network: Any, *, half_precision: bool) -> None:
+    """Write the weights; as float16 where they have been rounded to it."""
+    from safetensors.numpy import save
+
+    precision = np.float16 if half_precision else np.float32
+    arrays = {name: array.astype(precision) for name, array in arrays_of(network).items()}
+    write_atomically(folder / WEIGHTS, save(arrays))
+
+
+def record_scores(
+    folder: Path,
+    *,
+    sides: Mapping[str, PredictionSet],
+    operating_point: OperatingPoint,
+    dataset: Mapping[str, Any],
+    leaked_test: Collection[str] = (),
+) -> dict[str, Any]:
+    """Write what follows from the scores of all sides, and return the evaluation."""
+    evaluation = evaluate_sides(
+        sides, operating_point=operating_point, dataset=dataset, leaked_test=leaked_test
+    )
+    write_json(folder / EVALUATION, evaluation)
+    for side, predictions in sides.items():
+        write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
+    judged, name = {side: sides[side] for side in ("train", "test")}, str(dataset["name"])
+    for figure, draw in (
+        ("confusion", figures.draw_confusion_matrices),
+        ("roc", figures.draw_roc_curves),
+        ("precision_recall", figures.draw_precision_recall_curves),
+    ):
+        path = folder / f"{figure}.png"
+        draw(judged, path, threshold=operating_point.threshold, dataset=name)
+    unseen = {side: sides[side] for side in ("validation", "test")}
+    figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
     return evaluation
 
 
@@ -116,7 +150,7 @@ def record_external(
         write_atomically(path, predictions_to_csv(predictions))
     evaluation["external"] = external
     write_json(run.folder / EVALUATION, evaluation)
-    files = _hash_files(run.folder)
+    files = hash_files(run.folder)
     write_json(run.folder / MANIFEST, {**run.manifest, "external": folders, "files": files})
     return evaluation
 
@@ -128,7 +162,8 @@ def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
     return {"run": run.folder.resolve().name, "variant": run.variant, "sha256": run.sha256}
 
 
-def _hash_files(folder: Path) -> dict[str, dict[str, object]]:
+def hash_files(folder: Path) -> dict[str, dict[str, object]]:
+    """sha256 and size of every file of a run but its manifest, by name."""
     skipped = {MANIFEST, CHECKPOINT}
     paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in skipped)
     contents = {path.name: path.read_bytes() for path in paths}
@@ -137,22 +172,7 @@ def _hash_files(folder: Path) -> dict[str, dict[str, object]]:
     }
 
 
-def _draw_figures(
-    folder: Path,
-    split: DatasetSplit,
-    dataset: str,
-    result: TrainingResult,
-    sides: Mapping[str, PredictionSet],
-    *,
-    threshold: float,
-) -> None:
-    judged = {side: sides[side] for side in ("train", "test")}
-    for name, draw in (
-        ("confusion", figures.draw_confusion_matrices),
-        ("roc", figures.draw_roc_curves),
-        ("precision_recall", figures.draw_precision_recall_curves),
-    ):
-        draw(judged, folder / f"{name}.png", threshold=threshold, dataset=dataset)
+def _draw_training(folder: Path, split: DatasetSplit, dataset: str, result: TrainingResult) -> None:
     figures.draw_training_curves(
         result.history, folder / "training_curves.png", title=f"Training on {dataset}"
     )

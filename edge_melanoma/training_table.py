@@ -9,10 +9,8 @@ from rich.table import Table
 
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.dataset_card import describe_cards
-from edge_melanoma.evaluation import METRICS, WITHOUT_LEAKED, explain_undefined
+from edge_melanoma.evaluation import METRICS, WITHOUT_LEAKED, explain_undefined, format_share
 from edge_melanoma.variants import PUBLISHED, Variant
-
-UNDEFINED = "undefined"
 
 
 def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) -> None:
@@ -49,7 +47,7 @@ def describe_measured_sets(evaluation: Mapping[str, Any]) -> list[str]:
         test, rest = (evaluation["sides"][side]["images"] for side in ("test", WITHOUT_LEAKED))
         lines.append(
             f"Leaked copies: {test - rest} of {test} test images have copies in the given "
-            f"training part."
+            f"training part, which were left out of training."
         )
     for name, external in evaluation.get("external", {}).items():
         lines += [describe_external(name, external), *describe_cards(external["dataset"])]
@@ -90,6 +88,5 @@ def _measured_sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
 
 
 def _figures_of(measured: Mapping[str, Any]) -> list[str]:
-    values = [measured["metrics"][name] for name in METRICS]
-    cells = [UNDEFINED if value is None else f"{value:.4f}" for value in values]
+    cells = [format_share(measured["metrics"][name]) for name in METRICS]
     return [f"{measured['threshold']:.3f}", *cells]

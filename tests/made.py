@@ -21,18 +21,19 @@ def predictions_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -
     )
 
 
-def draw_greys(folder: Path, *greys: int) -> Path:
-    """A grey picture a number: even ones are malignant."""
-    for grey in greys:
-        path = folder / grey_id(grey)
+def draw_pictures(folder: Path, *numbers: int) -> Path:
+    """A picture a number, each of other random patches: even ones are malignant."""
+    for number in numbers:
+        path = folder / picture_id(number)
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (2, 2), grey).save(path)
+        patches = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(patches).resize((64, 64), Image.Resampling.BICUBIC).save(path)
     return folder
 
 
-def grey_id(grey: int) -> str:
-    """Where `draw_greys` puts a picture."""
-    return f"{'benign' if grey % 2 else 'malignant'}/{grey}.png"
+def picture_id(number: int) -> str:
+    """Where `draw_pictures` puts a picture."""
+    return f"{'benign' if number % 2 else 'malignant'}/{number}.png"
 
 
 def hash_file(path: Path) -> str:
@@ -41,10 +42,12 @@ def hash_file(path: Path) -> str:
 
 
 def run_trained_on(data: Path, folder: Path, sides: dict[str, tuple[int, ...]]) -> TrainedModel:
-    """What a run that was trained on grey pictures leaves beside its weights."""
+    """What a run that was trained on such pictures leaves beside its weights."""
     folder.mkdir()
-    split: dict[str, object] = {side: [grey_id(g) for g in greys] for side, greys in sides.items()}
-    everything = [grey_id(grey) for greys in sides.values() for grey in greys]
+    split: dict[str, object] = {
+        side: [picture_id(number) for number in numbers] for side, numbers in sides.items()
+    }
+    everything = [picture_id(number) for numbers in sides.values() for number in numbers]
     split["sha256"] = {image_id: hash_file(data / image_id) for image_id in everything}
     (folder / "split.json").write_text(json.dumps(split), encoding="utf-8")
     manifest = {"dataset": {"name": "set", "folders": {"set": str(data)}}}

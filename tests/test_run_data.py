@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from made import draw_greys, grey_id, hash_file, run_trained_on
+from made import draw_pictures, hash_file, picture_id, run_trained_on
 from PIL import Image
 
 from edge_melanoma.artifacts import TrainedModel
@@ -21,7 +21,7 @@ SIDES = {"train": (1, 2), "validation": (3,), "test": (5, 4)}
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return draw_greys(tmp_path / "data", 1, 2, 3, 4, 5)
+    return draw_pictures(tmp_path / "data", 1, 2, 3, 4, 5)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def run(tmp_path: Path, data: Path) -> TrainedModel:
 
 def test_the_pictures_of_a_run_are_all_of_its_data_folder(run: TrainedModel) -> None:
     found = [record.image_id for record in read_run_records(run)]
-    assert found == [grey_id(grey) for grey in (1, 3, 5, 2, 4)]
+    assert found == [picture_id(number) for number in (1, 3, 5, 2, 4)]
 
 
 def test_a_data_folder_that_was_moved_is_named(run: TrainedModel, data: Path) -> None:

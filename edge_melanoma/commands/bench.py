@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.data_sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -40,15 +41,15 @@ def command(
     earlier bench of the same set. On external sets models are compared, not timed, and no contract
     holds. Exit code 1: a candidate does not keep the contract.
     """
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.measurement import TimingSettings
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
-    from edge_melanoma.data_sets import name_external_sets
 
     report = run_parity(
         ParityOrder(
             run=run,
             data=data,
-            external=name_external_sets(external or ()),
+            external=named,
             contract=contract,
             timing=TimingSettings(runs=runs, warmup=warmup, threads=threads),
             interpreter=interpreter,

@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile
+from edge_melanoma.data_sets import name_external_sets
 
 NAME = "evaluate"
 
 
 def command(
     model: Annotated[
-        Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run folder or a .tflite file.")
+        Path,
+        typer.Argument(
+            metavar="RUN_OR_MODEL", help="A run folder, a .tflite file, or the word bundled."
+        ),
     ],
     data: Annotated[
         Path | None,
@@ -24,20 +28,20 @@ def command(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the run's operating point."),
+        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the model's own."),
     ] = None,
     external: ExternalSets = None,
     interpreter: InterpreterOption = None,
     json: JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.evaluation_run import evaluate_model
-    from edge_melanoma.data_sets import name_external_sets
 
     evaluate_model(
         model,
         data=data,
-        external=name_external_sets(external or ()),
+        external=named,
         threshold=threshold,
         interpreter=interpreter,
         json=json,

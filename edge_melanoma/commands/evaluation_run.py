@@ -14,6 +14,7 @@ from edge_melanoma.artifacts import (
     read_json,
     write_json,
 )
+from edge_melanoma.bundled import bundled_model, is_bundled
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
 from edge_melanoma.commands.evaluation_table import show_evaluation
 from edge_melanoma.errors import EdgeMelanomaError
@@ -30,9 +31,11 @@ from edge_melanoma.external_sets import (
     read_external_set,
     read_external_sets,
 )
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.reliability import measure_reliability
 from edge_melanoma.run_data import describe_own_side, leaked_test_of, read_test_side
 from edge_melanoma.runtimes import Runtime
 
@@ -55,11 +58,17 @@ def evaluate_model(
         )
     chosen, source = _threshold(threshold, run, converted)
     learned = learned_by_run(run) if run and (data or external) else None
-    outside = read_external_sets(external or {}, learned, reporter=reporter)
+    outside = read_external_sets(
+        external or {}, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
+    )
     records, described = _main_set(run, data, learned, reporter)
     judged = [records, *(found.records for found in outside)]
     predictions = _score(run, converted, judged, interpreter, reporter)
-    own, *others = (evaluate_defined(scores, threshold=chosen) for scores in predictions)
+    own, *others = (
+        evaluate_defined(scores, threshold=chosen)
+        | {"calibration": measure_reliability(scores).as_dict()}
+        for scores in predictions
+    )
     result = {
         "schema": 1,
         "model": _describe_model(path, run, converted, interpreter),
@@ -79,7 +88,12 @@ def evaluate_model(
 
 
 def open_model(path: Path) -> tuple[TrainedModel | None, ConvertedModel | None]:
-    """A run folder; or a .tflite file, with the run around it where it lies in one's exports."""
+    """A run folder; or a .tflite file, with the run around it where it lies in one's exports.
+
+    The word `bundled` is the int8 file in the package.
+    """
+    if is_bundled(path):
+        path = bundled_model()
     if path.is_dir() or path.suffix != ".tflite":
         return open_run(path), None
     converted = open_converted(path)
@@ -93,7 +107,9 @@ def _main_set(
 ) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
     """The pictures of --data, or of the run's own test side, and what the JSON says of them."""
     if data is not None:
-        found = read_external_set(data, learned, reporter=reporter)
+        found = read_external_set(
+            data, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
+        )
         return found.records, found.as_dict()
     if run is None:
         raise ValueError("neither a run nor a data set")

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.dataset_card import describe_cards
-from edge_melanoma.evaluation import WITHOUT_LEAKED
-from edge_melanoma.training_table import UNDEFINED, describe_external
+from edge_melanoma.evaluation import WITHOUT_LEAKED, format_share
+from edge_melanoma.reliability import describe_reliability
+from edge_melanoma.training_table import describe_external
 
 
 def show_evaluation(result: Mapping[str, Any]) -> None:
@@ -25,6 +25,7 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
     if WITHOUT_LEAKED in result:
         rest = result[WITHOUT_LEAKED]
         _show_one(console, f"{model} on {data['name']}, without leaked copies", rest, rest, source)
+    _say(console, describe_reliability(result["calibration"]))
     for line in describe_cards(data):
         _say(console, line)
     for name, external in result["external"].items():
@@ -41,19 +42,18 @@ def _show_one(
     measured: Mapping[str, Any],
     source: str,
 ) -> None:
-    table = Table(
-        title=escape(
-            f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
-            f"threshold {measured['threshold']:.4f} from {source}"
-        ),
-        caption="Research only, not a medical device.",
+    _say(
+        console,
+        f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
+        f"threshold {measured['threshold']:.4f} from {source}",
     )
+    table = Table(caption="Research only, not a medical device.")
     for column in ("metric", "value", "95 % interval"):
         table.add_column(column)
     for name, value in measured["metrics"].items():
         bounds = measured["intervals"].get(name)
-        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else UNDEFINED
-        table.add_row(name, UNDEFINED if value is None else f"{value:.4f}", interval)
+        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
+        table.add_row(name, format_share(value), interval)
     console.print(table)
     confusion = measured["confusion"].items()
     _say(console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion))

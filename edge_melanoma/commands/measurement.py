@@ -1,7 +1,6 @@
 """One model measured: its scores on all cores, then the time of one picture at a time."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.metrics import measure, measure_intervals
 from edge_melanoma.predictions import PredictionSet, predict, read_predictions
 from edge_melanoma.progress import Reporter
-from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 from edge_melanoma.runtimes import Runtime
 
 CONTAMINATED_RATIO = 1.2
@@ -120,17 +118,6 @@ class Measurement:
             labels=stored.labels[chosen],
             scores=stored.scores[chosen],
         )
-
-
-def score_tensor_of(manifest: Mapping[str, Any]) -> ScoreTensor | None:
-    """The output tensor as an export's manifest has it; none without a manifest."""
-    if "output" not in manifest:
-        return None
-    output = manifest["output"]
-    quantization = TensorQuantization(
-        dtype=output["dtype"], scale=output["scale"], zero_point=output["zero_point"]
-    )
-    return ScoreTensor(name=output["name"], quantization=quantization)
 
 
 def describe_machine(load: float, candidates: tuple[MeasuredCandidate, ...]) -> dict[str, Any]:

@@ -44,7 +44,9 @@ def measure_outside(
     for model in exports:
         with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime) as tflite:
             scores[model.mode] = _score(tflite, external, reporter, label=model.mode)
-    return tuple(_compare(run, found, scores) for found in external)
+    points = {model.mode: model.manifest.get("operating_point") for model in exports}
+    own = {mode: float(point["threshold"]) for mode, point in points.items() if point}
+    return tuple(_compare(run, found, scores, own) for found in external)
 
 
 def _score(
@@ -59,11 +61,16 @@ def _score(
 
 
 def _compare(
-    run: TrainedModel, found: ExternalSet, scores: Mapping[str, Mapping[str, PredictionSet]]
+    run: TrainedModel,
+    found: ExternalSet,
+    scores: Mapping[str, Mapping[str, PredictionSet]],
+    own_thresholds: Mapping[str, float],
 ) -> OutsideParity:
     of_set = {mode: by_set[found.name] for mode, by_set in scores.items()}
     for mode, predictions in of_set.items():
         path = run.folder / "bench" / "external" / found.name / f"predictions_{mode}.csv"
         write_atomically(path, predictions_to_csv(predictions))
     reference = of_set.pop("keras")
-    return compare_outside(found, reference, of_set, threshold=run.threshold)
+    return compare_outside(
+        found, reference, of_set, threshold=run.threshold, own_thresholds=own_thresholds
+    )

@@ -11,12 +11,12 @@ from rich.console import Console
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
-    find_run,
-    open_converted,
+    open_exports,
     write_atomically,
     write_json,
 )
 from edge_melanoma.benchmarks.outside_tables import describe_sets
+from edge_melanoma.benchmarks.own_thresholds import add_own_figures, explain_own_figures
 from edge_melanoma.benchmarks.parity import (
     ParityContract,
     ParityReport,
@@ -25,14 +25,15 @@ from edge_melanoma.benchmarks.parity import (
 )
 from edge_melanoma.benchmarks.quality import Comparison, compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.commands.measurement import (
     Measurement,
     TimingSettings,
     describe_machine,
-    score_tensor_of,
 )
 from edge_melanoma.commands.outside_run import measure_outside, refuse_missing_reference
+from edge_melanoma.environment import package_version
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.external_sets import (
@@ -41,12 +42,14 @@ from edge_melanoma.external_sets import (
     read_external_set,
     read_external_sets,
 )
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import (
     PredictionSet,
     predictions_to_csv,
 )
 from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.quantization import score_tensor_of
 from edge_melanoma.run_data import describe_own_side, read_test_side
 from edge_melanoma.runtimes import Runtime
 
@@ -68,7 +71,7 @@ class ParityOrder:
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
-    run = find_run(order.run)
+    run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     contract = read_contract(order.contract) if order.contract else ParityContract()
     refuse_missing_reference(order.external)
@@ -100,8 +103,11 @@ def run_parity(order: ParityOrder) -> ParityReport:
         ),
     )
     scores = {"keras": reference_scores} | {model.mode: scores for model, scores in measured}
-    _write(report, scores, _bench_folder(order, run), json=order.json)
+    told = add_own_figures(report.as_dict(), scores, exports)
+    _write(report, told, scores, _bench_folder(order, run), json=order.json)
     _show(report)
+    for line in explain_own_figures(told):
+        print(line)
     return report
 
 
@@ -126,19 +132,12 @@ def _compare(
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
-    paths = sorted(run.exports_folder.glob("model_*.tflite"))
-    if not paths:
+    models = open_exports(run)
+    if not models:
         raise EdgeMelanomaError(
             f"The run {run.folder} has no exported model; make one with: edge-melanoma export "
             f"{run.folder} --quantize int8"
         )
-    models = [open_converted(path) for path in paths]
-    for model in models:
-        if model.manifest.get("source_sha256", run.sha256) != run.sha256:
-            raise EdgeMelanomaError(
-                f"{model.path} was exported from other weights than the run's; "
-                f"export it again with --force."
-            )
     # float files first, each kind by size: conversion loss is read before quantisation loss.
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
@@ -150,7 +149,12 @@ def _judged_set(
     if order.data is None:
         records = spread(read_test_side(run), limit=order.limit)
         return records, describe_own_side(run, "test", records)
-    found = read_external_set(order.data, learned_by_run(run), reporter=reporter)
+    found = read_external_set(
+        order.data,
+        learned_by_run(run),
+        reporter=reporter,
+        cache_folder=default_fingerprint_folder(),
+    )
     records = spread(found.records, limit=order.limit)
     return records, describe_dataset(found.name, records, card=found.card)
 
@@ -160,7 +164,12 @@ def _external_sets(
 ) -> tuple[ExternalSet, ...]:
     if not order.external:
         return ()
-    found = read_external_sets(order.external, learned_by_run(run), reporter=reporter)
+    found = read_external_sets(
+        order.external,
+        learned_by_run(run),
+        reporter=reporter,
+        cache_folder=default_fingerprint_folder(),
+    )
     return tuple(replace(one, records=spread(one.records, limit=order.limit)) for one in found)
 
 
@@ -177,14 +186,30 @@ def _bench_folder(order: ParityOrder, run: TrainedModel) -> Path:
 
 
 def _write(
-    report: ParityReport, scores: dict[str, PredictionSet], folder: Path, *, json: Path | None
+    report: ParityReport,
+    told: dict[str, Any],
+    scores: dict[str, PredictionSet],
+    folder: Path,
+    *,
+    json: Path | None,
 ) -> None:
     for name, predictions in scores.items():
         write_atomically(folder / f"predictions_{name}.csv", predictions_to_csv(predictions))
     write_atomically(folder / "parity.md", render_markdown(report))
     for path in (folder / "parity.json", json):
         if path is not None:
-            write_json(path, report.as_dict())
+            write_json(path, told)
+    _draw_reliability(scores, folder / "reliability.png", dataset=str(report.dataset["name"]))
+
+
+def _draw_reliability(scores: dict[str, PredictionSet], path: Path, *, dataset: str) -> None:
+    """The trained network and its int8 files, where matplotlib is installed."""
+    if package_version("matplotlib") is None:
+        return
+    from edge_melanoma.figures import draw_reliability
+
+    shown = {mode: found for mode, found in scores.items() if mode in {"keras", "int8", "int8-qat"}}
+    draw_reliability(shown, path, dataset=dataset)
 
 
 def _show(report: ParityReport) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import ExternalSets, Force, Seed
+from edge_melanoma.data_sets import name_external_sets
 from edge_melanoma.splits import SplitKind
 from edge_melanoma.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
 
@@ -46,8 +47,9 @@ def command(
         str | None,
         typer.Option(
             "--weights",
-            metavar="imagenet|teacher|none|PATH",
-            help="Where the backbone starts from; imagenet, or the teacher where one is given.",
+            metavar="imagenet|bundled|teacher|none|PATH",
+            help="Where the network starts from; imagenet, or the teacher where one is given. "
+            "bundled: the model in the package.",
         ),
     ] = None,
     split: Annotated[
@@ -99,8 +101,8 @@ def command(
     Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
     validation, on the test side and on each external set, beside the original work's figures.
     """
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.training_run import TrainingOrder, train_variants
-    from edge_melanoma.data_sets import name_external_sets
 
     train_variants(
         TrainingOrder(
@@ -119,7 +121,7 @@ def command(
             cache_folder=cache_dir,
             resume=resume,
             force=force,
-            external=name_external_sets(external or ()),
+            external=named,
         )
     )
 

@@ -26,11 +26,16 @@ from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.external_sets import learned_from_split, read_external_sets
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import Screening, screen_images
+from edge_melanoma.leaks import find_duplicates, mark_clusters
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.thresholds import choose_operating_point
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import score_split_sides, train_network
@@ -83,10 +88,13 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     cards = {name: find_card(path) for name, path in zip(named, order.data, strict=True)}
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
-    split = split_lesions(screening.readable, kind=order.split, seed=order.seed)
-    if split.left_out:
-        reporter.say(f"Left out of training: {len(split.left_out)} images of the test side.")
-    external = read_external_sets(order.external, learned_from_split(split), reporter=reporter)
+    split = _split(order, screening.readable, reporter)
+    external = read_external_sets(
+        order.external,
+        learned_from_split(split),
+        cache_folder=order.cache_folder or default_fingerprint_folder(),
+        reporter=reporter,
+    )
     unfinished = _unfinished(order, folders, split)
     material = _Material(
         folders=named,
@@ -102,6 +110,27 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
+
+
+def _split(
+    order: TrainingOrder, records: tuple[LesionRecord, ...], reporter: Reporter
+) -> DatasetSplit:
+    cache_folder = order.cache_folder or default_fingerprint_folder()
+    duplicates = find_duplicates(records, reporter=reporter, cache_folder=cache_folder)
+    marked = mark_clusters(records, duplicates)
+    split = split_lesions(marked, kind=order.split, seed=order.seed)
+    if duplicates.clusters:
+        copies = sum(len(cluster) for cluster in duplicates.clusters)
+        reporter.say(
+            f"Kept on one side each: {len(duplicates.clusters)} clusters of copies, "
+            f"{copies} images."
+        )
+    if split.left_out:
+        reporter.say(
+            f"Left out of training: {len(split.left_out)} images that are in the test folder too, "
+            f"as {len(split.leaked_test)} images there."
+        )
+    return split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +208,11 @@ def _train_one(
         teacher=material.teacher,
         resume=order.resume,
     )
+    scaling = None
+    if settings.spec().calibrated:
+        scaling = _calibrate(result.network, split, reporter)
+    if settings.spec().half_precision:
+        round_to_half(result.network)
     sides = score_split_sides(
         result.network, split, settings, cache_folder=cache_folder, reporter=reporter
     )
@@ -199,4 +233,19 @@ def _train_one(
         sides=sides,
         operating_point=operating_point,
         teacher=material.teacher,
+        scaling=scaling,
     )
+
+
+def _calibrate(network: Any, split: DatasetSplit, reporter: Reporter) -> FittedScaling:
+    """Scale the network's last layer so that its validation scores are probabilities."""
+    scores = predict(
+        KerasClassifier(network),
+        split.validation,
+        reporter=reporter,
+        label="Scoring validation, to calibrate",
+    )
+    fitted = fit_scaling(scores, records=split.validation, test=split.test)
+    fitted.scaling.fold_into(network)
+    reporter.say(fitted.describe())
+    return fitted

@@ -1,8 +1,7 @@
 """What `bench` reads of an export's manifest."""
 
 from edge_melanoma.artifacts import TrainedModel, open_converted
-from edge_melanoma.commands.measurement import score_tensor_of
-from edge_melanoma.quantization import ScoreTensor, TensorQuantization
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization, score_tensor_of
 
 
 def test_the_output_tensor_is_the_manifests() -> None:
