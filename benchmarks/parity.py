@@ -10,6 +10,8 @@ from typing import Any
 
 from edge_melanoma.benchmarks.latency import LatencySamples
 from edge_melanoma.benchmarks.quality import Comparison
+from edge_melanoma.benchmarks.sections import ReportSection, contents_of
+from edge_melanoma.benchmarks.timing import ModelTiming
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import Interval, Metrics
 
@@ -35,7 +37,10 @@ class ParityContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredModel:
-    """One model's figures; `latency` is none where the model cannot be run here."""
+    """One model's figures; `latency` is none where the model cannot be run here.
+
+    `timing` holds what else was timed: more threads, end to end, cold start.
+    """
 
     runtime: str
     mode: str
@@ -44,9 +49,11 @@ class MeasuredModel:
     metrics: Metrics
     intervals: Mapping[str, Interval]
     latency: LatencySamples | None
+    timing: ModelTiming | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
+        times = self.timing or self.latency
         return {
             "runtime": self.runtime,
             "mode": self.mode,
@@ -54,7 +61,7 @@ class MeasuredModel:
             "sha256": self.sha256,
             "metrics": self.metrics.as_dict(),
             "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
-            "latency_ms": self.latency.as_dict() if self.latency else None,
+            "latency_ms": times.as_dict() if times else None,
         }
 
 
@@ -105,6 +112,7 @@ class ParityReport:
     contract: ParityContract
     reference: MeasuredModel
     candidates: tuple[MeasuredCandidate, ...]
+    sections: tuple[ReportSection, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -121,6 +129,7 @@ class ParityReport:
             "contract": asdict(self.contract),
             "reference": self.reference.as_dict(),
             "candidates": [candidate.as_dict() for candidate in self.candidates],
+            **contents_of(self.sections),
         }
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from edge_melanoma.benchmarks.latency import PERCENTILES
 from edge_melanoma.benchmarks.parity import MeasuredCandidate, MeasuredModel, ParityReport
 from edge_melanoma.benchmarks.quality import Ties
+from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.quantization import ScoreTensor
 
 QUALITY_COLUMNS = (
@@ -61,7 +62,7 @@ def render_terminal(report: ParityReport) -> list[Table]:
             table.add_column(column, justify="right" if number else "left")
         for cells in rows:
             table.add_row(*map(escape, cells))
-    return [quality, cost]
+    return [quality, cost, *map(_section_table, report.sections)]
 
 
 def render_markdown(report: ParityReport) -> str:
@@ -75,13 +76,26 @@ def render_markdown(report: ParityReport) -> str:
     models = [report.reference, *(candidate.model for candidate in report.candidates)]
     lines += [f"| {model.mode} | `{model.sha256}` |" for model in models]
     notes = [f"- {note}" for note in explain_candidates(report)]
-    return "\n".join([*lines, "", *notes] if notes else lines) + "\n"
+    lines += ["", *notes] if notes else []
+    for section in report.sections:
+        table = markdown_table(section.columns, section.rows)
+        lines += ["", f"## {section.title}", "", *table, "", section.note]
+    return "\n".join(lines) + "\n"
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table."""
     rule = "|".join("---" for _ in columns)
     return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _section_table(section: ReportSection) -> Table:
+    table = Table(title=escape(section.title), caption=escape(section.note))
+    for number, column in enumerate(section.columns):
+        table.add_column(column, justify="right" if number else "left")
+    for cells in section.rows:
+        table.add_row(*map(escape, cells))
+    return table
 
 
 def explain_candidates(report: ParityReport) -> list[str]:

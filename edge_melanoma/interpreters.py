@@ -18,6 +18,8 @@ from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.runtimes import Runtime
 
+DELEGATE_NODE = "DELEGATE"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
@@ -50,6 +52,16 @@ class TFLiteSession:
             quantization=self.output_quantization,
         )
         self._pixel_table = self.input_quantization.pixel_table()
+
+    @property
+    def xnnpack_parts(self) -> int:
+        """How many stretches of the loaded graph XNNPACK runs; the rest is built-in kernels.
+
+        Asked of the graph itself: the log tells of a delegate even where it takes no operator,
+        and XNNPACK is the only one that these interpreters bring.
+        """
+        operators = self._interpreter._get_ops_details()
+        return sum(operator["op_name"] == DELEGATE_NODE for operator in operators)
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
         """Put a picture (224, 224, 3) into the input tensor."""

@@ -59,9 +59,10 @@ class TerminalReporter:
             yield from progress.track(items, total=total, description=label)
 
     def _track_in_lines(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
-        last = time.monotonic()
+        start = last = time.monotonic()
         for number, item in enumerate(items, start=1):
             yield item
             if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                self.say(f"{label}: {number} of {total}")
+                left = (last - start) / number * (total - number)
+                self.say(f"{label}: {number} of {total}, about {left:.0f} s left")

@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+from edge_melanoma.commands.latency_options import (
+    MaxSeconds,
+    MinSeconds,
+    Mlperf,
+    Runs,
+    Threads,
+    Warmup,
+)
 from edge_melanoma.commands.options import InterpreterOption, JsonFile, RunArgument
 
 NAME = "bench"
@@ -23,9 +31,12 @@ def command(
             "--contract", metavar="FILE", help="Tolerances as TOML; the defaults if none."
         ),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", min=2, help="Timed invocations a model.")] = 100,
-    warmup: Annotated[int, typer.Option("--warmup", min=0, help="Untimed ones before.")] = 10,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="For the timed ones.")] = 1,
+    runs: Runs = 100,
+    warmup: Warmup = 10,
+    threads: Threads = None,
+    min_seconds: MinSeconds = 0.0,
+    max_seconds: MaxSeconds = 30.0,
+    mlperf: Mlperf = False,
     interpreter: InterpreterOption = None,
     limit: Annotated[
         int | None,
@@ -38,7 +49,7 @@ def command(
     Writes parity.json, parity.md and the scores into the run's bench folder, replacing those of an
     earlier bench of the same set. Exit code 1: a candidate does not keep the contract.
     """
-    from edge_melanoma.commands.measurement import TimingSettings
+    from edge_melanoma.commands.latency_options import choose_timing
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
     report = run_parity(
@@ -46,7 +57,13 @@ def command(
             run=run,
             data=data,
             contract=contract,
-            timing=TimingSettings(runs=runs, warmup=warmup, threads=threads),
+            timing=choose_timing(
+                runs=runs,
+                warmup=warmup,
+                threads=threads,
+                seconds=(min_seconds, max_seconds),
+                mlperf=mlperf,
+            ),
             interpreter=interpreter,
             limit=limit,
             json=json,

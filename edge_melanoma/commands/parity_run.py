@@ -1,6 +1,6 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,14 +21,11 @@ from edge_melanoma.benchmarks.parity import (
     read_contract,
 )
 from edge_melanoma.benchmarks.quality import Comparison, compare
+from edge_melanoma.benchmarks.round_robin import TimingSettings
+from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
 from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
 from edge_melanoma.classifiers import choose_runtime
-from edge_melanoma.commands.measurement import (
-    Measurement,
-    TimingSettings,
-    describe_machine,
-    score_tensor_of,
-)
+from edge_melanoma.commands.measurement import measure_models, score_tensor_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.lesions import LesionRecord
@@ -60,53 +57,55 @@ def run_parity(order: ParityOrder) -> ParityReport:
     run = find_run(order.run)
     exports = _open_exports(run)
     contract = read_contract(order.contract) if order.contract else ParityContract()
-    measurement = _make_measurement(order, run, reporter)
-    load = os.getloadavg()[0]
-    reference, reference_scores = measurement.reference()
-    measured = [measurement.export(model) for model in exports]
+    scoring = _make_scoring(order, run, reporter)
+    folder = _bench_folder(order, run)
+    measured = measure_models(
+        scoring, exports, timing=order.timing, store=lambda scores: _write_scores(scores, folder)
+    )
+    reference = measured.models[REFERENCE]
     candidates = tuple(
         judge(
-            model,
-            _compare(reference_scores, scores, export, threshold=run.threshold),
+            measured.models[export.mode],
+            _compare(measured.scores, export, threshold=run.threshold),
             reference=reference,
             contract=contract,
         )
-        for export, (model, scores) in zip(exports, measured, strict=True)
+        for export in exports
     )
     name = str(run.manifest["dataset"]["name"]) + ", test side"
     report = ParityReport(
         dataset=describe_dataset(
-            order.data.resolve().name if order.data else name, measurement.records
+            order.data.resolve().name if order.data else name, scoring.records
         ),
         threshold=run.threshold,
         threshold_source="validation",
-        machine=describe_machine(load, candidates),
+        machine=measured.machine,
         contract=contract,
         reference=reference,
         candidates=candidates,
+        sections=measured.sections,
     )
-    scores = {"keras": reference_scores} | {model.mode: scores for model, scores in measured}
-    _write(report, scores, _bench_folder(order, run), json=order.json)
+    _write_scores(measured.scores, folder)
+    _write(report, folder, json=order.json)
     _show(report)
     return report
 
 
-def _make_measurement(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Measurement:
-    return Measurement(
+def _make_scoring(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Scoring:
+    return Scoring(
         run=run,
         runtime=choose_runtime(order.interpreter),
         records=_records(order, run, reporter),
         is_test_side=order.data is None,
-        timing=order.timing,
         reporter=reporter,
     )
 
 
 def _compare(
-    reference: PredictionSet, scores: PredictionSet, export: ConvertedModel, *, threshold: float
+    scores: Mapping[str, PredictionSet], export: ConvertedModel, *, threshold: float
 ) -> Comparison:
     output = score_tensor_of(export.manifest)
-    return compare(reference, scores, threshold=threshold, output=output)
+    return compare(scores[REFERENCE], scores[export.mode], threshold=threshold, output=output)
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
@@ -147,11 +146,13 @@ def _bench_folder(order: ParityOrder, run: TrainedModel) -> Path:
     return folder / order.data.resolve().name if order.data else folder
 
 
-def _write(
-    report: ParityReport, scores: dict[str, PredictionSet], folder: Path, *, json: Path | None
-) -> None:
+def _write_scores(scores: Mapping[str, PredictionSet], folder: Path) -> str:
     for name, predictions in scores.items():
         write_atomically(folder / f"predictions_{name}.csv", predictions_to_csv(predictions))
+    return str(folder)
+
+
+def _write(report: ParityReport, folder: Path, *, json: Path | None) -> None:
     write_atomically(folder / "parity.md", render_markdown(report))
     for path in (folder / "parity.json", json):
         if path is not None:
