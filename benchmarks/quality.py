@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_melanoma.benchmarks.paired_tests import exact_mcnemar, paired_drop_upper_bound
 from edge_melanoma.metrics import Metrics, measure
 from edge_melanoma.predictions import PredictionSet, refuse_other_images
 from edge_melanoma.quantization import ScoreTensor
-
-ONE_SIDED_95 = 1.6448536269514722
-"""Quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,24 +131,3 @@ def find_ties(predictions: PredictionSet, *, threshold: float, output: ScoreTens
     return Ties(
         images=int(tied.sum()), malignant=int((tied & predictions.labels).sum()), output=output
     )
-
-
-def exact_mcnemar(worse: int, better: int) -> float:
-    """Two-sided p of McNemar's exact test: are as many pictures decided worse as better?"""
-    from scipy.stats import binomtest
-
-    if worse + better == 0:
-        return 1.0
-    return float(binomtest(worse, worse + better).pvalue)
-
-
-def paired_drop_upper_bound(*, lost: int, gained: int, pairs: int) -> float:
-    """One-sided 95 % upper bound of a paired drop of a share.
-
-    Bonett and Price's adjusted Wald bound (2012): one is added to both discordant counts, so that
-    it stays honest when nothing flipped; with none of 100 flipped it is 2.3 points.
-    """
-    share_lost, share_gained = (lost + 1) / (pairs + 2), (gained + 1) / (pairs + 2)
-    drop = share_lost - share_gained
-    error = np.sqrt((share_lost + share_gained - drop**2) / (pairs + 2))
-    return float(min(1.0, drop + ONE_SIDED_95 * error))
