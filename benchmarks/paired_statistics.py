@@ -24,8 +24,6 @@ from edge_melanoma.benchmarks.roc_areas import MIN_RECALL, partial_auc
 from edge_melanoma.metrics import Interval, wilson_interval
 from edge_melanoma.predictions import PredictionSet
 
-SIGNIFICANCE = 0.05
-
 
 class DropEstimate(Protocol):
     """A drop with its 95 % interval and one-sided bound, to be tested against a margin."""
@@ -126,6 +124,7 @@ class PairedStatistics:
             "partial_auc": {"min_recall": MIN_RECALL, "reference": before, "candidate": after},
             "drop_intervals": {name: list(drop.interval) for name, drop in self.drops.items()},
             "share_intervals": {name: list(bounds) for name, bounds in self.shares.items()},
+            "mcnemar_p_malignant": self.mcnemar_p_malignant,
             "noninferiority": self.tests(margins),
         }
 
@@ -189,5 +188,5 @@ def _test(drop: DropEstimate, margin: float | None) -> dict[str, Any]:
         "method": drop.method,
         "margin": margin,
         "p": p,
-        "shown": None if p is None else p < SIGNIFICANCE,
+        "shown": None if margin is None else drop.upper95 < margin,
     }

@@ -2,6 +2,7 @@
 pictures a given margin needs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,14 +53,21 @@ class ProofLimits:
             ),
         }
 
-    def describe(self, *, what: str, pictures: str) -> str:
-        """Two sentences, such as for "recall" and "malignant images"."""
-        told = self.as_dict()
-        return (
-            f"{self.pairs} {pictures} cannot show a {what} drop below "
-            f"{self.smallest_without_flips:.2%} even if nothing flips, nor below "
-            f"{self.smallest_at_discordance:.2%} with {self.discordance:.2%} flipping evenly. "
-            f"To exclude {self.margin:.2%} takes {told['needed_without_flips']:,} without flips, "
-            f"{told['needed_at_discordance']:,} at this rate of flips, and "
-            f"{told['needed_for_80_percent_power']:,} to succeed four times in five."
-        )
+
+def describe_limits(limits: Mapping[str, Any], *, what: str, pictures: str) -> str:
+    """The figures of `ProofLimits.as_dict` in words, such as for "recall"."""
+    least = f"{limits['smallest_margin_without_flips']:.2%}"
+    margin, share = f"{limits['margin']:.2%}", limits["discordance"]
+    told = (
+        f"{limits['pairs']:,} {pictures} cannot exclude a {what} drop below {least}, even if "
+        f"nothing flips"
+    )
+    needed = f"To exclude {margin} takes {limits['needed_without_flips']:,} without flips"
+    if not share:
+        return f"{told}. {needed}."
+    return (
+        f"{told}, nor one below {limits['smallest_margin_at_discordance']:.2%} if {share:.2%} of "
+        f"them flip, for better and worse alike. {needed}, {limits['needed_at_discordance']:,} at "
+        f"this rate of flips, and {limits['needed_for_80_percent_power']:,} to succeed four times "
+        f"in five."
+    )

@@ -50,7 +50,7 @@ class Ties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A candidate against its reference at one threshold; drops are reference minus candidate.
+    """A candidate against its reference, each at a threshold; drops are reference minus candidate.
 
     `ties` is none where it is not known what the candidate's output tensor is.
     """
@@ -77,23 +77,27 @@ def compare(
     candidate: PredictionSet,
     *,
     threshold: float,
+    candidate_threshold: float | None = None,
     output: ScoreTensor | None = None,
 ) -> Comparison:
     """Pair two prediction sets image by image; `output` is the tensor that the candidate's are of.
+
+    `threshold` is for both, but where the candidate has one of its own.
 
     Raises:
         EdgeMelanomaError: the sets are of different images, or one class is missing.
     """
     refuse_other_images(reference, candidate)
-    flips = find_flips(reference, candidate, threshold=threshold)
+    own = threshold if candidate_threshold is None else candidate_threshold
+    flips = find_flips(reference, candidate, threshold=threshold, candidate_threshold=own)
     numbers = flips.counts()
     differences = np.abs(reference.scores - candidate.scores)
     lost, gained = numbers["lost_malignant"], numbers["gained_malignant"]
     return Comparison(
         reference=measure(reference, threshold=threshold),
-        candidate=measure(candidate, threshold=threshold),
+        candidate=measure(candidate, threshold=own),
         flips=flips,
-        ties=find_ties(candidate, threshold=threshold, output=output) if output else None,
+        ties=find_ties(candidate, threshold=own, output=output) if output else None,
         distinct_scores=len(np.unique(candidate.scores)),
         agreement=1 - sum(numbers.values()) / len(reference.labels),
         max_score_difference=float(differences.max()),
@@ -107,10 +111,17 @@ def compare(
     )
 
 
-def find_flips(reference: PredictionSet, candidate: PredictionSet, *, threshold: float) -> Flips:
+def find_flips(
+    reference: PredictionSet,
+    candidate: PredictionSet,
+    *,
+    threshold: float,
+    candidate_threshold: float | None = None,
+) -> Flips:
     """The ids of pictures with another decision, in the order of the sets."""
+    own = threshold if candidate_threshold is None else candidate_threshold
     before = reference.decisions(threshold=threshold)
-    after = candidate.decisions(threshold=threshold)
+    after = candidate.decisions(threshold=own)
     malignant = reference.labels
     ids = np.array(reference.image_ids)
     return Flips(

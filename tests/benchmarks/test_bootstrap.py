@@ -133,7 +133,9 @@ def test_bounds_and_p_are_counted_from_the_samples() -> None:
     samples = np.arange(101) / 100
     # Exact quantiles, but for the rounding of an interpolation between neighbours.
     assert percentile_interval(samples) == pytest.approx((0.025, 0.975), abs=1e-12)
-    assert upper_bound(samples) == pytest.approx(0.95, abs=1e-12)
+    # Four of 101 lie above 0.96, and with the one in advance that is 5 of 102; a fifth is too many.
+    assert upper_bound(samples) == 0.96
+    assert p_above(samples, 0.9601) == 5 / 102 < 0.05 < p_above(samples, 0.96)
     assert p_above(samples, 0.98) == (1 + 3) / (1 + 101)
     assert p_above(samples, 2.0) == 1 / 102
 

@@ -1,9 +1,7 @@
 """What a number of images can prove, in figures and in words."""
 
-import pytest
-
 from edge_melanoma.benchmarks.paired_tests import score_upper_bound
-from edge_melanoma.benchmarks.proof import ProofLimits
+from edge_melanoma.benchmarks.proof import ProofLimits, describe_limits
 
 
 def test_nothing_flipping_sets_the_smallest_margin_of_all() -> None:
@@ -24,15 +22,22 @@ def test_the_numbers_needed_grow_with_flips_and_with_certainty() -> None:
     assert needed == sorted(needed)
 
 
-@pytest.mark.parametrize("flips", [0, 1])
-def test_the_words_hold_the_figures(flips: int) -> None:
-    text = ProofLimits(lost=flips, gained=0, pairs=100, margin=0.03).describe(
-        what="recall", pictures="malignant images"
-    )
-    assert text.startswith(
-        "100 malignant images cannot show a recall drop below 2.63% even if nothing flips, nor "
-        "below "
-    )
-    assert f"with {flips / 100:.2%} flipping evenly." in text
+def test_the_words_hold_the_figures() -> None:
+    limits = ProofLimits(lost=1, gained=0, pairs=100, margin=0.03).as_dict()
+    text = describe_limits(limits, what="recall", pictures="malignant images")
+    half = score_upper_bound(lost=0.5, gained=0.5, pairs=100)
     # z^2 * 0.97 / 0.03 = 87.5.
-    assert "To exclude 3.00% takes 88 without flips, " in text
+    assert text == (
+        "100 malignant images cannot exclude a recall drop below 2.63%, even if nothing flips, nor "
+        f"one below {half:.2%} if 1.00% of them flip, for better and worse alike. To exclude 3.00% "
+        f"takes 88 without flips, {limits['needed_at_discordance']} at this rate of flips, and "
+        f"{limits['needed_for_80_percent_power']} to succeed four times in five."
+    )
+
+
+def test_without_flips_the_words_are_fewer() -> None:
+    limits = ProofLimits(lost=0, gained=0, pairs=1000, margin=0.005).as_dict()
+    assert describe_limits(limits, what="recall", pictures="malignant images") == (
+        "1,000 malignant images cannot exclude a recall drop below 0.27%, even if nothing flips. "
+        "To exclude 0.50% takes 539 without flips."
+    )

@@ -90,6 +90,15 @@ def test_drop_of_the_area_counts_pairs_and_half_of_ties(comparison: Comparison) 
     assert comparison.drops()["auc"] == pytest.approx(reference - candidate, abs=3 * 2**-53)
 
 
+def test_a_candidate_may_be_judged_at_a_threshold_of_its_own() -> None:
+    # Half of every score at half of the threshold: nothing has changed.
+    halved = predictions(tuple(score / 2 for score in REFERENCE))
+    at_own = compare(predictions(REFERENCE), halved, threshold=0.5, candidate_threshold=0.25)
+    assert (at_own.agreement, at_own.drops()["recall"]) == (1.0, 0.0)
+    at_same = compare(predictions(REFERENCE), halved, threshold=0.5)
+    assert at_same.flips.lost_malignant == ("lost1", "lost2", "kept")
+
+
 def test_agreement_is_the_share_without_a_flip(comparison: Comparison) -> None:
     assert comparison.agreement == 0.5
 
