@@ -16,6 +16,15 @@ class ReportSection:
     key: str | None = None
     content: Any = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """What shows it, as JSON."""
+        return {
+            "title": self.title,
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+            "note": self.note,
+        }
+
 
 def contents_of(sections: Sequence[ReportSection]) -> dict[str, Any]:
     """What the sections add to parity.json."""

@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from edge_melanoma import __version__
-from edge_melanoma.commands import bench, data, demo, doctor, evaluate, export, predict, threshold
+from edge_melanoma.commands import (
+    bench,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    predict,
+    report,
+    threshold,
+)
 from edge_melanoma.commands import train as train_command
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -23,8 +33,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (train_command, evaluate, export, bench, predict, threshold, demo, doctor):
+for module in (train_command, evaluate, export, report, predict, threshold, demo, doctor):
     app.command(module.NAME)(module.command)
+app.command(bench.NAME, cls=bench.BenchCommand)(bench.command)
 app.add_typer(data.app, name="data")
 
 

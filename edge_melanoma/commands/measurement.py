@@ -38,11 +38,11 @@ def measure_models(
     exports: Sequence[ConvertedModel],
     *,
     timing: TimingSettings,
-    store: Callable[[dict[str, PredictionSet]], str],
+    store: Callable[[dict[str, PredictionSet]], None],
 ) -> Measured:
     """Score and time the trained network and its exports.
 
-    `store` writes predictions and names the place: interrupted, it is given what was finished.
+    Interrupted, `store` is given the predictions that were finished.
     """
     load = os.getloadavg()[0]
     try:
@@ -75,15 +75,15 @@ def measure_models(
     )
 
 
-def _keep_finished(scoring: Scoring, store: Callable[[dict[str, PredictionSet]], str]) -> None:
+def _keep_finished(scoring: Scoring, store: Callable[[dict[str, PredictionSet]], None]) -> None:
     """After an interruption: store what was finished, and say it."""
     if not scoring.finished:
         scoring.reporter.say("Interrupted before any model was finished")
         return
-    place = store(scoring.finished)
+    store(scoring.finished)
     scoring.reporter.say(
-        f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in {place}; "
-        f"no report was made"
+        f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
+        f"folder of {scoring.run.folder}; no report was made"
     )
 
 

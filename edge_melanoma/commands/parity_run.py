@@ -1,7 +1,7 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,30 +12,35 @@ from edge_melanoma.artifacts import (
     find_run,
     open_converted,
     write_atomically,
-    write_json,
 )
-from edge_melanoma.benchmarks.parity import (
-    ParityContract,
-    ParityReport,
-    judge,
-    read_contract,
-)
-from edge_melanoma.benchmarks.quality import Comparison, compare
+from edge_melanoma.benchmarks.contract import Contracts
+from edge_melanoma.benchmarks.contract_draft import draft_contract
+from edge_melanoma.benchmarks.findings import Findings, study_candidate
+from edge_melanoma.benchmarks.parity import MeasuredCandidate, ParityReport, judge
+from edge_melanoma.benchmarks.proof_tables import describe_proof
+from edge_melanoma.benchmarks.quality import compare
 from edge_melanoma.benchmarks.round_robin import TimingSettings
 from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
-from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
+from edge_melanoma.benchmarks.tables import explain_candidates, render_terminal
+from edge_melanoma.benchmarks.thumbnails import make_thumbnails
 from edge_melanoma.classifiers import choose_runtime
-from edge_melanoma.commands.measurement import measure_models, score_tensor_of
+from edge_melanoma.commands.bench_folder import BenchCopies, write_bench, write_scores
+from edge_melanoma.commands.contract_choice import (
+    choose_contracts,
+    refuse_undefined_rules,
+    refuse_unmet_sections,
+)
+from edge_melanoma.commands.measurement import Measured, measure_models, score_tensor_of
+from edge_melanoma.converters.inspection import inspect_model
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.predictions import (
-    PredictionSet,
-    predictions_to_csv,
-)
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_data import read_external_set, read_test_side
 from edge_melanoma.runtimes import Runtime
+
+WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
+"""The tensors of a file that needs no float anywhere; biases have 32 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,50 +50,59 @@ class ParityOrder:
     run: Path | None = None
     data: Path | None = None
     contract: Path | None = None
+    draft: Path | None = None
     timing: TimingSettings = field(default_factory=TimingSettings)
     interpreter: Runtime | None = None
     limit: int | None = None
-    json: Path | None = None
+    copies: BenchCopies = field(default_factory=BenchCopies)
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
+    contracts = choose_contracts(order.contract, reporter=reporter)
     run = find_run(order.run)
     exports = _open_exports(run)
-    contract = read_contract(order.contract) if order.contract else ParityContract()
+    refuse_unmet_sections(contracts, run, exports)
     scoring = _make_scoring(order, run, reporter)
-    folder = _bench_folder(order, run)
+    name = order.data.resolve().name if order.data else _name_of_test_side(run)
+    refuse_undefined_rules(contracts, exports, scoring.records, name=name)
+    folder = bench_folder_of(run, order.data)
     measured = measure_models(
-        scoring, exports, timing=order.timing, store=lambda scores: _write_scores(scores, folder)
+        scoring, exports, timing=order.timing, store=partial(write_scores, folder)
     )
-    reference = measured.models[REFERENCE]
-    candidates = tuple(
-        judge(
-            measured.models[export.mode],
-            _compare(measured.scores, export, threshold=run.threshold),
-            reference=reference,
-            contract=contract,
-        )
-        for export in exports
-    )
-    name = str(run.manifest["dataset"]["name"]) + ", test side"
+    candidates = tuple(_judge(measured, export, run, contracts) for export in exports)
     report = ParityReport(
-        dataset=describe_dataset(
-            order.data.resolve().name if order.data else name, scoring.records
-        ),
+        dataset=describe_dataset(name, scoring.records),
         threshold=run.threshold,
         threshold_source="validation",
         machine=measured.machine,
-        contract=contract,
-        reference=reference,
+        contracts=contracts,
+        reference=measured.models[REFERENCE],
         candidates=candidates,
         sections=measured.sections,
     )
-    _write_scores(measured.scores, folder)
-    _write(report, folder, json=order.json)
+    write_bench(
+        folder,
+        report,
+        measured.scores,
+        thumbnails=_thumbnails(candidates, scoring.records),
+        copies=order.copies,
+    )
+    if order.draft is not None:
+        _write_draft(order.draft, report, reporter)
     _show(report)
     return report
+
+
+def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
+    """Where the bench of the run's test side is, or that of another data set."""
+    folder = run.folder / "bench"
+    return folder / data.resolve().name if data else folder
+
+
+def _name_of_test_side(run: TrainedModel) -> str:
+    return f"{run.manifest['dataset']['name']}, test side"
 
 
 def _make_scoring(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Scoring:
@@ -101,11 +115,25 @@ def _make_scoring(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> 
     )
 
 
-def _compare(
-    scores: Mapping[str, PredictionSet], export: ConvertedModel, *, threshold: float
-) -> Comparison:
+def _judge(
+    measured: Measured, export: ConvertedModel, run: TrainedModel, contracts: Contracts
+) -> MeasuredCandidate:
+    reference, scores = measured.scores[REFERENCE], measured.scores[export.mode]
     output = score_tensor_of(export.manifest)
-    return compare(scores[REFERENCE], scores[export.mode], threshold=threshold, output=output)
+    return judge(
+        measured.models[export.mode],
+        compare(reference, scores, threshold=run.threshold, output=output),
+        reference=measured.models[REFERENCE],
+        contract=contracts.of(export.mode),
+        findings=study_candidate(
+            reference,
+            scores,
+            threshold=run.threshold,
+            output=output,
+            manifest=export.manifest,
+            is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
+        ),
+    )
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
@@ -141,27 +169,26 @@ def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[Les
     return tuple(records[number * len(records) // limit] for number in range(limit))
 
 
-def _bench_folder(order: ParityOrder, run: TrainedModel) -> Path:
-    folder = run.folder / "bench"
-    return folder / order.data.resolve().name if order.data else folder
+def _thumbnails(
+    candidates: tuple[MeasuredCandidate, ...], records: tuple[LesionRecord, ...]
+) -> dict[str, str]:
+    found: list[Findings] = [one.findings for one in candidates if one.findings is not None]
+    return make_thumbnails(records, [findings.flips for findings in found])
 
 
-def _write_scores(scores: Mapping[str, PredictionSet], folder: Path) -> str:
-    for name, predictions in scores.items():
-        write_atomically(folder / f"predictions_{name}.csv", predictions_to_csv(predictions))
-    return str(folder)
-
-
-def _write(report: ParityReport, folder: Path, *, json: Path | None) -> None:
-    write_atomically(folder / "parity.md", render_markdown(report))
-    for path in (folder / "parity.json", json):
-        if path is not None:
-            write_json(path, report.as_dict())
+def _write_draft(path: Path, report: ParityReport, reporter: Reporter) -> None:
+    if path.exists():
+        raise EdgeMelanomaError(
+            f"{path} exists, and a contract is not replaced; choose another --write-contract or "
+            f"remove it first."
+        )
+    write_atomically(path, draft_contract(report.as_dict()))
+    reporter.say(f"Wrote the contract {path}")
 
 
 def _show(report: ParityReport) -> None:
-    console = Console(width=None if Console().is_terminal else 130)
+    console = Console(width=None if Console().is_terminal else 180)
     for table in render_terminal(report):
         console.print(table)
-    for line in explain_candidates(report):
+    for line in [describe_proof(report.as_dict()), *explain_candidates(report)]:
         console.print(line, markup=False, highlight=False)

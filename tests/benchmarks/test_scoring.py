@@ -61,8 +61,8 @@ def test_an_interruption_keeps_the_predictions_of_finished_models(
     result = edge_melanoma("bench", run, "--runs", "2")
     assert result.exit_code == 130
     told = (
-        f"Interrupted: the predictions of keras, float32, float16 are kept in {run / 'bench'}; "
-        f"no report was made"
+        f"Interrupted: the predictions of keras, float32, float16 are kept in the bench folder of "
+        f"{run}; no report was made"
     )
     assert told in result.stderr.splitlines()
     kept = sorted(path.name for path in (run / "bench").iterdir())
