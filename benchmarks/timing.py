@@ -9,6 +9,7 @@ from edge_melanoma.benchmarks.latency import REPEAT_TOLERANCE, LatencySamples
 from edge_melanoma.benchmarks.round_robin import TimingSettings, TurnTimes
 from edge_melanoma.benchmarks.sections import ReportSection
 
+INVOCATIONS = "Invocations"
 INVOCATION_COLUMNS = (
     "model",
     "threads",
@@ -88,7 +89,7 @@ def invocation_section(timings: Mapping[str, ModelTiming]) -> ReportSection:
     predicts = [timing.turns[0].predict_p50_ms for timing in timings.values()]
     plain = "".join(f" Keras' plain predict: p50 {ms:.1f} ms." for ms in predicts if ms is not None)
     return ReportSection(
-        title="Invocations",
+        title=INVOCATIONS,
         columns=INVOCATION_COLUMNS,
         rows=tuple(rows),
         note=f"One picture at a time, models in turn; {scenario}passes: by how much the median CPU "

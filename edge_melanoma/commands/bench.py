@@ -15,6 +15,15 @@ from edge_melanoma.commands.latency_options import (
     Warmup,
 )
 from edge_melanoma.commands.options import InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.commands.study_options import (
+    Adb,
+    BenchmarkBinary,
+    InterpreterPython,
+    KernelImages,
+    Kernels,
+    Mistakes,
+    StudyOrder,
+)
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -67,6 +76,12 @@ def command(
     min_seconds: MinSeconds = 0.0,
     max_seconds: MaxSeconds = 30.0,
     mlperf: Mlperf = False,
+    kernels: Kernels = False,
+    kernel_images: KernelImages = 100,
+    interpreter_python: InterpreterPython = None,
+    mistakes: Mistakes = False,
+    adb: Adb = False,
+    benchmark_binary: BenchmarkBinary = None,
     interpreter: InterpreterOption = None,
     limit: Annotated[
         int | None,
@@ -106,6 +121,14 @@ def command(
             interpreter=interpreter,
             limit=limit,
             copies=BenchCopies(json=json, html=html, junit=junit),
+            studies=StudyOrder(
+                kernels=kernels,
+                kernel_images=kernel_images,
+                interpreter_python=interpreter_python,
+                mistakes=mistakes,
+                adb=adb,
+                benchmark_binary=benchmark_binary,
+            ),
         )
     )
     if not report.passed:

@@ -1,7 +1,8 @@
 """All models of a bench measured: their scores on all cores, then their times in turn."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,19 +39,11 @@ def measure_models(
     exports: Sequence[ConvertedModel],
     *,
     timing: TimingSettings,
-    store: Callable[[dict[str, PredictionSet]], None],
 ) -> Measured:
-    """Score and time the trained network and its exports.
-
-    Interrupted, `store` is given the predictions that were finished.
-    """
+    """Score and time the trained network and its exports."""
     load = os.getloadavg()[0]
-    try:
-        scores = scoring.score(exports)
-        timings = _time_models(scoring, exports, timing)
-    except KeyboardInterrupt:
-        _keep_finished(scoring, store)
-        raise
+    scores = scoring.score(exports)
+    timings = _time_models(scoring, exports, timing)
     sizes = {REFERENCE: (scoring.run.weights_path.stat().st_size, scoring.run.sha256)} | {
         model.mode: (model.size_bytes, model.sha256) for model in exports
     }
@@ -75,16 +68,23 @@ def measure_models(
     )
 
 
-def _keep_finished(scoring: Scoring, store: Callable[[dict[str, PredictionSet]], None]) -> None:
-    """After an interruption: store what was finished, and say it."""
-    if not scoring.finished:
-        scoring.reporter.say("Interrupted before any model was finished")
-        return
-    store(scoring.finished)
-    scoring.reporter.say(
-        f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
-        f"folder of {scoring.run.folder}; no report was made"
-    )
+@contextmanager
+def finished_kept(
+    scoring: Scoring, store: Callable[[dict[str, PredictionSet]], None]
+) -> Iterator[None]:
+    """Interrupted inside, `store` is given the predictions that were finished, and it is said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not scoring.finished:
+            scoring.reporter.say("Interrupted before any model was finished")
+            raise
+        store(scoring.finished)
+        scoring.reporter.say(
+            f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
+            f"folder of {scoring.run.folder}; no report was made"
+        )
+        raise
 
 
 def _time_models(

@@ -30,11 +30,18 @@ from edge_melanoma.commands.contract_choice import (
     refuse_undefined_rules,
     refuse_unmet_sections,
 )
-from edge_melanoma.commands.measurement import Measured, measure_models, score_tensor_of
+from edge_melanoma.commands.measurement import (
+    Measured,
+    finished_kept,
+    measure_models,
+    score_tensor_of,
+)
+from edge_melanoma.commands.studies import prepare_studies
+from edge_melanoma.commands.study_options import StudyOrder
 from edge_melanoma.converters.inspection import inspect_model
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.lesions import LesionRecord, spread
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_data import read_external_set, read_test_side
 from edge_melanoma.runtimes import Runtime
@@ -55,12 +62,14 @@ class ParityOrder:
     interpreter: Runtime | None = None
     limit: int | None = None
     copies: BenchCopies = field(default_factory=BenchCopies)
+    studies: StudyOrder = field(default_factory=StudyOrder)
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
     contracts = choose_contracts(order.contract, reporter=reporter)
+    studies = prepare_studies(order.studies)
     run = find_run(order.run)
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
@@ -68,9 +77,9 @@ def run_parity(order: ParityOrder) -> ParityReport:
     name = order.data.resolve().name if order.data else _name_of_test_side(run)
     refuse_undefined_rules(contracts, exports, scoring.records, name=name)
     folder = bench_folder_of(run, order.data)
-    measured = measure_models(
-        scoring, exports, timing=order.timing, store=partial(write_scores, folder)
-    )
+    with finished_kept(scoring, partial(write_scores, folder)):
+        measured = measure_models(scoring, exports, timing=order.timing)
+        sections = studies.run(scoring, exports, timing=order.timing, sections=measured.sections)
     candidates = tuple(_judge(measured, export, run, contracts) for export in exports)
     report = ParityReport(
         dataset=describe_dataset(name, scoring.records),
@@ -80,7 +89,7 @@ def run_parity(order: ParityOrder) -> ParityReport:
         contracts=contracts,
         reference=measured.models[REFERENCE],
         candidates=candidates,
-        sections=measured.sections,
+        sections=sections,
     )
     write_bench(
         folder,
@@ -160,13 +169,6 @@ def _records(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> tuple
     else:
         records = read_external_set(order.data, run, reporter=reporter)
     return spread(records, limit=order.limit)
-
-
-def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:
-    """At most `limit` records, evenly spaced in the order of the set."""
-    if limit is None or limit >= len(records):
-        return records
-    return tuple(records[number * len(records) // limit] for number in range(limit))
 
 
 def _thumbnails(
