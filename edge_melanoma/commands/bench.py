@@ -76,6 +76,7 @@ def command(
     those of an earlier bench of the same set. Exit code 1: a candidate does not keep the contract.
     """
     from edge_melanoma.commands.bench_folder import BenchCopies
+    from edge_melanoma.commands.contract_choice import find_contract
     from edge_melanoma.commands.measurement import TimingSettings
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
@@ -83,7 +84,7 @@ def command(
         ParityOrder(
             run=run,
             data=data,
-            contract=contract,
+            contract=contract or find_contract(),
             draft=write_contract,
             timing=TimingSettings(runs=runs, warmup=warmup, threads=threads),
             interpreter=interpreter,

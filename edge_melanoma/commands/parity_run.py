@@ -64,6 +64,7 @@ class ParityOrder:
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
+    _refuse_existing(order.draft)
     contracts = choose_contracts(order.contract, reporter=reporter)
     run = find_run(order.run)
     exports = _open_exports(run)
@@ -96,7 +97,8 @@ def run_parity(order: ParityOrder) -> ParityReport:
         copies=order.copies,
     )
     if order.draft is not None:
-        _write_draft(order.draft, report, reporter)
+        write_atomically(order.draft, draft_contract(report.as_dict()))
+        reporter.say(f"Wrote the contract {order.draft}")
     _show(report)
     return report
 
@@ -188,14 +190,12 @@ def _thumbnails(
     return make_thumbnails(records, [findings.flips for findings in found])
 
 
-def _write_draft(path: Path, report: ParityReport, reporter: Reporter) -> None:
-    if path.exists():
+def _refuse_existing(draft: Path | None) -> None:
+    if draft is not None and draft.exists():
         raise EdgeMelanomaError(
-            f"{path} exists, and a contract is not replaced; choose another --write-contract or "
-            f"remove it first."
+            f"{draft} exists, and a contract is not replaced; give --write-contract another name "
+            f"or remove it first."
         )
-    write_atomically(path, draft_contract(report.as_dict()))
-    reporter.say(f"Wrote the contract {path}")
 
 
 def _show(report: ParityReport) -> None:
