@@ -9,7 +9,6 @@ from rich.console import Console
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
-    find_run,
     open_converted,
     write_atomically,
 )
@@ -21,6 +20,7 @@ from edge_melanoma.benchmarks.proof_tables import describe_proof
 from edge_melanoma.benchmarks.quality import compare
 from edge_melanoma.benchmarks.tables import explain_candidates, render_terminal
 from edge_melanoma.benchmarks.thumbnails import make_thumbnails
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.commands.bench_folder import BenchCopies, write_bench
 from edge_melanoma.commands.contract_choice import (
@@ -66,7 +66,7 @@ def run_parity(order: ParityOrder) -> ParityReport:
     reporter = TerminalReporter()
     _refuse_existing(order.draft)
     contracts = choose_contracts(order.contract, reporter=reporter)
-    run = find_run(order.run)
+    run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
     measurement = _make_measurement(order, run, reporter)
