@@ -23,6 +23,8 @@ def style_axes(axes: Axes) -> Axes:
     axes.tick_params(colors=INK, labelsize=8)
     for spine in axes.spines.values():
         spine.set_color(INK)
+    # matplotlib gives the power of ten of an axis no colour of its own.
+    axes.yaxis.get_offset_text().set_color(INK)
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
         text.set_color(INK)
         text.set_fontsize(9)

@@ -33,11 +33,10 @@ def render_report(
     """The HTML page of a parity.json, of the scores behind it, and of pictures by image id.
 
     Raises:
-        EdgeMelanomaError: scores of other images than the reference's, or an older parity.json.
+        EdgeMelanomaError: scores of other images than the reference's.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    _refuse_older(parity)
     for predictions in candidates.values():
         refuse_other_images(reference, predictions)
     environment = Environment(
@@ -68,10 +67,14 @@ def render_report(
     )
 
 
-def _refuse_older(parity: Parity) -> None:
-    if not parity.get("candidates") or not all(
-        "flip_details" in candidate for candidate in parity["candidates"]
-    ):
+def refuse_older(parity: Parity) -> None:
+    """A parity.json must hold what the page shows.
+
+    Raises:
+        EdgeMelanomaError: an older version wrote it.
+    """
+    candidates = parity.get("candidates")
+    if not candidates or not all("flip_details" in candidate for candidate in candidates):
         raise EdgeMelanomaError(
             "The parity.json holds no flips with their scores, as an older version wrote it; "
             "make it anew with: edge-melanoma bench"

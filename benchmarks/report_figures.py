@@ -100,7 +100,7 @@ def draw_roc_overlay(models: Mapping[str, PredictionSet], *, threshold: float, p
     """The upper left quarter of all ROC curves, each with its point at the threshold."""
     from sklearn.metrics import roc_curve
 
-    figure = make_figure(6.4, 4.8)
+    figure = make_figure(WIDTH, HEIGHT)
     axes = style_axes(figure.subplots())
     for number, (name, predictions) in enumerate(models.items()):
         colour = ROC_COLOURS[(number - 1) % len(ROC_COLOURS)] if number else INK

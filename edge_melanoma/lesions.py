@@ -31,7 +31,8 @@ class LesionRecord:
 
     `image_id` is the file's path relative to its data set, with forward slashes; `side` is the
     given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
-    until they have been read; `source` names the data set where there are several.
+    until they have been read; `source` names the data set where there are several; `cluster` names
+    the copies that the picture is one of, none until they have been looked for, or without any.
     """
 
     image_id: str
@@ -41,6 +42,7 @@ class LesionRecord:
     side: str | None = None
     sha256: str | None = None
     source: str | None = None
+    cluster: str | None = None
 
 
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:

@@ -4,8 +4,6 @@ Flat because quantization-aware training refuses nested models, without a Rescal
 that costs int8 accuracy: pixels are scaled to 0..1 before they enter.
 """
 
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,7 @@ from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 from edge_melanoma.variants import VARIANTS, Variant, VariantSpec
 
-IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-IMAGENET_WEIGHTS_HELP = (
-    f"download {IMAGENET_FILE} on another machine "
-    "and pass it with --weights PATH, or train from random weights with --weights none"
-)
-DOWNLOAD_TIMEOUT_SECONDS = 20.0
-GAP_LAYER, HIDDEN_LAYER = "gap", "hidden"
+GAP_LAYER, HIDDEN_LAYER, SCORE_LAYER = "gap", "hidden", "p_malignant"
 
 WeightArrays = Mapping[str, NDArray[np.float32]]
 
@@ -46,7 +38,7 @@ def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_S
     features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
     hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
     hidden = layers.Dropout(spec.dropout, name="dropout")(hidden)
-    score = layers.Dense(1, activation="sigmoid", name="p_malignant")(hidden)
+    score = layers.Dense(1, activation="sigmoid", name=SCORE_LAYER)(hidden)
     network = tf_keras.Model(image, score, name="edge_melanoma")
     for norm in _batch_norms(network):
         norm.momentum = spec.batch_norm_momentum
@@ -131,88 +123,8 @@ def assign_arrays(network: Any, arrays: WeightArrays, *, source: Path | None) ->
     network.set_weights([arrays[_array_name(weight)] for weight in network.weights])
 
 
-def load_backbone_weights(network: Any, weights: str) -> None:
-    """Start the backbone from `imagenet`, `none` (random, batch-norm calibrated later) or a file.
-
-    Raises:
-        EdgeMelanomaError: no such file, it does not fit, or ImageNet weights cannot be downloaded.
-    """
-    if weights == "none":
-        return
-    path = _download_imagenet() if weights == "imagenet" else Path(weights)
-    _assign_backbone(network, _read_hdf5(path), source=path)
-
-
-def copy_backbone(network: Any, run: TrainedModel) -> None:
-    """Start the backbone as that of a run, which may be longer.
-
-    Raises:
-        EdgeMelanomaError: a weight is missing in the run.
-    """
-    _assign_backbone(network, _read_safetensors(run), source=run.weights_path)
-
-
 def _array_name(weight: Any) -> str:
     return str(weight.name).removesuffix(":0")
-
-
-def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
-    """The head stays; what `arrays` hold of layers that the network has not got is not used."""
-    present = arrays_of(network)
-    head = {
-        name: array
-        for name, array in present.items()
-        if name.split("/")[0] in {HIDDEN_LAYER, "p_malignant"}
-    }
-    fitting = {name: array for name, array in arrays.items() if name in present}
-    assign_arrays(network, {**fitting, **head}, source=source)
-
-
-def _download_imagenet() -> Path:
-    module = tf_keras.applications.mobilenet_v2
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
-    try:
-        url = module.BASE_WEIGHT_PATH + IMAGENET_FILE
-        return Path(tf_keras.utils.get_file(IMAGENET_FILE, url, cache_subdir="models"))
-    except Exception as error:
-        # get_file raises a bare Exception with the URL's failure; any failure means "not had".
-        raise EdgeMelanomaError(
-            f"The ImageNet weights cannot be downloaded; {IMAGENET_WEIGHTS_HELP}."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(previous)
-
-
-def cached_imagenet_weights() -> Path | None:
-    """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    path = home / "models" / IMAGENET_FILE
-    return path if path.is_file() else None
-
-
-def _read_hdf5(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The plain arrays of a Keras weights file; nothing in it is ever run."""
-    import h5py
-
-    if not path.is_file():
-        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
-    arrays: dict[str, NDArray[np.float32]] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            for layer in group.values():
-                layer.visititems(lambda name, item: _collect(arrays, name, item))
-    except OSError as error:
-        raise EdgeMelanomaError(
-            f"The weights file {path} is no HDF5 file of Keras weights; {IMAGENET_WEIGHTS_HELP}."
-        ) from error
-    return arrays
-
-
-def _collect(arrays: dict[str, NDArray[np.float32]], name: str, item: Any) -> None:
-    if hasattr(item, "shape"):
-        arrays[name.removesuffix(":0")] = np.asarray(item, dtype=np.float32)
 
 
 def calibrate_batch_norm(network: Any, inputs: NDArray[np.float32]) -> None:
@@ -242,11 +154,22 @@ def load_network(run: TrainedModel) -> Any:
         EdgeMelanomaError: the weights do not fit the variant.
     """
     network = build_network(VARIANTS[Variant(run.variant)])
-    assign_arrays(network, _read_safetensors(run), source=run.weights_path)
+    assign_arrays(network, read_safetensors(run), source=run.weights_path)
     return network
 
 
-def _read_safetensors(run: TrainedModel) -> WeightArrays:
+def read_safetensors(run: TrainedModel) -> WeightArrays:
+    """The arrays of a run, as float32 whatever they are stored as."""
     from safetensors.numpy import load
 
-    return load(run.weights_path.read_bytes())
+    arrays = load(run.weights_path.read_bytes())
+    return {name: array.astype(np.float32, copy=False) for name, array in arrays.items()}
+
+
+def round_to_half(network: Any) -> None:
+    """Give every weight the nearest value that float16 has."""
+    rounded = {
+        name: array.astype(np.float16).astype(np.float32)
+        for name, array in arrays_of(network).items()
+    }
+    assign_arrays(network, rounded, source=None)

@@ -53,7 +53,9 @@ def record_run(
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
     from safetensors.numpy import save
 
-    write_atomically(folder / WEIGHTS, save(arrays_of(result.network)))
+    precision = np.float16 if settings.spec().half_precision else np.float32
+    arrays = {name: array.astype(precision) for name, array in arrays_of(result.network).items()}
+    write_atomically(folder / WEIGHTS, save(arrays))
     write_json(folder / SPLIT, split_to_json(split))
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
     evaluation = evaluate_sides(sides, operating_point=operating_point, dataset=dataset)

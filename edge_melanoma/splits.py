@@ -27,8 +27,10 @@ class SplitKind(StrEnum):
 class DatasetSplit:
     """The three sides of a data set.
 
-    `left_out` holds the training pictures that also stand, by lesion or by bytes, in the given test
-    folder. The fingerprint is the sha256 over side, image id, label and bytes of every picture.
+    `left_out` holds the training pictures that also stand, by lesion, by bytes or as near copies,
+    in the given test folder; `leaked_test` the image ids of that folder's pictures which stand in
+    the given training part, so that results can be shown without them too. The fingerprint is the
+    sha256 over side, image id, label and bytes of every picture.
 
     Raises:
         EdgeMelanomaError: a lesion or a picture on two sides, or a side without one class.
@@ -40,6 +42,7 @@ class DatasetSplit:
     kind: SplitKind
     seed: int
     left_out: tuple[LesionRecord, ...] = ()
+    leaked_test: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _refuse_one_class(self.sides())
@@ -70,8 +73,9 @@ def split_lesions(
 ) -> DatasetSplit:
     """Divide pictures into three sides, each class by the same shares.
 
-    Pictures of one lesion and pictures with the same bytes stay together. `folders` keeps the given
-    test side as it is and leaves out what of it stands in the training side too.
+    Pictures of one lesion, of one cluster of copies and with the same bytes stay together.
+    `folders` keeps the given test side as it is and leaves out what of it stands in the training
+    side too.
 
     Raises:
         EdgeMelanomaError: `folders` without a given test folder, or too few pictures.
@@ -92,6 +96,7 @@ def split_to_json(split: DatasetSplit) -> dict[str, object]:
     }
     content |= {side: [r.image_id for r in records] for side, records in split.sides().items()}
     content["left_out"] = [record.image_id for record in split.left_out]
+    content["leaked_test"] = sorted(split.leaked_test)
     everything = [*split.train, *split.validation, *split.test]
     content["sha256"] = {record.image_id: record.sha256 for record in everything}
     return content
@@ -105,13 +110,23 @@ def _split_folders(records: Sequence[LesionRecord], *, seed: int) -> DatasetSpli
         )
     kept: list[LesionRecord] = []
     leaked: list[LesionRecord] = []
+    leaked_test: set[str] = set()
     for group in _group(records):
         rest = [record for record in group if record.side != "test"]
-        (kept if len(rest) == len(group) else leaked).extend(rest)
+        if len(rest) == len(group):
+            kept += rest
+        elif rest:
+            leaked += rest
+            leaked_test |= {record.image_id for record in group if record.side == "test"}
     shares = {"train": 1 - FOLDERS_VALIDATION_SHARE, "validation": FOLDERS_VALIDATION_SHARE}
     drawn = _draw_sides(kept, shares=shares, seed=seed)
     return DatasetSplit(
-        **drawn, test=test, kind=SplitKind.FOLDERS, seed=seed, left_out=tuple(leaked)
+        **drawn,
+        test=test,
+        kind=SplitKind.FOLDERS,
+        seed=seed,
+        left_out=tuple(leaked),
+        leaked_test=frozenset(leaked_test),
     )
 
 
@@ -154,11 +169,13 @@ def _keys_of(record: LesionRecord) -> list[str]:
     keys = [f"lesion:{record.lesion_id}" if record.lesion_id else f"image:{record.image_id}"]
     if record.sha256:
         keys.append(f"bytes:{record.sha256}")
+    if record.cluster:
+        keys.append(f"cluster:{record.cluster}")
     return keys
 
 
 def _group(records: Sequence[LesionRecord]) -> list[list[LesionRecord]]:
-    """Connected components of records that share a lesion or their bytes, in a stable order."""
+    """Connected components of records that share a lesion, bytes or a cluster, in stable order."""
     parent: dict[str, str] = {}
 
     def find(key: str) -> str:

@@ -32,7 +32,10 @@ from edge_melanoma.varied_batches import varied_batches
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
-    """What a person may choose; `epochs`, where given, is that of every stage."""
+    """What a person may choose; `epochs`, where given, is that of every stage.
+
+    `recipe` stands for the variant's own one, where its parts are weighed against each other.
+    """
 
     variant: Variant
     weights: str = "imagenet"
@@ -40,10 +43,11 @@ class TrainingSettings:
     epochs: int | None = None
     batch_size: int | None = None
     use_cache: bool = True
+    recipe: VariantSpec | None = None
 
     def spec(self) -> VariantSpec:
         """The variant's recipe with these settings put in."""
-        spec = VARIANTS[self.variant]
+        spec = self.recipe or VARIANTS[self.variant]
         stages = spec.stages
         if self.epochs is not None:
             stages = tuple(replace(stage, epochs=self.epochs) for stage in stages)

@@ -17,21 +17,20 @@ from edge_melanoma.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from edge_melanoma.fitting import fit_stage, score_batches
+from edge_melanoma.fitting import Trainee, fit_stage, score_batches
 from edge_melanoma.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.network import (
     arrays_of,
     assign_arrays,
     build_network,
     calibrate_batch_norm,
-    copy_backbone,
-    load_backbone_weights,
 )
 from edge_melanoma.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.progress import Reporter
 from edge_melanoma.splits import DatasetSplit
+from edge_melanoma.starting_weights import copy_backbone, load_backbone_weights
 from edge_melanoma.trainees import Teacher, TraineeMaker, TrainingSettings
-from edge_melanoma.variants import TEACHER_WEIGHTS, VariantSpec
+from edge_melanoma.variants import TEACHER_WEIGHTS, Stage, VariantSpec
 
 CHECKPOINT_INTERVAL_SECONDS = 20.0
 """Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
@@ -103,10 +102,7 @@ def score_split_sides(
     """
     spec = settings.spec()
     stage = replace(spec.stages[-1], augmentation=None, image_size=IMAGE_SIZE)
-    sources = TraineeMaker(split, settings, cache_folder, reporter)
-    trainee = sources.trainee(
-        network, stage, number=len(spec.stages) - 1, batch_size=spec.batch_size
-    )
+    trainee = _trainee_of(network, split, settings, stage, cache_folder, reporter)
     return {
         side: make_prediction_set(records, score_batches(trainee.model, source))
         for side, records, source in (
@@ -114,6 +110,35 @@ def score_split_sides(
             ("validation", split.validation, trainee.validation),
         )
     }
+
+
+def score_validation(
+    network: Any,
+    split: DatasetSplit,
+    settings: TrainingSettings,
+    *,
+    cache_folder: Path,
+    reporter: Reporter,
+) -> PredictionSet:
+    """Scores of the validation side at the size of the last stage, as the training saw them."""
+    spec = settings.spec()
+    stage = spec.stages[-1]
+    seen = _network_of_size(network, spec, stage.image_size)
+    trainee = _trainee_of(seen, split, settings, stage, cache_folder, reporter)
+    return make_prediction_set(split.validation, score_batches(trainee.model, trainee.validation))
+
+
+def _trainee_of(
+    network: Any,
+    split: DatasetSplit,
+    settings: TrainingSettings,
+    stage: Stage,
+    cache_folder: Path,
+    reporter: Reporter,
+) -> Trainee:
+    spec = settings.spec()
+    sources = TraineeMaker(split, settings, cache_folder, reporter)
+    return sources.trainee(network, stage, number=len(spec.stages) - 1, batch_size=spec.batch_size)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,8 +179,10 @@ def _start_backbone(
 def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
     """All that the weights depend on but the machine: a checkpoint fits one of these only."""
     weights = Path(settings.weights)
+    recipe = asdict(settings.spec())
+    del recipe["half_precision"]  # the rounding comes after all checkpoints
     told = {
-        "recipe": asdict(settings.spec()),
+        "recipe": recipe,
         "seed": settings.seed,
         "cache": settings.use_cache,
         "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,

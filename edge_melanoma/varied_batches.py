@@ -13,10 +13,15 @@ from edge_melanoma.activations import CachedActivations, cache_activations
 from edge_melanoma.appearance import vary_appearance
 from edge_melanoma.augmentation import augment_images
 from edge_melanoma.batches import Batch, labels_of
-from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID, scale_pixels, stream_images
+from edge_melanoma.images import (
+    IMAGE_SIZE,
+    RESIZE_ID,
+    resize_image,
+    scale_pixels,
+    stream_images,
+)
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter
-from edge_melanoma.tensorflow_runtime import tf
 from edge_melanoma.variants import Stage
 
 
@@ -116,8 +121,6 @@ def varied_batches(
 
 
 def _shrink(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    images = scale_pixels(pixels)
-    if size == pixels.shape[1]:
-        return images
-    shrunk: NDArray[np.float32] = tf.image.resize(images, (size, size), antialias=True).numpy()
-    return shrunk
+    if size != pixels.shape[1]:
+        pixels = np.stack([resize_image(picture, size=size) for picture in pixels])
+    return scale_pixels(pixels)

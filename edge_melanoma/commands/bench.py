@@ -102,6 +102,7 @@ def command(
     those of an earlier bench of the same set. Exit code 1: a candidate does not keep the contract.
     """
     from edge_melanoma.commands.bench_folder import BenchCopies
+    from edge_melanoma.commands.contract_choice import find_contract
     from edge_melanoma.commands.latency_options import choose_timing
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
@@ -109,7 +110,7 @@ def command(
         ParityOrder(
             run=run,
             data=data,
-            contract=contract,
+            contract=contract or find_contract(),
             draft=write_contract,
             timing=choose_timing(
                 runs=runs,

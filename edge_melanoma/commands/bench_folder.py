@@ -8,7 +8,7 @@ from typing import Any
 from edge_melanoma.artifacts import read_json, write_atomically, write_json
 from edge_melanoma.benchmarks.junit import render_junit
 from edge_melanoma.benchmarks.parity import ParityReport
-from edge_melanoma.benchmarks.report import render_report
+from edge_melanoma.benchmarks.report import refuse_older, render_report
 from edge_melanoma.benchmarks.scoring import REFERENCE
 from edge_melanoma.benchmarks.tables import render_markdown
 from edge_melanoma.errors import EdgeMelanomaError
@@ -67,6 +67,7 @@ def render_stored(folder: Path) -> str:
             f"There is no bench in {folder}; make one with: edge-melanoma bench"
         )
     parity = read_json(folder / PARITY)
+    refuse_older(parity)
     modes = [REFERENCE, *(candidate["mode"] for candidate in parity["candidates"])]
     scores = {mode: _read_scores(folder / f"predictions_{mode}.csv") for mode in modes}
     images = parity["dataset"]["images"]

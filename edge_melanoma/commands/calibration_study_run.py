@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.artifacts import find_run
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.converters.calibration_study import (
     SUBSETS,
     CalibrationStudy,
@@ -29,7 +29,7 @@ def study_and_show(
 ) -> CalibrationStudy:
     """Study a run's calibration, print a row a size, and return the study."""
     refuse_other_exports(settings, modes)
-    run = find_run(folder)
+    run = find_run_or_bundled(folder)
     TerminalReporter().say(f"Calibrating {run.folder} with {SUBSETS} subsets of each size")
     study = study_calibration(run, records=read_run_records(run), settings=settings, force=force)
     console = Console(width=None if Console().is_terminal else 160)

@@ -12,16 +12,22 @@ from edge_melanoma.lesions import LesionRecord, count_classes
 from edge_melanoma.progress import Reporter
 
 
+def find_contract() -> Path | None:
+    """parity.toml in the present folder, if there is one."""
+    path = Path(FILE_NAME)
+    return path if path.is_file() else None
+
+
 def choose_contracts(path: Path | None, *, reporter: Reporter) -> Contracts:
-    """The file that is named; else parity.toml in the present folder, if there is one; else the
-    defaults.
+    """Those of a file, or the defaults.
+
+    Raises:
+        EdgeMelanomaError: the file cannot be read or meant.
     """
-    found = path or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
-    if found is None:
-        return Contracts()
     if path is None:
-        reporter.say(f"The contract is {FILE_NAME} in this folder")
-    return read_contracts(found, modes=tuple(mode.value for mode in Mode))
+        return Contracts()
+    reporter.say(f"The contract is {path}")
+    return read_contracts(path, modes=tuple(mode.value for mode in Mode))
 
 
 def refuse_unmet_sections(

@@ -9,9 +9,9 @@ from edge_melanoma.commands.training_run import TrainingOrder, train_variants
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.modes import Mode, parse_modes
 from edge_melanoma.converters.post_training import path_of
-from edge_melanoma.network import cached_imagenet_weights
 from edge_melanoma.phantoms import write_phantoms
 from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.starting_weights import cached_imagenet_weights
 from edge_melanoma.variants import Variant
 
 CALIBRATION_IMAGES = 200

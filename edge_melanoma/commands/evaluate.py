@@ -12,7 +12,10 @@ NAME = "evaluate"
 
 def command(
     model: Annotated[
-        Path, typer.Argument(metavar="RUN_OR_MODEL", help="A run folder or a .tflite file.")
+        Path,
+        typer.Argument(
+            metavar="RUN_OR_MODEL", help="A run folder, a .tflite file, or the word bundled."
+        ),
     ],
     data: Annotated[
         Path | None,

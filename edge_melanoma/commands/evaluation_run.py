@@ -14,6 +14,7 @@ from edge_melanoma.artifacts import (
     open_run,
     write_json,
 )
+from edge_melanoma.bundled import bundled_model, is_bundled
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import (
@@ -58,7 +59,12 @@ def evaluate_model(
 
 
 def open_model(path: Path) -> tuple[TrainedModel | None, ConvertedModel | None]:
-    """A run folder; or a .tflite file, with the run around it where it lies in one's exports."""
+    """A run folder; or a .tflite file, with the run around it where it lies in one's exports.
+
+    The word `bundled` is the int8 file in the package.
+    """
+    if is_bundled(path):
+        path = bundled_model()
     if path.is_dir() or path.suffix != ".tflite":
         return open_run(path), None
     converted = open_converted(path)

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_melanoma.activations import default_cache_folder
-from edge_melanoma.artifacts import ConvertedModel, find_run
+from edge_melanoma.artifacts import ConvertedModel
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.modes import Mode
 from edge_melanoma.converters.post_training import export_run
@@ -26,7 +27,7 @@ def export_and_show(
     """Export a run, print a row a file, and return the files."""
     reporter = TerminalReporter()
     settings.refuse_contradictions(modes)
-    run = find_run(folder)
+    run = find_run_or_bundled(folder)
     names = ", ".join(mode.value for mode in modes)
     reporter.say(f"Converting {run.folder} to {names}")
     needs_data = any(mode.rounds_weights for mode in modes)

@@ -9,7 +9,11 @@ from edge_melanoma.runtimes import Runtime
 
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN]", help="A run folder; without it, the newest below runs/."),
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run folder, or the word bundled for the model in the package; without it, "
+        "the newest below runs/.",
+    ),
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON too.")

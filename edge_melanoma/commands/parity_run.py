@@ -9,7 +9,6 @@ from rich.console import Console
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
-    find_run,
     open_converted,
     write_atomically,
 )
@@ -23,6 +22,7 @@ from edge_melanoma.benchmarks.round_robin import TimingSettings
 from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
 from edge_melanoma.benchmarks.tables import explain_candidates, render_terminal
 from edge_melanoma.benchmarks.thumbnails import make_thumbnails
+from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.commands.bench_folder import BenchCopies, write_bench, write_scores
 from edge_melanoma.commands.contract_choice import (
@@ -68,9 +68,10 @@ class ParityOrder:
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
+    _refuse_existing(order.draft)
     contracts = choose_contracts(order.contract, reporter=reporter)
     studies = prepare_studies(order.studies)
-    run = find_run(order.run)
+    run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
     scoring = _make_scoring(order, run, reporter)
@@ -99,7 +100,8 @@ def run_parity(order: ParityOrder) -> ParityReport:
         copies=order.copies,
     )
     if order.draft is not None:
-        _write_draft(order.draft, report, reporter)
+        write_atomically(order.draft, draft_contract(report.as_dict()))
+        reporter.say(f"Wrote the contract {order.draft}")
     _show(report)
     return report
 
@@ -178,14 +180,12 @@ def _thumbnails(
     return make_thumbnails(records, [findings.flips for findings in found])
 
 
-def _write_draft(path: Path, report: ParityReport, reporter: Reporter) -> None:
-    if path.exists():
+def _refuse_existing(draft: Path | None) -> None:
+    if draft is not None and draft.exists():
         raise EdgeMelanomaError(
-            f"{path} exists, and a contract is not replaced; choose another --write-contract or "
-            f"remove it first."
+            f"{draft} exists, and a contract is not replaced; give --write-contract another name "
+            f"or remove it first."
         )
-    write_atomically(path, draft_contract(report.as_dict()))
-    reporter.say(f"Wrote the contract {path}")
 
 
 def _show(report: ParityReport) -> None:

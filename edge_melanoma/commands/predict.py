@@ -11,7 +11,10 @@ NAME = "predict"
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite file or a run folder.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A .tflite file, a run folder, or the word bundled."),
+    ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="JPEG or PNG files.")],
     interpreter: InterpreterOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,

@@ -25,11 +25,12 @@ def command(
 
     Nothing is measured again: the page is that of the stored scores and figures.
     """
-    from edge_melanoma.artifacts import find_run, write_atomically
+    from edge_melanoma.artifacts import write_atomically
+    from edge_melanoma.bundled import find_run_or_bundled
     from edge_melanoma.commands.bench_folder import PAGE, render_stored
     from edge_melanoma.commands.parity_run import bench_folder_of
 
-    folder = bench_folder_of(find_run(run), data)
+    folder = bench_folder_of(find_run_or_bundled(run), data)
     path = out or folder / PAGE
     write_atomically(path, render_stored(folder))
     typer.echo(str(path))

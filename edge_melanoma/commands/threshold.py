@@ -23,11 +23,12 @@ def command(
     Changes nothing in the run: give the threshold to evaluate with --threshold, or train with
     --min-recall.
     """
-    from edge_melanoma.artifacts import open_run, write_json
+    from edge_melanoma.artifacts import write_json
+    from edge_melanoma.bundled import find_run_or_bundled
     from edge_melanoma.predictions import read_predictions
     from edge_melanoma.thresholds import choose_operating_point
 
-    model = open_run(run)
+    model = find_run_or_bundled(run)
     validation = read_predictions(model.folder / "predictions_validation.csv")
     point = choose_operating_point(validation, min_recall=min_recall)
     low, high = point.recall_interval

@@ -46,8 +46,9 @@ def command(
         str | None,
         typer.Option(
             "--weights",
-            metavar="imagenet|teacher|none|PATH",
-            help="Where the backbone starts from; imagenet, or the teacher where one is given.",
+            metavar="imagenet|bundled|teacher|none|PATH",
+            help="Where the network starts from; imagenet, or the teacher where one is given. "
+            "bundled: the model in the package.",
         ),
     ] = None,
     split: Annotated[

@@ -19,6 +19,9 @@ from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.integrity import Screening, screen_images
+from edge_melanoma.leaks import find_duplicates, mark_clusters
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
@@ -72,9 +75,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     records = read_data_sets(named)
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
-    split = split_lesions(screening.readable, kind=order.split, seed=order.seed)
-    if split.left_out:
-        reporter.say(f"Left out of training: {len(split.left_out)} images of the test side.")
+    split = _split(order, screening.readable, reporter)
     material = _Material(
         folders=named,
         split=split,
@@ -87,6 +88,27 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
+
+
+def _split(
+    order: TrainingOrder, records: tuple[LesionRecord, ...], reporter: Reporter
+) -> DatasetSplit:
+    cache_folder = order.cache_folder or default_cache_folder()
+    duplicates = find_duplicates(records, reporter=reporter, cache_folder=cache_folder)
+    marked = mark_clusters(records, duplicates)
+    split = split_lesions(marked, kind=order.split, seed=order.seed)
+    if duplicates.clusters:
+        copies = sum(len(cluster) for cluster in duplicates.clusters)
+        reporter.say(
+            f"Kept on one side each: {len(duplicates.clusters)} clusters of copies, "
+            f"{copies} images."
+        )
+    if split.left_out:
+        reporter.say(
+            f"Left out of training: {len(split.left_out)} images that are in the test folder too, "
+            f"as {len(split.leaked_test)} images there."
+        )
+    return split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +163,8 @@ def _train_one(
         teacher=material.teacher,
         resume=order.resume,
     )
+    if settings.spec().half_precision:
+        round_to_half(result.network)
     sides = score_split_sides(
         result.network, split, settings, cache_folder=cache_folder, reporter=reporter
     )

@@ -12,7 +12,7 @@ import pytest
 from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity import ParityReport
-from edge_melanoma.benchmarks.report import ROWS_A_KIND, render_report
+from edge_melanoma.benchmarks.report import ROWS_A_KIND, refuse_older, render_report
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet
 
@@ -165,7 +165,7 @@ def test_a_report_of_an_older_version_is_refused() -> None:
     parity = report_of(BEFORE, AFTER).as_dict()
     del parity["candidates"][0]["flip_details"]
     with pytest.raises(EdgeMelanomaError) as caught:
-        render_report(parity, reference=BEFORE, candidates={}, thumbnails={})
+        refuse_older(parity)
     assert str(caught.value) == (
         "The parity.json holds no flips with their scores, as an older version wrote it; make it "
         "anew with: edge-melanoma bench"

@@ -1,0 +1,207 @@
+"""What each part of the recipe best brings: short trainings with one part taken away or changed.
+
+    python -m edge_melanoma.benchmarks.ablation --data DIR --data DIR --weights FILE --out FILE
+
+All trainings see the same pictures for the same epochs at the same small size, one after another,
+and are judged on the validation side alone. The whole recipe is some ten times longer: the table
+ranks its parts, it does not foretell what they end at.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.activations import default_cache_folder
+from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.benchmarks.readme import update_readme
+from edge_melanoma.benchmarks.tables import markdown_table
+from edge_melanoma.child_process import run_in_child
+from edge_melanoma.data_sets import name_folders, read_data_sets
+from edge_melanoma.environment import describe_environment
+from edge_melanoma.integrity import screen_images
+from edge_melanoma.metrics import area_under_roc
+from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.thresholds import choose_operating_point
+from edge_melanoma.variants import BACKBONE_LAYERS, BEST, Augmentation, Stage, VariantSpec
+
+SHORT_SIZE = 128
+SHORT_EPOCHS = 3
+SHORT_WARMUP_STEPS = 100
+COLUMNS = ("recipe", "AUC", "specificity at recall .95", "AUC in each set", "CPU min")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """A change of the recipe: of the whole of it, and of each of its stages."""
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    stage: Mapping[str, Any] = field(default_factory=dict)
+    largest_set_alone: bool = False
+
+
+ABLATIONS: Mapping[str, Ablation] = MappingProxyType(
+    {
+        "best, in short": Ablation(),
+        "every layer trains": Ablation(stage={"unfrozen_backbone_layers": BACKBONE_LAYERS}),
+        "last 30 layers train": Ablation(stage={"unfrozen_backbone_layers": 30}),
+        "learning rate 3e-4": Ablation(stage={"learning_rate": 3e-4}),
+        "learning rate 2e-3": Ablation(stage={"learning_rate": 2e-3}),
+        "largest set alone": Ablation(largest_set_alone=True),
+        "every picture once": Ablation(recipe={"source_share": None}),
+        "geometry varied alone": Ablation(
+            stage={
+                "augmentation": replace(
+                    BEST.stages[0].augmentation or Augmentation(), appearance=None
+                )
+            }
+        ),
+        "nothing varied": Ablation(stage={"augmentation": None}),
+        "no averaged weights": Ablation(stage={"average_decay": 0.0}),
+        "no label smoothing": Ablation(stage={"label_smoothing": 0.0}),
+        "batch-norm momentum 0.999": Ablation(recipe={"batch_norm_momentum": 0.999}),
+    }
+)
+
+
+def main() -> None:
+    """Train and judge each, write the figures as JSON after each and print a line each."""
+    options = _parse()
+    records = screen_images(read_data_sets(name_folders(options.data))).readable
+    split = split_lesions(records, kind=SplitKind.FOLDERS)
+    environment = describe_environment()
+    del environment["command"]
+    rows: dict[str, Any] = read_json(options.out)["rows"] if options.out.is_file() else {}
+    for name in options.only or ABLATIONS:
+        if name in rows:
+            continue
+        rows[name] = run_in_child(
+            measure_recipe, split, ABLATIONS[name], options.weights, options.cache_dir
+        )
+        print(json.dumps({name: rows[name]}), flush=True)
+        told = {"size": SHORT_SIZE, "epochs": SHORT_EPOCHS, "split": split.fingerprint}
+        counts = {side: len(members) for side, members in split.sides().items()}
+        write_json(options.out, told | {"images": counts, "rows": rows, "machine": environment})
+    if options.readme:
+        update_readme(options.readme, name="ablation", lines=render(read_json(options.out)))
+
+
+def shorten(spec: VariantSpec, ablation: Ablation) -> VariantSpec:
+    """The recipe's first stage, small and short, with the change put in."""
+    short: Stage = replace(
+        spec.stages[0],
+        name="short",
+        image_size=SHORT_SIZE,
+        epochs=SHORT_EPOCHS,
+        warmup_steps=SHORT_WARMUP_STEPS,
+        final_learning_rate=0.0,
+        average_decay=0.995,
+    )
+    return replace(spec, stages=(replace(short, **ablation.stage),), **ablation.recipe)
+
+
+def measure_recipe(
+    split: DatasetSplit, ablation: Ablation, weights: str, cache_folder: Path
+) -> dict[str, Any]:
+    """Train once in this process; figures of the whole validation side, CPU and wall seconds."""
+    from edge_melanoma.trainees import TrainingSettings
+    from edge_melanoma.training import score_validation, train_network
+
+    settings = TrainingSettings(
+        variant=BEST.variant, weights=weights, recipe=shorten(BEST, ablation)
+    )
+    reporter = TerminalReporter()
+    with tempfile.TemporaryDirectory() as folder:
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = train_network(
+            _largest_set_alone(split) if ablation.largest_set_alone else split,
+            settings,
+            run_folder=Path(folder),
+            cache_folder=cache_folder,
+            reporter=reporter,
+        )
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    predictions = score_validation(
+        result.network, split, settings, cache_folder=cache_folder, reporter=reporter
+    )
+    sources = np.array([record.source or "" for record in split.validation])
+    return {"cpu_seconds": cpu, "seconds": wall, **judge(predictions, sources)}
+
+
+def judge(predictions: PredictionSet, sources: NDArray[np.str_]) -> dict[str, Any]:
+    """AUC, specificity at the operating point, and the AUC within each data set."""
+    point = choose_operating_point(predictions)
+    return {
+        "auc": area_under_roc(predictions),
+        "specificity": point.specificity,
+        "auc_by_source": {
+            str(source): area_under_roc(_part(predictions, sources == source))
+            for source in np.unique(sources)
+        },
+    }
+
+
+def render(told: Mapping[str, Any]) -> list[str]:
+    """The table of the trainings, as lines of Markdown."""
+    rows = [
+        [
+            name,
+            f"{row['auc']:.4f}",
+            f"{row['specificity']:.3f}",
+            ", ".join(f"{source} {auc:.4f}" for source, auc in row["auc_by_source"].items()),
+            f"{row['cpu_seconds'] / 60:.1f}",
+        ]
+        for name, row in told["rows"].items()
+    ]
+    images, machine = told["images"], told["machine"]
+    return [
+        *markdown_table(COLUMNS, rows),
+        "",
+        f"{images['train']} training and {images['validation']} validation pictures, "
+        f"{told['epochs']} epochs at {told['size']} pixels, one seed, {machine['cpu']}, "
+        f"{machine['cores']} cores. Made by `python -m edge_melanoma.benchmarks.ablation`.",
+    ]
+
+
+def _largest_set_alone(split: DatasetSplit) -> DatasetSplit:
+    ((largest, _),) = Counter(record.source for record in split.train).most_common(1)
+    train, validation, test = (
+        tuple(record for record in members if record.source == largest)
+        for members in (split.train, split.validation, split.test)
+    )
+    return replace(split, train=train, validation=validation, test=test)
+
+
+def _part(predictions: PredictionSet, chosen: NDArray[np.bool_]) -> PredictionSet:
+    return PredictionSet(
+        image_ids=tuple(compress(predictions.image_ids, chosen)),
+        labels=predictions.labels[chosen],
+        scores=predictions.scores[chosen],
+    )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=ABLATIONS, help="These recipes alone.")
+    parser.add_argument("--cache-dir", type=Path, default=default_cache_folder())
+    parser.add_argument("--readme", type=Path, help="Its part between the ablation markers.")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

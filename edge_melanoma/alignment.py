@@ -1,0 +1,157 @@
+"""Where one picture lies in another: a window fitted by Gauss-Newton steps, many pairs at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.candidates import WINDOWS, Candidates
+from edge_melanoma.layouts import TURNS, Floats, turn_image
+
+COARSE_STEPS = 4
+FINE_STEPS = 5
+LEAST_COARSE_MATCH = 0.93
+_CHUNK = 2048
+_DAMPING = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """Per pair: the window's centre and extent (n, 2: x, y) in shares of `first`'s frame.
+
+    `match` is the correlation of brightness inside both frames, `overlap` the share of `second`
+    that lies inside `first`.
+    """
+
+    centre: Floats
+    extent: Floats
+    match: Floats
+    overlap: Floats
+
+
+def align_candidates(
+    thumbnails: NDArray[np.uint8], candidates: Candidates
+) -> tuple[Candidates, Alignment]:
+    """Fit each pair's window, first on small pictures, which drops those that do not match."""
+    grey = thumbnails.mean(axis=3).astype(np.uint8)
+    windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
+    extent = 1 - windows[:, :2] - windows[:, 2:]
+    centre = windows[:, :2] + extent / 2 - 0.5
+    coarse = _fit(_halved(grey), candidates, centre, extent, steps=COARSE_STEPS)
+    kept = np.flatnonzero(coarse.match >= LEAST_COARSE_MATCH)
+    remaining = select(candidates, kept)
+    fine = _fit(grey, remaining, coarse.centre[kept], coarse.extent[kept], steps=FINE_STEPS)
+    return remaining, fine
+
+
+def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
+    """The pairs at some positions."""
+    names = Candidates.__dataclass_fields__
+    return Candidates(**{name: getattr(candidates, name)[kept] for name in names})
+
+
+def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    count, height, width = images.shape
+    blocks = images.reshape(count, height // 2, 2, width // 2, 2)
+    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+
+
+def _fit(
+    images: NDArray[np.uint8], pairs: Candidates, centre: Floats, extent: Floats, *, steps: int
+) -> Alignment:
+    halves = _halved(images)
+    parts = [_empty()]
+    for start in range(0, len(pairs), _CHUNK):
+        chunk = np.arange(start, min(start + _CHUNK, len(pairs)))
+        second = _turned(halves[pairs.second[chunk]], pairs.turn[chunk])
+        first = images[pairs.first[chunk]].astype(np.float32)
+        parts.append(_fit_chunk(first, second, centre[chunk], extent[chunk], steps=steps))
+    names = Alignment.__dataclass_fields__
+    return Alignment(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    )
+
+
+def _empty() -> Alignment:
+    pairs, numbers = np.zeros((0, 2), np.float32), np.zeros(0, np.float32)
+    return Alignment(centre=pairs, extent=pairs, match=numbers, overlap=numbers)
+
+
+def _turned(images: NDArray[np.uint8], turns: NDArray[np.int64]) -> Floats:
+    turned = np.empty(images.shape, dtype=np.float32)
+    for turn in TURNS:
+        chosen = turns == turn
+        turned[chosen] = turn_image(images[chosen][..., None], turn)[..., 0]
+    return turned
+
+
+def _fit_chunk(
+    first: Floats, second: Floats, centre: Floats, extent: Floats, *, steps: int
+) -> Alignment:
+    size = second.shape[1]
+    grid = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
+    for _ in range(steps):
+        seen, inside = _sample(first, centre, extent, grid)
+        step = _gauss_newton_step(seen, second, inside, grid)
+        centre = centre + extent * np.clip(step[:, :2], -0.1, 0.1)
+        extent = extent * (1 + np.clip(step[:, 2:], -0.1, 0.1))
+        extent = np.clip(extent, 0.3, 1.6)
+    seen, inside = _sample(first, centre, extent, grid)
+    left, right = _standardise(seen, inside), _standardise(second, inside)
+    overlap = inside.mean(axis=(1, 2))
+    match = (left * right * inside).mean(axis=(1, 2)) / np.maximum(overlap, 1e-6)
+    return Alignment(centre=centre, extent=extent, match=match, overlap=overlap)
+
+
+def _sample(images: Floats, centre: Floats, extent: Floats, grid: Floats) -> tuple[Floats, Floats]:
+    """The window of each image on a grid, and 1 where it lies inside the image, else 0."""
+    count, height, width = images.shape
+    x = (centre[:, :1] + extent[:, :1] * grid + 0.5) * width - 0.5
+    y = (centre[:, 1:] + extent[:, 1:] * grid + 0.5) * height - 0.5
+    inside = _within(y, height)[:, :, None] * _within(x, width)[:, None, :]
+    rows = _taps(y, height)
+    columns = _taps(x, width)
+    picture = np.arange(count)[:, None, None]
+    seen = sum(
+        images[picture, row[:, :, None], column[:, None, :]]
+        * (row_weight[:, :, None] * column_weight[:, None, :])
+        for row, row_weight in rows
+        for column, column_weight in columns
+    )
+    return np.asarray(seen, dtype=np.float32), inside
+
+
+def _within(positions: Floats, length: int) -> Floats:
+    return ((positions >= -0.5) & (positions <= length - 0.5)).astype(np.float32)
+
+
+def _taps(positions: Floats, length: int) -> list[tuple[NDArray[np.int64], Floats]]:
+    held = np.clip(positions, 0, length - 1.001)
+    low = held.astype(np.int64)
+    share = held - low
+    return [(low, 1 - share), (low + 1, share)]
+
+
+def _standardise(images: Floats, inside: Floats) -> Floats:
+    weight = np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
+    centred = images - (images * inside).sum(axis=(1, 2), keepdims=True) / weight
+    deviation = np.sqrt((centred**2 * inside).sum(axis=(1, 2), keepdims=True) / weight)
+    return np.asarray(centred / np.maximum(deviation, 0.5), dtype=np.float32)
+
+
+def _gauss_newton_step(seen: Floats, second: Floats, inside: Floats, grid: Floats) -> Floats:
+    """Shift in x and y and stretch in x and y (n, 4), in shares of the window."""
+    left, right = _standardise(seen, inside), _standardise(second, inside)
+    size = len(grid)
+    middle = (left + right) / 2
+    down, across = np.gradient(middle, axis=(1, 2))
+    slopes = np.stack(
+        [across, down, across * grid[None, None, :], down * grid[None, :, None]], axis=1
+    )
+    slopes = (slopes * size).reshape(len(seen), 4, -1)
+    weighted = slopes * inside.reshape(len(seen), 1, -1)
+    normal = weighted @ slopes.swapaxes(1, 2)
+    damping = _DAMPING * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 4 + 1e-6
+    error = (right - left).reshape(len(seen), -1, 1)
+    steps = np.linalg.solve(normal + damping * np.eye(4, dtype=np.float32), weighted @ error)
+    return np.asarray(steps[:, :, 0], dtype=np.float32)

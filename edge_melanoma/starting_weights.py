@@ -1,0 +1,125 @@
+"""Where a network's backbone starts from: ImageNet, a file of weights, or another run."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.bundled import WORD, bundled_run
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.network import (
+    HIDDEN_LAYER,
+    SCORE_LAYER,
+    WeightArrays,
+    arrays_of,
+    assign_arrays,
+    read_safetensors,
+)
+from edge_melanoma.tensorflow_runtime import tf_keras
+
+IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+IMAGENET_WEIGHTS_HELP = (
+    f"download {IMAGENET_FILE} on another machine "
+    "and pass it with --weights PATH, or train from random weights with --weights none"
+)
+DOWNLOAD_TIMEOUT_SECONDS = 20.0
+
+
+def load_backbone_weights(network: Any, weights: str) -> None:
+    """Start the backbone from `imagenet`, `none` (random, batch-norm calibrated later) or a file.
+
+    From `bundled`, the model in the package, the head starts too where the network has the same.
+
+    Raises:
+        EdgeMelanomaError: no such file, it does not fit, or ImageNet weights cannot be downloaded.
+    """
+    if weights == "none":
+        return
+    if weights == str(WORD):
+        _copy_all(network, bundled_run())
+        return
+    path = _download_imagenet() if weights == "imagenet" else Path(weights)
+    _assign_backbone(network, _read_hdf5(path), source=path)
+
+
+def copy_backbone(network: Any, run: TrainedModel) -> None:
+    """Start the backbone as that of a run, which may be longer.
+
+    Raises:
+        EdgeMelanomaError: a weight is missing in the run.
+    """
+    _assign_backbone(network, read_safetensors(run), source=run.weights_path)
+
+
+def _copy_all(network: Any, run: TrainedModel) -> None:
+    arrays, present = read_safetensors(run), arrays_of(network)
+    alike = {name: array.shape for name, array in arrays.items()} == {
+        name: array.shape for name, array in present.items()
+    }
+    if alike:
+        assign_arrays(network, arrays, source=run.weights_path)
+    else:
+        _assign_backbone(network, arrays, source=run.weights_path)
+
+
+def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
+    """The head stays; what `arrays` hold of layers that the network has not got is not used."""
+    present = arrays_of(network)
+    head = {
+        name: array
+        for name, array in present.items()
+        if name.split("/")[0] in {HIDDEN_LAYER, SCORE_LAYER}
+    }
+    fitting = {name: array for name, array in arrays.items() if name in present}
+    assign_arrays(network, {**fitting, **head}, source=source)
+
+
+def _download_imagenet() -> Path:
+    module = tf_keras.applications.mobilenet_v2
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        url = module.BASE_WEIGHT_PATH + IMAGENET_FILE
+        return Path(tf_keras.utils.get_file(IMAGENET_FILE, url, cache_subdir="models"))
+    except Exception as error:
+        # get_file raises a bare Exception with the URL's failure; any failure means "not had".
+        raise EdgeMelanomaError(
+            f"The ImageNet weights cannot be downloaded; {IMAGENET_WEIGHTS_HELP}."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+
+
+def cached_imagenet_weights() -> Path | None:
+    """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    path = home / "models" / IMAGENET_FILE
+    return path if path.is_file() else None
+
+
+def _read_hdf5(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The plain arrays of a Keras weights file; nothing in it is ever run."""
+    import h5py
+
+    if not path.is_file():
+        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
+    arrays: dict[str, NDArray[np.float32]] = {}
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get("model_weights", file)
+            for layer in group.values():
+                layer.visititems(lambda name, item: _collect(arrays, name, item))
+    except OSError as error:
+        raise EdgeMelanomaError(
+            f"The weights file {path} is no HDF5 file of Keras weights; {IMAGENET_WEIGHTS_HELP}."
+        ) from error
+    return arrays
+
+
+def _collect(arrays: dict[str, NDArray[np.float32]], name: str, item: Any) -> None:
+    if hasattr(item, "shape"):
+        arrays[name.removesuffix(":0")] = np.asarray(item, dtype=np.float32)
