@@ -1,6 +1,6 @@
 """All times of one model, and the tables that show them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,13 @@ class ModelTiming:
         return told
 
 
-def invocation_section(timings: Mapping[str, ModelTiming]) -> ReportSection:
-    """Bare invocations of every model on every number of threads."""
+def invocation_section(
+    timings: Mapping[str, ModelTiming], *, doubts: Sequence[str] = ()
+) -> ReportSection:
+    """Bare invocations of every model on every number of threads.
+
+    `doubts` are sentences on why the times cannot be believed.
+    """
     rows = [
         _invocation_row(mode, turn) for mode, timing in timings.items() for turn in timing.turns
     ]
@@ -92,7 +97,8 @@ def invocation_section(timings: Mapping[str, ModelTiming]) -> ReportSection:
         title=INVOCATIONS,
         columns=INVOCATION_COLUMNS,
         rows=tuple(rows),
-        note=f"One picture at a time, models in turn; {scenario}passes: by how much the median CPU "
+        note="".join(f"{doubt} " for doubt in doubts)
+        + f"One picture at a time, models in turn; {scenario}passes: by how much the median CPU "
         f"times of two passes in fresh processes differ. Noise: {CONTAMINATED}, others had the "
         f"processor; {NOT_REPEATABLE}, they differ by more than {REPEAT_TOLERANCE:.0%}.{plain}",
     )

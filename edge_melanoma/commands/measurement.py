@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_melanoma.artifacts import ConvertedModel
 from edge_melanoma.benchmarks.cold_start import measure_cold_start
-from edge_melanoma.benchmarks.latency import LatencySamples
+from edge_melanoma.benchmarks.latency import REPEAT_TOLERANCE, LatencySamples
 from edge_melanoma.benchmarks.machine_load import BUSY_SHARE, core_count, is_busy
 from edge_melanoma.benchmarks.parity import MeasuredModel
 from edge_melanoma.benchmarks.round_robin import TimingSettings, time_in_turn
@@ -44,6 +44,7 @@ def measure_models(
     load = os.getloadavg()[0]
     scores = scoring.score(exports)
     timings = _time_models(scoring, exports, timing)
+    machine = describe_machine(load, timings)
     sizes = {REFERENCE: (scoring.run.weights_path.stat().st_size, scoring.run.sha256)} | {
         model.mode: (model.size_bytes, model.sha256) for model in exports
     }
@@ -63,8 +64,8 @@ def measure_models(
     return Measured(
         models=models,
         scores=scores,
-        machine=describe_machine(load, timings),
-        sections=(invocation_section(timings), whole_section(timings)) if timings else (),
+        machine=machine,
+        sections=_timing_sections(timings, machine),
     )
 
 
@@ -148,6 +149,29 @@ def describe_machine(load: float, timings: Mapping[str, ModelTiming]) -> dict[st
         "repeatable": all(found.is_repeatable for found in samples) if samples else None,
         "repeat_difference": max((found.repeat_difference for found in samples), default=None),
     }
+
+
+def describe_doubts(machine: Mapping[str, Any]) -> list[str]:
+    """A sentence for each ground on which the times cannot be believed."""
+    doubts = []
+    if machine["contaminated"]:
+        doubts.append(f"Contaminated: {'; '.join(machine['contaminated_because'])}.")
+    if machine["repeatable"] is False:
+        doubts.append(
+            f"Not repeatable: the median CPU times of two passes differ by up to "
+            f"{machine['repeat_difference']:.1%}, more than {REPEAT_TOLERANCE:.0%}; this machine "
+            f"is too noisy."
+        )
+    return doubts
+
+
+def _timing_sections(
+    timings: Mapping[str, ModelTiming], machine: Mapping[str, Any]
+) -> tuple[ReportSection, ...]:
+    if not timings:
+        return ()
+    doubts = describe_doubts(machine)
+    return invocation_section(timings, doubts=doubts), whole_section(timings)
 
 
 def _find_contamination(load: float, samples: Sequence[LatencySamples]) -> list[str]:

@@ -89,6 +89,8 @@ def test_invocations_have_a_row_for_each_number_of_threads() -> None:
     assert all(len(row) == len(INVOCATION_COLUMNS) for row in section.rows)
     assert section.note.endswith("Keras' plain predict: p50 79.0 ms.")
     assert section.key is None
+    doubtful = invocation_section({"int8": TIMING}, doubts=["It was loud.", "Twice."])
+    assert doubtful.note.startswith("It was loud. Twice. One picture at a time, ")
 
 
 def test_kernels_are_named_as_the_graph_has_them() -> None:

@@ -12,7 +12,7 @@ from edge_melanoma.benchmarks.latency import LatencySamples
 from edge_melanoma.benchmarks.round_robin import EndToEnd, TimingSettings, TurnTimes
 from edge_melanoma.benchmarks.timing import ModelTiming
 from edge_melanoma.commands import measurement
-from edge_melanoma.commands.measurement import describe_machine, score_tensor_of
+from edge_melanoma.commands.measurement import describe_doubts, describe_machine, score_tensor_of
 from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 
 
@@ -98,6 +98,15 @@ def test_passes_that_differ_make_the_machine_too_noisy() -> None:
     machine = machine_of(replace(QUIET, cpu_ns=(10, 10, 11, 11)))
     assert machine["repeatable"] is False
     assert machine["repeat_difference"] == pytest.approx(0.1)
+    assert describe_doubts(machine) == [
+        "Not repeatable: the median CPU times of two passes differ by up to 10.0%, more than 5%; "
+        "this machine is too noisy."
+    ]
+    waited = machine_of(replace(QUIET, wall_ns=(15,) * 4))
+    assert describe_doubts(waited) == [
+        "Contaminated: wall time was up to 1.5 times CPU time on one thread."
+    ]
+    assert describe_doubts(machine_of(QUIET)) == []
 
 
 def test_without_times_nothing_is_said_of_repetition() -> None:
