@@ -79,7 +79,7 @@ def _own_peak_kib() -> int | None:
 
 
 def _start(model: TimedModel, image: NDArray[np.uint8], threads: int) -> ColdStart:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if isinstance(model, TFLiteFile):
         return _start_tflite(model, image, threads)
     if isinstance(model, KerasRun):

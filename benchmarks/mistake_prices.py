@@ -148,7 +148,7 @@ def _score(
 
 def _prepare(model: SessionSettings) -> None:
     global _session
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _session = TFLiteSession(model)
 
 

@@ -62,9 +62,9 @@ class ScoringPool:
 
 
 def _prepare(models: Mapping[str, SessionSettings], images: DecodedImages) -> None:
-    """In a child: an interruption is the parent's business, which ends the pool in order."""
+    """In a child, which an interruption ends at once and without a word: the parent tells of it."""
     global _models, _pixels
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _models, _pixels = models, images.open()
 
 
