@@ -21,6 +21,8 @@ from edge_melanoma.metrics import Interval, Metrics
 MEGABYTE = 1e6
 DEFAULT_PROOF_MARGIN = 0.005
 """Half a point: what is asked of the pictures where the contract names no drop."""
+LARGEST_PROOF_MARGIN = 0.1
+"""A `max_recall_drop` above it stands for no limit, and is not worth excluding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,9 @@ class MeasuredCandidate:
         if self.findings is None:
             return {}
         margins = self.contract.margins()
-        margin = margins["recall"] or self.contract.max_recall_drop or DEFAULT_PROOF_MARGIN
+        limit = self.contract.max_recall_drop
+        allowed = limit if 0 < limit <= LARGEST_PROOF_MARGIN else DEFAULT_PROOF_MARGIN
+        margin = margins["recall"] or allowed
         return self.findings.as_dict(margins, margin=margin)
 
 

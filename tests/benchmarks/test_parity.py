@@ -147,7 +147,8 @@ def test_a_margin_is_held_against_the_upper_bound_of_the_drop() -> None:
 def test_every_metric_has_a_margin() -> None:
     margins = ParityContract().margins()
     assert list(margins) == list(found().statistics.drops)
-    tight = ParityContract(**{f"{name}_noninferiority_margin": 1e-9 for name in margins})
+    limits: dict[str, Any] = {f"{name}_noninferiority_margin": 1e-9 for name in margins}
+    tight = ParityContract(**limits)
     assert [line.split()[0] for line in failures_of(found(), tight)] == [
         f"{name}_noninferiority_margin" for name in margins
     ]
@@ -197,9 +198,10 @@ def test_the_proof_is_asked_for_the_margin_of_the_contract() -> None:
     contract = ParityContract(recall_noninferiority_margin=0.02)
     judged = judge(CANDIDATE, SAME, reference=REFERENCE, contract=contract, findings=found())
     assert judged.as_dict()["proof"]["recall"]["margin"] == 0.02
-    exact = ParityContract(max_recall_drop=0)
-    judged = judge(CANDIDATE, SAME, reference=REFERENCE, contract=exact, findings=found())
-    assert judged.as_dict()["proof"]["recall"]["margin"] == 0.005
+    for without_limit in (0, 1):
+        other = ParityContract(max_recall_drop=without_limit)
+        judged = judge(CANDIDATE, SAME, reference=REFERENCE, contract=other, findings=found())
+        assert judged.as_dict()["proof"]["recall"]["margin"] == 0.005
 
 
 def test_a_better_candidate_keeps_every_drop() -> None:

@@ -179,4 +179,4 @@ def test_the_example_for_github_names_options_that_there_are() -> None:
 def _options_of(callback: Any) -> list[str]:
     hints = callback.__annotations__.values()
     infos = [info for hint in hints for info in getattr(hint, "__metadata__", ())]
-    return [name for info in infos for name in getattr(info, "param_decls", ())]
+    return [name for info in infos for name in getattr(info, "param_decls", None) or ()]
