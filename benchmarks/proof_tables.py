@@ -22,6 +22,18 @@ STATISTICS_NOTE = (
     "Upper 95 %: one-sided bound of the recall drop by Tango's score test, also where nothing "
     "flips. pAUC: area between the ROC curve and 80 % recall, at most 0.2. McNemar: exact."
 )
+INTERVAL_COLUMNS = (
+    "model",
+    "recall",
+    "specificity",
+    "precision",
+    "accuracy",
+    "F1",
+    "AUC",
+    "pAUC",
+    "agreement",
+)
+INTERVAL_NOTE = "95 % intervals: Wilson's for shares, bootstrap for F1 and AUC."
 MARGIN_COLUMNS = ("model", "metric", "drop", "upper 95 %", "margin", "p", "no worse")
 MARGIN_NOTE = "One-sided at 5 %: no worse where the upper bound lies below the contract's margin."
 POINT_COLUMNS = (
@@ -80,6 +92,23 @@ def proof_sections(parity: Parity) -> list[ReportSection]:
     return sections
 
 
+def interval_section(parity: Parity) -> ReportSection:
+    """Every metric with its own interval, where the candidates were studied."""
+    candidates = parity["candidates"]
+    parts = [candidate["partial_auc"] for candidate in candidates]
+    rows = [_interval_row(parity["reference"], parts[0]["reference"])]
+    rows += [
+        _interval_row(candidate, part["candidate"])
+        for candidate, part in zip(candidates, parts, strict=True)
+    ]
+    return ReportSection(
+        title="Metrics with intervals",
+        columns=INTERVAL_COLUMNS,
+        rows=tuple(rows),
+        note=INTERVAL_NOTE,
+    )
+
+
 def rule_section(parity: Parity) -> ReportSection:
     """Every rule of the contract, by candidate."""
     rows = [
@@ -118,6 +147,20 @@ def describe_proof(parity: Parity) -> str:
     candidate = max(parity["candidates"], key=lambda one: one["proof"]["recall"]["discordance"])
     limits = candidate["proof"]["recall"]
     return describe_limits(limits, what="recall", pictures="malignant images")
+
+
+def _interval_row(model: Parity, part: float) -> tuple[str, ...]:
+    names = ("recall", "specificity", "precision", "accuracy", "f1", "auc")
+    cells = [_bounded(model["metrics"][name], model["intervals"].get(name)) for name in names]
+    shares = model.get("share_intervals")
+    agreement = _bounded(model["agreement"], shares["agreement"]) if shares else ""
+    return (model["mode"], *cells, f"{part:.4f}", agreement)
+
+
+def _bounded(value: float, interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return f"{value:.4f}"
+    return f"{value:.4f} ({interval[0]:.3f} .. {interval[1]:.3f})"
 
 
 def _statistics_row(candidate: Parity) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from edge_melanoma.benchmarks.flips import KIND_NAMES
 from edge_melanoma.benchmarks.proof_tables import (
     describe_proof,
     describe_verdict,
+    interval_section,
     proof_sections,
     rule_section,
 )
@@ -54,6 +55,7 @@ def render_report(
         summary=describe_report(parity),
         proof=describe_proof(parity),
         quality=quality_section(parity),
+        intervals=interval_section(parity),
         rules=rule_section(parity),
         proofs=proof_sections(parity),
         cost=cost_section(parity),

@@ -13,6 +13,7 @@ from edge_melanoma.benchmarks.parity import ParityReport
 from edge_melanoma.benchmarks.proof_tables import (
     describe_proof,
     describe_verdict,
+    interval_section,
     proof_sections,
     rule_section,
 )
@@ -83,7 +84,9 @@ def render_markdown(report: ParityReport) -> str:
     lines += [f"| {model['mode']} | `{model['sha256']}` |" for model in models]
     notes = [f"- {escape_markdown(note)}" for note in explain_candidates(report)]
     lines += ["", *notes] if notes else []
-    for section in [rule_section(parity), *proof_sections(parity), *report.sections]:
+    proofs = proof_sections(parity)
+    intervals = [interval_section(parity)] if proofs else []
+    for section in [rule_section(parity), *proofs, *intervals, *report.sections]:
         table = markdown_table(section.columns, section.rows)
         lines += ["", f"## {section.title}", "", *table, "", section.note]
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from edge_melanoma.benchmarks.operating_points import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.proof_tables import (
     describe_proof,
     describe_verdict,
+    interval_section,
     proof_sections,
     rule_section,
 )
@@ -72,3 +73,13 @@ def test_every_rule_is_listed_and_the_verdict_counts_them() -> None:
 def test_the_proof_counts_malignant_images() -> None:
     text = describe_proof(report_of(BEFORE, AFTER).as_dict())
     assert text.startswith("10 malignant images cannot exclude a recall drop below ")
+
+
+def test_every_share_has_wilsons_interval() -> None:
+    keras, int8 = interval_section(report_of(BEFORE, AFTER).as_dict()).rows
+    # Wilson of 9 in 10 by hand: (0.9 + z^2/20 -+ z sqrt(0.009 + z^2/400)) / (1 + z^2/10).
+    assert int8[:2] == ("int8", "0.9000 (0.596 .. 0.982)")
+    # Of 19 in 20: (0.95 + z^2/40 -+ z sqrt(0.002375 + z^2/1600)) / (1 + z^2/20).
+    assert int8[-1] == "0.9500 (0.764 .. 0.991)"
+    assert (keras[1], keras[-1]) == ("1.0000 (0.722 .. 1.000)", "")
+    assert keras[-2] == "0.2000"

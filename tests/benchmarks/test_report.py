@@ -12,7 +12,7 @@ import pytest
 from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity import ParityReport
-from edge_melanoma.benchmarks.report import ROWS_A_KIND, refuse_older, render_report
+from edge_melanoma.benchmarks.report import ROWS_A_KIND, TEMPLATES, refuse_older, render_report
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet
 
@@ -170,3 +170,29 @@ def test_a_report_of_an_older_version_is_refused() -> None:
         "The parity.json holds no flips with their scores, as an older version wrote it; make it "
         "anew with: edge-melanoma bench"
     )
+
+
+def test_text_stands_out_from_its_ground_in_light_and_dark() -> None:
+    css = (TEMPLATES / "report.css").read_text()
+    schemes = re.findall(r":root \{([^}]*--ink[^}]*)\}", css)
+    assert len(schemes) == 3  # light, dark, print
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+): (#\w+)", scheme))
+        for ground in ("ground", "soft"):
+            for ink in {"ink", "quiet", "good", "bad", "link"} & set(colours):
+                # WCAG 2.2, level AA, for text of any size.
+                assert _contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground, scheme)
+
+
+def _contrast(one: str, other: str) -> float:
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    levels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (
+        level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
