@@ -10,14 +10,14 @@ from edge_melanoma.benchmarks.flips import (
     describe_flips,
     integer_of,
 )
-from edge_melanoma.benchmarks.operating_points import (
+from edge_melanoma.benchmarks.paired_statistics import PairedStatistics, study_drops
+from edge_melanoma.benchmarks.proof import ProofLimits
+from edge_melanoma.benchmarks.quality import find_flips
+from edge_melanoma.benchmarks.threshold_parity import (
     ParityAtPoint,
     compare_at_points,
     own_point_of,
 )
-from edge_melanoma.benchmarks.paired_statistics import PairedStatistics, study_drops
-from edge_melanoma.benchmarks.proof import ProofLimits
-from edge_melanoma.benchmarks.quality import find_flips
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.quantization import ScoreTensor
 

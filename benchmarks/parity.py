@@ -13,6 +13,7 @@ from edge_melanoma.benchmarks.contract import (
 )
 from edge_melanoma.benchmarks.findings import Findings
 from edge_melanoma.benchmarks.latency import LatencySamples
+from edge_melanoma.benchmarks.outside import OutsideParity
 from edge_melanoma.benchmarks.quality import Comparison
 from edge_melanoma.benchmarks.sections import ReportSection, contents_of
 from edge_melanoma.benchmarks.timing import ModelTiming
@@ -118,7 +119,10 @@ class MeasuredCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
-    """A reference and its candidates on the same pictures, and what they were measured with."""
+    """A reference and its candidates on the same pictures, and what they were measured with.
+
+    `external` holds the same models on data sets from elsewhere; the contract is not for these.
+    """
 
     dataset: Mapping[str, Any]
     threshold: float
@@ -128,6 +132,7 @@ class ParityReport:
     reference: MeasuredModel
     candidates: tuple[MeasuredCandidate, ...]
     sections: tuple[ReportSection, ...] = ()
+    external: tuple[OutsideParity, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -146,6 +151,7 @@ class ParityReport:
             "candidates": [candidate.as_dict() for candidate in self.candidates],
             **contents_of(self.sections),
             "tables": [section.as_dict() for section in self.sections],
+            "external": [outside.as_dict() for outside in self.external],
         }
 
 

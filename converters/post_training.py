@@ -24,11 +24,17 @@ from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.inspection import audit_model, inspect_model
 from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
 from edge_melanoma.converters.modes import Mode
+from edge_melanoma.converters.operating_points import (
+    ValidationScores,
+    complete_operating_point,
+    forget_operating_point,
+)
 from edge_melanoma.converters.orders import Conversion, ConversionOrder
 from edge_melanoma.environment import describe_environment
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.run_data import read_side
 
 UNFINISHED = "int8-qat.unfinished"
@@ -46,7 +52,8 @@ def export_run(
 ) -> Iterator[ConvertedModel]:
     """Convert, read back, audit and write one file and manifest a mode, `records` calibrating.
 
-    A file that was made with the same settings from the same weights is kept.
+    A file that was made with the same settings from the same weights is kept. Each file gets an
+    operating point of its own, if the run's validation pictures are there.
 
     Raises:
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
@@ -69,10 +76,11 @@ def export_run(
     if missing:
         converted = _convert(run, missing, settings, calibration, cache_folder)
     seconds = (time.perf_counter() - start) / max(1, len(missing))
+    scores = ValidationScores(run, TerminalReporter())
     for mode in modes:
         if mode in converted:
             _write(run, mode, converted[mode], orders[mode], settings, seconds=seconds)
-        yield open_converted(path_of(run, mode))
+        yield complete_operating_point(run, open_converted(path_of(run, mode)), scores)
     shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
 
 
@@ -166,12 +174,14 @@ def _write(
         "input": facts.input.as_dict() | {"shape": list(facts.input_shape), "colour": "RGB"},
         "output": facts.output.as_dict() | {"name": facts.output_name},
         "threshold": run.threshold,
+        "operating_point": None,
         "facts": asdict(facts),
         "seconds": seconds,
         "environment": describe_environment(),
     }
     # The model first: it may stand without a manifest, a manifest without its model may not.
     path.with_suffix(".json").unlink(missing_ok=True)
+    forget_operating_point(path)
     write_atomically(path, data)
     write_json(path.with_suffix(".json"), manifest)
     _write_companions(path, mode, conversion)

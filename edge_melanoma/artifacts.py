@@ -207,6 +207,22 @@ def open_converted(path: Path) -> ConvertedModel:
     return ConvertedModel(path=path, mode=mode, data=data, sha256=sha256, manifest=manifest)
 
 
+def open_exports(run: TrainedModel) -> list[ConvertedModel]:
+    """A run's .tflite files by name, each checked against its manifest.
+
+    Raises:
+        EdgeMelanomaError: a file is not its manifest's, or is of other weights than the run's.
+    """
+    models = [open_converted(path) for path in sorted(run.exports_folder.glob("model_*.tflite"))]
+    for model in models:
+        if model.manifest.get("source_sha256", run.sha256) != run.sha256:
+            raise EdgeMelanomaError(
+                f"{model.path} was exported from other weights than the run's; "
+                f"export it again with --force."
+            )
+    return models
+
+
 def _newest_run() -> Path:
     manifests = sorted(RUNS_FOLDER.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
     if not manifests:

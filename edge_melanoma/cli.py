@@ -12,6 +12,8 @@ import typer
 from edge_melanoma import __version__
 from edge_melanoma.commands import (
     bench,
+    calibrate,
+    card,
     data,
     demo,
     doctor,
@@ -33,7 +35,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (train_command, evaluate, export, report, predict, threshold, demo, doctor):
+for module in (
+    train_command,
+    evaluate,
+    export,
+    report,
+    predict,
+    threshold,
+    calibrate,
+    card,
+    demo,
+    doctor,
+):
     app.command(module.NAME)(module.command)
 app.command(bench.NAME, cls=bench.BenchCommand)(bench.command)
 app.add_typer(data.app, name="data")

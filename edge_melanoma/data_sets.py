@@ -1,11 +1,15 @@
-"""Several data sets read as one, each picture named after the set that it came from."""
+"""Several data sets read as one, and those from elsewhere that a model is judged on."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.lesions import LesionRecord, read_lesions
+
+EXTERNAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names stand in file names and as keys of JSON."""
 
 
 def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
@@ -25,6 +29,54 @@ def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
     if len(named) < len(folders):
         raise EdgeMelanomaError("A data set is given more than once with --data; give it once.")
     return named
+
+
+def name_external_sets(words: Sequence[str]) -> dict[str, Path]:
+    """The data sets of `--external NAME=DIR`, by name; each is looked into, so that it can be read.
+
+    Raises:
+        EdgeMelanomaError: not of this form, a name that stands twice, or a folder without pictures.
+    """
+    named: dict[str, Path] = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        if not equals or not name or not folder:
+            raise EdgeMelanomaError(
+                f"--external {word} is not NAME=DIR; expected a name and the folder of a data set, "
+                f"such as --external clinic=DIR."
+            )
+        if not EXTERNAL_NAME.fullmatch(name):
+            raise EdgeMelanomaError(
+                f"--external {word} has the name '{name}'; expected letters, digits, dots, dashes "
+                f"and underscores, with a letter or digit first."
+            )
+        if name in named:
+            raise EdgeMelanomaError(
+                f"--external names '{name}' twice; give each data set a name of its own."
+            )
+        read_lesions(Path(folder))
+        named[name] = Path(folder)
+    return named
+
+
+def refuse_training_sets(external: Mapping[str, Path], training: Mapping[str, Path]) -> None:
+    """A set that a run is trained on, or the name of one, is not external.
+
+    Raises:
+        EdgeMelanomaError: such a name or folder.
+    """
+    trained_on = {folder.resolve() for folder in training.values()}
+    for name, folder in external.items():
+        if name in training:
+            raise EdgeMelanomaError(
+                f"--external names '{name}', which is a data set that is trained on; "
+                f"choose another name."
+            )
+        if folder.resolve() in trained_on:
+            raise EdgeMelanomaError(
+                f"--external {name}={folder} is trained on with --data; "
+                f"give a data set from elsewhere."
+            )
 
 
 def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:

@@ -15,6 +15,7 @@ from edge_melanoma.artifacts import write_atomically
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import count_confusions
 from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.reliability import EDGES, measure_reliability
 
 BENIGN_COLOUR, MALIGNANT_COLOUR = "#0072B2", "#D55E00"
 SIDE_COLOURS = ("#7F7F7F", "#009E73", "#CC79A7")
@@ -80,6 +81,36 @@ def draw_precision_recall_curves(
         axes.plot(recall, precision, "o", color=colour)
     axes.set(xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left", fontsize=8)
+    return save_figure(figure, path)
+
+
+def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
+    """Share of malignant pictures over mean score, bin by bin, above how many score so.
+
+    `models` are sides of one model or models on one side; a dot's area grows with its images.
+    """
+    figure = Figure(figsize=(7.2, 8.4), layout="constrained")
+    axes, histogram = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    axes.plot([0, 1], [0, 1], color="#BBBBBB", linestyle=":", linewidth=1)
+    for colour, (name, predictions) in zip(SIDE_COLOURS, models.items(), strict=False):
+        measured = measure_reliability(predictions)
+        full = [filled for filled in measured.bins if filled.images]
+        means, shares = (
+            [getattr(b, part) for b in full] for part in ("mean_score", "malignant_share")
+        )
+        images = [filled.images for filled in full]
+        label = (
+            f"{name}, ECE {measured.ece:.3f} (by chance {measured.ece_if_perfect:.3f}), "
+            f"Brier {measured.brier:.3f} ({_describe(predictions)})"
+        )
+        axes.plot(means, shares, color=colour, linewidth=1, label=label)
+        axes.scatter(means, shares, s=200 * np.sqrt(images) / np.sqrt(sum(images)), color=colour)
+        histogram.stairs([b.images for b in measured.bins], EDGES, color=colour)
+    axes.set(ylim=(-0.02, 1.02), ylabel="share malignant", title=f"Reliability, {dataset}")
+    axes.grid(alpha=0.25)
+    histogram.set(xlim=(-0.02, 1.02), yscale="log", xlabel="mean score", ylabel="images")
+    histogram.yaxis.set_major_formatter("{x:g}")  # powers of ten are mathematics
+    figure.legend(loc="outside lower center", fontsize=8)
     return save_figure(figure, path)
 
 

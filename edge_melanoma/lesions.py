@@ -19,6 +19,15 @@ SIDE_NAMES = {
 }
 # HAM10000 tables call carcinomas "other_malignant": not melanomas, and malignant all the same.
 LABEL_IS_MALIGNANT = CLASS_IS_MALIGNANT | {"0": False, "1": True, "other_malignant": True}
+ATTRIBUTE_COLUMNS = {
+    "age": ("age", "age_approx"),
+    "sex": ("sex", "gender"),
+    "site": ("site", "localization", "anatom_site_general", "anatom_site_general_challenge"),
+    "diagnosis": ("diagnosis", "dx"),
+}
+"""What a labels.csv may say of the patient, by the names that public tables have for it."""
+
+NOT_STATED = frozenset({"", "unknown", "unk", "nan", "na", "n/a", "none"})
 EXPECTED_LAYOUT = (
     "expected the folders benign and malignant, the same inside train and test, "
     "or a labels.csv with the columns file,label[,lesion_id]"
@@ -33,6 +42,8 @@ class LesionRecord:
     given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
     until they have been read; `source` names the data set where there are several; `cluster` names
     the copies that the picture is one of, none until they have been looked for, or without any.
+    `attributes` pairs the names of `ATTRIBUTE_COLUMNS` with what the table says in lower case; what
+    it does not say is not among them.
     """
 
     image_id: str
@@ -43,6 +54,7 @@ class LesionRecord:
     sha256: str | None = None
     source: str | None = None
     cluster: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
@@ -157,7 +169,19 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
         is_malignant=LABEL_IS_MALIGNANT[label],
         lesion_id=(row.get("lesion_id") or "").strip() or None,
         side=SIDE_NAMES.get(name.parts[0].lower()),
+        attributes=_attributes_of(row),
     )
+
+
+def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Of several columns for one attribute the first that says something."""
+    stated = [
+        (attribute, (row.get(column) or "").strip().lower())
+        for attribute, columns in ATTRIBUTE_COLUMNS.items()
+        for column in columns
+    ]
+    pairs = [(attribute, value) for attribute, value in stated if value not in NOT_STATED]
+    return tuple({attribute: value for attribute, value in reversed(pairs)}.items())
 
 
 def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:

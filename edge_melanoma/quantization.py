@@ -1,6 +1,8 @@
 """The affine map between real numbers and a quantised tensor's integers, and scores through it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +85,17 @@ class ScoreTensor:
         values = self.quantization.quantize(logit(wanted) if self.is_logit else wanted)
         # By the way that scores go, so that equal integers have equal scores to the last bit.
         return float(self.scores(values)[0])
+
+
+def score_tensor_of(manifest: Mapping[str, Any]) -> ScoreTensor | None:
+    """The output tensor as an export's manifest has it; none without a manifest."""
+    if "output" not in manifest:
+        return None
+    output = manifest["output"]
+    quantization = TensorQuantization(
+        dtype=output["dtype"], scale=output["scale"], zero_point=output["zero_point"]
+    )
+    return ScoreTensor(name=output["name"], quantization=quantization)
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

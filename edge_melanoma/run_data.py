@@ -1,5 +1,6 @@
-"""The pictures that belong to a run, and those from elsewhere that it may be judged on."""
+"""The pictures that belong to a run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,9 @@ from typing import Any
 from edge_melanoma.artifacts import SPLIT, TrainedModel, read_json
 from edge_melanoma.data_sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.images import hash_bytes, read_image_bytes
-from edge_melanoma.integrity import screen_images
-from edge_melanoma.lesions import LesionRecord, read_lesions
-from edge_melanoma.progress import Reporter
+from edge_melanoma.lesions import LesionRecord
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -29,6 +29,14 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
     return read_data_sets(folders)
 
 
+def find_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
+    """The same, or none where a data folder cannot be read any more."""
+    try:
+        return read_run_records(run)
+    except EdgeMelanomaError:
+        return ()
+
+
 def read_test_side(run: TrainedModel) -> tuple[LesionRecord, ...]:
     """The run's own test pictures, as `read_side` gives them."""
     return read_side(run, "test")
@@ -45,30 +53,19 @@ def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
     return tuple(_verified(by_id.get(name), f"{side} image {name}", split) for name in split[side])
 
 
-def read_external_set(
-    folder: Path, run: TrainedModel | None, *, reporter: Reporter
-) -> tuple[LesionRecord, ...]:
-    """The readable pictures of another data set, without those that the run has learned from.
+def describe_own_side(
+    run: TrainedModel, side: str, records: Sequence[LesionRecord]
+) -> dict[str, Any]:
+    """The dataset block of one side of the run's split, with the card that the training read."""
+    dataset = run.manifest["dataset"]
+    name = f"{dataset['name']}, {side} side"
+    block = describe_dataset(name, records, card=dataset.get("card"))
+    return block | ({"cards": dataset["cards"]} if "cards" in dataset else {})
 
-    A picture that stands, byte for byte, in the run's training or validation side is left out.
-    """
-    records = screen_images(read_lesions(folder), reporter=reporter).readable
-    if run is None:
-        return records
-    split = read_json(run.folder / SPLIT)
-    learned = {split["sha256"][image_id] for image_id in [*split["train"], *split["validation"]]}
-    unseen = tuple(record for record in records if record.sha256 not in learned)
-    if len(unseen) < len(records):
-        reporter.say(
-            f"Left out {len(records) - len(unseen)} of {len(records)} images of {folder}: "
-            f"the run was trained on them."
-        )
-    if not unseen:
-        raise EdgeMelanomaError(
-            f"Every image of {folder} was used to train {run.folder}; "
-            f"without --data the run's own test side is used."
-        )
-    return unseen
+
+def leaked_test_of(split: Mapping[str, Any]) -> tuple[str, ...]:
+    """From a split.json: the given test pictures that have copies in the given training part."""
+    return tuple(split.get("leaked_test", ()))
 
 
 def _verified(record: LesionRecord | None, what: str, split: dict[str, Any]) -> LesionRecord:

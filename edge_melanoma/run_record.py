@@ -1,6 +1,6 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from edge_melanoma.artifacts import (
     MANIFEST,
     SPLIT,
     WEIGHTS,
+    TrainedModel,
+    read_json,
     rows_to_csv,
     sha256_of,
     write_atomically,
@@ -21,13 +23,16 @@ from edge_melanoma.artifacts import (
 from edge_melanoma.augmentation import augment_images
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.environment import describe_environment
-from edge_melanoma.evaluation import evaluate_sides
+from edge_melanoma.evaluation import evaluate_at_both, evaluate_sides
+from edge_melanoma.external_sets import ExternalSet
 from edge_melanoma.images import RESIZE_ID, read_image
 from edge_melanoma.integrity import Screening
 from edge_melanoma.lesions import count_classes
 from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
+from edge_melanoma.run_data import leaked_test_of
 from edge_melanoma.splits import DatasetSplit, split_to_json
+from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import TrainingResult
@@ -49,22 +54,21 @@ def record_run(
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
     teacher: Teacher | None = None,
+    scaling: FittedScaling | None = None,
 ) -> dict[str, Any]:
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
-    from safetensors.numpy import save
-
-    precision = np.float16 if settings.spec().half_precision else np.float32
-    arrays = {name: array.astype(precision) for name, array in arrays_of(result.network).items()}
-    write_atomically(folder / WEIGHTS, save(arrays))
-    write_json(folder / SPLIT, split_to_json(split))
+    record_weights(folder, result.network, half_precision=settings.spec().half_precision)
+    division = split_to_json(split)
+    write_json(folder / SPLIT, division)
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
-    evaluation = evaluate_sides(sides, operating_point=operating_point, dataset=dataset)
-    write_json(folder / EVALUATION, evaluation)
-    for side, predictions in sides.items():
-        write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
-    _draw_figures(
-        folder, split, dataset["name"], result, sides, threshold=operating_point.threshold
+    evaluation = record_scores(
+        folder,
+        sides=sides,
+        operating_point=operating_point,
+        dataset=dataset,
+        leaked_test=leaked_test_of(division),
     )
+    _draw_training(folder, split, dataset["name"], result)
     manifest = {
         "schema": 1,
         "variant": settings.variant.value,
@@ -78,13 +82,76 @@ def record_run(
             "unreadable": [asdict(image) for image in screening.bad],
             "also_in_test": [record.image_id for record in split.left_out],
         },
+        "calibration": scaling.as_dict() if scaling else None,
         "operating_point": asdict(operating_point),
         "training": {"seconds": result.seconds},
         "environment": describe_environment(),
-        "files": _hash_files(folder),
+        "files": hash_files(folder),
     }
     write_json(folder / MANIFEST, manifest)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    return evaluation
+
+
+def record_weights(folder: Path, network: Any, *, half_precision: bool) -> None:
+    """Write the weights; as float16 where they have been rounded to it."""
+    from safetensors.numpy import save
+
+    precision = np.float16 if half_precision else np.float32
+    arrays = {name: array.astype(precision) for name, array in arrays_of(network).items()}
+    write_atomically(folder / WEIGHTS, save(arrays))
+
+
+def record_scores(
+    folder: Path,
+    *,
+    sides: Mapping[str, PredictionSet],
+    operating_point: OperatingPoint,
+    dataset: Mapping[str, Any],
+    leaked_test: Collection[str] = (),
+) -> dict[str, Any]:
+    """Write what follows from the scores of all sides, and return the evaluation."""
+    evaluation = evaluate_sides(
+        sides, operating_point=operating_point, dataset=dataset, leaked_test=leaked_test
+    )
+    write_json(folder / EVALUATION, evaluation)
+    for side, predictions in sides.items():
+        write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
+    judged, name = {side: sides[side] for side in ("train", "test")}, str(dataset["name"])
+    for figure, draw in (
+        ("confusion", figures.draw_confusion_matrices),
+        ("roc", figures.draw_roc_curves),
+        ("precision_recall", figures.draw_precision_recall_curves),
+    ):
+        path = folder / f"{figure}.png"
+        draw(judged, path, threshold=operating_point.threshold, dataset=name)
+    unseen = {side: sides[side] for side in ("validation", "test")}
+    figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
+    return evaluation
+
+
+def record_external(
+    run: TrainedModel,
+    scored: Sequence[tuple[ExternalSet, PredictionSet]],
+) -> dict[str, Any]:
+    """Add data sets from elsewhere to a finished run and return its evaluation.
+
+    The run is whole before, so that no such set can cost a training.
+    """
+    evaluation = read_json(run.folder / EVALUATION)
+    external = dict(evaluation.get("external", {}))
+    folders = dict(run.manifest.get("external", {}))
+    for found, predictions in scored:
+        external[found.name] = found.as_dict() | evaluate_at_both(
+            predictions, threshold=run.threshold
+        )
+        folders[found.name] = str(found.folder)
+        path = run.folder / f"predictions_external_{found.name}.csv"
+        write_atomically(path, predictions_to_csv(predictions))
+    evaluation["external"] = external
+    write_json(run.folder / EVALUATION, evaluation)
+    files = hash_files(run.folder)
+    write_json(run.folder / MANIFEST, {**run.manifest, "external": folders, "files": files})
     return evaluation
 
 
@@ -95,7 +162,8 @@ def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
     return {"run": run.folder.resolve().name, "variant": run.variant, "sha256": run.sha256}
 
 
-def _hash_files(folder: Path) -> dict[str, dict[str, object]]:
+def hash_files(folder: Path) -> dict[str, dict[str, object]]:
+    """sha256 and size of every file of a run but its manifest, by name."""
     skipped = {MANIFEST, CHECKPOINT}
     paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in skipped)
     contents = {path.name: path.read_bytes() for path in paths}
@@ -104,22 +172,7 @@ def _hash_files(folder: Path) -> dict[str, dict[str, object]]:
     }
 
 
-def _draw_figures(
-    folder: Path,
-    split: DatasetSplit,
-    dataset: str,
-    result: TrainingResult,
-    sides: Mapping[str, PredictionSet],
-    *,
-    threshold: float,
-) -> None:
-    judged = {side: sides[side] for side in ("train", "test")}
-    for name, draw in (
-        ("confusion", figures.draw_confusion_matrices),
-        ("roc", figures.draw_roc_curves),
-        ("precision_recall", figures.draw_precision_recall_curves),
-    ):
-        draw(judged, folder / f"{name}.png", threshold=threshold, dataset=dataset)
+def _draw_training(folder: Path, split: DatasetSplit, dataset: str, result: TrainingResult) -> None:
     figures.draw_training_curves(
         result.history, folder / "training_curves.png", title=f"Training on {dataset}"
     )

@@ -180,7 +180,8 @@ def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teach
     """All that the weights depend on but the machine: a checkpoint fits one of these only."""
     weights = Path(settings.weights)
     recipe = asdict(settings.spec())
-    del recipe["half_precision"]  # the rounding comes after all checkpoints
+    # Scaling and rounding come after all checkpoints.
+    del recipe["calibrated"], recipe["half_precision"]
     told = {
         "recipe": recipe,
         "seed": settings.seed,

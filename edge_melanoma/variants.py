@@ -126,8 +126,10 @@ class VariantSpec:
     score is the teacher's score and the rest its label; at zero a recipe takes no teacher.
     Of several data sets an epoch shows each picture once; or, where `source_share` is given, each
     picture of the largest set once, and from each other set that share of as many, half of them
-    malignant. With `half_precision` the trained weights are rounded to float16 before anything is
-    measured, and stored so, in half of the space.
+    malignant. Where `calibrated`, the last layer is scaled at the end, so that on validation scores
+    are probabilities; the recipes of the original work are compared at 0.5 and left as they are.
+    With `half_precision` the trained weights are rounded to float16 before anything is measured,
+    and stored so, in half of the space.
     """
 
     variant: Variant
@@ -139,6 +141,7 @@ class VariantSpec:
     batch_norm_momentum: float = 0.999
     teacher_share: float = 0.0
     source_share: float | None = None
+    calibrated: bool = False
     half_precision: bool = False
 
 
@@ -211,6 +214,7 @@ BEST = VariantSpec(
     batch_size=32,
     batch_norm_momentum=0.99,
     source_share=0.35,
+    calibrated=True,
     half_precision=True,
 )
 

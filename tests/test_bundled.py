@@ -10,6 +10,7 @@ import pytest
 
 from edge_melanoma import bundled
 from edge_melanoma.artifacts import TrainedModel, open_converted, open_run
+from edge_melanoma.benchmarks import bundling
 from edge_melanoma.errors import EdgeMelanomaError
 
 
@@ -19,8 +20,8 @@ def package(exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "package" / "bundled_run"
     model = exported_run.exports_folder / "model_int8.tflite"
     # The small run keeps its weights in float32: twice the size of what ships.
-    monkeypatch.setattr(bundled, "LARGEST_SIZE_BYTES", 13_000_000)
-    bundled.bundle_run(exported_run, model=model, licence="Research only.\n", target=folder)
+    monkeypatch.setattr(bundling, "LARGEST_SIZE_BYTES", 13_000_000)
+    bundling.bundle_run(exported_run, model=model, target=folder)
     monkeypatch.setattr(bundled, "FOLDER", folder)
     working = tmp_path / "working"
     working.mkdir()
@@ -31,7 +32,10 @@ def package(exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_bundle_is_a_run_with_its_int8_file(package: Path, exported_run: TrainedModel) -> None:
     assert bundled.bundled_run().sha256 == exported_run.sha256
     assert open_converted(bundled.bundled_model()).mode == "int8"
-    assert (package / "LICENSE.md").read_text() == "Research only.\n"
+    licence = (package / "LICENSE.md").read_text()
+    assert (
+        "no data set card (dataset.toml): source, licence and label definition unknown" in licence
+    )
 
 
 def test_nothing_in_a_bundle_names_a_folder_of_the_machine(
@@ -47,11 +51,11 @@ def test_nothing_in_a_bundle_names_a_folder_of_the_machine(
 def test_what_is_larger_than_may_ship_is_refused(
     exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundled, "LARGEST_SIZE_BYTES", 1000)
+    monkeypatch.setattr(bundling, "LARGEST_SIZE_BYTES", 1000)
     model = exported_run.exports_folder / "model_int8.tflite"
     size = exported_run.weights_path.stat().st_size + model.stat().st_size
     with pytest.raises(EdgeMelanomaError) as caught:
-        bundled.bundle_run(exported_run, model=model, licence="", target=tmp_path / "b")
+        bundling.bundle_run(exported_run, model=model, target=tmp_path / "b")
     assert str(caught.value) == (
         f"{exported_run.folder} has {size:,} bytes of weights and int8; at most 1,000 may ship."
     )

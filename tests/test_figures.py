@@ -14,6 +14,7 @@ from edge_melanoma.figures import (
     draw_class_distribution,
     draw_confusion_matrices,
     draw_precision_recall_curves,
+    draw_reliability,
     draw_roc_curves,
     draw_sample_sheet,
     draw_training_curves,
@@ -50,6 +51,11 @@ DRAWINGS: dict[str, Draw] = {
     "roc": lambda path, x: draw_roc_curves(SIDES, path, threshold=x, dataset="nine"),
     "precision recall": lambda path, x: draw_precision_recall_curves(
         SIDES, path, threshold=x, dataset="nine"
+    ),
+    "reliability": lambda path, x: draw_reliability(
+        {"keras": NINE, "int8": predictions_of(malignant=(x, 0.9), benign=(0.3, x / 2))},
+        path,
+        dataset="nine",
     ),
     "training": lambda path, x: draw_training_curves(
         history("head", "head", "top", recall=x), path, title="partial"

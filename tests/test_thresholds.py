@@ -1,13 +1,17 @@
 """The operating point reaches the recall asked for and no other threshold is more specific."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made import predictions_of
+from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import wilson_interval
 from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.thresholds import OperatingPoint, choose_operating_point
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization
+from edge_melanoma.thresholds import OperatingPoint, choose_operating_point, snap_to_output
 
 # In eighths and sixteenths, so that each half-way point is exact.
 MALIGNANT, BENIGN = (0.875, 0.75, 0.625, 0.25), (0.5, 0.375, 0.1875, 0.125)
@@ -130,3 +134,99 @@ def test_a_validation_side_of_one_class_is_refused(
     assert str(caught.value) == (
         f"{counts} validation images: an operating point needs at least one image of each class."
     )
+
+
+def output_of(dtype: str, scale: float, zero_point: int, name: str = "p_malignant") -> ScoreTensor:
+    grid = TensorQuantization(dtype=dtype, scale=scale, zero_point=zero_point)
+    return ScoreTensor(name=name, quantization=grid)
+
+
+OUTPUTS = (
+    output_of("int8", 1 / 256, -128),
+    output_of("uint8", 1 / 256, 0),
+    output_of("int8", 1 / 255, -128),
+    output_of("int8", 0.011, -100),  # reaches beyond 0 and 1
+    output_of("int8", 0.07, 11, "logit"),
+    output_of("uint8", 0.3, 139, "logit"),  # sigmoids of 35 and more are 1
+)
+
+
+def all_scores(output: ScoreTensor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    limits = np.iinfo(output.quantization.dtype)
+    integers = np.arange(limits.min, limits.max + 1)
+    return integers, output.scores(integers.astype(output.quantization.dtype))
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=str)
+def test_the_integer_and_the_threshold_decide_alike_on_all_256_values(output: ScoreTensor) -> None:
+    integers, scores = all_scores(output)
+    point = choose_operating_point(predictions_of(malignant=(0.75,), benign=(0.5,)))
+    for wanted in np.unique(scores):
+        for threshold in (wanted, np.nextafter(wanted, 0.0)):
+            snapped = snap_to_output(replace(point, threshold=float(threshold)), output)
+            by_threshold = scores >= snapped.point.threshold
+            assert snapped.integer is not None
+            assert np.array_equal(integers >= snapped.integer, by_threshold)
+            assert np.array_equal(by_threshold, scores >= threshold)
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=str)
+def test_a_snapped_point_decides_on_validation_as_the_chosen_one(output: ScoreTensor) -> None:
+    random = np.random.default_rng(0)
+    _, scores = all_scores(output)
+    validation = predictions_of(
+        malignant=tuple(random.choice(scores[96:], 60)), benign=tuple(random.choice(scores, 60))
+    )
+    point = choose_operating_point(validation)
+    snapped = snap_to_output(point, output).point
+    assert (point.recall, point.specificity) == shares(validation, snapped.threshold)
+    assert replace(snapped, threshold=point.threshold) == point
+
+
+def test_a_threshold_stands_half_way_between_two_steps() -> None:
+    validation = predictions_of(malignant=(128 / 256,), benign=(100 / 256,))
+    point = choose_operating_point(validation)
+    snapped = snap_to_output(point, output_of("int8", 1 / 256, -128))
+    assert point.threshold == 114 / 256
+    assert (snapped.integer, snapped.point.threshold) == (114 - 128, 113.5 / 256)
+
+
+def test_where_the_lowest_integer_is_malignant_its_score_is_the_threshold() -> None:
+    validation = predictions_of(malignant=(0.0,), benign=(0.5,))
+    snapped = snap_to_output(choose_operating_point(validation), output_of("int8", 1 / 256, -128))
+    assert (snapped.integer, snapped.point.threshold) == (-128, 0.0)
+
+
+def test_a_float_output_keeps_its_threshold_and_has_no_integer() -> None:
+    point = choose_operating_point(predictions_of(malignant=(0.7,), benign=(0.3,)))
+    snapped = snap_to_output(point, output_of("float32", 0.0, 0))
+    assert (snapped.point, snapped.integer) == (point, None)
+
+
+def test_a_threshold_beyond_the_output_is_refused() -> None:
+    point = choose_operating_point(predictions_of(malignant=(1.0,), benign=(1.0,)))
+    with pytest.raises(ValueError, match=r"no score of the output reaches the threshold 1\.0"):
+        snap_to_output(point, output_of("int8", 1 / 256, -128))
+
+
+def test_a_manifest_holds_the_threshold_its_integer_and_how_it_was_chosen() -> None:
+    validation = predictions_of(malignant=(128 / 256,), benign=(127 / 256,))
+    output = output_of("int8", 1 / 256, -128)
+    told = snap_to_output(choose_operating_point(validation), output).as_dict()
+    assert told == {
+        "threshold": 127.5 / 256,
+        "integer": 0,
+        "output": {
+            "dtype": "int8",
+            "scale": 1 / 256,
+            "zero_point": -128,
+            "name": "p_malignant",
+        },
+        "min_recall": 0.95,
+        "recall": 1.0,
+        "recall_interval": wilson_interval(1, 1),
+        "specificity": 1.0,
+        "malignant": 1,
+        "benign": 1,
+        "source": "validation",
+    }

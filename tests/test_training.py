@@ -184,6 +184,7 @@ def test_a_run_folder_holds_what_the_contract_names(trained_run: TrainedModel) -
         "confusion.png",
         "roc.png",
         "precision_recall.png",
+        "reliability.png",
         "training_curves.png",
         "classes.png",
         "samples.png",

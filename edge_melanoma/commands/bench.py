@@ -14,7 +14,7 @@ from edge_melanoma.commands.latency_options import (
     Threads,
     Warmup,
 )
-from edge_melanoma.commands.options import InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, RunArgument
 from edge_melanoma.commands.study_options import (
     Adb,
     BenchmarkBinary,
@@ -24,6 +24,7 @@ from edge_melanoma.commands.study_options import (
     Mistakes,
     StudyOrder,
 )
+from edge_melanoma.data_sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -54,6 +55,7 @@ def command(
         Path | None,
         typer.Option("--data", metavar="DIR", help="Another data set than the run's test side."),
     ] = None,
+    external: ExternalSets = None,
     contract: Annotated[
         Path | None,
         typer.Option(
@@ -99,8 +101,10 @@ def command(
     """Score the same pictures with Keras and with every exported file, and time each model.
 
     Writes parity.json, parity.md, report.html and the scores into the run's bench folder, replacing
-    those of an earlier bench of the same set. Exit code 1: a candidate does not keep the contract.
+    those of an earlier bench of the same set. On external sets models are compared, not timed, and
+    no contract holds. Exit code 1: a candidate does not keep the contract.
     """
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.bench_folder import BenchCopies
     from edge_melanoma.commands.contract_choice import find_contract
     from edge_melanoma.commands.latency_options import choose_timing
@@ -110,6 +114,7 @@ def command(
         ParityOrder(
             run=run,
             data=data,
+            external=named,
             contract=contract or find_contract(),
             draft=write_contract,
             timing=choose_timing(

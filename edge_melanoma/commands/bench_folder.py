@@ -33,9 +33,13 @@ def write_bench(
     *,
     thumbnails: Mapping[str, str],
     copies: BenchCopies,
+    parity: Mapping[str, Any] | None = None,
 ) -> None:
-    """All files of a bench, each as a whole; `scores` are by mode, the reference's among them."""
-    parity = report.as_dict()
+    """All files of a bench, each as a whole; `scores` are by mode, the reference's among them.
+
+    `parity` is the report's content where more was added to it.
+    """
+    parity = dict(parity or report.as_dict())
     write_scores(folder, scores)
     write_json(folder / THUMBNAILS, {"schema": 1, "images": dict(thumbnails)})
     write_atomically(folder / MARKDOWN, render_markdown(report))

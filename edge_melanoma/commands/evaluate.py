@@ -1,11 +1,12 @@
-"""edge-melanoma evaluate: the metrics of a run or of any one .tflite file on a data set."""
+"""edge-melanoma evaluate: the metrics of a run or of any one .tflite file on data sets."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import InterpreterOption, JsonFile
+from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile
+from edge_melanoma.data_sets import name_external_sets
 
 NAME = "evaluate"
 
@@ -27,12 +28,21 @@ def command(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the run's operating point."),
+        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the model's own."),
     ] = None,
+    external: ExternalSets = None,
     interpreter: InterpreterOption = None,
     json: JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.evaluation_run import evaluate_model
 
-    evaluate_model(model, data=data, threshold=threshold, interpreter=interpreter, json=json)
+    evaluate_model(
+        model,
+        data=data,
+        external=named,
+        threshold=threshold,
+        interpreter=interpreter,
+        json=json,
+    )

@@ -1,31 +1,42 @@
-"""What `evaluate` does: one model, one data set, metrics with intervals."""
+"""What `evaluate` does: one model, its data set and others, metrics with intervals."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from edge_melanoma.artifacts import (
     MANIFEST,
+    SPLIT,
     ConvertedModel,
     TrainedModel,
     open_converted,
     open_run,
+    read_json,
     write_json,
 )
 from edge_melanoma.bundled import bundled_model, is_bundled
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
+from edge_melanoma.commands.copies_cache import copies_cache_folder
+from edge_melanoma.commands.evaluation_table import show_evaluation
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import (
     CONVENTIONAL_THRESHOLD,
-    describe_dataset,
-    evaluate_predictions,
+    WITHOUT_LEAKED,
+    count_images,
+    evaluate_defined,
+    without_images,
+)
+from edge_melanoma.external_sets import (
+    LearnedPictures,
+    learned_by_run,
+    read_external_set,
+    read_external_sets,
 )
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
-from edge_melanoma.run_data import read_external_set, read_test_side
+from edge_melanoma.reliability import measure_reliability
+from edge_melanoma.run_data import describe_own_side, leaked_test_of, read_test_side
 from edge_melanoma.runtimes import Runtime
 
 
@@ -36,23 +47,41 @@ def evaluate_model(
     threshold: float | None,
     interpreter: Runtime | None,
     json: Path | None,
+    external: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Score, measure, print, and write JSON where it is asked for."""
     reporter = TerminalReporter()
     run, converted = open_model(path)
-    records = _records(run, path, data, reporter)
-    name = data.resolve().name if data else f"{run.manifest['dataset']['name']}, test side"  # type: ignore[union-attr]  # without data, _records needs the run
-    told = _describe_model(path, run, converted, interpreter)
-    predictions = _score(run, converted, records, interpreter, reporter)
+    if data is None and run is None:
+        raise EdgeMelanomaError(
+            f"{path} is not in a run folder; say what to score with --data DIR."
+        )
     chosen, source = _threshold(threshold, run, converted)
+    learned = learned_by_run(run) if run and (data or external) else None
+    outside = read_external_sets(
+        external or {}, learned, reporter=reporter, cache_folder=copies_cache_folder()
+    )
+    records, described = _main_set(run, data, learned, reporter)
+    judged = [records, *(found.records for found in outside)]
+    predictions = _score(run, converted, judged, interpreter, reporter)
+    own, *others = (
+        evaluate_defined(scores, threshold=chosen)
+        | {"calibration": measure_reliability(scores).as_dict()}
+        for scores in predictions
+    )
     result = {
         "schema": 1,
-        "model": told,
-        "dataset": describe_dataset(name, records),
+        "model": _describe_model(path, run, converted, interpreter),
         "threshold_source": source,
-        **evaluate_predictions(predictions, threshold=chosen),
+        **described,
+        **own,
+        **_without_leaked(run if data is None else None, predictions[0], chosen),
+        "external": {
+            found.name: found.as_dict() | measured
+            for found, measured in zip(outside, others, strict=True)
+        },
     }
-    _show(result)
+    show_evaluation(result)
     if json is not None:
         write_json(json, result)
     return result
@@ -73,34 +102,50 @@ def open_model(path: Path) -> tuple[TrainedModel | None, ConvertedModel | None]:
     return run, converted
 
 
-def _records(
-    run: TrainedModel | None, path: Path, data: Path | None, reporter: Reporter
-) -> tuple[LesionRecord, ...]:
+def _main_set(
+    run: TrainedModel | None, data: Path | None, learned: LearnedPictures | None, reporter: Reporter
+) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
+    """The pictures of --data, or of the run's own test side, and what the JSON says of them."""
     if data is not None:
-        return read_external_set(data, run, reporter=reporter)
-    if run is None:
-        raise EdgeMelanomaError(
-            f"{path} is not in a run folder; say what to score with --data DIR."
+        found = read_external_set(
+            data, learned, reporter=reporter, cache_folder=copies_cache_folder()
         )
-    return read_test_side(run)
+        return found.records, found.as_dict()
+    if run is None:
+        raise ValueError("neither a run nor a data set")
+    records = read_test_side(run)
+    return records, {"dataset": describe_own_side(run, "test", records)}
 
 
 def _score(
     run: TrainedModel | None,
     converted: ConvertedModel | None,
-    records: tuple[LesionRecord, ...],
+    judged: Sequence[tuple[LesionRecord, ...]],
     interpreter: Runtime | None,
     reporter: Reporter,
-) -> PredictionSet:
+) -> list[PredictionSet]:
+    """The scores of each of several sets by one model."""
     if converted is not None:
-        runtime = choose_runtime(interpreter)
+        runtime, label = choose_runtime(interpreter), converted.mode
         with TFLiteClassifier(converted.data, name=converted.path.name, runtime=runtime) as tflite:
-            return predict(tflite, records, reporter=reporter, label=converted.mode)
+            return [predict(tflite, records, reporter=reporter, label=label) for records in judged]
     if run is None:
         raise ValueError("neither a run nor a converted model")
     from edge_melanoma.network import load_network
 
-    return predict(KerasClassifier(load_network(run)), records, reporter=reporter, label="Keras")
+    keras = KerasClassifier(load_network(run))
+    return [predict(keras, records, reporter=reporter, label="Keras") for records in judged]
+
+
+def _without_leaked(
+    run: TrainedModel | None, predictions: PredictionSet, threshold: float
+) -> dict[str, Any]:
+    """The run's test side without pictures that have copies in the given training part, if any."""
+    leaked = leaked_test_of(read_json(run.folder / SPLIT)) if run else ()
+    rest = without_images(predictions, leaked)
+    if not leaked or not len(rest.labels):
+        return {}
+    return {WITHOUT_LEAKED: count_images(rest) | evaluate_defined(rest, threshold=threshold)}
 
 
 def _threshold(
@@ -138,23 +183,3 @@ def _describe_model(
         "variant": run.variant,
         "sha256": run.sha256,
     }
-
-
-def _show(result: dict[str, Any]) -> None:
-    data, model = result["dataset"], result["model"]
-    table = Table(
-        title=f"{model['file']} ({model['mode']}) on {data['name']}: {data['images']} images, "
-        f"{data['malignant']} malignant; threshold {result['threshold']:.4f} "
-        f"from {result['threshold_source']}",
-        caption="Research only, not a medical device.",
-    )
-    for column in ("metric", "value", "95 % interval"):
-        table.add_column(column)
-    for name, value in result["metrics"].items():
-        bounds = result["intervals"].get(name)
-        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
-        table.add_row(name, f"{value:.4f}", interval)
-    console = Console(width=None if Console().is_terminal else 140)
-    console.print(table)
-    counts = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in result["confusion"].items())
-    console.print(counts, highlight=False)

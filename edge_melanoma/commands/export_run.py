@@ -50,7 +50,16 @@ def export_and_show(
 
 
 def _explain(model: ConvertedModel) -> Iterator[str]:
-    """What was done for a file beyond its mode, and what it cost."""
+    """Where a file decides, what was done for it beyond its mode, and what that cost."""
+    point = model.manifest.get("operating_point")
+    if point is not None:
+        low, high = point["recall_interval"]
+        integer = "" if point["integer"] is None else f", integer {point['integer']}"
+        yield (
+            f"  Malignant from {point['threshold']:.4f}{integer}: recall {point['recall']:.4f} "
+            f"({low:.4f} .. {high:.4f}), specificity {point['specificity']:.4f} on validation, "
+            f"{point['malignant']} malignant and {point['benign']} benign images."
+        )
     steps = model.manifest.get("float_layers")
     if steps:
         first, last = steps[0], steps[-1]

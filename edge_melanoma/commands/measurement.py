@@ -21,7 +21,6 @@ from edge_melanoma.images import read_image
 from edge_melanoma.interpreters import SessionSettings
 from edge_melanoma.metrics import measure, measure_intervals
 from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +119,6 @@ def timed_models(scoring: Scoring, exports: Sequence[ConvertedModel]) -> dict[st
             settings=SessionSettings(data=model.data, name=model.path.name, runtime=scoring.runtime)
         )
     return models
-
-
-def score_tensor_of(manifest: Mapping[str, Any]) -> ScoreTensor | None:
-    """The output tensor as an export's manifest has it; none without a manifest."""
-    if "output" not in manifest:
-        return None
-    output = manifest["output"]
-    quantization = TensorQuantization(
-        dtype=output["dtype"], scale=output["scale"], zero_point=output["zero_point"]
-    )
-    return ScoreTensor(name=output["name"], quantization=quantization)
 
 
 def describe_machine(load: float, timings: Mapping[str, ModelTiming]) -> dict[str, Any]:

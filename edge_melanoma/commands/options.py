@@ -18,6 +18,15 @@ RunArgument = Annotated[
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON too.")
 ]
+ExternalSets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--external",
+        metavar="NAME=DIR",
+        help="A data set from elsewhere to be measured on too, without copies of images that the "
+        "run learned from. Repeat it for several.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
 Seed = Annotated[int, typer.Option("--seed", help="For everything that is drawn by chance.")]
 InterpreterOption = Annotated[

@@ -1,5 +1,6 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,14 @@ from rich.console import Console
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
-    open_converted,
+    open_exports,
     write_atomically,
 )
 from edge_melanoma.benchmarks.contract import Contracts
 from edge_melanoma.benchmarks.contract_draft import draft_contract
 from edge_melanoma.benchmarks.findings import Findings, study_candidate
+from edge_melanoma.benchmarks.outside_tables import describe_sets
+from edge_melanoma.benchmarks.own_thresholds import add_own_figures, explain_own_figures
 from edge_melanoma.benchmarks.parity import MeasuredCandidate, ParityReport, judge
 from edge_melanoma.benchmarks.proof_tables import describe_proof
 from edge_melanoma.benchmarks.quality import compare
@@ -30,20 +33,17 @@ from edge_melanoma.commands.contract_choice import (
     refuse_undefined_rules,
     refuse_unmet_sections,
 )
-from edge_melanoma.commands.measurement import (
-    Measured,
-    finished_kept,
-    measure_models,
-    score_tensor_of,
-)
+from edge_melanoma.commands.judged_sets import external_sets, judged_set
+from edge_melanoma.commands.measurement import Measured, finished_kept, measure_models
+from edge_melanoma.commands.outside_run import measure_outside, refuse_missing_reference
 from edge_melanoma.commands.studies import prepare_studies
 from edge_melanoma.commands.study_options import StudyOrder
 from edge_melanoma.converters.inspection import inspect_model
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.lesions import LesionRecord, spread
+from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter, TerminalReporter
-from edge_melanoma.run_data import read_external_set, read_test_side
+from edge_melanoma.quantization import score_tensor_of
 from edge_melanoma.runtimes import Runtime
 
 WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
@@ -63,6 +63,7 @@ class ParityOrder:
     limit: int | None = None
     copies: BenchCopies = field(default_factory=BenchCopies)
     studies: StudyOrder = field(default_factory=StudyOrder)
+    external: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
@@ -74,16 +75,21 @@ def run_parity(order: ParityOrder) -> ParityReport:
     run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
-    scoring = _make_scoring(order, run, reporter)
-    name = order.data.resolve().name if order.data else _name_of_test_side(run)
-    refuse_undefined_rules(contracts, exports, scoring.records, name=name)
+    refuse_missing_reference(order.external)
+    judged = judged_set(order.data, run, limit=order.limit, reporter=reporter)
+    external = external_sets(order.external, run, limit=order.limit, reporter=reporter)
+    scoring = _make_scoring(order, run, judged.records, reporter)
+    refuse_undefined_rules(contracts, exports, judged.records, name=judged.name)
     folder = bench_folder_of(run, order.data)
     with finished_kept(scoring, partial(write_scores, folder)):
         measured = measure_models(scoring, exports, timing=order.timing)
         sections = studies.run(scoring, exports, timing=order.timing, sections=measured.sections)
+        outside = measure_outside(
+            run, exports, external, runtime=scoring.runtime, reporter=reporter
+        )
     candidates = tuple(_judge(measured, export, run, contracts) for export in exports)
     report = ParityReport(
-        dataset=describe_dataset(name, scoring.records),
+        dataset=judged.dataset,
         threshold=run.threshold,
         threshold_source="validation",
         machine=measured.machine,
@@ -91,18 +97,24 @@ def run_parity(order: ParityOrder) -> ParityReport:
         reference=measured.models[REFERENCE],
         candidates=candidates,
         sections=sections,
+        external=outside,
     )
+    parity = add_own_figures(report.as_dict(), measured.scores, exports)
     write_bench(
         folder,
         report,
         measured.scores,
-        thumbnails=_thumbnails(candidates, scoring.records),
+        parity=parity,
+        thumbnails=_thumbnails(candidates, judged.records),
         copies=order.copies,
     )
+    _draw_reliability(measured.scores, folder / "reliability.png", dataset=judged.name)
     if order.draft is not None:
-        write_atomically(order.draft, draft_contract(report.as_dict()))
+        write_atomically(order.draft, draft_contract(parity))
         reporter.say(f"Wrote the contract {order.draft}")
     _show(report)
+    for line in explain_own_figures(parity):
+        print(line)
     return report
 
 
@@ -112,15 +124,13 @@ def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
     return folder / data.resolve().name if data else folder
 
 
-def _name_of_test_side(run: TrainedModel) -> str:
-    return f"{run.manifest['dataset']['name']}, test side"
-
-
-def _make_scoring(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> Scoring:
+def _make_scoring(
+    order: ParityOrder, run: TrainedModel, records: tuple[LesionRecord, ...], reporter: Reporter
+) -> Scoring:
     return Scoring(
         run=run,
         runtime=choose_runtime(order.interpreter),
-        records=_records(order, run, reporter),
+        records=records,
         is_test_side=order.data is None,
         reporter=reporter,
     )
@@ -148,29 +158,14 @@ def _judge(
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
-    paths = sorted(run.exports_folder.glob("model_*.tflite"))
-    if not paths:
+    models = open_exports(run)
+    if not models:
         raise EdgeMelanomaError(
             f"The run {run.folder} has no exported model; make one with: edge-melanoma export "
             f"{run.folder} --quantize int8"
         )
-    models = [open_converted(path) for path in paths]
-    for model in models:
-        if model.manifest.get("source_sha256", run.sha256) != run.sha256:
-            raise EdgeMelanomaError(
-                f"{model.path} was exported from other weights than the run's; "
-                f"export it again with --force."
-            )
     # float files first, each kind by size: conversion loss is read before quantisation loss.
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
-
-
-def _records(order: ParityOrder, run: TrainedModel, reporter: Reporter) -> tuple[LesionRecord, ...]:
-    if order.data is None:
-        records = read_test_side(run)
-    else:
-        records = read_external_set(order.data, run, reporter=reporter)
-    return spread(records, limit=order.limit)
 
 
 def _thumbnails(
@@ -178,6 +173,14 @@ def _thumbnails(
 ) -> dict[str, str]:
     found: list[Findings] = [one.findings for one in candidates if one.findings is not None]
     return make_thumbnails(records, [findings.flips for findings in found])
+
+
+def _draw_reliability(scores: Mapping[str, PredictionSet], path: Path, *, dataset: str) -> None:
+    """The trained network and its int8 files."""
+    from edge_melanoma.figures import draw_reliability
+
+    shown = {mode: found for mode, found in scores.items() if mode in {"keras", "int8", "int8-qat"}}
+    draw_reliability(shown, path, dataset=dataset)
 
 
 def _refuse_existing(draft: Path | None) -> None:
@@ -192,5 +195,9 @@ def _show(report: ParityReport) -> None:
     console = Console(width=None if Console().is_terminal else 180)
     for table in render_terminal(report):
         console.print(table)
-    for line in [describe_proof(report.as_dict()), *explain_candidates(report)]:
+    for line in [
+        describe_proof(report.as_dict()),
+        *explain_candidates(report),
+        *describe_sets(report),
+    ]:
         console.print(line, markup=False, highlight=False)

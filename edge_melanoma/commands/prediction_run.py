@@ -27,12 +27,15 @@ def predict_images(
         read_image(image)
     scores = _score(run, converted, images, interpreter)
     threshold = _threshold(run, converted)
+    point = converted.manifest.get("operating_point") if converted is not None else None
+    threshold_integer = point["integer"] if point else None
     rows: list[dict[str, object]] = [
         {
             "file": str(image),
             "p_malignant": score,
             "decision": "malignant" if score >= threshold else "benign",
             "threshold": threshold,
+            "threshold_integer": threshold_integer,
             "model": path.name,
             "output_integer": integer,
         }

@@ -1,6 +1,5 @@
 """edge-melanoma threshold: an operating point for a recall target, on validation."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,26 +15,20 @@ def command(
     min_recall: Annotated[
         float, typer.Option("--min-recall", help="The validation recall to reach.")
     ] = 0.95,
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save", help="Put each export's point into its manifest, in place of the one there."
+        ),
+    ] = False,
     json: JsonFile = None,
 ) -> None:
-    """The highest threshold that reaches a recall on the run's validation side.
+    """The highest threshold that reaches a recall on the run's validation side, model by model.
 
-    Changes nothing in the run: give the threshold to evaluate with --threshold, or train with
-    --min-recall.
+    That of an export is chosen on the file's own scores and fits the steps of its output: malignant
+    is what gives at least the integer. An export that has no point yet gets one at the run's recall
+    target; a point that is there is replaced with --save only.
     """
-    from edge_melanoma.artifacts import write_json
-    from edge_melanoma.bundled import find_run_or_bundled
-    from edge_melanoma.predictions import read_predictions
-    from edge_melanoma.thresholds import choose_operating_point
+    from edge_melanoma.commands.threshold_run import choose_thresholds
 
-    model = find_run_or_bundled(run)
-    validation = read_predictions(model.folder / "predictions_validation.csv")
-    point = choose_operating_point(validation, min_recall=min_recall)
-    low, high = point.recall_interval
-    typer.echo(
-        f"threshold {point.threshold:.6f}: recall {point.recall:.4f} (95 % interval {low:.4f} .. "
-        f"{high:.4f}), specificity {point.specificity:.4f}, on {point.malignant} malignant and "
-        f"{point.benign} benign validation images of {model.manifest['dataset']['name']}"
-    )
-    if json is not None:
-        write_json(json, {"schema": 1, "operating_point": asdict(point)})
+    choose_thresholds(run, min_recall=min_recall, save=save, json=json)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import Force, Seed
+from edge_melanoma.commands.options import ExternalSets, Force, Seed
+from edge_melanoma.data_sets import name_external_sets
 from edge_melanoma.splits import SplitKind
 from edge_melanoma.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
 
@@ -92,13 +93,15 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")
     ] = False,
+    external: ExternalSets = None,
     force: Force = False,
 ) -> None:
     """Train one variant, or the three of the original work, and write a run folder each.
 
     Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
-    validation, beside the figures of the original work.
+    validation, on the test side and on each external set, beside the original work's figures.
     """
+    named = name_external_sets(external or ())
     from edge_melanoma.commands.training_run import TrainingOrder, train_variants
 
     train_variants(
@@ -118,6 +121,7 @@ def command(
             cache_folder=cache_dir,
             resume=resume,
             force=force,
+            external=named,
         )
     )
 

@@ -1,8 +1,9 @@
 """What `train` and `demo` do: from a data folder to finished run folders and one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import (
@@ -14,10 +15,17 @@ from edge_melanoma.artifacts import (
 )
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.classifiers import KerasClassifier
+from edge_melanoma.commands.external_run import (
+    refuse_other_splits,
+    refuse_unusable_sets,
+    score_external_sets,
+)
 from edge_melanoma.commands.teacher import read_teacher
 from edge_melanoma.data_sets import name_folders, read_data_sets
+from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
+from edge_melanoma.external_sets import learned_from_split, read_external_sets
 from edge_melanoma.integrity import Screening, screen_images
 from edge_melanoma.leaks import find_duplicates, mark_clusters
 from edge_melanoma.lesions import LesionRecord
@@ -26,6 +34,7 @@ from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.thresholds import choose_operating_point
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import score_split_sides, train_network
@@ -52,6 +61,7 @@ class TrainingOrder:
     cache_folder: Path | None = None
     resume: bool = False
     force: bool = False
+    external: Mapping[str, Path] = field(default_factory=dict)
 
     def settings(self, variant: Variant) -> TrainingSettings:
         """The part of the order that shapes the weights."""
@@ -73,18 +83,29 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     teacher_run = _open_teacher(order)
     named = name_folders(order.data)
     records = read_data_sets(named)
+    refuse_unusable_sets(order.external, named)
+    cards = {name: find_card(path) for name, path in zip(named, order.data, strict=True)}
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
     split = _split(order, screening.readable, reporter)
+    external = read_external_sets(
+        order.external,
+        learned_from_split(split),
+        cache_folder=order.cache_folder or default_cache_folder(),
+        reporter=reporter,
+    )
+    unfinished = _unfinished(order, folders, split)
     material = _Material(
         folders=named,
+        cards=cards,
         split=split,
         screening=screening,
         teacher=read_teacher(teacher_run, split) if teacher_run else None,
     )
-    for variant, folder in folders.items():
-        if not (order.resume and (folder / MANIFEST).is_file()):
-            _train_one(order, variant, folder, material, reporter)
+    for variant, folder in unfinished.items():
+        _train_one(order, variant, folder, material, reporter)
+    for folder in folders.values():
+        score_external_sets(open_run(folder), external, reporter=reporter)
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
@@ -116,9 +137,21 @@ class _Material:
     """What all variants of an order learn from."""
 
     folders: Mapping[str, Path]
+    cards: Mapping[str, DatasetCard | None]
     split: DatasetSplit
     screening: Screening
     teacher: Teacher | None
+
+    def describe(self) -> dict[str, Any]:
+        """The dataset block of the run's files."""
+        block = describe_dataset(
+            " + ".join(self.folders),
+            self.screening.readable,
+            card=next(iter(self.cards.values())) if len(self.cards) == 1 else None,
+        )
+        if len(self.cards) > 1:
+            block["cards"] = {name: card and card.as_dict() for name, card in self.cards.items()}
+        return block | {"folders": {name: str(folder) for name, folder in self.folders.items()}}
 
 
 def _open_teacher(order: TrainingOrder) -> TrainedModel | None:
@@ -144,6 +177,17 @@ def _folder_for(order: TrainingOrder, variant: Variant) -> Path:
     return folder
 
 
+def _unfinished(
+    order: TrainingOrder, folders: Mapping[Variant, Path], split: DatasetSplit
+) -> dict[Variant, Path]:
+    """The runs that are still to be trained: with --resume, those without a manifest."""
+    finished = [path for path in folders.values() if order.resume and (path / MANIFEST).is_file()]
+    if order.external:
+        runs = [open_run(folder) for folder in finished]
+        refuse_other_splits(runs, fingerprint=split.fingerprint)
+    return {variant: folder for variant, folder in folders.items() if folder not in finished}
+
+
 def _train_one(
     order: TrainingOrder,
     variant: Variant,
@@ -163,6 +207,9 @@ def _train_one(
         teacher=material.teacher,
         resume=order.resume,
     )
+    scaling = None
+    if settings.spec().calibrated:
+        scaling = _calibrate(result.network, split, reporter)
     if settings.spec().half_precision:
         round_to_half(result.network)
     sides = score_split_sides(
@@ -175,16 +222,29 @@ def _train_one(
         reporter=reporter,
         label="Scoring the test side",
     )
-    dataset = describe_dataset(" + ".join(material.folders), material.screening.readable)
     record_run(
         folder,
         settings=settings,
         split=split,
         screening=material.screening,
-        dataset=dataset
-        | {"folders": {name: str(folder) for name, folder in material.folders.items()}},
+        dataset=material.describe(),
         result=result,
         sides=sides,
         operating_point=operating_point,
         teacher=material.teacher,
+        scaling=scaling,
     )
+
+
+def _calibrate(network: Any, split: DatasetSplit, reporter: Reporter) -> FittedScaling:
+    """Scale the network's last layer so that its validation scores are probabilities."""
+    scores = predict(
+        KerasClassifier(network),
+        split.validation,
+        reporter=reporter,
+        label="Scoring validation, to calibrate",
+    )
+    fitted = fit_scaling(scores, records=split.validation, test=split.test)
+    fitted.scaling.fold_into(network)
+    reporter.say(fitted.describe())
+    return fitted

@@ -4,7 +4,6 @@ from made import predictions_of
 from parity_reports import report_of
 
 from edge_melanoma.benchmarks.contract import ParityContract
-from edge_melanoma.benchmarks.operating_points import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.proof_tables import (
     describe_proof,
     describe_verdict,
@@ -12,6 +11,7 @@ from edge_melanoma.benchmarks.proof_tables import (
     proof_sections,
     rule_section,
 )
+from edge_melanoma.benchmarks.threshold_parity import NO_POINT_OF_ITS_OWN
 
 BEFORE = predictions_of(malignant=(0.9,) * 10, benign=(0.1,) * 10)
 AFTER = predictions_of(malignant=(0.4,) + (0.9,) * 9, benign=(0.1,) * 10)

@@ -120,6 +120,7 @@ One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
 
 - int8 fails: max_recall_drop is 0.005, measured 0.01
 - int8 loses 1 malignant: m/1.png
+- small set: no data set card (dataset.toml): source, licence and label definition unknown
 
 ## Contract
 

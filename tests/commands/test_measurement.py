@@ -12,8 +12,8 @@ from edge_melanoma.benchmarks.latency import LatencySamples
 from edge_melanoma.benchmarks.round_robin import EndToEnd, TimingSettings, TurnTimes
 from edge_melanoma.benchmarks.timing import ModelTiming
 from edge_melanoma.commands import measurement
-from edge_melanoma.commands.measurement import describe_doubts, describe_machine, score_tensor_of
-from edge_melanoma.quantization import ScoreTensor, TensorQuantization
+from edge_melanoma.commands.measurement import describe_doubts, describe_machine
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization, score_tensor_of
 
 
 def test_the_output_tensor_is_the_manifests() -> None:

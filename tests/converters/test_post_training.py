@@ -74,7 +74,9 @@ def test_the_same_settings_leave_every_file_as_it_is(exported_run: TrainedModel)
     before = state_of(exported_run.exports_folder)
     companions = {"model_int8.layers.csv", "model_int8.layers.png"}
     assert set(before) == companions | {
-        f"model_{mode}.{suffix}" for mode in MODES for suffix in ("tflite", "json")
+        f"model_{mode}.{suffix}"
+        for mode in MODES
+        for suffix in ("tflite", "json", "validation.csv")
     }
     assert export(exported_run) == [path_of(exported_run, mode) for mode in MODES]
     assert state_of(exported_run.exports_folder) == before
@@ -150,7 +152,10 @@ def test_a_manifest_describes_its_file_and_where_it_came_from(
     assert (manifest["file"], manifest["mode"]) == (path.name, mode.value)
     assert (manifest["sha256"], manifest["size_bytes"]) == (sha256_of(data), len(data))
     assert manifest["source_sha256"] == exported_run.sha256
-    assert manifest["threshold"] == exported_run.threshold
+    point = manifest["operating_point"]
+    assert manifest["threshold"] == point["threshold"]
+    assert point["min_recall"] == exported_run.manifest["operating_point"]["min_recall"]
+    assert (point["integer"] is None) == (mode is not Mode.INT8)
     assert manifest["input"]["shape"] == [1, 224, 224, 3]
     assert manifest["bias_correction"] == ExportSettings().correction_of(mode)
     assert manifest["output"]["name"] == "p_malignant"

@@ -5,7 +5,7 @@ import json
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.operating_points import (
+from edge_melanoma.benchmarks.threshold_parity import (
     NO_POINT_OF_ITS_OWN,
     OwnPoint,
     compare_at_points,

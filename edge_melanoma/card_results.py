@@ -1,0 +1,199 @@
+"""The results in a model card: what was measured, on what, and where the model fails."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from edge_melanoma.card_facts import CardFacts, JudgedSet, Section
+from edge_melanoma.card_method import SIDES
+from edge_melanoma.failure_sheets import Failure
+from edge_melanoma.markdown import DASH, share_of, table_of, text_of
+from edge_melanoma.subgroup_tables import describe_findings, explain_table, rows_of_table
+
+
+def describe_results(facts: CardFacts) -> Iterator[Section]:
+    """The sections in their order."""
+    yield _operating_point(facts)
+    yield _calibration(facts)
+    yield _performance(facts)
+    yield _subgroups(facts)
+    yield _failures(facts)
+    yield _phone_files(facts)
+
+
+def _operating_point(facts: CardFacts) -> Section:
+    point = facts.run.manifest["operating_point"]
+    line = (
+        f"Threshold {point['threshold']:.6f}: the highest that reaches a recall of "
+        f"{point['min_recall']:g} on the validation side, chosen there and nowhere else. There it "
+        f"has recall {share_of(point['recall'], point['recall_interval'])} and specificity "
+        f"{share_of(point['specificity'])} on {point['malignant']} malignant and "
+        f"{point['benign']} benign pictures."
+    )
+    return Section(title="Operating point", claim_2024=(26, 28), claim_2020=(26, 28), lines=(line,))
+
+
+def _calibration(facts: CardFacts) -> Section:
+    told = facts.run.manifest.get("calibration")
+    lines = [
+        f"Temperature {told['temperature']:.4f}, fitted on the {told['side']} side "
+        f"({told['images']} pictures) and folded into the last layer."
+        if told
+        else "The scores are as the network learned them: no calibration was fitted."
+    ]
+    for side in SIDES:
+        measured = facts.evaluation["sides"].get(side, {}).get("calibration")
+        if measured:
+            lines += [
+                "",
+                f"Expected calibration error on the {text_of(side.replace('_', ' '))} side "
+                f"({facts.evaluation['sides'][side]['images']} pictures): "
+                f"{share_of(measured['ece'], measured['ece_interval'])}.",
+            ]
+    lines += ["", "Where malignant lesions are rarer than in the data, scores are too high."]
+    return Section(
+        title="Calibration", claim_2024=(25, 28), claim_2020=(25, 28), lines=tuple(lines)
+    )
+
+
+def _performance(facts: CardFacts) -> Section:
+    sides = facts.evaluation["sides"]
+    name = facts.run.manifest["dataset"]["name"]
+    measured = {
+        f"inside: {name}, {side.replace('_', ' ')} side": (sides[side], sides[side])
+        for side in reversed(SIDES)
+        if side in sides
+    }
+    for outside, block in facts.evaluation["external"].items():
+        measured[f"outside: {outside}"] = (block["dataset"], block)
+    rows = [
+        _performance_row(text_of(label), counts, block["at_operating_point"])
+        for label, (counts, block) in measured.items()
+    ]
+    header = ("measured on", "malignant", "recall", "benign", "specificity", "AUC", "accuracy")
+    return Section(
+        title="Performance inside and outside",
+        claim_2024=(28, 29, 32, 33, 37, 38),
+        claim_2020=(28, 29, 32, 35, 36),
+        lines=(
+            *table_of(header, rows),
+            "",
+            "The trained network (Keras) at the operating point, with 95 % intervals: Wilson's "
+            "for shares, a bootstrap over pictures, stratified by class, for the AUC. Training "
+            "pictures were learned from, and validation chose the threshold: only test and "
+            "outside sets say how it does on other pictures."
+            + ("" if facts.evaluation["external"] else " **No outside set was measured.**"),
+        ),
+    )
+
+
+def _performance_row(label: str, counts: Mapping[str, Any], at: Mapping[str, Any]) -> list[str]:
+    shares = {
+        name: share_of(value, at["intervals"].get(name)) for name, value in at["metrics"].items()
+    }
+    return [
+        label,
+        str(counts["malignant"]),
+        shares["recall"],
+        str(counts["benign"]),
+        *(shares[name] for name in ("specificity", "auc", "accuracy")),
+    ]
+
+
+def _subgroups(facts: CardFacts) -> Section:
+    lines: list[str] = []
+    for judged in facts.judged:
+        header, *rows = rows_of_table(judged.subgroups)
+        lines += [
+            f"### {text_of(judged.name)}: {judged.dataset['images']} pictures, "
+            f"{judged.dataset['malignant']} malignant",
+            "",
+            *table_of(header, [[text_of(cell) for cell in row] for row in rows]),
+            "",
+            *(line for text in describe_findings(judged.subgroups) for line in (text_of(text), "")),
+        ]
+    lines += [line for text in explain_table() for line in (text_of(text), "")]
+    lines.append("As JSON, with all p values: subgroups.json.")
+    return Section(
+        title="Who it fails: subgroups and slices",
+        claim_2024=(12, 29, 30, 36, 37),
+        claim_2020=(13, 29, 30, 34, 35),
+        lines=tuple(lines),
+    )
+
+
+def _failures(facts: CardFacts) -> Section:
+    lines: list[str] = []
+    for judged in facts.judged:
+        for kind in Failure:
+            lines += [*_failure_lines(judged, kind), ""]
+    lines += [
+        "Each pair shows the picture and the same under its heat map (Grad-CAM of the last "
+        "feature maps, Selvaraju and others 2017): red spoke most for the decision that was made, "
+        "for a miss that is benign. A map shows where, not why, at a resolution of 7x7; it was "
+        "not validated against anything that a dermatologist has marked."
+    ]
+    return Section(
+        title="Worst failures",
+        claim_2024=(31, 39),
+        claim_2020=(31, 37),
+        lines=tuple(lines),
+    )
+
+
+def _failure_lines(judged: JudgedSet, kind: Failure) -> list[str]:
+    sheet, where = judged.sheets.get(kind), text_of(judged.name)
+    right = "malignant" if kind is Failure.MISS else "benign"
+    word = "misses" if kind is Failure.MISS else "false alarms"
+    if sheet is None:
+        total = judged.dataset[right]
+        return [f"No {word} on {where}, among {total} {right} pictures."]
+    total = f"among {sheet.images} {right} pictures"
+    if sheet.link is None:
+        return [f"{sheet.errors} {word} on {where}, {total}; no sheet was drawn."]
+    first = "lowest" if kind is Failure.MISS else "highest"
+    title = f"The {sheet.shown} worst of {sheet.errors} {word} on {where}"
+    return [f"{title}, {total}, {first} score first:", "", f"![{title}]({quote(sheet.link)})"]
+
+
+def _phone_files(facts: CardFacts) -> Section:
+    rows = [
+        [text_of(name), f"{told['size_bytes'] / 1e6:.2f} MB", f"`{told['sha256']}`",
+         f"{told['threshold']:.6f}" if "threshold" in told else DASH]
+        for name, told in facts.exports.items()
+    ]  # fmt: skip
+    lines = table_of(("file", "size", "sha256", "threshold"), rows) if rows else []
+    lines += ["", *_parity_lines(facts.parity)] if rows else ["No file was exported from this run."]
+    return Section(
+        title="Files for the phone and their parity",
+        claim_2024=(30, 43),
+        claim_2020=(30,),
+        lines=tuple(lines),
+    )
+
+
+def _parity_lines(parity: Mapping[str, Any] | None) -> list[str]:
+    if parity is None:
+        return ["Whether they decide as the network does was not measured (edge-melanoma bench)."]
+    data = parity["dataset"]
+    rows = [
+        [
+            text_of(model["mode"]),
+            share_of(model["metrics"]["recall"], model["intervals"].get("recall")),
+            f"{model['drop']['recall']:+.4f}",
+            share_of(model["metrics"]["specificity"], model["intervals"].get("specificity")),
+            share_of(model["metrics"]["auc"], model["intervals"].get("auc")),
+            f"{model['agreement']:.2%}",
+            str(model["flips"]["lost_malignant"]),
+            text_of(model["verdict"]),
+        ]
+        for model in parity["candidates"]
+    ]
+    header = ("file", "recall", "drop of recall", "specificity", "AUC", "equal decisions",
+              "malignant lost", "contract")  # fmt: skip
+    return [
+        f"Against the trained network on {text_of(data['name'])} ({data['images']} pictures, "
+        f"{data['malignant']} malignant):",
+        "",
+        *table_of(header, rows),
+    ]

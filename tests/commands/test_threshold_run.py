@@ -1,0 +1,101 @@
+"""`threshold` shows every model's operating point and changes what decides only when told to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graded_run import make_graded_run
+
+from edge_melanoma.artifacts import TrainedModel, open_converted
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    return make_graded_run(tmp_path_factory.mktemp("graded"))
+
+
+def manifest_of(run: TrainedModel) -> Any:
+    return open_converted(run.exports_folder / "model_int8.tflite").manifest
+
+
+def test_keras_and_each_export_have_a_row_with_recall_first(
+    edge_melanoma: Cli, run: TrainedModel, tmp_path: Path
+) -> None:
+    out = tmp_path / "points.json"
+    result = edge_melanoma("threshold", run.folder, "--json", out)
+    lines = result.stdout.splitlines()
+    assert any("model" in line and "recall" in line and "integer" in line for line in lines)
+    (keras,) = (line for line in lines if "keras" in line)
+    (int8,) = (line for line in lines if "int8" in line)
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in (keras, int8)]
+    assert cells == [
+        ["keras", "1.0000", "0.5101 .. 1.0000", "0.5000", "0.125490", ""],
+        ["int8", "1.0000", "0.5101 .. 1.0000", "0.5000", "0.125000", "21"],
+    ]
+    told = json.loads(out.read_text())
+    assert told["dataset"] == {
+        "name": "greys",
+        "side": "validation",
+        "images": 8,
+        "benign": 4,
+        "malignant": 4,
+    }
+    # Of the reference 64 / 255 is the lowest melanoma and 0 the next lower score.
+    assert told["operating_point"]["threshold"] == 32 / 255
+    (export,) = told["exports"]
+    assert (export["mode"], export["file"]) == ("int8", "model_int8.tflite")
+    assert export["operating_point"] == manifest_of(run)["operating_point"]
+
+
+def test_another_recall_is_shown_and_saved_only_when_told(
+    edge_melanoma: Cli, run: TrainedModel, tmp_path: Path
+) -> None:
+    out = tmp_path / "points.json"
+    edge_melanoma("threshold", run.folder, "--min-recall", "0.7", "--json", out)
+    (export,) = json.loads(out.read_text())["exports"]
+    assert export["operating_point"]["integer"] == 23
+    assert manifest_of(run)["operating_point"]["integer"] == 21
+    edge_melanoma("threshold", run.folder, "--min-recall", "0.7", "--save")
+    assert manifest_of(run)["operating_point"] == export["operating_point"]
+    assert manifest_of(run)["threshold"] == 0.625
+
+
+def test_predict_and_evaluate_decide_at_the_file_s_own_threshold(
+    edge_melanoma: Cli, tmp_path: Path
+) -> None:
+    run = make_graded_run(tmp_path)
+    edge_melanoma("threshold", run.folder)
+    model, data = run.exports_folder / "model_int8.tflite", tmp_path / "data"
+    pictures = [data / "benign" / "0.png", data / "malignant" / "0.png"]
+    rows = json.loads(edge_melanoma("predict", model, *pictures, "--json").stdout)
+    assert [(row["output_integer"], row["decision"]) for row in rows] == [
+        (20, "benign"),
+        (21, "malignant"),
+    ]
+    assert {(row["threshold"], row["threshold_integer"]) for row in rows} == {(0.125, 21)}
+    apart = tmp_path / "phone"
+    apart.mkdir()
+    for path in (model, model.with_suffix(".json")):
+        (apart / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "metrics.json"
+    edge_melanoma("evaluate", apart / model.name, "--data", data, "--json", out)
+    told = json.loads(out.read_text())
+    assert (told["threshold"], told["metrics"]["recall"]) == (0.125, 1.0)
+    # 0 and 1 are right; of a quarter each, half and three quarters 1, 0 and 2 of 2 are malignant.
+    assert told["calibration"]["ece"] == (abs(0.5 - 1) + abs(0.5 - 0) + abs(1.5 - 2)) / 8
+
+
+@pytest.mark.parametrize("min_recall", ["0", "1.5"])
+def test_a_recall_that_is_no_share_is_refused(
+    edge_melanoma: Cli, run: TrainedModel, min_recall: str
+) -> None:
+    result = edge_melanoma("threshold", run.folder, "--min-recall", min_recall)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"edge-melanoma: --min-recall is {float(min_recall)}; expected more than 0 and at most 1, "
+        "such as 0.95.\n"
+    )
