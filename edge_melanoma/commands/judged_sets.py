@@ -1,59 +1,152 @@
-"""The pictures of a bench: those that the contract is for, and external sets beside them."""
+"""The sets that a card looks at again: the run's test side, and what it was judged on outside."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_melanoma.artifacts import TrainedModel
-from edge_melanoma.commands.copies_cache import copies_cache_folder
-from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.external_sets import (
-    ExternalSet,
-    learned_by_run,
-    read_external_set,
-    read_external_sets,
+from edge_melanoma.card_facts import FailureSheet, JudgedSet
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.failure_sheets import (
+    FailedCase,
+    Failure,
+    count_failures,
+    draw_failure_sheet,
+    worst_failures,
 )
-from edge_melanoma.lesions import LesionRecord, spread
+from edge_melanoma.images import hash_bytes, read_image, read_image_bytes
+from edge_melanoma.lesions import LesionRecord, read_lesions
+from edge_melanoma.predictions import PredictionSet, read_predictions
 from edge_melanoma.progress import Reporter
 from edge_melanoma.run_data import describe_own_side, read_test_side
+from edge_melanoma.splits import fingerprint_of
+from edge_melanoma.subgroups import measure_subgroups
+from edge_melanoma.traits import read_traits
+
+TEST_SIDE = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedSet:
-    """The pictures and their dataset block."""
+class Judge:
+    """A run and its network, where sheets go, the card that links to them, and cases a sheet."""
 
-    records: tuple[LesionRecord, ...]
-    dataset: Mapping[str, Any]
+    run: TrainedModel
+    network: Any
+    sheets: Path
+    card: Path
+    cases: int
+    reporter: Reporter
 
-    @property
-    def name(self) -> str:
-        """What a sentence calls it."""
-        return str(self.dataset["name"])
+
+def judge_run(judge: Judge, evaluation: Mapping[str, Any]) -> Iterator[JudgedSet]:
+    """The test side, then each external set of the evaluation whose folder is still there.
+
+    Raises:
+        EdgeMelanomaError: a picture is missing or is not the one that was scored.
+    """
+    run = judge.run
+    records = read_test_side(run)
+    dataset = describe_own_side(run, TEST_SIDE, records)
+    scores = read_predictions(run.folder / "predictions_test.csv")
+    yield _judge_set(judge, TEST_SIDE, f"inside: {dataset['name']}", dataset, records, scores)
+    folders = run.manifest.get("external", {})
+    for name, block in evaluation.get("external", {}).items():
+        folder = Path(folders[name])
+        if not folder.is_dir():
+            judge.reporter.say(
+                f"The folder of {name} is not there any more: its subgroups are left out."
+            )
+            continue
+        scores = read_predictions(run.folder / f"predictions_external_{name}.csv")
+        records = _scored_records(folder, name, scores, block["dataset"])
+        yield _judge_set(judge, name, f"outside: {name}", block["dataset"], records, scores)
 
 
-def judged_set(
-    data: Path | None, run: TrainedModel, *, limit: int | None, reporter: Reporter
+def _scored_records(
+    folder: Path, name: str, scores: PredictionSet, dataset: Mapping[str, Any]
+) -> tuple[LesionRecord, ...]:
+    by_id = {record.image_id: record for record in read_lesions(folder)}
+    missing = [image_id for image_id in scores.image_ids if image_id not in by_id]
+    if missing:
+        raise EdgeMelanomaError(
+            f"The image {missing[0]} of the external set {name} is missing; restore it, or score "
+            f"the set anew with --external {name}=DIR."
+        )
+    records = tuple(
+        replace(record, sha256=hash_bytes(read_image_bytes(record.path)))
+        for record in (by_id[image_id] for image_id in scores.image_ids)
+    )
+    if fingerprint_of({dataset["name"]: records}) != dataset["fingerprint"]:
+        raise EdgeMelanomaError(
+            f"The images or labels of the external set {name} have changed since they were "
+            f"scored; restore them, or score the set anew with --external {name}=DIR."
+        )
+    return records
+
+
+def _judge_set(
+    judge: Judge,
+    short: str,
+    name: str,
+    dataset: Mapping[str, Any],
+    records: Sequence[LesionRecord],
+    scores: PredictionSet,
 ) -> JudgedSet:
-    """At most `limit` pictures of `data`, or of the run's test side."""
-    if data is None:
-        records = spread(read_test_side(run), limit=limit)
-        return JudgedSet(records=records, dataset=describe_own_side(run, "test", records))
-    found = read_external_set(
-        data, learned_by_run(run), reporter=reporter, cache_folder=copies_cache_folder()
+    by_id = {record.image_id: record for record in records}
+    ordered = [by_id[image_id] for image_id in scores.image_ids]
+    traits = read_traits(ordered, reporter=judge.reporter)
+    sheets = {
+        kind: sheet
+        for kind in Failure
+        if (sheet := _draw_sheet(judge, short, name, ordered, scores, kind)) is not None
+    }
+    return JudgedSet(
+        name=name,
+        dataset=dataset,
+        subgroups=measure_subgroups(scores, traits, threshold=judge.run.threshold),
+        sheets=sheets,
     )
-    records = spread(found.records, limit=limit)
-    dataset = describe_dataset(found.name, records, card=found.card)
-    return JudgedSet(records=records, dataset=dataset)
 
 
-def external_sets(
-    folders: Mapping[str, Path], run: TrainedModel, *, limit: int | None, reporter: Reporter
-) -> tuple[ExternalSet, ...]:
-    """At most `limit` pictures of each external set, without copies of what the run has learned."""
-    if not folders:
-        return ()
-    found = read_external_sets(
-        folders, learned_by_run(run), reporter=reporter, cache_folder=copies_cache_folder()
+def _draw_sheet(
+    judge: Judge,
+    short: str,
+    name: str,
+    records: Sequence[LesionRecord],
+    scores: PredictionSet,
+    kind: Failure,
+) -> FailureSheet | None:
+    """The sheet of one kind of error, or none where there is no such error."""
+    threshold = judge.run.threshold
+    places = worst_failures(scores, kind=kind, threshold=threshold, limit=judge.cases)
+    errors, images = count_failures(scores, kind=kind, threshold=threshold)
+    if not errors:
+        return None
+    if not places:
+        return FailureSheet(link=None, shown=0, errors=errors, images=images)
+    from edge_melanoma.gradcam import Decision, heat_maps
+
+    pictures = np.stack([read_image(records[place].path) for place in places])
+    decision = Decision.BENIGN if kind is Failure.MISS else Decision.MALIGNANT
+    heats = heat_maps(judge.network, pictures, decision=decision)
+    cases = [
+        FailedCase(
+            image_id=scores.image_ids[place],
+            score=float(scores.scores[place]),
+            picture=picture,
+            heat=heat,
+        )
+        for place, picture, heat in zip(places, pictures, heats, strict=True)
+    ]
+    path = judge.sheets / f"{kind.value.replace(' ', '_')}_{short}.png"
+    title = (
+        f"{judge.run.variant}, {name}: the {len(cases)} worst of {errors} cases of {kind.value} "
+        f"among {images} pictures of the class, threshold {threshold:.3f}"
     )
-    return tuple(replace(one, records=spread(one.records, limit=limit)) for one in found)
+    draw_failure_sheet(cases, path, title=title)
+    link = Path(os.path.relpath(path.resolve(), judge.card.resolve().parent)).as_posix()
+    return FailureSheet(link=link, shown=len(cases), errors=errors, images=images)

@@ -28,12 +28,12 @@ from edge_melanoma.benchmarks.thumbnails import make_thumbnails
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.commands.bench_folder import BenchCopies, write_bench, write_scores
+from edge_melanoma.commands.benched_sets import benched_set, external_sets
 from edge_melanoma.commands.contract_choice import (
     choose_contracts,
     refuse_undefined_rules,
     refuse_unmet_sections,
 )
-from edge_melanoma.commands.judged_sets import external_sets, judged_set
 from edge_melanoma.commands.measurement import Measured, finished_kept, measure_models
 from edge_melanoma.commands.outside_run import measure_outside, refuse_missing_reference
 from edge_melanoma.commands.studies import prepare_studies
@@ -76,10 +76,10 @@ def run_parity(order: ParityOrder) -> ParityReport:
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
     refuse_missing_reference(order.external)
-    judged = judged_set(order.data, run, limit=order.limit, reporter=reporter)
+    benched = benched_set(order.data, run, limit=order.limit, reporter=reporter)
     external = external_sets(order.external, run, limit=order.limit, reporter=reporter)
-    scoring = _make_scoring(order, run, judged.records, reporter)
-    refuse_undefined_rules(contracts, exports, judged.records, name=judged.name)
+    scoring = _make_scoring(order, run, benched.records, reporter)
+    refuse_undefined_rules(contracts, exports, benched.records, name=benched.name)
     folder = bench_folder_of(run, order.data)
     with finished_kept(scoring, partial(write_scores, folder)):
         measured = measure_models(scoring, exports, timing=order.timing)
@@ -89,7 +89,7 @@ def run_parity(order: ParityOrder) -> ParityReport:
         )
     candidates = tuple(_judge(measured, export, run, contracts) for export in exports)
     report = ParityReport(
-        dataset=judged.dataset,
+        dataset=benched.dataset,
         threshold=run.threshold,
         threshold_source="validation",
         machine=measured.machine,
@@ -105,10 +105,10 @@ def run_parity(order: ParityOrder) -> ParityReport:
         report,
         measured.scores,
         parity=parity,
-        thumbnails=_thumbnails(candidates, judged.records),
+        thumbnails=_thumbnails(candidates, benched.records),
         copies=order.copies,
     )
-    _draw_reliability(measured.scores, folder / "reliability.png", dataset=judged.name)
+    _draw_reliability(measured.scores, folder / "reliability.png", dataset=benched.name)
     if order.draft is not None:
         write_atomically(order.draft, draft_contract(parity))
         reporter.say(f"Wrote the contract {order.draft}")
