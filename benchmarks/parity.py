@@ -1,42 +1,37 @@
-"""The verdict: which tolerances a candidate must keep, and the report that says whether it did."""
+"""The verdict: each candidate held against its contract, and the report that tells of it."""
 
-import difflib
-import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge_melanoma.benchmarks.contract import (
+    MARGIN,
+    Contracts,
+    Measured,
+    ParityContract,
+    RuleOutcome,
+)
+from edge_melanoma.benchmarks.findings import Findings
 from edge_melanoma.benchmarks.latency import LatencySamples
 from edge_melanoma.benchmarks.outside import OutsideParity
 from edge_melanoma.benchmarks.quality import Comparison
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.benchmarks.sections import ReportSection, contents_of
+from edge_melanoma.benchmarks.timing import ModelTiming
 from edge_melanoma.metrics import Interval, Metrics
 
 MEGABYTE = 1e6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParityContract:
-    """What a candidate may lose against its reference; a limit of none is not checked.
-
-    The defaults are the product's own promise for int8: half a point of recall and of accuracy.
-    """
-
-    max_recall_drop: float = 0.005
-    max_accuracy_drop: float = 0.005
-    min_agreement: float = 0.99
-    max_auc_drop: float | None = None
-    max_lost_malignant: int | None = None
-    max_size_mb: float | None = None
-    max_p90_ms: float | None = None
-    max_latency_ratio: float | None = None
+DEFAULT_PROOF_MARGIN = 0.005
+"""Half a point: what is asked of the pictures where the contract names no drop."""
+LARGEST_PROOF_MARGIN = 0.1
+"""A `max_recall_drop` above it stands for no limit, and is not worth excluding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredModel:
-    """One model's figures; `latency` is none where the model cannot be run here."""
+    """One model's figures; `latency` is none where the model cannot be run here.
+
+    `timing` holds what else was timed: more threads, end to end, cold start.
+    """
 
     runtime: str
     mode: str
@@ -45,9 +40,11 @@ class MeasuredModel:
     metrics: Metrics
     intervals: Mapping[str, Interval]
     latency: LatencySamples | None
+    timing: ModelTiming | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
+        times = self.timing or self.latency
         return {
             "runtime": self.runtime,
             "mode": self.mode,
@@ -55,18 +52,28 @@ class MeasuredModel:
             "sha256": self.sha256,
             "metrics": self.metrics.as_dict(),
             "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
-            "latency_ms": self.latency.as_dict() if self.latency else None,
+            "latency_ms": times.as_dict() if times else None,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredCandidate:
-    """A candidate, how it compares, and every tolerance that it misses, as a sentence each."""
+    """A candidate, how it compares, and what became of every rule of its contract.
+
+    `findings` is none where only the metrics were compared.
+    """
 
     model: MeasuredModel
     comparison: Comparison
     latency_ratio: float | None
-    failures: tuple[str, ...]
+    contract: ParityContract
+    outcomes: tuple[RuleOutcome, ...]
+    findings: Findings | None = None
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Every rule that is missed, as a sentence each."""
+        return tuple(outcome.failure for outcome in self.outcomes if outcome.failure)
 
     @property
     def verdict(self) -> str:
@@ -75,9 +82,11 @@ class MeasuredCandidate:
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
-        comparison = self.comparison
+        comparison, found = self.comparison, self._findings_as_dict()
+        noninferiority = found.pop("noninferiority", {})
+        part = {"partial_auc": noninferiority["partial_auc"]["drop"]} if noninferiority else {}
         return self.model.as_dict() | {
-            "drop": comparison.drops(),
+            "drop": comparison.drops() | part,
             "agreement": comparison.agreement,
             "max_score_difference": comparison.max_score_difference,
             "mean_score_difference": comparison.mean_score_difference,
@@ -87,12 +96,25 @@ class MeasuredCandidate:
             "distinct_scores": comparison.distinct_scores,
             "tests": {
                 "mcnemar_p": comparison.mcnemar_p,
+                "mcnemar_p_malignant": found.pop("mcnemar_p_malignant", None),
                 "recall_drop_upper95": comparison.recall_drop_upper95,
+                "noninferiority": noninferiority,
             },
             "latency_ratio": self.latency_ratio,
             "verdict": self.verdict,
             "failures": list(self.failures),
+            "checks": [outcome.as_dict() for outcome in self.outcomes],
+            **found,
         }
+
+    def _findings_as_dict(self) -> dict[str, Any]:
+        if self.findings is None:
+            return {}
+        margins = self.contract.margins()
+        limit = self.contract.max_recall_drop
+        allowed = limit if 0 < limit <= LARGEST_PROOF_MARGIN else DEFAULT_PROOF_MARGIN
+        margin = margins["recall"] or allowed
+        return self.findings.as_dict(margins, margin=margin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +128,10 @@ class ParityReport:
     threshold: float
     threshold_source: str
     machine: Mapping[str, Any]
-    contract: ParityContract
+    contracts: Contracts
     reference: MeasuredModel
     candidates: tuple[MeasuredCandidate, ...]
+    sections: tuple[ReportSection, ...] = ()
     external: tuple[OutsideParity, ...] = ()
 
     @property
@@ -123,9 +146,11 @@ class ParityReport:
             "dataset": dict(self.dataset),
             "threshold": {"reference": self.threshold, "source": self.threshold_source},
             "machine": dict(self.machine),
-            "contract": asdict(self.contract),
+            "contract": self.contracts.as_dict(),
             "reference": self.reference.as_dict(),
             "candidates": [candidate.as_dict() for candidate in self.candidates],
+            **contents_of(self.sections),
+            "tables": [section.as_dict() for section in self.sections],
             "external": [outside.as_dict() for outside in self.external],
         }
 
@@ -136,74 +161,37 @@ def judge(
     *,
     reference: MeasuredModel,
     contract: ParityContract,
+    findings: Findings | None = None,
 ) -> MeasuredCandidate:
     """Hold a candidate against the contract."""
     ratio = None
     if model.latency is not None and reference.latency is not None:
         ratio = model.latency.percentile_ms(50) / reference.latency.percentile_ms(50)
-    drops = comparison.drops()
-    measured = {
+    drops, recall = comparison.drops(), model.intervals.get("recall")
+    measured: dict[str, Measured] = {
         "max_recall_drop": drops["recall"],
         "max_accuracy_drop": drops["accuracy"],
         "min_agreement": comparison.agreement,
         "max_auc_drop": drops["auc"],
+        "min_recall_lower_bound": recall[0] if recall else None,
         "max_lost_malignant": len(comparison.flips.lost_malignant),
         "max_size_mb": model.size_bytes / MEGABYTE,
         "max_p90_ms": model.latency.percentile_ms(90) if model.latency else None,
         "max_latency_ratio": ratio,
     }
-    failures = [_failure(name, value, getattr(contract, name)) for name, value in measured.items()]
     return MeasuredCandidate(
         model=model,
         comparison=comparison,
         latency_ratio=ratio,
-        failures=tuple(failure for failure in failures if failure),
+        contract=contract,
+        outcomes=contract.check(measured | _found(findings)),
+        findings=findings,
     )
 
 
-def read_contract(path: Path) -> ParityContract:
-    """A contract from a TOML file with keys of `ParityContract`.
-
-    Raises:
-        EdgeMelanomaError: no such file, no TOML, an unknown key, or a value that is no number.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EdgeMelanomaError(
-            f"The contract {path} is not a readable TOML file: {error}."
-        ) from error
-    known = [field.name for field in fields(ParityContract)]
-    for key, value in content.items():
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-            raise EdgeMelanomaError(
-                f"The contract {path} has the unknown key '{key}'; did you mean '{nearest}'?"
-            )
-        _refuse_other_limits(path, key, value)
-    return ParityContract(**content)
-
-
-def _refuse_other_limits(path: Path, key: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise EdgeMelanomaError(f"The contract {path} gives {key} no number: {value!r}.")
-    largest = 1.0 if key.endswith(("_drop", "_agreement")) else math.inf
-    if not 0 <= value <= largest:
-        raise EdgeMelanomaError(
-            f"The contract {path} gives {key} the limit {value:g}; expected "
-            + ("a share from 0 to 1." if largest == 1 else "0 or more.")
-        )
-
-
-def _failure(name: str, value: float | None, limit: float | None) -> str | None:
-    if limit is None:
-        return None
-    if value is None:
-        return f"{name} is {limit:g} but was not measured"
-    # A drop of 0.005 computed as 0.0050000001 keeps the limit.
-    tolerance = 1e-9
-    missed = value < limit - tolerance if name.startswith("min_") else value > limit + tolerance
-    if not missed:
-        return None
-    shown = f"{value:.4g}" if f"{value:.4g}" != f"{limit:.4g}" else f"{value:.9g}"
-    return f"{name} is {limit:g}, measured {shown}"
+def _found(findings: Findings | None) -> dict[str, Measured]:
+    if findings is None:
+        return {}
+    drops = findings.statistics.drops
+    bounds = {f"{name}{MARGIN}": drop.upper95 for name, drop in drops.items()}
+    return {**bounds, "require_full_int8": findings.is_full_int8}

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge_melanoma.artifacts import open_run
-from edge_melanoma.benchmarks.quality import exact_mcnemar, find_flips, paired_drop_upper_bound
+from edge_melanoma.benchmarks.paired_tests import exact_mcnemar, paired_drop_upper_bound
+from edge_melanoma.benchmarks.quality import find_flips
 from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet, read_predictions

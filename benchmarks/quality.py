@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_melanoma.benchmarks.paired_tests import exact_mcnemar, paired_drop_upper_bound
 from edge_melanoma.metrics import Metrics, measure
 from edge_melanoma.predictions import PredictionSet, refuse_other_images
 from edge_melanoma.quantization import ScoreTensor
-
-ONE_SIDED_95 = 1.6448536269514722
-"""Quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +50,7 @@ class Ties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A candidate against its reference at one threshold; drops are reference minus candidate.
+    """A candidate against its reference, each at a threshold; drops are reference minus candidate.
 
     `ties` is none where it is not known what the candidate's output tensor is.
     """
@@ -79,23 +77,27 @@ def compare(
     candidate: PredictionSet,
     *,
     threshold: float,
+    candidate_threshold: float | None = None,
     output: ScoreTensor | None = None,
 ) -> Comparison:
     """Pair two prediction sets image by image; `output` is the tensor that the candidate's are of.
+
+    `threshold` is for both, but where the candidate has one of its own.
 
     Raises:
         EdgeMelanomaError: the sets are of different images, or one class is missing.
     """
     refuse_other_images(reference, candidate)
-    flips = find_flips(reference, candidate, threshold=threshold)
+    own = threshold if candidate_threshold is None else candidate_threshold
+    flips = find_flips(reference, candidate, threshold=threshold, candidate_threshold=own)
     numbers = flips.counts()
     differences = np.abs(reference.scores - candidate.scores)
     lost, gained = numbers["lost_malignant"], numbers["gained_malignant"]
     return Comparison(
         reference=measure(reference, threshold=threshold),
-        candidate=measure(candidate, threshold=threshold),
+        candidate=measure(candidate, threshold=own),
         flips=flips,
-        ties=find_ties(candidate, threshold=threshold, output=output) if output else None,
+        ties=find_ties(candidate, threshold=own, output=output) if output else None,
         distinct_scores=len(np.unique(candidate.scores)),
         agreement=1 - sum(numbers.values()) / len(reference.labels),
         max_score_difference=float(differences.max()),
@@ -109,10 +111,17 @@ def compare(
     )
 
 
-def find_flips(reference: PredictionSet, candidate: PredictionSet, *, threshold: float) -> Flips:
+def find_flips(
+    reference: PredictionSet,
+    candidate: PredictionSet,
+    *,
+    threshold: float,
+    candidate_threshold: float | None = None,
+) -> Flips:
     """The ids of pictures with another decision, in the order of the sets."""
+    own = threshold if candidate_threshold is None else candidate_threshold
     before = reference.decisions(threshold=threshold)
-    after = candidate.decisions(threshold=threshold)
+    after = candidate.decisions(threshold=own)
     malignant = reference.labels
     ids = np.array(reference.image_ids)
     return Flips(
@@ -133,24 +142,3 @@ def find_ties(predictions: PredictionSet, *, threshold: float, output: ScoreTens
     return Ties(
         images=int(tied.sum()), malignant=int((tied & predictions.labels).sum()), output=output
     )
-
-
-def exact_mcnemar(worse: int, better: int) -> float:
-    """Two-sided p of McNemar's exact test: are as many pictures decided worse as better?"""
-    from scipy.stats import binomtest
-
-    if worse + better == 0:
-        return 1.0
-    return float(binomtest(worse, worse + better).pvalue)
-
-
-def paired_drop_upper_bound(*, lost: int, gained: int, pairs: int) -> float:
-    """One-sided 95 % upper bound of a paired drop of a share.
-
-    Bonett and Price's adjusted Wald bound (2012): one is added to both discordant counts, so that
-    it stays honest when nothing flipped; with none of 100 flipped it is 2.3 points.
-    """
-    share_lost, share_gained = (lost + 1) / (pairs + 2), (gained + 1) / (pairs + 2)
-    drop = share_lost - share_gained
-    error = np.sqrt((share_lost + share_gained - drop**2) / (pairs + 2))
-    return float(min(1.0, drop + ONE_SIDED_95 * error))

@@ -1,75 +1,123 @@
-"""How near the scoring of files comes to the network's own time, on all cores.
+"""What decoding the pictures once saves: a bench's scoring as it is, and with each model decoding.
 
-    python -m edge_melanoma.benchmarks.scoring_speed RUN [--mode int8] [--rounds 3]
+    python -m edge_melanoma.benchmarks.scoring_speed RUN [--data DIR] [--limit 2000] [--rounds 3]
 
-Scores the run's test images as `bench` does (decode, resize, invoke, in a child process a core, all
-started before) and times the bare invocations of the same model on one thread, in turn. The goal is
-a ratio of at most 1.3 to the invocations divided by the cores.
+Scores the same pictures in turn by both ways, processes started and ended in each; prints CPU
+seconds of all processes and wall seconds, and the ratio of the two ways. The goal: 2,000 pictures,
+Keras and five files, in at most 90 s on 2 cores.
 """
 
 import argparse
+import json
 import os
+import resource
 import statistics
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_melanoma.artifacts import open_converted, open_run
-from edge_melanoma.benchmarks.latency import time_tflite
-from edge_melanoma.classifiers import TFLiteClassifier, choose_runtime
+from edge_melanoma.artifacts import (
+    ConvertedModel,
+    TrainedModel,
+    open_converted,
+    open_run,
+    write_json,
+)
+from edge_melanoma.benchmarks.scoring import Scoring
+from edge_melanoma.child_process import run_in_child
+from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
 from edge_melanoma.environment import cpu_name
-from edge_melanoma.images import read_image
-from edge_melanoma.interpreters import SessionSettings
+from edge_melanoma.lesions import LesionRecord, read_lesions
+from edge_melanoma.predictions import predict
+from edge_melanoma.progress import SilentReporter
 from edge_melanoma.run_data import read_test_side
+from edge_melanoma.runtimes import Runtime
 
-TIMED_INVOCATIONS = 400
-WARMUP_IMAGES = 400
-"""Enough for every child to have started and loaded the model."""
+Records = tuple[LesionRecord, ...]
 
 
 def main() -> None:
-    """Measure in turn and print the medians and their ratio."""
+    """Measure both ways in turn, print each and the median ratios."""
     options = _parse()
-    run = open_run(options.run)
-    model = open_converted(run.exports_folder / f"model_{options.mode}.tflite")
-    paths = [record.path for record in read_test_side(run)]
+    records = _records(options.run, options.data, options.limit)
     runtime = choose_runtime(None)
-    settings = SessionSettings(data=model.data, name=model.path.name, runtime=runtime)
-    cores = os.cpu_count() or 1
-    ratios = []
+    rows = []
     for _ in range(options.rounds):
-        samples = time_tflite(
-            settings, read_image(paths[0]), runs=TIMED_INVOCATIONS, warmup=TIMED_INVOCATIONS // 10
+        row = {
+            name: run_in_child(_measure, way, options.run, options.modes, records, runtime)
+            for name, way in (("each model decodes", score_apart), ("decoded once", score_together))
+        }
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    ratios = {
+        unit: statistics.median(
+            row["decoded once"][unit] / row["each model decodes"][unit] for row in rows
         )
-        invoke_seconds = samples.percentile_ms(50) / 1000
+        for unit in ("cpu_seconds", "seconds")
+    }
+    told = {"images": len(records), "modes": options.modes, "cpu": cpu_name()}
+    told |= {"cores": os.cpu_count(), "load": os.getloadavg()[0], "median_ratios": ratios}
+    print(json.dumps(told))
+    if options.out:
+        write_json(options.out, told | {"rows": rows})
+
+
+def score_apart(folder: Path, modes: Sequence[str], records: Records, runtime: Runtime) -> None:
+    """Every model decodes every picture, in processes of its own."""
+    from edge_melanoma.network import load_network
+
+    run, reporter = open_run(folder), SilentReporter()
+    predict(KerasClassifier(load_network(run)), records, reporter=reporter, label="")
+    for model in _open(run, modes):
         with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime) as classifier:
-            _score(classifier, paths[:WARMUP_IMAGES])
-            seconds = _score(classifier, paths)
-        pure = len(paths) * invoke_seconds / cores
-        ratios.append(seconds / pure)
-        print(
-            f"{len(paths)} images in {seconds:.2f} s; invocations alone {pure:.2f} s "
-            f"({invoke_seconds * 1000:.2f} ms each on {cores} cores); ratio {ratios[-1]:.2f}"
-        )
-    print(
-        f"{model.path} ({model.sha256[:12]}), {cpu_name()}, load {os.getloadavg()[0]:.1f}: "
-        f"median ratio {statistics.median(ratios):.2f} of {options.rounds}, goal 1.3"
+            predict(classifier, records, reporter=reporter, label="")
+
+
+def score_together(folder: Path, modes: Sequence[str], records: Records, runtime: Runtime) -> None:
+    """As `bench` does."""
+    run = open_run(folder)
+    scoring = Scoring(
+        run=run, runtime=runtime, records=records, is_test_side=False, reporter=SilentReporter()
     )
+    scoring.score(_open(run, modes))
 
 
-def _score(classifier: TFLiteClassifier, paths: Sequence[Path]) -> float:
-    """Wall seconds for all of `paths`."""
-    start = time.perf_counter()
-    deque(classifier.stream_scores(paths), maxlen=0)
-    return time.perf_counter() - start
+def _measure(
+    way: Callable[[Path, Sequence[str], Records, Runtime], None],
+    folder: Path,
+    modes: Sequence[str],
+    records: Records,
+    runtime: Runtime,
+) -> dict[str, float]:
+    """Seconds of this process and its children, by the clock and on the processor."""
+    start, before = time.perf_counter(), _cpu_seconds()
+    way(folder, modes, records, runtime)
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": _cpu_seconds() - before}
+
+
+def _cpu_seconds() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _open(run: TrainedModel, modes: Sequence[str]) -> list[ConvertedModel]:
+    return [open_converted(run.exports_folder / f"model_{mode}.tflite") for mode in modes]
+
+
+def _records(folder: Path, data: Path | None, limit: int) -> Records:
+    records = read_lesions(data) if data else read_test_side(open_run(folder))
+    step = max(1, len(records) // limit)
+    return records[::step][:limit]
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--mode", default="int8")
+    parser.add_argument("--data", type=Path, help="Other pictures than the run's test side.")
+    parser.add_argument("--limit", type=int, default=2000)
+    parser.add_argument("--modes", nargs="+", default=["float32", "float16", "dynamic", "int8"])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 

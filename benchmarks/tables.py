@@ -1,6 +1,9 @@
 """A parity report for a person, in the terminal and in Markdown: recall comes first."""
 
-from collections.abc import Sequence
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,8 +16,16 @@ from edge_melanoma.benchmarks.outside_tables import (
     outside_rows,
     outside_terminal,
 )
-from edge_melanoma.benchmarks.parity import MeasuredCandidate, MeasuredModel, ParityReport
+from edge_melanoma.benchmarks.parity import ParityReport
+from edge_melanoma.benchmarks.proof_tables import (
+    describe_proof,
+    describe_verdict,
+    interval_section,
+    proof_sections,
+    rule_section,
+)
 from edge_melanoma.benchmarks.quality import Ties
+from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.quantization import ScoreTensor
 
 QUALITY_COLUMNS = (
@@ -43,47 +54,73 @@ COST_COLUMNS = (
 )
 EXAMPLES_SHOWN = 5
 QUALITY_CAPTION = "Drop = reference - candidate. Research only, not a medical device."
+MARKDOWN_SIGNS = re.compile(r"([\\`*\[\]|~!])")
+
+Parity = Mapping[str, Any]
 
 
-def describe_report(report: ParityReport) -> str:
+def describe_report(parity: Parity) -> str:
     """What was measured on what, in one line."""
-    data, machine = report.dataset, report.machine
+    data, machine, threshold = parity["dataset"], parity["machine"], parity["threshold"]
     noise = ", contaminated by other load" if machine["contaminated"] else ""
     return (
         f"{data['name']}: {data['images']} images, {data['malignant']} malignant; "
-        f"threshold {report.threshold:.4f} from {report.threshold_source}; "
+        f"threshold {threshold['reference']:.4f} from {threshold['source']}; "
         f"{machine['cpu']}, load {machine['load']:.1f}{noise}"
     )
 
 
 def render_terminal(report: ParityReport) -> list[Table]:
-    """The tables for a terminal: quality, then cost, then quality on each external set."""
-    quality = Table(title=escape(describe_report(report)), caption=QUALITY_CAPTION)
-    cost = Table(title=_describe_timing(report))
-    for table, columns, rows in (
-        (quality, QUALITY_COLUMNS, _quality_rows(report)),
-        (cost, COST_COLUMNS, _cost_rows(report)),
-    ):
-        for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left")
-        for cells in rows:
-            table.add_row(*map(escape, cells))
-    return [quality, cost, *outside_terminal(report)]
+    """The tables for a terminal: quality, then cost, then what was proved."""
+    parity = report.as_dict()
+    sections = [quality_section(parity), cost_section(parity), *proof_sections(parity)]
+    tables = [_terminal_table(section) for section in [*sections, *report.sections]]
+    return [*tables, *outside_terminal(report)]
 
 
 def render_markdown(report: ParityReport) -> str:
-    """The tables, the flips, the failures and what the data sets are, as Markdown."""
+    """The verdict, the tables, the flips and the failures as Markdown, fit for a pull request."""
+    parity = report.as_dict()
+    quality, cost = quality_section(parity), cost_section(parity)
     lines = ["# Parity of the exported models with the trained network", ""]
-    lines += [describe_report(report), ""]
-    lines += markdown_table(QUALITY_COLUMNS, _quality_rows(report))
-    lines += ["", QUALITY_CAPTION, "", _describe_timing(report), ""]
-    lines += markdown_table(COST_COLUMNS, _cost_rows(report))
+    lines += [f"**{describe_verdict(parity)}**", "", escape_markdown(describe_report(parity)), ""]
+    lines += [describe_proof(parity), ""] if proof_sections(parity) else []
+    lines += [*markdown_table(quality.columns, quality.rows), "", quality.note, "", cost.title, ""]
+    lines += markdown_table(cost.columns, cost.rows)
     lines += ["", "| model | sha256 |", "|---|---|"]
-    models = [report.reference, *(candidate.model for candidate in report.candidates)]
-    lines += [f"| {model.mode} | `{model.sha256}` |" for model in models]
+    models = [parity["reference"], *parity["candidates"]]
+    lines += [f"| {model['mode']} | `{model['sha256']}` |" for model in models]
     lines += _outside_sections(report)
-    notes = [f"- {note}" for note in (*explain_candidates(report), *describe_sets(report))]
-    return "\n".join([*lines, "", *notes]) + "\n"
+    told = (*explain_candidates(report), *describe_sets(report))
+    notes = [f"- {escape_markdown(note)}" for note in told]
+    lines += ["", *notes] if notes else []
+    proofs = proof_sections(parity)
+    intervals = [interval_section(parity)] if proofs else []
+    for section in [rule_section(parity), *proofs, *intervals, *report.sections]:
+        table = markdown_table(section.columns, section.rows)
+        lines += ["", f"## {section.title}", "", *table, "", section.note]
+    return "\n".join(lines) + "\n"
+
+
+def quality_section(parity: Parity) -> ReportSection:
+    """Metrics of every model at the reference's operating point."""
+    reference = _quality_cells(parity["reference"], drops=("", ""))
+    rows = [(*reference, "", "", "reference"), *map(_candidate_row, parity["candidates"])]
+    return ReportSection(
+        title=describe_report(parity),
+        columns=QUALITY_COLUMNS,
+        rows=tuple(rows),
+        note=QUALITY_CAPTION,
+    )
+
+
+def cost_section(parity: Parity) -> ReportSection:
+    """Size and time of every model."""
+    rows = [_cost_cells(parity["reference"], ratio=1.0)]
+    rows += [_cost_cells(model, ratio=model["latency_ratio"]) for model in parity["candidates"]]
+    return ReportSection(
+        title=_describe_timing(parity), columns=COST_COLUMNS, rows=tuple(rows), note=""
+    )
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -92,10 +129,15 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
     return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
+def escape_markdown(text: str) -> str:
+    """Text, such as a file's name, that Markdown shows as it is."""
+    return MARKDOWN_SIGNS.sub(r"\\\1", html.escape(" ".join(text.splitlines()), quote=False))
+
+
 def _outside_sections(report: ParityReport) -> list[str]:
     lines = []
     for told in (outside.as_dict() for outside in report.external):
-        lines += ["", describe_outside(told), ""]
+        lines += ["", escape_markdown(describe_outside(told)), ""]
         lines += markdown_table(OUTSIDE_COLUMNS, list(outside_rows(told)))
     return lines
 
@@ -130,60 +172,57 @@ def _describe_place(output: ScoreTensor) -> str:
     return f"'s own step of {step}"
 
 
-def _describe_timing(report: ParityReport) -> str:
-    samples = next((c.model.latency for c in report.candidates if c.model.latency), None)
-    if samples is None:
+def _terminal_table(section: ReportSection) -> Table:
+    table = Table(title=escape(section.title), caption=escape(section.note))
+    for number, column in enumerate(section.columns):
+        table.add_column(column, justify="right" if number else "left")
+    for cells in section.rows:
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def _describe_timing(parity: Parity) -> str:
+    times = next((c["latency_ms"] for c in parity["candidates"] if c["latency_ms"]), None)
+    if times is None:
         return "Latency was not measured"
     return (
-        f"One picture at a time, {samples.threads} thread(s), {len(samples.wall_ns)} runs "
-        f"after {samples.warmup} for warm-up"
+        f"One picture at a time, {times['threads']} thread(s), {times['runs']} runs "
+        f"after {times['warmup']} for warm-up"
     )
 
 
-def _quality_rows(report: ParityReport) -> list[list[str]]:
-    reference = _quality_cells(report.reference, drops=("", ""))
-    return [[*reference, "", "", "reference"], *map(_candidate_row, report.candidates)]
+def _candidate_row(candidate: Parity) -> tuple[str, ...]:
+    drops, flips = candidate["drop"], candidate["flips"]
+    return (
+        *_quality_cells(candidate, drops=(f"{drops['recall']:+.4f}", f"{drops['accuracy']:+.4f}")),
+        f"{candidate['agreement']:.2%}",
+        f"{flips['lost_malignant']}/{flips['gained_malignant']}",
+        candidate["verdict"],
+    )
 
 
-def _candidate_row(candidate: MeasuredCandidate) -> list[str]:
-    comparison = candidate.comparison
-    drops = comparison.drops()
-    flips = comparison.flips
-    return [
-        *_quality_cells(
-            candidate.model, drops=(f"{drops['recall']:+.4f}", f"{drops['accuracy']:+.4f}")
-        ),
-        f"{comparison.agreement:.2%}",
-        f"{len(flips.lost_malignant)}/{len(flips.gained_malignant)}",
-        candidate.verdict,
-    ]
-
-
-def _quality_cells(model: MeasuredModel, *, drops: tuple[str, str]) -> list[str]:
-    metrics = model.metrics
+def _quality_cells(model: Parity, *, drops: tuple[str, str]) -> tuple[str, ...]:
     recall_drop, accuracy_drop = drops
-    return [
-        model.mode,
-        f"{metrics.recall:.4f}",
+    shown = {name: f"{value:.4f}" for name, value in model["metrics"].items()}
+    return (
+        model["mode"],
+        shown["recall"],
         recall_drop,
-        f"{metrics.specificity:.4f}",
-        f"{metrics.precision:.4f}",
-        f"{metrics.f1:.4f}",
-        f"{metrics.accuracy:.4f}",
+        *(shown[name] for name in ("specificity", "precision", "f1", "accuracy")),
         accuracy_drop,
-        f"{metrics.auc:.4f}",
-    ]
+        shown["auc"],
+    )
 
 
-def _cost_rows(report: ParityReport) -> list[list[str]]:
-    rows = [_cost_cells(report.reference, ratio=1.0)]
-    return rows + [_cost_cells(c.model, ratio=c.latency_ratio) for c in report.candidates]
-
-
-def _cost_cells(model: MeasuredModel, *, ratio: float | None) -> list[str]:
-    cells = [model.mode, model.runtime, f"{model.size_bytes / 1e6:.2f}"]
-    if model.latency is None:
-        return [*cells, "not run", "", "", "", ""]
-    percentiles = [f"{model.latency.percentile_ms(share):.2f}" for share in PERCENTILES]
-    cpu = f"{model.latency.cpu_p50_ms:.2f}"
-    return [*cells, *percentiles, cpu, "" if ratio is None else f"{ratio:.2f}"]
+def _cost_cells(model: Parity, *, ratio: float | None) -> tuple[str, ...]:
+    cells = (model["mode"], model["runtime"], f"{model['size_bytes'] / 1e6:.2f}")
+    times = model["latency_ms"]
+    if times is None:
+        return (*cells, "not run", "", "", "", "")
+    percentiles = [f"{times[f'p{share}']:.2f}" for share in PERCENTILES]
+    return (
+        *cells,
+        *percentiles,
+        f"{times['cpu_p50']:.2f}",
+        "" if ratio is None else f"{ratio:.2f}",
+    )

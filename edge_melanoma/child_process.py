@@ -46,3 +46,9 @@ def child_died() -> ChildDiedError:
         "The process that ran the model died, out of memory or by a defect of the interpreter; "
         "check the file, or choose another interpreter with --interpreter."
     )
+
+
+def last_line(text: str) -> str:
+    """The last line that says something: of a traceback, the error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -20,6 +20,7 @@ from edge_melanoma.commands import (
     evaluate,
     export,
     predict,
+    report,
     threshold,
 )
 from edge_melanoma.commands import train as train_command
@@ -38,7 +39,7 @@ for module in (
     train_command,
     evaluate,
     export,
-    bench,
+    report,
     predict,
     threshold,
     calibrate,
@@ -47,6 +48,7 @@ for module in (
     doctor,
 ):
     app.command(module.NAME)(module.command)
+app.command(bench.NAME, cls=bench.BenchCommand)(bench.command)
 app.add_typer(data.app, name="data")
 
 

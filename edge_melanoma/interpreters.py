@@ -18,6 +18,8 @@ from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.runtimes import Runtime
 
+DELEGATE_NODE = "DELEGATE"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
@@ -45,15 +47,25 @@ class TFLiteSession:
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
         self.input_quantization = quantization_of(inputs[0])
         self.output_quantization = quantization_of(outputs[0])
-        self._score_tensor = ScoreTensor(
+        self.score_tensor = ScoreTensor(
             name=_output_name(self._interpreter.get_signature_list(), outputs[0]),
             quantization=self.output_quantization,
         )
-        self._pixel_table = self.input_quantization.pixel_table()
+        self.pixel_table = self.input_quantization.pixel_table()
+
+    @property
+    def xnnpack_parts(self) -> int:
+        """How many stretches of the loaded graph XNNPACK runs; the rest is built-in kernels.
+
+        Asked of the graph itself: the log tells of a delegate even where it takes no operator,
+        and XNNPACK is the only one that these interpreters bring.
+        """
+        operators = self._interpreter._get_ops_details()
+        return sum(operator["op_name"] == DELEGATE_NODE for operator in operators)
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
         """Put a picture (224, 224, 3) into the input tensor."""
-        self._interpreter.set_tensor(self._input_index, self._pixel_table.take(image)[np.newaxis])
+        self._load(self.pixel_table.take(image))
 
     def invoke(self) -> None:
         """Run the network on what the input tensor holds."""
@@ -66,9 +78,16 @@ class TFLiteSession:
 
     def score(self, image: NDArray[np.uint8]) -> float:
         """P(malignant) of a picture (224, 224, 3); of a file that ends in a logit too."""
-        self.load_image(image)
+        return self.score_values(self.pixel_table.take(image))
+
+    def score_values(self, values: NDArray[np.generic]) -> float:
+        """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
+        self._load(values)
         self.invoke()
-        return float(self._score_tensor.scores(self.raw_output())[0])
+        return float(self.score_tensor.scores(self.raw_output())[0])
+
+    def _load(self, values: NDArray[np.generic]) -> None:
+        self._interpreter.set_tensor(self._input_index, values[np.newaxis])
 
 
 def _refuse_other_networks(

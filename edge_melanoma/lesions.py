@@ -209,3 +209,10 @@ def _refuse_missing_class(records: Sequence[LesionRecord], folder: Path) -> None
                 f"There are no {name} images in {folder}; both classes are needed: "
                 f"{EXPECTED_LAYOUT}."
             )
+
+
+def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:
+    """At most `limit` records, evenly spaced in the order of the set."""
+    if limit is None or limit >= len(records):
+        return records
+    return tuple(records[number * len(records) // limit] for number in range(limit))

@@ -59,9 +59,14 @@ class TerminalReporter:
             yield from progress.track(items, total=total, description=label)
 
     def _track_in_lines(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
-        last = time.monotonic()
+        # The first item takes the opening of a model with it: the pace is that of the others.
+        first = last = time.monotonic()
         for number, item in enumerate(items, start=1):
             yield item
-            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                self.say(f"{label}: {number} of {total}")
+            now = time.monotonic()
+            first = now if number == 1 else first
+            if now - last >= SECONDS_BETWEEN_LINES:
+                last = now
+                left = (now - first) / max(1, number - 1) * (total - number)
+                told = f", about {left:.0f} s left" if number > 1 else ""
+                self.say(f"{label}: {number} of {total}{told}")

@@ -58,3 +58,12 @@ def _pack(
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def two_output_model() -> bytes:
+    """A valid graph of two float32 outputs, each the input itself, of a picture's shape."""
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators = [schema.TensorT()], []
+    graph.inputs, graph.outputs = [0], [0, 0]
+    graph.tensors[0].shape, graph.tensors[0].type = [1, 224, 224, 3], schema.TensorType.FLOAT32
+    return _pack(graph, codes=[], buffers=[schema.BufferT()])

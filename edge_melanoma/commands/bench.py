@@ -1,15 +1,52 @@
 """edge-melanoma bench: the trained network against every export, on the same pictures."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from edge_melanoma.commands.latency_options import (
+    MaxSeconds,
+    MinSeconds,
+    Mlperf,
+    Runs,
+    Threads,
+    Warmup,
+)
 from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.commands.study_options import (
+    Adb,
+    BenchmarkBinary,
+    InterpreterPython,
+    KernelImages,
+    Kernels,
+    Mistakes,
+    StudyOrder,
+)
 from edge_melanoma.data_sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
+WRITE_CONTRACT, DEFAULT_CONTRACT = "--write-contract", "parity.toml"
+
+
+class BenchCommand(TyperCommand):
+    """`--write-contract` may stand without a file, which typer's options cannot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give it its default where an option, a folder (the run) or nothing follows."""
+        return super().parse_args(ctx, name_contract(args))
+
+
+def name_contract(arguments: list[str]) -> list[str]:
+    """The arguments with a file after `--write-contract`."""
+    named = list(arguments)
+    for place, word in enumerate(arguments):
+        following = arguments[place + 1] if place + 1 < len(arguments) else "-"
+        if word == WRITE_CONTRACT and (following.startswith("-") or Path(following).is_dir()):
+            named[place] = f"{WRITE_CONTRACT}={DEFAULT_CONTRACT}"
+    return named
 
 
 def command(
@@ -22,27 +59,55 @@ def command(
     contract: Annotated[
         Path | None,
         typer.Option(
-            "--contract", metavar="FILE", help="Tolerances as TOML; the defaults if none."
+            "--contract",
+            metavar="FILE",
+            help="Limits as TOML; without it ./parity.toml, or the defaults if there is none.",
         ),
     ] = None,
-    runs: Annotated[int, typer.Option("--runs", min=2, help="Timed invocations a model.")] = 100,
-    warmup: Annotated[int, typer.Option("--warmup", min=0, help="Untimed ones before.")] = 10,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="For the timed ones.")] = 1,
+    write_contract: Annotated[
+        Path | None,
+        typer.Option(
+            WRITE_CONTRACT,
+            metavar="[FILE]",
+            help="Draft a contract that this run keeps; without FILE, as parity.toml.",
+        ),
+    ] = None,
+    runs: Runs = 100,
+    warmup: Warmup = 10,
+    threads: Threads = None,
+    min_seconds: MinSeconds = 0.0,
+    max_seconds: MaxSeconds = 30.0,
+    mlperf: Mlperf = False,
+    kernels: Kernels = False,
+    kernel_images: KernelImages = 100,
+    interpreter_python: InterpreterPython = None,
+    mistakes: Mistakes = False,
+    adb: Adb = False,
+    benchmark_binary: BenchmarkBinary = None,
     interpreter: InterpreterOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=2, metavar="N", help="Only N pictures, spread over the set."),
     ] = None,
     json: JsonFile = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="A copy of report.html.")
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="JUnit XML, a test case a model and rule."),
+    ] = None,
 ) -> None:
     """Score the same pictures with Keras and with every exported file, and time each model.
 
-    Writes parity.json, parity.md and the scores into the run's bench folder, replacing those of an
-    earlier bench of the same set. On external sets models are compared, not timed, and no contract
-    holds. Exit code 1: a candidate does not keep the contract.
+    Writes parity.json, parity.md, report.html and the scores into the run's bench folder, replacing
+    those of an earlier bench of the same set. On external sets models are compared, not timed, and
+    no contract holds. Exit code 1: a candidate does not keep the contract.
     """
     named = name_external_sets(external or ())
-    from edge_melanoma.commands.measurement import TimingSettings
+    from edge_melanoma.commands.bench_folder import BenchCopies
+    from edge_melanoma.commands.contract_choice import find_contract
+    from edge_melanoma.commands.latency_options import choose_timing
     from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
     report = run_parity(
@@ -50,11 +115,26 @@ def command(
             run=run,
             data=data,
             external=named,
-            contract=contract,
-            timing=TimingSettings(runs=runs, warmup=warmup, threads=threads),
+            contract=contract or find_contract(),
+            draft=write_contract,
+            timing=choose_timing(
+                runs=runs,
+                warmup=warmup,
+                threads=threads,
+                seconds=(min_seconds, max_seconds),
+                mlperf=mlperf,
+            ),
             interpreter=interpreter,
             limit=limit,
-            json=json,
+            copies=BenchCopies(json=json, html=html, junit=junit),
+            studies=StudyOrder(
+                kernels=kernels,
+                kernel_images=kernel_images,
+                interpreter_python=interpreter_python,
+                mistakes=mistakes,
+                adb=adb,
+                benchmark_binary=benchmark_binary,
+            ),
         )
     )
     if not report.passed:

@@ -1,137 +1,177 @@
-"""One model measured: its scores on all cores, then the time of one picture at a time."""
+"""All models of a bench measured: their scores on all cores, then their times in turn."""
 
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel
-from edge_melanoma.benchmarks.latency import LatencySamples, time_keras, time_tflite
-from edge_melanoma.benchmarks.parity import MeasuredCandidate, MeasuredModel
-from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier
+from edge_melanoma.artifacts import ConvertedModel
+from edge_melanoma.benchmarks.cold_start import measure_cold_start
+from edge_melanoma.benchmarks.latency import REPEAT_TOLERANCE, LatencySamples
+from edge_melanoma.benchmarks.machine_load import BUSY_SHARE, core_count, is_busy
+from edge_melanoma.benchmarks.parity import MeasuredModel
+from edge_melanoma.benchmarks.round_robin import TimingSettings, time_in_turn
+from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
+from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.timed_models import KerasRun, TFLiteFile, TimedModel
+from edge_melanoma.benchmarks.timing import ModelTiming, invocation_section, whole_section
 from edge_melanoma.environment import cpu_name, package_version
-from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import read_image
 from edge_melanoma.interpreters import SessionSettings
-from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.metrics import measure, measure_intervals
-from edge_melanoma.predictions import PredictionSet, predict, read_predictions
-from edge_melanoma.progress import Reporter
-from edge_melanoma.runtimes import Runtime
-
-CONTAMINATED_RATIO = 1.2
-"""On one thread, wall time this far above CPU time means that others had the core."""
+from edge_melanoma.predictions import PredictionSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimingSettings:
-    """How often one picture is run, and on how many threads."""
+class Measured:
+    """What was found: models and scores by mode, the reference under `keras`."""
 
-    runs: int = 100
-    warmup: int = 10
-    threads: int = 1
+    models: Mapping[str, MeasuredModel]
+    scores: Mapping[str, PredictionSet]
+    machine: Mapping[str, Any]
+    sections: tuple[ReportSection, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """Runs one model after another over the same pictures.
-
-    `is_test_side` tells whether these are the pictures whose scores the training stored.
-    """
-
-    run: TrainedModel
-    runtime: Runtime
-    records: tuple[LesionRecord, ...]
-    is_test_side: bool
-    timing: TimingSettings
-    reporter: Reporter
-
-    def reference(self) -> tuple[MeasuredModel, PredictionSet]:
-        """Keras where TensorFlow is installed, else the scores that the training stored."""
-        latency: LatencySamples | None = None
-        if package_version("tensorflow") is None:
-            scores = self._stored_scores()
-        else:
-            from edge_melanoma.network import load_network
-
-            classifier = KerasClassifier(load_network(self.run))
-            scores = predict(classifier, self.records, reporter=self.reporter, label="Keras")
-            latency = time_keras(
-                self.run.folder,
-                read_image(self.records[0].path),
-                runs=self.timing.runs,
-                warmup=self.timing.warmup,
-                threads=self.timing.threads,
-            )
-        size = self.run.weights_path.stat().st_size
-        return self._measured("keras", "keras", size, self.run.sha256, scores, latency), scores
-
-    def export(self, model: ConvertedModel) -> tuple[MeasuredModel, PredictionSet]:
-        """One exported file: scores on all cores, then latency on the asked number of threads."""
-        name = model.path.name
-        with TFLiteClassifier(model.data, name=name, runtime=self.runtime) as classifier:
-            scores = predict(classifier, self.records, reporter=self.reporter, label=model.mode)
-        latency = time_tflite(
-            SessionSettings(
-                data=model.data, name=name, runtime=self.runtime, threads=self.timing.threads
-            ),
-            read_image(self.records[0].path),
-            runs=self.timing.runs,
-            warmup=self.timing.warmup,
-        )
-        runtime = self.runtime.value
-        measured = self._measured(
-            runtime, model.mode, model.size_bytes, model.sha256, scores, latency
-        )
-        return measured, scores
-
-    def _measured(
-        self,
-        runtime: str,
-        mode: str,
-        size_bytes: int,
-        sha256: str,
-        scores: PredictionSet,
-        latency: LatencySamples | None,
-    ) -> MeasuredModel:
-        return MeasuredModel(
-            runtime=runtime,
+def measure_models(
+    scoring: Scoring,
+    exports: Sequence[ConvertedModel],
+    *,
+    timing: TimingSettings,
+) -> Measured:
+    """Score and time the trained network and its exports."""
+    load = os.getloadavg()[0]
+    scores = scoring.score(exports)
+    timings = _time_models(scoring, exports, timing)
+    machine = describe_machine(load, timings)
+    sizes = {REFERENCE: (scoring.run.weights_path.stat().st_size, scoring.run.sha256)} | {
+        model.mode: (model.size_bytes, model.sha256) for model in exports
+    }
+    models = {
+        mode: MeasuredModel(
+            runtime=REFERENCE if mode == REFERENCE else scoring.runtime.value,
             mode=mode,
             size_bytes=size_bytes,
             sha256=sha256,
-            metrics=measure(scores, threshold=self.run.threshold),
-            intervals=measure_intervals(scores, threshold=self.run.threshold),
-            latency=latency,
+            metrics=measure(scores[mode], threshold=scoring.run.threshold),
+            intervals=measure_intervals(scores[mode], threshold=scoring.run.threshold),
+            latency=timings[mode].main if mode in timings else None,
+            timing=timings.get(mode),
         )
-
-    def _stored_scores(self) -> PredictionSet:
-        if not self.is_test_side:
-            raise EdgeMelanomaError(
-                "bench --data needs the package tensorflow for the reference, which is not "
-                "installed; install it with: pip install 'edge-melanoma[train]'"
-            )
-        self.reporter.say("TensorFlow is not installed: the reference is as the training stored it")
-        stored = read_predictions(self.run.folder / "predictions_test.csv")
-        position = {image_id: number for number, image_id in enumerate(stored.image_ids)}
-        chosen = [position[record.image_id] for record in self.records]
-        return PredictionSet(
-            image_ids=tuple(record.image_id for record in self.records),
-            labels=stored.labels[chosen],
-            scores=stored.scores[chosen],
-        )
-
-
-def describe_machine(load: float, candidates: tuple[MeasuredCandidate, ...]) -> dict[str, Any]:
-    """Processor, cores, the load before, and whether others had the processor meanwhile."""
-    latencies = [candidate.model.latency for candidate in candidates if candidate.model.latency]
-    waited = any(
-        samples.percentile_ms(50) > CONTAMINATED_RATIO * samples.cpu_p50_ms
-        for samples in latencies
-        if samples.threads == 1
+        for mode, (size_bytes, sha256) in sizes.items()
+    }
+    return Measured(
+        models=models,
+        scores=scores,
+        machine=machine,
+        sections=_timing_sections(timings, machine),
     )
-    cores = os.cpu_count() or 1
+
+
+@contextmanager
+def finished_kept(
+    scoring: Scoring, store: Callable[[dict[str, PredictionSet]], None]
+) -> Iterator[None]:
+    """Interrupted inside, `store` is given the predictions that were finished, and it is said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not scoring.finished:
+            scoring.reporter.say("Interrupted before any model was finished")
+            raise
+        store(scoring.finished)
+        scoring.reporter.say(
+            f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
+            f"folder of {scoring.run.folder}; no report was made"
+        )
+        raise
+
+
+def _time_models(
+    scoring: Scoring, exports: Sequence[ConvertedModel], settings: TimingSettings
+) -> dict[str, ModelTiming]:
+    models = timed_models(scoring, exports)
+    paths = [record.path for record in scoring.records]
+    turns = [
+        time_in_turn(models, paths, settings=settings, threads=threads, say=scoring.reporter.say)
+        for threads in settings.threads
+    ]
+    image, reporter = read_image(paths[0]), scoring.reporter
+    cold = {
+        mode: measure_cold_start(model, image, threads=settings.threads[0])
+        for mode, model in reporter.track(models.items(), label="Cold starts", total=len(models))
+    }
+    return {
+        mode: ModelTiming(
+            turns=tuple(turn[mode] for turn in turns), cold_start=cold[mode], settings=settings
+        )
+        for mode in models
+    }
+
+
+def timed_models(scoring: Scoring, exports: Sequence[ConvertedModel]) -> dict[str, TimedModel]:
+    """Everything that can be run here, by mode."""
+    models: dict[str, TimedModel] = {}
+    if package_version("tensorflow") is not None:
+        models[REFERENCE] = KerasRun(folder=scoring.run.folder)
+    for model in exports:
+        models[model.mode] = TFLiteFile(
+            settings=SessionSettings(data=model.data, name=model.path.name, runtime=scoring.runtime)
+        )
+    return models
+
+
+def describe_machine(load: float, timings: Mapping[str, ModelTiming]) -> dict[str, Any]:
+    """Processor, cores, load before and after, and whether the times can be believed."""
+    samples = [turn.samples for timing in timings.values() for turn in timing.turns]
+    reasons = list(_find_contamination(load, samples))
+    others = [found.others_cores for found in samples if found.others_cores is not None]
     return {
         "cpu": cpu_name(),
-        "cores": cores,
+        "cores": core_count(),
         "load": load,
-        "contaminated": waited or load > cores,
+        "load_after": os.getloadavg()[0],
+        "others_cores": max(others) if others else None,
+        "contaminated": bool(reasons),
+        "contaminated_because": reasons,
+        "repeatable": all(found.is_repeatable for found in samples) if samples else None,
+        "repeat_difference": max((found.repeat_difference for found in samples), default=None),
     }
+
+
+def describe_doubts(machine: Mapping[str, Any]) -> list[str]:
+    """A sentence for each ground on which the times cannot be believed."""
+    doubts = []
+    if machine["contaminated"]:
+        doubts.append(f"Contaminated: {'; '.join(machine['contaminated_because'])}.")
+    if machine["repeatable"] is False:
+        doubts.append(
+            f"Not repeatable: the median CPU times of two passes differ by up to "
+            f"{machine['repeat_difference']:.1%}, more than {REPEAT_TOLERANCE:.0%}; this machine "
+            f"is too noisy."
+        )
+    return doubts
+
+
+def _timing_sections(
+    timings: Mapping[str, ModelTiming], machine: Mapping[str, Any]
+) -> tuple[ReportSection, ...]:
+    if not timings:
+        return ()
+    doubts = describe_doubts(machine)
+    return invocation_section(timings, doubts=doubts), whole_section(timings)
+
+
+def _find_contamination(load: float, samples: Sequence[LatencySamples]) -> list[str]:
+    reasons, cores = [], core_count()
+    told = [found.others_cores for found in samples if found.others_cores is not None]
+    if not told and load > cores:
+        # The load alone may be this program's own, of a training just before.
+        reasons.append(f"the load before was {load:.1f} on {cores} cores")
+    if told and is_busy(max(told)):
+        limit = f"more than {BUSY_SHARE:.0%}"
+        reasons.append(f"other programs used {max(told):.1f} of {cores} cores meanwhile, {limit}")
+    waits = [found.wait_ratio for found in samples if found.has_waited]
+    if waits:
+        reasons.append(f"wall time was up to {max(waits):.1f} times CPU time on one thread")
+    return reasons

@@ -1,10 +1,9 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -13,45 +12,42 @@ from edge_melanoma.artifacts import (
     TrainedModel,
     open_exports,
     write_atomically,
-    write_json,
 )
+from edge_melanoma.benchmarks.contract import Contracts
+from edge_melanoma.benchmarks.contract_draft import draft_contract
+from edge_melanoma.benchmarks.findings import Findings, study_candidate
 from edge_melanoma.benchmarks.outside_tables import describe_sets
 from edge_melanoma.benchmarks.own_thresholds import add_own_figures, explain_own_figures
-from edge_melanoma.benchmarks.parity import (
-    ParityContract,
-    ParityReport,
-    judge,
-    read_contract,
-)
-from edge_melanoma.benchmarks.quality import Comparison, compare
-from edge_melanoma.benchmarks.tables import explain_candidates, render_markdown, render_terminal
+from edge_melanoma.benchmarks.parity import MeasuredCandidate, ParityReport, judge
+from edge_melanoma.benchmarks.proof_tables import describe_proof
+from edge_melanoma.benchmarks.quality import compare
+from edge_melanoma.benchmarks.round_robin import TimingSettings
+from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
+from edge_melanoma.benchmarks.tables import explain_candidates, render_terminal
+from edge_melanoma.benchmarks.thumbnails import make_thumbnails
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
-from edge_melanoma.commands.measurement import (
-    Measurement,
-    TimingSettings,
-    describe_machine,
+from edge_melanoma.commands.bench_folder import BenchCopies, write_bench, write_scores
+from edge_melanoma.commands.benched_sets import benched_set, external_sets
+from edge_melanoma.commands.contract_choice import (
+    choose_contracts,
+    refuse_undefined_rules,
+    refuse_unmet_sections,
 )
+from edge_melanoma.commands.measurement import Measured, finished_kept, measure_models
 from edge_melanoma.commands.outside_run import measure_outside, refuse_missing_reference
-from edge_melanoma.environment import package_version
+from edge_melanoma.commands.studies import prepare_studies
+from edge_melanoma.commands.study_options import StudyOrder
+from edge_melanoma.converters.inspection import inspect_model
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.external_sets import (
-    ExternalSet,
-    learned_by_run,
-    read_external_set,
-    read_external_sets,
-)
-from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.predictions import (
-    PredictionSet,
-    predictions_to_csv,
-)
+from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.quantization import score_tensor_of
-from edge_melanoma.run_data import describe_own_side, read_test_side
 from edge_melanoma.runtimes import Runtime
+
+WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
+"""The tensors of a file that needs no float anywhere; biases have 32 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,74 +57,104 @@ class ParityOrder:
     run: Path | None = None
     data: Path | None = None
     contract: Path | None = None
+    draft: Path | None = None
     timing: TimingSettings = field(default_factory=TimingSettings)
     interpreter: Runtime | None = None
     limit: int | None = None
-    json: Path | None = None
+    copies: BenchCopies = field(default_factory=BenchCopies)
+    studies: StudyOrder = field(default_factory=StudyOrder)
     external: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
     reporter = TerminalReporter()
+    _refuse_existing(order.draft)
+    contracts = choose_contracts(order.contract, reporter=reporter)
+    studies = prepare_studies(order.studies)
     run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
-    contract = read_contract(order.contract) if order.contract else ParityContract()
+    refuse_unmet_sections(contracts, run, exports)
     refuse_missing_reference(order.external)
-    records, dataset = _judged_set(order, run, reporter)
-    external = _external_sets(order, run, reporter)
-    measurement = _make_measurement(order, run, records, reporter)
-    load = os.getloadavg()[0]
-    reference, reference_scores = measurement.reference()
-    measured = [measurement.export(model) for model in exports]
-    candidates = tuple(
-        judge(
-            model,
-            _compare(reference_scores, scores, export, threshold=run.threshold),
-            reference=reference,
-            contract=contract,
+    benched = benched_set(order.data, run, limit=order.limit, reporter=reporter)
+    external = external_sets(order.external, run, limit=order.limit, reporter=reporter)
+    scoring = _make_scoring(order, run, benched.records, reporter)
+    refuse_undefined_rules(contracts, exports, benched.records, name=benched.name)
+    folder = bench_folder_of(run, order.data)
+    with finished_kept(scoring, partial(write_scores, folder)):
+        measured = measure_models(scoring, exports, timing=order.timing)
+        sections = studies.run(scoring, exports, timing=order.timing, sections=measured.sections)
+        outside = measure_outside(
+            run, exports, external, runtime=scoring.runtime, reporter=reporter
         )
-        for export, (model, scores) in zip(exports, measured, strict=True)
-    )
+    candidates = tuple(_judge(measured, export, run, contracts) for export in exports)
     report = ParityReport(
-        dataset=dataset,
+        dataset=benched.dataset,
         threshold=run.threshold,
         threshold_source="validation",
-        machine=describe_machine(load, candidates),
-        contract=contract,
-        reference=reference,
+        machine=measured.machine,
+        contracts=contracts,
+        reference=measured.models[REFERENCE],
         candidates=candidates,
-        external=measure_outside(
-            run, exports, external, runtime=measurement.runtime, reporter=reporter
-        ),
+        sections=sections,
+        external=outside,
     )
-    scores = {"keras": reference_scores} | {model.mode: scores for model, scores in measured}
-    told = add_own_figures(report.as_dict(), scores, exports)
-    _write(report, told, scores, _bench_folder(order, run), json=order.json)
+    parity = add_own_figures(report.as_dict(), measured.scores, exports)
+    write_bench(
+        folder,
+        report,
+        measured.scores,
+        parity=parity,
+        thumbnails=_thumbnails(candidates, benched.records),
+        copies=order.copies,
+    )
+    _draw_reliability(measured.scores, folder / "reliability.png", dataset=benched.name)
+    if order.draft is not None:
+        write_atomically(order.draft, draft_contract(parity))
+        reporter.say(f"Wrote the contract {order.draft}")
     _show(report)
-    for line in explain_own_figures(told):
+    for line in explain_own_figures(parity):
         print(line)
     return report
 
 
-def _make_measurement(
+def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
+    """Where the bench of the run's test side is, or that of another data set."""
+    folder = run.folder / "bench"
+    return folder / data.resolve().name if data else folder
+
+
+def _make_scoring(
     order: ParityOrder, run: TrainedModel, records: tuple[LesionRecord, ...], reporter: Reporter
-) -> Measurement:
-    return Measurement(
+) -> Scoring:
+    return Scoring(
         run=run,
         runtime=choose_runtime(order.interpreter),
         records=records,
         is_test_side=order.data is None,
-        timing=order.timing,
         reporter=reporter,
     )
 
 
-def _compare(
-    reference: PredictionSet, scores: PredictionSet, export: ConvertedModel, *, threshold: float
-) -> Comparison:
+def _judge(
+    measured: Measured, export: ConvertedModel, run: TrainedModel, contracts: Contracts
+) -> MeasuredCandidate:
+    reference, scores = measured.scores[REFERENCE], measured.scores[export.mode]
     output = score_tensor_of(export.manifest)
-    return compare(reference, scores, threshold=threshold, output=output)
+    return judge(
+        measured.models[export.mode],
+        compare(reference, scores, threshold=run.threshold, output=output),
+        reference=measured.models[REFERENCE],
+        contract=contracts.of(export.mode),
+        findings=study_candidate(
+            reference,
+            scores,
+            threshold=run.threshold,
+            output=output,
+            manifest=export.manifest,
+            is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
+        ),
+    )
 
 
 def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
@@ -142,79 +168,36 @@ def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
-def _judged_set(
-    order: ParityOrder, run: TrainedModel, reporter: Reporter
-) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
-    """The pictures of --data, or of the run's test side, and their dataset block."""
-    if order.data is None:
-        records = spread(read_test_side(run), limit=order.limit)
-        return records, describe_own_side(run, "test", records)
-    found = read_external_set(
-        order.data,
-        learned_by_run(run),
-        reporter=reporter,
-        cache_folder=default_fingerprint_folder(),
-    )
-    records = spread(found.records, limit=order.limit)
-    return records, describe_dataset(found.name, records, card=found.card)
+def _thumbnails(
+    candidates: tuple[MeasuredCandidate, ...], records: tuple[LesionRecord, ...]
+) -> dict[str, str]:
+    found: list[Findings] = [one.findings for one in candidates if one.findings is not None]
+    return make_thumbnails(records, [findings.flips for findings in found])
 
 
-def _external_sets(
-    order: ParityOrder, run: TrainedModel, reporter: Reporter
-) -> tuple[ExternalSet, ...]:
-    if not order.external:
-        return ()
-    found = read_external_sets(
-        order.external,
-        learned_by_run(run),
-        reporter=reporter,
-        cache_folder=default_fingerprint_folder(),
-    )
-    return tuple(replace(one, records=spread(one.records, limit=order.limit)) for one in found)
-
-
-def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:
-    """At most `limit` records, evenly spaced in the order of the set."""
-    if limit is None or limit >= len(records):
-        return records
-    return tuple(records[number * len(records) // limit] for number in range(limit))
-
-
-def _bench_folder(order: ParityOrder, run: TrainedModel) -> Path:
-    folder = run.folder / "bench"
-    return folder / order.data.resolve().name if order.data else folder
-
-
-def _write(
-    report: ParityReport,
-    told: dict[str, Any],
-    scores: dict[str, PredictionSet],
-    folder: Path,
-    *,
-    json: Path | None,
-) -> None:
-    for name, predictions in scores.items():
-        write_atomically(folder / f"predictions_{name}.csv", predictions_to_csv(predictions))
-    write_atomically(folder / "parity.md", render_markdown(report))
-    for path in (folder / "parity.json", json):
-        if path is not None:
-            write_json(path, told)
-    _draw_reliability(scores, folder / "reliability.png", dataset=str(report.dataset["name"]))
-
-
-def _draw_reliability(scores: dict[str, PredictionSet], path: Path, *, dataset: str) -> None:
-    """The trained network and its int8 files, where matplotlib is installed."""
-    if package_version("matplotlib") is None:
-        return
+def _draw_reliability(scores: Mapping[str, PredictionSet], path: Path, *, dataset: str) -> None:
+    """The trained network and its int8 files."""
     from edge_melanoma.figures import draw_reliability
 
     shown = {mode: found for mode, found in scores.items() if mode in {"keras", "int8", "int8-qat"}}
     draw_reliability(shown, path, dataset=dataset)
 
 
+def _refuse_existing(draft: Path | None) -> None:
+    if draft is not None and draft.exists():
+        raise EdgeMelanomaError(
+            f"{draft} exists, and a contract is not replaced; give --write-contract another name "
+            f"or remove it first."
+        )
+
+
 def _show(report: ParityReport) -> None:
-    console = Console(width=None if Console().is_terminal else 130)
+    console = Console(width=None if Console().is_terminal else 180)
     for table in render_terminal(report):
         console.print(table)
-    for line in (*explain_candidates(report), *describe_sets(report)):
+    for line in [
+        describe_proof(report.as_dict()),
+        *explain_candidates(report),
+        *describe_sets(report),
+    ]:
         console.print(line, markup=False, highlight=False)

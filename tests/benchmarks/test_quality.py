@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_melanoma.benchmarks.quality import (
-    Comparison,
-    compare,
-    exact_mcnemar,
-    find_flips,
-    find_ties,
-    paired_drop_upper_bound,
-)
+from edge_melanoma.benchmarks.paired_tests import exact_mcnemar, paired_drop_upper_bound
+from edge_melanoma.benchmarks.quality import Comparison, compare, find_flips, find_ties
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.quantization import ScoreTensor, TensorQuantization
@@ -94,6 +88,15 @@ def test_drop_of_the_area_counts_pairs_and_half_of_ties(comparison: Comparison) 
     candidate = (2.5 + 3 + 4 + 5 + 0.5) / 25
     # One rounding in each of the two areas and one in their difference, of numbers below 1.
     assert comparison.drops()["auc"] == pytest.approx(reference - candidate, abs=3 * 2**-53)
+
+
+def test_a_candidate_may_be_judged_at_a_threshold_of_its_own() -> None:
+    # Half of every score at half of the threshold: nothing has changed.
+    halved = predictions(tuple(score / 2 for score in REFERENCE))
+    at_own = compare(predictions(REFERENCE), halved, threshold=0.5, candidate_threshold=0.25)
+    assert (at_own.agreement, at_own.drops()["recall"]) == (1.0, 0.0)
+    at_same = compare(predictions(REFERENCE), halved, threshold=0.5)
+    assert at_same.flips.lost_malignant == ("lost1", "lost2", "kept")
 
 
 def test_agreement_is_the_share_without_a_flip(comparison: Comparison) -> None:
@@ -203,41 +206,3 @@ def test_sets_of_one_class_are_refused() -> None:
         "2 benign and 0 malignant images: recall and specificity need at least one image of each "
         "class."
     )
-
-
-@pytest.mark.parametrize(
-    ("worse", "better", "p"),
-    [
-        (5, 0, 2 / 2**5),
-        (0, 5, 2 / 2**5),
-        (3, 1, 2 * (1 + 4) / 2**4),
-        (7, 2, 2 * (1 + 9 + 36) / 2**9),
-        (1, 1, 1.0),
-        (0, 0, 1.0),
-    ],
-)
-def test_mcnemar_is_the_share_of_coin_throws_as_uneven(worse: int, better: int, p: float) -> None:
-    # A beta function gives the binomial tail: 1e-12 is some 5,000 roundings of it.
-    assert exact_mcnemar(worse, better) == pytest.approx(p, rel=1e-12)
-
-
-def test_none_lost_of_100_bounds_the_drop_at_2_3_points() -> None:
-    # By hand: 1.645 * sqrt((1 + 1) / 102 / 102) = 1.645 * 1.41421 / 102 = 0.022808.
-    bound = paired_drop_upper_bound(lost=0, gained=0, pairs=100)
-    # 1.645 stands for 1.64485: 1.5e-4 of 1.645 is 9.1e-5 of the bound.
-    assert bound == pytest.approx(0.022808, rel=2e-4)
-    assert f"{bound:.1%}" == "2.3%"
-
-
-def test_a_lost_image_raises_the_bound_and_a_gained_one_does_not_hide_it() -> None:
-    none, lost, both = (
-        paired_drop_upper_bound(lost=lost, gained=gained, pairs=100)
-        for lost, gained in ((0, 0), (2, 0), (2, 2))
-    )
-    # By hand, two lost: 2/102 + 1.644854 * sqrt((4/102 - (2/102)^2) / 102) = 0.0517014.
-    assert lost == pytest.approx(0.0517014, abs=5e-8)  # half of the last digit written above
-    assert none < both < lost
-
-
-def test_the_bound_is_never_above_a_whole() -> None:
-    assert paired_drop_upper_bound(lost=2, gained=0, pairs=2) == 1.0

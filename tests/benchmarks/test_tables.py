@@ -6,13 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from edge_melanoma.benchmarks.contract import Contracts, ParityContract
 from edge_melanoma.benchmarks.latency import LatencySamples
-from edge_melanoma.benchmarks.parity import (
-    MeasuredModel,
-    ParityContract,
-    ParityReport,
-    judge,
-)
+from edge_melanoma.benchmarks.parity import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.quality import Comparison, Flips, Ties
 from edge_melanoma.benchmarks.tables import (
     describe_report,
@@ -79,7 +75,7 @@ def make_report(
         threshold=0.25,
         threshold_source="validation",
         machine={"cpu": "a processor", "load": 0.51, "contaminated": False},
-        contract=contract,
+        contracts=Contracts(general=contract),
         reference=REFERENCE,
         candidates=(judge(candidate, comparison, reference=REFERENCE, contract=contract),),
     )
@@ -105,6 +101,8 @@ def test_the_markdown_report_says_everything_once_and_in_order() -> None:
         == f"""\
 # Parity of the exported models with the trained network
 
+**Fail: int8; 1 of 3 checks missed**
+
 small set: 200 images, 100 malignant; threshold 0.2500 from validation; a processor, load 0.5
 
 {QUALITY}
@@ -123,6 +121,16 @@ One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
 - int8 fails: max_recall_drop is 0.005, measured 0.01
 - int8 loses 1 malignant: m/1.png
 - small set: no data set card (dataset.toml): source, licence and label definition unknown
+
+## Contract
+
+| model | rule | limit | measured | verdict |
+|---|---|---|---|---|
+| int8 | max_recall_drop | 0.005 | 0.01 | MISSED |
+| int8 | max_accuracy_drop | 0.005 | -0.001 | kept |
+| int8 | min_agreement | 0.99 | 0.99 | kept |
+
+Limits from the defaults; a margin is held against the drop's upper bound.
 """
     )
 
@@ -147,7 +155,7 @@ def test_recall_is_the_first_figure_of_a_row() -> None:
 def test_a_noisy_machine_is_named() -> None:
     quiet = make_report()
     noisy = replace(quiet, machine={**quiet.machine, "contaminated": True})
-    assert describe_report(noisy) == (
+    assert describe_report(noisy.as_dict()) == (
         "small set: 200 images, 100 malignant; threshold 0.2500 from validation; "
         "a processor, load 0.5, contaminated by other load"
     )
@@ -213,7 +221,7 @@ def test_no_ties_need_no_line() -> None:
 
 def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
     report = make_report(lost=())
-    clean = replace(report.candidates[0], failures=())
+    clean = replace(report.candidates[0], outcomes=())
     assert explain_candidates(replace(report, candidates=(clean,))) == []
 
 
@@ -248,3 +256,12 @@ def test_brackets_in_the_name_of_a_data_set_are_shown() -> None:
     stream = console.file
     assert isinstance(stream, StringIO)
     assert "set [old]: " in stream.getvalue()
+
+
+def test_markdown_shows_a_file_name_and_runs_nothing_of_it() -> None:
+    name = "m/<img src=x onerror=alert(1)>|`*[a](b).jpg\nb"
+    text = render_markdown(make_report(lost=(name,)))
+    assert (
+        "- int8 loses 1 malignant: m/&lt;img src=x onerror=alert(1)&gt;\\|\\`\\*\\[a\\](b).jpg b\n"
+    ) in text
+    assert "<img" not in text

@@ -1,0 +1,99 @@
+"""A contract that the present run keeps, with room for what chance changes in another export."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+HEADER = """\
+# What an exported model may lose against its network. Checked by: edge-melanoma bench
+# Drafted from {what}.
+# Each limit has room above the figure behind it: one standard error of the paired drop, and one
+# image at least. Tighten what matters to you; a key may also stand above the sections, for all.
+# A margin is held against the upper bound of the drop: it must be set before the next measurement.
+"""
+SIZE_ROOM, TIME_ROOM = 1.02, 2.0
+"""Sizes repeat to the byte but for other tool versions; machines differ in speed by twice."""
+ROUNDING = 1e-6
+"""Of the fourth digit: 0.06 that came out as 0.0600000001 stays 0.06."""
+
+Parity = Mapping[str, Any]
+
+
+def draft_contract(parity: Parity) -> str:
+    """parity.toml with a section a candidate; the figures are commented with what was measured."""
+    data = parity["dataset"]
+    what = (
+        f"{_one_line(data['name'])}: {data['images']} images, {data['malignant']} malignant, "
+        f"threshold {parity['threshold']['reference']:.4f}"
+    )
+    sections = [_section(candidate, data) for candidate in parity["candidates"]]
+    return "\n".join([HEADER.format(what=what), *sections])
+
+
+def _section(candidate: Parity, data: Parity) -> str:
+    limits = _quality_limits(candidate, data) | _cost_limits(candidate)
+    width = max(len(f"{key} = {value}") for key, (value, _) in limits.items())
+    lines = [f"[{candidate['mode']}]"]
+    for key, (value, measured) in limits.items():
+        lines.append(f"{f'{key} = {value}':<{width}}  # measured {measured}")
+    return "\n".join([*lines, ""])
+
+
+def _quality_limits(candidate: Parity, data: Parity) -> dict[str, tuple[str, str]]:
+    drop, flips, images = candidate["drop"], candidate["flips"], data["images"]
+    lost, gained = flips["lost_malignant"], flips["gained_malignant"]
+    flipped = sum(flips.values())
+    recall_room = _room(lost + gained, data["malignant"])
+    low = candidate["intervals"]["recall"][0]
+    auc_low, auc_high = candidate["drop_intervals"]["auc"]
+    # Half of a 95 % interval is 1.96 standard errors; the last digit is the least room.
+    auc_room = max((auc_high - auc_low) / 2 / 1.96, 1e-4)
+    bound = candidate["tests"]["noninferiority"]["recall"]["upper95"]
+    return {
+        "max_recall_drop": _most(drop["recall"], recall_room),
+        "max_lost_malignant": (str(lost + max(1, math.isqrt(lost))), str(lost)),
+        "min_recall_lower_bound": _least(low, recall_room),
+        "recall_noninferiority_margin": _most(bound, 1 / data["malignant"]),
+        "max_accuracy_drop": _most(drop["accuracy"], _room(flipped, images)),
+        "max_auc_drop": _most(drop["auc"], auc_room),
+        "min_agreement": _least(candidate["agreement"], _room(flipped, images)),
+    }
+
+
+def _cost_limits(candidate: Parity) -> dict[str, tuple[str, str]]:
+    size = candidate["size_bytes"] / 1e6
+    limits = {"max_size_mb": (_up(size * SIZE_ROOM), f"{size:.4f}")}
+    times, ratio = candidate["latency_ms"], candidate["latency_ratio"]
+    if times is not None:
+        limits["max_p90_ms"] = (_up(times["p90"] * TIME_ROOM), f"{times['p90']:.2f}")
+    if ratio is not None:
+        limits["max_latency_ratio"] = (_up(ratio * TIME_ROOM), f"{ratio:.3f}")
+    if candidate["full_int8"]:
+        limits["require_full_int8"] = ("true", "true")
+    return limits
+
+
+def _room(flipped: int, pairs: int) -> float:
+    """A standard error of the drop of a share with that many flips, one image at least."""
+    return max(1.0, math.sqrt(flipped)) / pairs
+
+
+def _most(measured: float, room: float) -> tuple[str, str]:
+    """An upper limit, rounded up; a candidate that is better than its reference gets room too."""
+    limit = math.ceil((max(measured, 0.0) + room) * 1e4 - ROUNDING) / 1e4
+    return f"{min(limit, 1.0):.4f}", f"{measured:.4f}"
+
+
+def _least(measured: float, room: float) -> tuple[str, str]:
+    """A lower limit, rounded down."""
+    limit = math.floor((measured - room) * 1e4 + ROUNDING) / 1e4
+    return f"{max(limit, 0.0):.4f}", f"{measured:.4f}"
+
+
+def _up(limit: float) -> str:
+    return f"{math.ceil(limit * 100) / 100:.2f}"
+
+
+def _one_line(text: str) -> str:
+    """A name that cannot end the comment it stands in."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

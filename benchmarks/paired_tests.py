@@ -1,0 +1,91 @@
+"""Tests and bounds for two shares on the same pictures, from the numbers of pictures that flipped.
+
+`lost` counts what only the reference gets right, `gained` what only the candidate does.
+"""
+
+import math
+
+ONE_SIDED_95 = 1.6448536269514722
+POWER_80 = 0.8416212335729143
+"""Quantiles of the standard normal distribution."""
+
+
+def exact_mcnemar(worse: int, better: int) -> float:
+    """Two-sided p of McNemar's exact test: are as many pictures decided worse as better?"""
+    from scipy.stats import binomtest
+
+    if worse + better == 0:
+        return 1.0
+    return float(binomtest(worse, worse + better).pvalue)
+
+
+def paired_drop_upper_bound(*, lost: int, gained: int, pairs: int) -> float:
+    """One-sided 95 % upper bound of a paired drop of a share.
+
+    Bonett and Price's adjusted Wald bound (2012): one is added to both discordant counts, so that
+    it stays honest when nothing flipped; with none of 100 flipped it is 2.3 points.
+    """
+    share_lost, share_gained = (lost + 1) / (pairs + 2), (gained + 1) / (pairs + 2)
+    drop = share_lost - share_gained
+    error = math.sqrt((share_lost + share_gained - drop**2) / (pairs + 2))
+    return float(min(1.0, drop + ONE_SIDED_95 * error))
+
+
+def noninferiority_p(*, lost: float, gained: float, pairs: float, margin: float) -> float:
+    """One-sided p of "the share drops by `margin` or more"; below 0.05 the candidate is no worse.
+
+    Tango's score test for paired shares (Statistics in Medicine 17, 1998). `margin` is in 0..1.
+    """
+    return 0.5 * math.erfc(-_statistic(lost, gained, pairs, margin) / math.sqrt(2))
+
+
+def score_upper_bound(*, lost: float, gained: float, pairs: float) -> float:
+    """The smallest margin that `noninferiority_p` holds below 0.05: its 95 % upper bound.
+
+    With nothing flipped it is z^2 / (pairs + z^2), 2.6 points of 100 pictures.
+    """
+    from scipy.optimize import brentq
+
+    drop = (lost - gained) / pairs
+    if drop >= 1:
+        return 1.0
+
+    def excess(margin: float) -> float:
+        return _statistic(lost, gained, pairs, margin) + ONE_SIDED_95
+
+    # At the drop itself the statistic is 0, towards 1 it falls below every quantile.
+    return float(brentq(excess, drop + 1e-12, 1 - 1e-12, xtol=1e-12))
+
+
+def pairs_needed(*, margin: float, discordance: float, power: bool = False) -> int:
+    """How many pairs show a drop below `margin` when as many are gained as lost.
+
+    `discordance` is the share of pairs that flip. Without `power` the observed drop must be zero;
+    with it, it varies by chance and the margin is shown four times in five.
+    """
+    # Tango's null variance depends on shares alone, so that the number of pairs follows from it.
+    null = _null_variance(discordance / 2, discordance / 2, 1.0, margin)
+    root = ONE_SIDED_95 * math.sqrt(null)
+    if power:
+        root += POWER_80 * math.sqrt(discordance)
+    # The small number keeps an exact count from being raised by its last bit.
+    return math.ceil((root / margin) ** 2 - 1e-9)
+
+
+def _statistic(lost: float, gained: float, pairs: float, margin: float) -> float:
+    """Standard errors by which the drop lies above `margin`, the error being that at `margin`."""
+    variance = _null_variance(lost / pairs, gained / pairs, 1.0, margin)
+    distance = (lost - gained) / pairs - margin
+    if variance <= 0:
+        return math.copysign(math.inf, distance) if distance else 0.0
+    return distance / math.sqrt(variance / pairs)
+
+
+def _null_variance(lost: float, gained: float, total: float, margin: float) -> float:
+    """Variance of one pair's difference under a drop of `margin`, all else most likely."""
+    square = 2 * total
+    linear = -lost - gained + (2 * total - lost + gained) * margin
+    constant = -gained * margin * (1 - margin)
+    root = math.sqrt(max(0.0, linear**2 - 4 * square * constant))
+    share_gained = (root - linear) / (2 * square)
+    return 2 * share_gained + margin * (1 - margin)

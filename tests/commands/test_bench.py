@@ -1,0 +1,182 @@
+"""`bench` on the command line: a small run of phantoms, its files, its contract, its exit codes."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from tflite_files import two_output_model
+
+from edge_melanoma.artifacts import TrainedModel, read_json, sha256_of, write_json
+from edge_melanoma.cli import app
+from edge_melanoma.commands.bench import name_contract
+
+Cli = Callable[..., Any]
+QUICK = ("--runs", "2", "--warmup", "0")
+ANYTHING_GOES = "max_recall_drop = 1\nmax_accuracy_drop = 1\nmin_agreement = 0\n"
+
+
+@pytest.fixture(scope="module")
+def run(exported_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, so that its bench folder is this file's own."""
+    folder = tmp_path_factory.mktemp("bench") / "run"
+    shutil.copytree(exported_run.folder, folder)
+    return folder
+
+
+def refuse(result: Any, sentence: str) -> None:
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.strip().splitlines()[-1] == f"edge-melanoma: {sentence}"
+    assert "Traceback" not in result.stderr
+
+
+def test_a_kept_contract_is_exit_0_and_a_missed_one_exit_1(
+    edge_melanoma: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parity.toml").write_text(ANYTHING_GOES + "[int8]\nrequire_full_int8 = true\n")
+    options = ("--json", "copy.json", "--write-contract", "draft.toml")
+    kept = edge_melanoma("bench", run, *QUICK, *options)
+    assert kept.exit_code == 0
+    parity = read_json(run / "bench" / "parity.json")
+    assert parity == read_json(Path("copy.json"))
+    check_fields(parity, (run / "bench" / "report.html").read_text())
+    assert "The contract is parity.toml" in kept.stderr
+    assert "Wrote the contract draft.toml" in kept.stderr
+    assert {path.name for path in (run / "bench").iterdir()} == {
+        "parity.json",
+        "parity.md",
+        "report.html",
+        "thumbnails.json",
+        *(f"predictions_{mode}.csv" for mode in ("keras", "float32", "float16", "int8")),
+    }
+
+    strict, junit, html = tmp_path / "strict.toml", tmp_path / "p.xml", tmp_path / "p.html"
+    strict.write_text(ANYTHING_GOES + "max_size_mb = 0.001\n")
+    asked = ("--contract", strict, "--junit", junit, "--html", html)
+    assert edge_melanoma("bench", run, *QUICK, *asked).exit_code == 1
+    root = ElementTree.parse(junit).getroot()
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("12", "3")
+    assert html.read_text() == (run / "bench" / "report.html").read_text()
+    assert "Fail: float32, float16, int8; 3 of 12 checks missed" in html.read_text()
+
+    first = html.read_text()
+    html.unlink()
+    again = edge_melanoma("report", run, "--out", html)
+    assert (again.exit_code, again.stdout) == (0, f"{html}\n")
+    assert html.read_text() == first
+
+
+def check_fields(parity: dict[str, Any], page: str) -> None:
+    """Fields of old and new ones, and the page of the same figures."""
+    assert parity["contract"]["source"] == "parity.toml"
+    int8 = parity["candidates"][-1]
+    assert int8["mode"] == "int8"
+    old = {"drop", "agreement", "max_score_difference", "flips", "tests", "latency_ratio"}
+    new = {"drop_intervals", "share_intervals", "operating_points", "flip_details", "proof"}
+    assert old | new | {"verdict", "failures", "checks", "partial_auc", "full_int8"} <= set(int8)
+    assert int8["full_int8"] is True
+    assert parity["candidates"][0]["full_int8"] is False
+    details = [image["kind"] for image in int8["flip_details"]]
+    assert {kind: details.count(kind) for kind in int8["flips"]} == int8["flips"]
+    assert all(candidate["sha256"] in page for candidate in parity["candidates"])
+
+
+def test_a_run_is_benched_in_vain_without_its_sections_export(
+    edge_melanoma: Cli, run: Path, tmp_path: Path
+) -> None:
+    contract = tmp_path / "c.toml"
+    contract.write_text("[int16x8]\nmax_size_mb = 3\n")
+    refuse(
+        edge_melanoma("bench", run, "--contract", contract),
+        f"The contract (c.toml) has the section [int16x8], and the run {run} no such export; make "
+        f"it with: edge-melanoma export {run} --quantize int16x8",
+    )
+
+
+def test_a_drafted_contract_replaces_none(edge_melanoma: Cli, run: Path, tmp_path: Path) -> None:
+    draft = tmp_path / "parity.toml"
+    draft.write_text(ANYTHING_GOES)
+    refuse(
+        edge_melanoma("bench", run, "--write-contract", draft),
+        f"{draft} exists, and a contract is not replaced; give --write-contract another name or "
+        "remove it first.",
+    )
+    assert draft.read_text() == ANYTHING_GOES
+
+
+def test_images_of_one_class_define_no_recall(edge_melanoma: Cli, run: Path) -> None:
+    test_side = read_json(run / "split.json")["test"]
+    malignant = sum(name.startswith("malignant") for name in test_side)
+    # The pictures are taken evenly from a list that begins with the benign ones.
+    assert malignant < len(test_side) / 2 or test_side[len(test_side) // 2].startswith("benign")
+    data = read_json(run / "manifest.json")["dataset"]["name"]
+    refuse(
+        edge_melanoma("bench", run, "--limit", "2"),
+        f"The contract (the defaults) asks for max_recall_drop, which is undefined on {data}, test "
+        "side: it has no malignant images; bench it on images of both classes.",
+    )
+
+
+def test_a_candidate_with_two_outputs_is_refused(
+    edge_melanoma: Cli, run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    data = two_output_model()
+    (folder / "exports" / "model_int8.tflite").write_bytes(data)
+    manifest = read_json(folder / "exports" / "model_int8.json")
+    write_json(folder / "exports" / "model_int8.json", manifest | {"sha256": sha256_of(data)})
+    result = edge_melanoma("bench", folder, *QUICK)
+    assert result.exit_code == 2
+    assert result.stderr.strip().splitlines()[-1] == (
+        "edge-melanoma: model_int8.tflite is not a lesion classifier: expected one input of shape "
+        "(1, 224, 224, 3) and one output with one value, P(malignant)."
+    )
+
+
+def test_an_export_that_is_not_its_manifests_is_refused(
+    edge_melanoma: Cli, run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    model = folder / "exports" / "model_int8.tflite"
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    refuse(
+        edge_melanoma("bench", folder),
+        f"{model} is not the file that model_int8.json describes (its sha256 differs); export it "
+        "again.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--write-contract"], ["--write-contract=parity.toml"]),
+        (["--write-contract", "--runs", "3"], ["--write-contract=parity.toml", "--runs", "3"]),
+        (["--write-contract", "."], ["--write-contract=parity.toml", "."]),
+        (["--write-contract", "a.toml"], ["--write-contract", "a.toml"]),
+        (["--runs", "3"], ["--runs", "3"]),
+    ],
+)
+def test_write_contract_may_stand_alone(given: list[str], named: list[str]) -> None:
+    assert name_contract(given) == named
+
+
+def test_the_example_for_github_names_options_that_there_are() -> None:
+    text = (Path(__file__).parents[2] / "benchmarks/github_actions/parity.yml").read_text()
+    (command,) = re.findall(r"edge-melanoma bench.*\n.*", text)
+    asked = set(re.findall(r"--[a-z-]+", command))
+    (bench,) = [one for one in app.registered_commands if one.name == "bench"]
+    known = {str(option) for option in _options_of(bench.callback)}
+    assert asked == {"--data", "--contract", "--junit", "--html", "--json"}
+    assert asked <= known
+
+
+def _options_of(callback: Any) -> list[str]:
+    hints = callback.__annotations__.values()
+    infos = [info for hint in hints for info in getattr(hint, "__metadata__", ())]
+    return [name for info in infos for name in getattr(info, "param_decls", None) or ()]

@@ -1,0 +1,64 @@
+"""The latency options of `bench`, and what cannot be meant by them."""
+
+import math
+import os
+import re
+from typing import Any
+
+import pytest
+
+from edge_melanoma.benchmarks.round_robin import TimingSettings
+from edge_melanoma.commands.latency_options import choose_timing, parse_threads
+from edge_melanoma.errors import EdgeMelanomaError
+
+GIVEN: dict[str, Any] = {
+    "runs": 100,
+    "warmup": 10,
+    "threads": None,
+    "seconds": (0.0, 30.0),
+    "mlperf": False,
+}
+
+
+def test_without_options_it_is_100_runs_on_one_thread() -> None:
+    assert choose_timing(**GIVEN) == TimingSettings(
+        runs=100, warmup=10, threads=(1,), min_seconds=0.0, max_seconds=30.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "counts"),
+    [
+        (["2"], (2,)),
+        (["1,2"], (1, 2)),
+        (["2", "1", "2"], (2, 1)),
+        (["1, 2", "4"], (1, 2, 4)),
+        (["all"], (os.cpu_count(),)),
+    ],
+)
+def test_threads_are_numbers_or_all_each_once(words: list[str], counts: tuple[int, ...]) -> None:
+    assert parse_threads(words) == counts
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "two", "", "1.5", "²"])
+def test_other_threads_are_refused(word: str) -> None:
+    message = (
+        f"--threads got '{word}'; expected whole numbers from 1 on, or all, as in "
+        f"--threads 1,2,all."
+    )
+    with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
+        parse_threads([word])
+
+
+def test_mlperf_asks_for_1024_queries_and_60_seconds_however_long_they_take() -> None:
+    timing = choose_timing(**{**GIVEN, "mlperf": True})
+    assert (timing.runs, timing.min_seconds, timing.max_seconds) == (1024, 60.0, math.inf)
+    assert timing.is_mlperf_like
+    more = choose_timing(**{**GIVEN, "mlperf": True, "runs": 5000, "seconds": (90.0, 30.0)})
+    assert (more.runs, more.min_seconds) == (5000, 90.0)
+
+
+def test_a_least_time_above_the_most_is_refused() -> None:
+    message = "--min-seconds 40 is more than --max-seconds 30; raise the latter."
+    with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
+        choose_timing(**{**GIVEN, "seconds": (40.0, 30.0)})

@@ -1,0 +1,74 @@
+"""A whole parity report of made scores, as several test files need one."""
+
+from edge_melanoma.benchmarks.contract import Contracts, ParityContract
+from edge_melanoma.benchmarks.findings import study_candidate
+from edge_melanoma.benchmarks.latency import LatencySamples
+from edge_melanoma.benchmarks.parity import MeasuredModel, ParityReport, judge
+from edge_melanoma.benchmarks.quality import compare
+from edge_melanoma.metrics import measure, measure_intervals
+from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.quantization import ScoreTensor, TensorQuantization
+
+INT8_OUTPUT = ScoreTensor(
+    name="p_malignant",
+    quantization=TensorQuantization(dtype="int8", scale=1 / 256, zero_point=-128),
+)
+THRESHOLD = 0.5
+
+
+def measured(mode: str, scores: PredictionSet) -> MeasuredModel:
+    """2.6 MB, and 4 ms for each of two runs."""
+    return MeasuredModel(
+        runtime="keras" if mode == "keras" else "ai_edge_litert",
+        mode=mode,
+        size_bytes=2_600_000,
+        sha256="ab" * 32,
+        metrics=measure(scores, threshold=THRESHOLD),
+        intervals=measure_intervals(scores, threshold=THRESHOLD),
+        latency=LatencySamples(
+            wall_ns=(4_000_000,) * 2, cpu_ns=(4_000_000,) * 2, warmup=1, threads=1
+        ),
+    )
+
+
+def report_of(
+    reference: PredictionSet,
+    candidate: PredictionSet,
+    *,
+    contract: ParityContract | None = None,
+    name: str = "made set",
+) -> ParityReport:
+    """A report of one int8 candidate at the threshold 0.5."""
+    contracts = Contracts(general=contract or ParityContract())
+    before = measured("keras", reference)
+    findings = study_candidate(
+        reference,
+        candidate,
+        threshold=THRESHOLD,
+        output=INT8_OUTPUT,
+        manifest={},
+        is_full_int8=True,
+    )
+    judged = judge(
+        measured("int8", candidate),
+        compare(reference, candidate, threshold=THRESHOLD, output=INT8_OUTPUT),
+        reference=before,
+        contract=contracts.general,
+        findings=findings,
+    )
+    malignant = int(reference.labels.sum())
+    return ParityReport(
+        dataset={
+            "name": name,
+            "images": len(reference.labels),
+            "benign": len(reference.labels) - malignant,
+            "malignant": malignant,
+            "fingerprint": "cd" * 32,
+        },
+        threshold=THRESHOLD,
+        threshold_source="validation",
+        machine={"cpu": "a processor", "cores": 2, "load": 0.5, "contaminated": False},
+        contracts=contracts,
+        reference=before,
+        candidates=(judged,),
+    )
