@@ -106,7 +106,7 @@ def _improve(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> tuple[
     rows, columns = np.nonzero(both)
     if len(rows) < _LEAST_AREA * both.size:
         return matrix, offset
-    down, across = np.gradient((seen + one.guide) / 2, axis=(0, 1))
+    down, across = map(np.asarray, np.gradient((seen + one.guide) / 2, axis=(0, 1)))
     middle = (np.array(both.shape) - 1) / 2
     y, x = (rows - middle[0]) / middle[0], (columns - middle[1]) / middle[1]
     slope_y, slope_x = down[rows, columns], across[rows, columns]
