@@ -155,19 +155,28 @@ def _failure_lines(judged: JudgedSet, kind: Failure) -> list[str]:
 
 
 def _phone_files(facts: CardFacts) -> Section:
-    rows = [
-        [text_of(name), f"{told['size_bytes'] / 1e6:.2f} MB", f"`{told['sha256']}`",
-         f"{told['threshold']:.6f}" if "threshold" in told else DASH]
-        for name, told in facts.exports.items()
-    ]  # fmt: skip
-    lines = table_of(("file", "size", "sha256", "threshold"), rows) if rows else []
-    lines += ["", *_parity_lines(facts.parity)] if rows else ["No file was exported from this run."]
+    rows = [_file_row(name, told) for name, told in facts.exports.items()]
+    lines = ["No file was exported from this run."]
+    if rows:
+        header = ("file", "size", "sha256", "threshold", "as integer of its output")
+        lines = [*table_of(header, rows), "", *_parity_lines(facts.parity)]
     return Section(
         title="Files for the phone and their parity",
         claim_2024=(30, 43),
         claim_2020=(30,),
         lines=tuple(lines),
     )
+
+
+def _file_row(name: str, told: Mapping[str, Any]) -> list[str]:
+    integer = (told.get("operating_point") or {}).get("integer")
+    return [
+        text_of(name),
+        f"{told['size_bytes'] / 1e6:.2f} MB",
+        f"`{told['sha256']}`",
+        f"{told['threshold']:.6f}" if "threshold" in told else DASH,
+        DASH if integer is None else str(integer),
+    ]
 
 
 def _parity_lines(parity: Mapping[str, Any] | None) -> list[str]:

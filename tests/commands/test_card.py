@@ -22,7 +22,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty pictures from elsewhere whose table states sex and age."""
     folder = tmp_path_factory.mktemp("outside") / "clinic"
     write_phantoms(folder, count=20, seed=9, size=None)
-    paths = sorted(path.relative_to(folder) for path in folder.rglob("*.png"))
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*.*"))
     lines = [
         f"{path.as_posix()},{path.parts[-2]},{'female' if number % 2 else 'male'},{20 + 3 * number}"
         for number, path in enumerate(paths)
@@ -130,8 +130,7 @@ def test_an_external_set_that_changed_since_it_was_scored_is_refused(
     clinic = Path(shutil.copytree(outside, tmp_path / "clinic"))
     arguments = ("card", run.folder, "--cases", "0")
     assert edge_melanoma(*arguments, "--external", f"clinic={clinic}").exit_code == 0
-    picture = next(clinic.rglob("*.png"))
-    Image.new("RGB", (224, 224), "red").save(picture)
+    Image.new("RGB", (224, 224), "red").save(next(clinic.rglob("*.png")))
     result = edge_melanoma(*arguments, "--force")
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == (
