@@ -1,6 +1,7 @@
 """A drafted contract: the run that it was drafted from keeps it, and not by a mile."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,14 @@ def test_a_candidate_without_flips_gets_the_room_of_one_image() -> None:
     limits = tomllib.loads(draft_contract(report_of(same, same).as_dict()))["int8"]
     assert (limits["max_recall_drop"], limits["max_lost_malignant"]) == (0.02, 1)
     assert (limits["min_agreement"], limits["max_auc_drop"]) == (0.99, 0.0001)
+
+
+def test_times_of_a_noisy_machine_set_no_limits(report: ParityReport) -> None:
+    noisy = replace(report, machine={**report.machine, "contaminated": True})
+    text = draft_contract(noisy.as_dict())
+    assert "# No limits of time: other load had the processor." in text
+    quiet = tomllib.loads(draft_contract(report.as_dict()))["int8"]
+    assert set(quiet) - set(tomllib.loads(text)["int8"]) == {"max_p90_ms", "max_latency_ratio"}
 
 
 def test_a_name_cannot_leave_its_comment() -> None:
