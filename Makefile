@@ -12,7 +12,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 results: $(VENV)/ready
 	$(VENV)/bin/python -m edge_melanoma.benchmarks.suite --data "$(DATA)" --weights "$(WEIGHTS)" \
-	  $(EXTERNAL:%=--external %) --readme README.md --keep benchmarks/results
+	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@

@@ -1,6 +1,6 @@
 """The README's smaller tables: calibration, seeds and quantisers, from folders that were benched.
 
-    python -m edge_melanoma.benchmarks.evidence RESULTS [--readme README.md] [--keep FOLDER]
+    python -m edge_melanoma.benchmarks.evidence RESULTS [--readme converters/README.md] [--keep FOLDER]
 
 RESULTS is what `suite` wrote, with these beside its runs: `VARIANT-s1`, `VARIANT-s2` trained with
 `--seed 1` and `2`; `VARIANT-litert`, a copy exported with `--backend litert`; each benched. The

@@ -102,7 +102,7 @@ def complete_operating_point(
 
 
 def forget_operating_point(path: Path) -> None:
-    """Remove the scores of a file that is about to be replaced."""
+    """Remove the scores of a file that has been replaced."""
     _scores_path(path).unlink(missing_ok=True)
 
 

@@ -181,8 +181,8 @@ def _write(
     }
     # The model first: it may stand without a manifest, a manifest without its model may not.
     path.with_suffix(".json").unlink(missing_ok=True)
-    forget_operating_point(path)
     write_atomically(path, data)
+    forget_operating_point(path)
     write_json(path.with_suffix(".json"), manifest)
     _write_companions(path, mode, conversion)
 

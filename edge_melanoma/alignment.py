@@ -1,5 +1,7 @@
 """Where one picture lies in another: a window fitted by Gauss-Newton steps, many pairs at once."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,11 +9,12 @@ from numpy.typing import NDArray
 
 from edge_melanoma.candidates import WINDOWS, Candidates
 from edge_melanoma.layouts import TURNS, Floats, turn_image
+from edge_melanoma.progress import Reporter
 
 COARSE_STEPS = 4
 FINE_STEPS = 5
 LEAST_COARSE_MATCH = 0.93
-_CHUNK = 2048
+_CHUNK = 1024
 _DAMPING = 0.02
 
 
@@ -30,17 +33,20 @@ class Alignment:
 
 
 def align_candidates(
-    thumbnails: NDArray[np.uint8], candidates: Candidates
+    thumbnails: NDArray[np.uint8], candidates: Candidates, *, reporter: Reporter
 ) -> tuple[Candidates, Alignment]:
     """Fit each pair's window, first on small pictures, which drops those that do not match."""
     grey = thumbnails.mean(axis=3).astype(np.uint8)
     windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
-    extent = 1 - windows[:, :2] - windows[:, 2:]
-    centre = windows[:, :2] + extent / 2 - 0.5
-    coarse = _fit(_halved(grey), candidates, centre, extent, steps=COARSE_STEPS)
+    before, after = windows[:, :2], windows[:, 2:]
+    first_guess = _Guess(
+        centre=np.asarray((before - after) / 2, dtype=np.float32), extent=1 - before - after
+    )
+    coarse = _fit(_halved(grey), candidates, first_guess, steps=COARSE_STEPS, reporter=reporter)
     kept = np.flatnonzero(coarse.match >= LEAST_COARSE_MATCH)
     remaining = select(candidates, kept)
-    fine = _fit(grey, remaining, coarse.centre[kept], coarse.extent[kept], steps=FINE_STEPS)
+    better_guess = _Guess(centre=coarse.centre[kept], extent=coarse.extent[kept])
+    fine = _fit(grey, remaining, better_guess, steps=FINE_STEPS, reporter=reporter)
     return remaining, fine
 
 
@@ -53,19 +59,36 @@ def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
 def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     count, height, width = images.shape
     blocks = images.reshape(count, height // 2, 2, width // 2, 2)
-    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+    return np.asarray(blocks.mean(axis=(2, 4)).round(), dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guess:
+    centre: Floats
+    extent: Floats
 
 
 def _fit(
-    images: NDArray[np.uint8], pairs: Candidates, centre: Floats, extent: Floats, *, steps: int
+    images: NDArray[np.uint8],
+    pairs: Candidates,
+    guess: _Guess,
+    *,
+    steps: int,
+    reporter: Reporter,
 ) -> Alignment:
     halves = _halved(images)
-    parts = [_empty()]
-    for start in range(0, len(pairs), _CHUNK):
-        chunk = np.arange(start, min(start + _CHUNK, len(pairs)))
+
+    def fit_from(start: int) -> Alignment:
+        chunk = slice(start, start + _CHUNK)
         second = _turned(halves[pairs.second[chunk]], pairs.turn[chunk])
         first = images[pairs.first[chunk]].astype(np.float32)
-        parts.append(_fit_chunk(first, second, centre[chunk], extent[chunk], steps=steps))
+        return _fit_chunk(first, second, guess.centre[chunk], guess.extent[chunk], steps=steps)
+
+    starts = range(0, len(pairs), _CHUNK)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        fitted = pool.map(fit_from, starts)
+        tracked = reporter.track(fitted, label="Aligning pairs of images", total=len(starts))
+        parts = [_empty(), *tracked]
     names = Alignment.__dataclass_fields__
     return Alignment(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}

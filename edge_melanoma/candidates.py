@@ -5,6 +5,8 @@ features that no turn changes. Of what the tree gives, the pairs whose coarse la
 """
 
 import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +26,8 @@ from edge_melanoma.progress import Reporter
 WINDOWS: tuple[Window, ...] = (
     WHOLE,
     (0.125, 0.0, 0.125, 0.0),  # the middle square of a 4:3 photograph
-    *itertools.product((0.06, 0.19), repeat=4),  # any crop of up to a quarter a side lies near one
+    # Any crop of up to a quarter a side lies near one of these.
+    *itertools.product((0.06, 0.19), (0.06, 0.19), (0.06, 0.19), (0.06, 0.19)),
 )
 NEIGHBOURS = 6
 FEATURES = 16
@@ -32,7 +35,7 @@ APPROXIMATION = 0.5
 LARGEST_DISTANCE = 250.0
 """Farthest that a copy was seen in 480 synthetic ones: 238."""
 LEAST_AGREEMENT = 0.75
-_CHUNK = 8192
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ def find_candidates(thumbnails: NDArray[np.uint8], *, reporter: Reporter) -> Can
             distance_upper_bound=LARGEST_DISTANCE,
             workers=-1,
         )
-        found.append(_agreeing(_pairs_of(neighbours), number, shapes_of(seen), turned))
+        found.append(_agreeing(_pairs_of(np.asarray(neighbours)), number, shapes_of(seen), turned))
     return _best_guesses(found)
 
 
@@ -92,11 +95,13 @@ def _pairs_of(neighbours: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _agreeing(pairs: NDArray[np.int64], window: int, seen: Floats, turned: Floats) -> Candidates:
-    cosines = [np.zeros((0, turned.shape[1]), np.float32)]
-    for start in range(0, len(pairs), _CHUNK):
+    def cosines(start: int) -> Floats:
         first, second = pairs[start : start + _CHUNK].T
-        cosines.append((turned[second] @ seen[first][:, :, None])[:, :, 0])
-    agreement = np.concatenate(cosines)
+        return np.asarray((turned[second] @ seen[first][:, :, None])[:, :, 0])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = pool.map(cosines, range(0, len(pairs), _CHUNK))
+        agreement = np.concatenate([np.zeros((0, turned.shape[1]), np.float32), *parts])
     kept = agreement.max(axis=1) >= LEAST_AGREEMENT
     return Candidates(
         first=pairs[kept, 0],

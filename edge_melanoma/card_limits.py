@@ -27,8 +27,6 @@ def _limits(facts: CardFacts) -> Section:
 GENERAL_LIMITS = (
     "Labels, sites and ages are as the archives give them; pictures of one patient are not "
     "independent, and intervals do not know of it.",
-    "The share of malignant pictures in the data is far above that of any practice: precision "
-    "there would be far lower.",
     "Where the classes of the training data come from different clinics, the network may have "
     "learned the clinics; only outside sets can show it.",
     "Skin tones are estimated from uncalibrated pictures, artefacts are found by simple "
@@ -54,6 +52,11 @@ def _measured_limits(facts: CardFacts) -> Iterator[str]:
             f"On {text_of(judged.name)}, {images} of {judged.dataset['images']} pictures were "
             f"estimated to show tan, brown or dark skin, {malignant} of them malignant."
         )
+    test = facts.evaluation["sides"]["test"]
+    yield (
+        f"Of the test side {test['malignant'] / test['images']:.0%} are malignant; where fewer "
+        f"are, as in any practice, precision is lower than here."
+    )
     if not facts.evaluation["external"]:
         yield "No set from elsewhere was measured: nothing is known of how the model generalises."
 

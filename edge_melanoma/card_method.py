@@ -45,8 +45,8 @@ def _intended_use() -> Section:
             "A convolutional neural network (deep learning) that gives one dermoscopic picture of "
             "one skin lesion a score from 0 to 1, P(malignant), and at the operating point below a "
             "decision. It is made for research: to compare training recipes and to show that an "
-            "int8 file on a phone decides as the trained network does. All data are "
-            "retrospective.",
+            "int8 file on a phone decides as the trained network does. The study is "
+            "retrospective: the pictures were there before the model.",
             "",
             "**Not a medical device.** No authority has approved it and no clinical study has "
             "tested it. Nobody may be examined, reassured or treated because of its score.",
@@ -73,9 +73,9 @@ def _data(facts: CardFacts) -> Section:
         *table_of(("data set", "source", "licence", "geometry of its files"), rows),
         "",
         f"Pictures that could not be read and were left out: {len(left_out['unreadable'])}. "
-        "No other picture was excluded by what it shows. The pictures come from public archives, "
-        "whose owners have de-identified them; file metadata are not read. Cameras, dermatoscopes "
-        "and the years of the pictures are not recorded.",
+        "No other picture was excluded by what it shows. File metadata are not read, and names "
+        "and dates of patients are in no file of the run; how the sources de-identified their "
+        "pictures, and with which cameras and dermatoscopes they were taken, is not known here.",
         "",
         *table_of(("pictures", "all", "malignant", "benign"), list(_counts(facts))),
     ]
@@ -92,7 +92,7 @@ def _counts(facts: CardFacts) -> Iterator[list[str]]:
     blocks = {f"{side} side": sides[side] for side in SIDES if side in sides}
     blocks = {name.replace("_", " "): block for name, block in blocks.items()}
     for name, outside in facts.evaluation["external"].items():
-        blocks[f"outside: {name}"] = outside["dataset"]
+        blocks[f"{name} (outside)"] = outside["dataset"]
     for name, block in blocks.items():
         yield [text_of(name), *(str(block[key]) for key in ("images", "malignant", "benign"))]
 

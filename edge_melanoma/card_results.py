@@ -60,12 +60,12 @@ def _performance(facts: CardFacts) -> Section:
     sides = facts.evaluation["sides"]
     name = facts.run.manifest["dataset"]["name"]
     measured = {
-        f"inside: {name}, {side.replace('_', ' ')} side": (sides[side], sides[side])
+        f"{name}, {side.replace('_', ' ')} side": (sides[side], sides[side])
         for side in reversed(SIDES)
         if side in sides
     }
     for outside, block in facts.evaluation["external"].items():
-        measured[f"outside: {outside}"] = (block["dataset"], block)
+        measured[f"{outside} (outside)"] = (block["dataset"], block)
     rows = [
         _performance_row(text_of(label), counts, block["at_operating_point"])
         for label, (counts, block) in measured.items()
@@ -143,16 +143,14 @@ def _failures(facts: CardFacts) -> Section:
 
 def _failure_lines(judged: JudgedSet, kind: Failure) -> list[str]:
     sheet, where = judged.sheets.get(kind), text_of(judged.name)
-    right = "malignant" if kind is Failure.MISS else "benign"
-    word = "misses" if kind is Failure.MISS else "false alarms"
     if sheet is None:
-        total = judged.dataset[right]
-        return [f"No {word} on {where}, among {total} {right} pictures."]
-    total = f"among {sheet.images} {right} pictures"
+        total = judged.dataset[kind.truth]
+        return [f"No {kind.plural} on {where}, among {total} {kind.truth} pictures."]
+    total = f"among {sheet.images} {kind.truth} pictures"
     if sheet.link is None:
-        return [f"{sheet.errors} {word} on {where}, {total}; no sheet was drawn."]
+        return [f"{sheet.errors} {kind.plural} on {where}, {total}; no sheet was drawn."]
     first = "lowest" if kind is Failure.MISS else "highest"
-    title = f"The {sheet.shown} worst of {sheet.errors} {word} on {where}"
+    title = f"{where}: the {sheet.shown} worst of {sheet.errors} {kind.plural}"
     return [f"{title}, {total}, {first} score first:", "", f"![{title}]({quote(sheet.link)})"]
 
 

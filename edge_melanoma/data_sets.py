@@ -27,7 +27,7 @@ def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
                 f"rename the folder of one, as images are told apart by the name of their set."
             )
     if len(named) < len(folders):
-        raise EdgeMelanomaError("A data set is given more than once with --data; give it once.")
+        raise EdgeMelanomaError("A data set is given more than once; give it once.")
     return named
 
 
@@ -80,7 +80,7 @@ def refuse_training_sets(external: Mapping[str, Path], training: Mapping[str, Pa
 
 
 def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:
-    """The pictures of all sets, sorted by image id.
+    """The pictures of all sets, each of both classes, sorted by image id.
 
     Of one set the image ids are paths relative to it. Of several, image and lesion ids begin with
     `NAME:`, and `source` holds the name.
@@ -88,8 +88,13 @@ def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:
     Raises:
         EdgeMelanomaError: as `read_lesions` does.
     """
-    if len(folders) == 1:
-        return read_lesions(*folders.values())
+    return name_records({name: read_lesions(folder) for name, folder in folders.items()})
+
+
+def name_records(sets: Mapping[str, Sequence[LesionRecord]]) -> tuple[LesionRecord, ...]:
+    """The pictures of all sets under the names that `read_data_sets` gives them."""
+    if len(sets) == 1:
+        return tuple(*sets.values())
     records = [
         replace(
             record,
@@ -97,7 +102,7 @@ def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:
             lesion_id=f"{name}:{record.lesion_id}" if record.lesion_id else None,
             source=name,
         )
-        for name, folder in folders.items()
-        for record in read_lesions(folder)
+        for name, members in sets.items()
+        for record in members
     ]
     return tuple(sorted(records, key=lambda record: record.image_id))

@@ -22,6 +22,16 @@ class Failure(StrEnum):
     MISS = "miss"
     FALSE_ALARM = "false alarm"
 
+    @property
+    def plural(self) -> str:
+        """What several are called."""
+        return "misses" if self is Failure.MISS else "false alarms"
+
+    @property
+    def truth(self) -> str:
+        """What such a picture is."""
+        return "malignant" if self is Failure.MISS else "benign"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCase:
@@ -57,7 +67,7 @@ def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -
     Only pixels and the name within the data set are in the file.
     """
     rows = -(-len(cases) // CASES_A_ROW)
-    figure = Figure(figsize=(14, 2.15 * rows + 0.7), layout="constrained")
+    figure = Figure(figsize=(14, 1.95 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, 2 * CASES_A_ROW, squeeze=False).reshape(-1, 2)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -8,6 +8,9 @@ DARK_GREY = 45
 """Grey level 0..255 below which nothing was lit; the darkest skin of the pictures lies above 60."""
 
 SMALLEST_DARK_AREA = 60
+THINNEST = 9
+"""Side in pixels: dark hairs that reach the frame are thinner, and are in view."""
+
 MARGIN = 8
 """Pixels that the soft edge of a round field takes besides."""
 
@@ -21,7 +24,8 @@ def find_field(pixels: NDArray[np.uint8], *, margin: int = MARGIN) -> NDArray[np
     """True where the picture is lit, (height, width); a dark lesion within it counts as lit."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(grey_of(pixels) < DARK_GREY)
+    without_hairs = ndimage.grey_closing(grey_of(pixels), size=(THINNEST, THINNEST))
+    labels, count = ndimage.label(without_hairs < DARK_GREY)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     frame = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside = frame[(frame > 0) & (sizes[frame] >= SMALLEST_DARK_AREA)]

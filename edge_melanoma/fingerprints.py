@@ -8,24 +8,29 @@ import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.artifacts import write_atomically
-from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.images import UnreadableImageError, decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.integrity import BadImage
 from edge_melanoma.layouts import THUMBNAIL_SIZE
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter
+from edge_melanoma.trivial_statistics import TrivialStatistics, measure_picture
 
-VERSION = "fingerprints-v1"
+VERSION = "fingerprints-v3"
+Rows = NDArray[Any]
 _ROW = np.dtype(
     [
-        ("sha256", "V32"),
-        ("pixels", "V32"),
+        ("sha256", "u1", 32),
+        ("pixels", "u1", 32),
+        ("statistics", "f8", len(TrivialStatistics._fields)),
         ("thumbnail", "u1", (THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3)),
     ]
 )
@@ -33,69 +38,104 @@ _ROW = np.dtype(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprints:
-    """Of n pictures: sha256 of the file and of the upright pixels, thumbnails (n, 48, 48, 3)."""
+    """Of the n readable pictures: their records with sha256, and what was measured; the bad ones.
 
-    sha256: tuple[str, ...]
+    `pixels` are sha256 of the upright pixels, `statistics` rows (n, 13) of TrivialStatistics,
+    `thumbnails` (n, 48, 48, 3).
+    """
+
+    records: tuple[LesionRecord, ...]
     pixels: tuple[str, ...]
+    statistics: NDArray[np.float64]
     thumbnails: NDArray[np.uint8]
+    bad: tuple[BadImage, ...]
+
+
+def default_fingerprint_folder() -> Path:
+    """The user's cache folder for fingerprints and pairs of copies."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("edge-melanoma"))
 
 
 def read_fingerprints(
     records: Sequence[LesionRecord], *, cache_folder: Path | None, reporter: Reporter
 ) -> Fingerprints:
-    """Fingerprints in the order of `records`, whose files must be readable pictures."""
+    """Read every file, decode those that the cache does not know, and go on past the bad ones."""
     folder = cache_folder / VERSION if cache_folder else None
+    known = _open_cache(folder)
     rows = np.zeros(len(records), dtype=_ROW)
+    outcomes: list[LesionRecord | BadImage] = []
+    made: list[int] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        hashes = list(pool.map(_sha256_of, records))
-    missing = _fill_from_cache(rows, hashes, folder)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = pool.map(_fingerprint, [records[number].path for number in missing])
-        for number, (pixels, thumbnail) in zip(
-            missing,
-            reporter.track(made, label="Fingerprinting images", total=len(missing)),
-            strict=True,
-        ):
-            rows[number] = (bytes.fromhex(hashes[number]), pixels, thumbnail)
-    if folder and missing:
-        _keep(rows[missing], folder)
+        results = pool.map(lambda record: _fingerprint(record, known), records)
+        tracked = reporter.track(results, label="Reading images", total=len(records))
+        for number, (outcome, row, is_new) in enumerate(tracked):
+            outcomes.append(outcome)
+            if row is not None:
+                rows[number] = row
+            if is_new:
+                made.append(number)
+    if folder and made:
+        _keep(rows[made], folder)
+    good = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, LesionRecord)]
+    rows = rows[good] if len(good) < len(rows) else rows
     return Fingerprints(
-        sha256=tuple(hashes),
-        pixels=tuple(row.tobytes().hex() for row in rows["pixels"]),
+        records=tuple(outcome for outcome in outcomes if isinstance(outcome, LesionRecord)),
+        pixels=tuple(digest.tobytes().hex() for digest in rows["pixels"]),
+        statistics=rows["statistics"].copy(),
         thumbnails=np.ascontiguousarray(rows["thumbnail"]),
+        bad=tuple(outcome for outcome in outcomes if isinstance(outcome, BadImage)),
     )
 
 
-def _sha256_of(record: LesionRecord) -> str:
-    return record.sha256 or hash_bytes(read_image_bytes(record.path))
-
-
-def _fingerprint(path: Path) -> tuple[bytes, NDArray[np.uint8]]:
-    pixels = decode_image(read_image_bytes(path), name=str(path))
-    digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
-    size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
-    return digest, np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
-
-
-def _fill_from_cache(
-    rows: NDArray[np.void], hashes: Sequence[str], folder: Path | None
-) -> list[int]:
-    """Fill what is on disk; the positions of the others."""
-    known: dict[str, NDArray[np.void]] = {}
-    for path in sorted(folder.glob("*.npy")) if folder else ():
-        shard = np.load(path, mmap_mode="r")
-        known |= {row["sha256"].tobytes().hex(): row for row in shard}
-    missing = []
-    for number, sha256 in enumerate(hashes):
+def _fingerprint(
+    record: LesionRecord, known: dict[str, Any]
+) -> tuple[LesionRecord | BadImage, Any, bool]:
+    """The record with its hash, its row, and whether that is new; or the bad image."""
+    if record.sha256 in known:
+        return record, known[record.sha256], False
+    try:
+        data = read_image_bytes(record.path)
+        sha256 = hash_bytes(data)
+        found = replace(record, sha256=sha256)
         if sha256 in known:
-            rows[number] = known[sha256]
-        else:
-            missing.append(number)
-    return missing
+            return found, known[sha256], False
+        pixels = decode_image(data, name=str(record.path))
+    except UnreadableImageError as error:
+        return _bad_image(record, error), None, False
+    return found, _row_of(pixels, data, sha256), True
 
 
-def _keep(rows: NDArray[np.void], folder: Path) -> None:
+def _bad_image(record: LesionRecord, error: UnreadableImageError) -> BadImage:
+    """Named relative to its set, in characters that every report can hold."""
+    name = record.image_id.encode(errors="backslashreplace").decode()
+    reason = str(error).replace(str(record.path), name)
+    return BadImage(image_id=name, reason=reason)
+
+
+def _row_of(pixels: NDArray[np.uint8], data: bytes, sha256: str) -> Any:
+    row = np.zeros((), dtype=_ROW)
+    content = repr(pixels.shape).encode() + pixels.tobytes()
+    size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+    row["sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
+    row["pixels"] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+    row["statistics"] = measure_picture(pixels, data=data)
+    row["thumbnail"] = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    return row
+
+
+def _open_cache(folder: Path | None) -> dict[str, Any]:
+    """Rows by sha256, not read into memory before they are used."""
+    known: dict[str, Any] = {}
+    for path in sorted(folder.glob("*.npy")) if folder else ():
+        rows = np.load(path, mmap_mode="r")
+        known |= {digest.tobytes().hex(): rows[n] for n, digest in enumerate(rows["sha256"])}
+    return known
+
+
+def _keep(rows: Rows, folder: Path) -> None:
     stream = io.BytesIO()
     np.save(stream, rows)
-    name = hashlib.sha256(rows["sha256"].tobytes()).hexdigest()[:16]
+    name = hashlib.sha256(rows["sha256"].tobytes()).hexdigest()[:24]
     write_atomically(folder / f"{name}.npy", stream.getvalue())

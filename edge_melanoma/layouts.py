@@ -5,6 +5,7 @@ Turns 0 to 3 are quarter turns, 4 to 7 the same of the mirrored picture.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ Window = tuple[float, float, float, float]
 Floats = NDArray[np.float32]
 
 
-def turn_image(pixels: NDArray[np.generic], turn: int) -> NDArray[np.generic]:
+def turn_image(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
     """Pictures (..., height, width, channels) mirrored and turned by quarters."""
     mirrored = pixels[..., ::-1, :] if turn >= 4 else pixels
     return np.rot90(mirrored, turn % 4, axes=(-3, -2))

@@ -23,7 +23,7 @@ from edge_melanoma.fingerprints import Fingerprints, read_fingerprints
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter, SilentReporter
 
-VERSION = "copies-v1"
+VERSION = "copies-v3"
 LEAST_MATCH = 0.965
 """Of the aligned thumbnails; 98 % of 480 synthetic copies had .98 and more."""
 LEAST_OVERLAP = 0.5
@@ -61,16 +61,21 @@ def find_duplicates(
     reporter: Reporter | None = None,
     cache_folder: Path | None = None,
 ) -> Duplicates:
-    """Find the exact and near copies among readable pictures.
+    """Find the exact and near copies among pictures; unreadable ones are passed over.
 
-    With a cache folder, fingerprints and the pairs of this very set of files are kept there.
+    With a cache folder, fingerprints and the pairs of this very list of files are kept there.
     """
     reporter = reporter or SilentReporter()
     prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
-    unique = _first_of_each(prints.pixels)
-    near = _cached_near_pairs(records, prints, unique, cache_folder, reporter)
-    pairs = [*_exact_pairs(records, prints), *near]
-    pairs.sort(key=lambda pair: (pair.first, pair.second))
+    return find_copies(prints, cache_folder=cache_folder, reporter=reporter)
+
+
+def find_copies(
+    prints: Fingerprints, *, cache_folder: Path | None, reporter: Reporter
+) -> Duplicates:
+    """The same for pictures that have been fingerprinted."""
+    near = _cached_near_pairs(prints, cache_folder, reporter)
+    pairs = sorted([*_exact_pairs(prints), *near], key=lambda pair: (pair.first, pair.second))
     return Duplicates(pairs=tuple(pairs), clusters=_clusters(pairs))
 
 
@@ -86,16 +91,15 @@ def _first_of_each(hashes: Sequence[str]) -> list[int]:
     return list({value: number for number, value in reversed(list(enumerate(hashes)))}.values())
 
 
-def _exact_pairs(records: Sequence[LesionRecord], prints: Fingerprints) -> list[CopyPair]:
+def _exact_pairs(prints: Fingerprints) -> list[CopyPair]:
     """Each picture with the first one of the same pixels."""
-    first: dict[str, int] = {}
+    first: dict[str, LesionRecord] = {}
     pairs = []
-    for number, pixels in enumerate(prints.pixels):
-        other = first.setdefault(pixels, number)
-        if other != number:
-            same = prints.sha256[other] == prints.sha256[number]
-            kind = CopyKind.BYTES if same else CopyKind.PIXELS
-            pairs.append(_pair(records[other].image_id, records[number].image_id, kind))
+    for record, pixels in zip(prints.records, prints.pixels, strict=True):
+        other = first.setdefault(pixels, record)
+        if other is not record:
+            kind = CopyKind.BYTES if other.sha256 == record.sha256 else CopyKind.PIXELS
+            pairs.append(_pair(other.image_id, record.image_id, kind))
     return pairs
 
 
@@ -105,47 +109,37 @@ def _pair(one: str, other: str, kind: CopyKind, detail: float = 1.0) -> CopyPair
 
 
 def _cached_near_pairs(
-    records: Sequence[LesionRecord],
-    prints: Fingerprints,
-    unique: list[int],
-    cache_folder: Path | None,
-    reporter: Reporter,
+    prints: Fingerprints, cache_folder: Path | None, reporter: Reporter
 ) -> list[CopyPair]:
     """Near pairs, kept on disk by the hashes of all files in order."""
     if cache_folder is None:
-        return _near_pairs(records, prints, unique, reporter)
-    key = hashlib.sha256("\n".join(prints.sha256).encode()).hexdigest()
-    path = cache_folder / VERSION / f"{key[:24]}.json"
-    ids = [record.image_id for record in records]
-    places = {image_id: number for number, image_id in enumerate(ids)}
+        return _near_pairs(prints, reporter)
+    hashes = "\n".join(str(record.sha256) for record in prints.records)
+    path = cache_folder / VERSION / f"{hashlib.sha256(hashes.encode()).hexdigest()[:24]}.json"
+    ids = [record.image_id for record in prints.records]
     if path.is_file():
         rows = json.loads(path.read_text())
         return [_pair(ids[one], ids[other], CopyKind.NEAR, detail) for one, other, detail in rows]
-    pairs = _near_pairs(records, prints, unique, reporter)
+    pairs = _near_pairs(prints, reporter)
+    places = {image_id: number for number, image_id in enumerate(ids)}
     rows = [(places[pair.first], places[pair.second], pair.detail) for pair in pairs]
     write_atomically(path, json.dumps(rows))
     return pairs
 
 
-def _near_pairs(
-    records: Sequence[LesionRecord],
-    prints: Fingerprints,
-    unique: list[int],
-    reporter: Reporter,
-) -> list[CopyPair]:
+def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
+    """Pairs of different pixels: of equal pictures the first stands for all."""
+    unique = _first_of_each(prints.pixels)
     if len(unique) < 2:
         return []
     thumbnails = prints.thumbnails[unique]
     candidates = find_candidates(thumbnails, reporter=reporter)
-    candidates, alignment = align_candidates(thumbnails, candidates)
-    likely = np.flatnonzero((alignment.match >= LEAST_MATCH) & (alignment.overlap >= LEAST_OVERLAP))
-    subset = [records[number] for number in unique]
-
-    def look(number: int) -> CopyPair | None:
-        return _look(subset, candidates, alignment, number)
-
+    candidates, alignment = align_candidates(thumbnails, candidates, reporter=reporter)
+    fits = (alignment.match >= LEAST_MATCH) & (alignment.overlap >= LEAST_OVERLAP)
+    likely = np.flatnonzero(fits).tolist()
+    records = [prints.records[number] for number in unique]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = pool.map(look, likely.tolist())
+        looks = pool.map(lambda number: _look(records, candidates, alignment, number), likely)
         tracked = reporter.track(looks, label="Looking closely at pairs", total=len(likely))
         return [pair for pair in tracked if pair]
 

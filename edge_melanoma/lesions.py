@@ -3,6 +3,7 @@
 import csv
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +67,19 @@ def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     Raises:
         EdgeMelanomaError: no such folder, no pictures, a class missing, or an unknown class.
     """
+    records = list_lesions(folder)
+    _refuse_missing_class(records, folder)
+    return records
+
+
+def list_lesions(folder: Path) -> tuple[LesionRecord, ...]:
+    """The same for a data set that may hold one class only."""
     if not folder.is_dir():
         raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
     table = folder / "labels.csv"
     records = _read_table(table) if table.is_file() else _read_folders(folder)
-    _refuse_missing_class(records, folder)
+    if not records:
+        raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
     return tuple(sorted(records, key=lambda record: record.image_id))
 
 
@@ -193,9 +202,7 @@ def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:
         )
 
 
-def _refuse_missing_class(records: list[LesionRecord], folder: Path) -> None:
-    if not records:
-        raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
+def _refuse_missing_class(records: Sequence[LesionRecord], folder: Path) -> None:
     for name, is_malignant in CLASS_IS_MALIGNANT.items():
         if not any(record.is_malignant == is_malignant for record in records):
             raise EdgeMelanomaError(

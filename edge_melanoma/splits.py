@@ -82,7 +82,13 @@ def split_lesions(
     """
     if kind is SplitKind.POOLED:
         drawn = _draw_sides(records, shares=POOLED_SHARES, seed=seed)
-        return DatasetSplit(**drawn, kind=kind, seed=seed)
+        return DatasetSplit(
+            train=drawn["train"],
+            validation=drawn["validation"],
+            test=drawn["test"],
+            kind=kind,
+            seed=seed,
+        )
     return _split_folders(records, seed=seed)
 
 
@@ -121,7 +127,8 @@ def _split_folders(records: Sequence[LesionRecord], *, seed: int) -> DatasetSpli
     shares = {"train": 1 - FOLDERS_VALIDATION_SHARE, "validation": FOLDERS_VALIDATION_SHARE}
     drawn = _draw_sides(kept, shares=shares, seed=seed)
     return DatasetSplit(
-        **drawn,
+        train=drawn["train"],
+        validation=drawn["validation"],
         test=test,
         kind=SplitKind.FOLDERS,
         seed=seed,

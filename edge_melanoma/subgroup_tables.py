@@ -65,4 +65,7 @@ def _share(share: Share, reason: str | None) -> str:
 
 
 def _auc(group: Subgroup, reason: str | None) -> str:
-    return f"{DASH} ({reason})" if group.auc is None else f"{group.auc:.3f}"
+    if group.auc is None:
+        return f"{DASH} ({reason})"
+    few = group.recall.is_of_few or group.specificity.is_of_few
+    return f"{group.auc:.3f}, {FEW}" if few else f"{group.auc:.3f}"

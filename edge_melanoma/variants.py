@@ -204,7 +204,7 @@ FULL_RESOLUTION = replace(
     name="224 pixels",
     learning_rate=2e-4,
     final_learning_rate=2e-6,
-    epochs=6,
+    epochs=4,
     image_size=224,
 )
 

@@ -58,7 +58,7 @@ def test_two_sets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_set_given_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EdgeMelanomaError, match="given more than once with --data"):
+    with pytest.raises(EdgeMelanomaError, match="given more than once; give it once"):
         name_folders([tmp_path / "set", tmp_path / "set"])
 
 

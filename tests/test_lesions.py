@@ -216,3 +216,37 @@ def test_images_beside_train_and_test_are_not_passed_over(tmp_path: Path) -> Non
         "folders benign and malignant, the same inside train and test, or a labels.csv with the "
         "columns file,label[,lesion_id]."
     )
+
+
+def attributes_of(folder: Path) -> list[dict[str, str]]:
+    return [dict(record.attributes) for record in read_lesions(folder)]
+
+
+def test_further_columns_of_a_table_are_attributes_under_common_names(tmp_path: Path) -> None:
+    write_table(
+        tmp_path,
+        "file,label,dx,dx_type,Age,sex,localization",
+        "a.jpg,benign,NV,histo,45.0,Male,lower extremity",
+        "b.jpg,malignant,mel,histo,,unknown,Unknown",
+    )
+    assert attributes_of(tmp_path) == [
+        {"age": "45.0", "sex": "male", "site": "lower extremity", "diagnosis": "nv"},
+        {"diagnosis": "mel"},
+    ]
+
+
+def test_of_two_columns_for_one_attribute_the_first_that_says_something_counts(
+    tmp_path: Path,
+) -> None:
+    write_table(
+        tmp_path,
+        "file,label,age_approx,age",
+        "a.jpg,benign,50,52",
+        "b.jpg,malignant,60,",
+    )
+    assert attributes_of(tmp_path) == [{"age": "52"}, {"age": "60"}]
+
+
+def test_without_a_table_there_are_no_attributes(tmp_path: Path) -> None:
+    make_files(tmp_path, "benign/a.jpg", "malignant/b.jpg")
+    assert attributes_of(tmp_path) == [{}, {}]

@@ -14,7 +14,12 @@ from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions, split_t
 
 
 def record(
-    image_id: str, *, is_malignant: bool, lesion_id: str | None = None, sha256: str | None = None
+    image_id: str,
+    *,
+    is_malignant: bool,
+    lesion_id: str | None = None,
+    sha256: str | None = None,
+    cluster: str | None = None,
 ) -> LesionRecord:
     """A picture with bytes of its own, in the side that its path begins with."""
     side = image_id.split("/")[0]
@@ -25,6 +30,7 @@ def record(
         lesion_id=lesion_id,
         side=side if side in {"train", "test"} else None,
         sha256=sha256 or f"bytes of {image_id}",
+        cluster=cluster,
     )
 
 
@@ -169,7 +175,13 @@ def test_a_split_that_shares_a_lesion_or_a_file_cannot_be_made(shared: dict[str,
     for side in ("train", "test"):
         sides[side] = tuple(replace(picture, **shared) for picture in sides[side])
     with pytest.raises(EdgeMelanomaError) as caught:
-        DatasetSplit(**sides, kind=SplitKind.POOLED, seed=0)
+        DatasetSplit(
+            train=sides["train"],
+            validation=sides["validation"],
+            test=sides["test"],
+            kind=SplitKind.POOLED,
+            seed=0,
+        )
     assert str(caught.value) == (
         "test/benign/000.png (test) and train/benign/000.png (train) are the same lesion or the "
         "same picture; both must be on one side of the split."
@@ -208,3 +220,37 @@ def test_a_lesion_of_a_leaked_picture_is_left_out_with_all_its_pictures() -> Non
     ]
     split = split_lesions(records, kind=SplitKind.FOLDERS)
     assert {r.image_id for r in split.left_out} == {"train/copy.png", "train/other view.png"}
+
+
+def test_copies_of_one_cluster_stand_on_one_side_in_every_draw() -> None:
+    copies = [record(f"all/copy {n}.png", is_malignant=True, cluster="c") for n in range(4)]
+    records = [*records_of(benign=20, malignant=20), *copies]
+    for seed in range(12):
+        sides = side_of(split_lesions(records, seed=seed))
+        assert len({sides[copy.image_id] for copy in copies}) == 1
+
+
+def test_copies_of_test_pictures_are_left_out_and_the_test_pictures_are_named() -> None:
+    records = [
+        *records_of(benign=20, malignant=20, folder="train"),
+        *records_of(benign=3, malignant=3, folder="test"),
+        record("test/leaked.png", is_malignant=True, cluster="c"),
+        record("train/crop.png", is_malignant=True, cluster="c"),
+        record("test/twin a.png", is_malignant=True, cluster="d"),
+        record("test/twin b.png", is_malignant=True, cluster="d"),
+    ]
+    split = split_lesions(records, kind=SplitKind.FOLDERS)
+    assert [left.image_id for left in split.left_out] == ["train/crop.png"]
+    assert split.leaked_test == {"test/leaked.png"}
+    assert split_to_json(split)["leaked_test"] == ["test/leaked.png"]
+
+
+def test_a_split_with_copies_on_two_sides_is_refused() -> None:
+    split = split_lesions(records_of(benign=20, malignant=20))
+    train, test = (replace(side[0], cluster="c") for side in (split.train, split.test))
+    with pytest.raises(EdgeMelanomaError) as caught:
+        replace(split, train=(train, *split.train[1:]), test=(test, *split.test[1:]))
+    assert str(caught.value) == (
+        f"{test.image_id} (test) and {train.image_id} (train) are the same lesion or the same "
+        "picture; both must be on one side of the split."
+    )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.artifacts import TrainedModel
-from edge_melanoma.commands.copies_cache import copies_cache_folder
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.external_sets import (
     ExternalSet,
@@ -14,6 +13,7 @@ from edge_melanoma.external_sets import (
     read_external_set,
     read_external_sets,
 )
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord, spread
 from edge_melanoma.progress import Reporter
 from edge_melanoma.run_data import describe_own_side, read_test_side
@@ -40,7 +40,7 @@ def benched_set(
         records = spread(read_test_side(run), limit=limit)
         return BenchedSet(records=records, dataset=describe_own_side(run, "test", records))
     found = read_external_set(
-        data, learned_by_run(run), reporter=reporter, cache_folder=copies_cache_folder()
+        data, learned_by_run(run), reporter=reporter, cache_folder=default_fingerprint_folder()
     )
     records = spread(found.records, limit=limit)
     dataset = describe_dataset(found.name, records, card=found.card)
@@ -54,6 +54,6 @@ def external_sets(
     if not folders:
         return ()
     found = read_external_sets(
-        folders, learned_by_run(run), reporter=reporter, cache_folder=copies_cache_folder()
+        folders, learned_by_run(run), reporter=reporter, cache_folder=default_fingerprint_folder()
     )
     return tuple(replace(one, records=spread(one.records, limit=limit)) for one in found)

@@ -5,14 +5,42 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import Seed
+from edge_melanoma.commands.options import JsonFile, Seed
 
-app = typer.Typer(help="Data sets: generated pictures.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: checked, and generated pictures.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
     pass
+
+
+@app.command("check")
+def check(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="One data set or several.")
+    ],
+    json: JsonFile = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with the pictures too."),
+    ] = None,
+    fix_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--fix-list",
+            metavar="FILE",
+            help="Write which files to remove, one a line with the reason.",
+        ),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep fingerprints for the next time.")
+    ] = True,
+) -> None:
+    """Find unreadable files, copies, label conflicts, leaks and shortcuts; change nothing."""
+    from edge_melanoma.commands.data_check_run import check_data
+
+    check_data(folders, json=json, html=html, fix_list=fix_list, use_cache=cache)
 
 
 @app.command("phantoms")

@@ -16,7 +16,6 @@ from edge_melanoma.artifacts import (
 )
 from edge_melanoma.bundled import bundled_model, is_bundled
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
-from edge_melanoma.commands.copies_cache import copies_cache_folder
 from edge_melanoma.commands.evaluation_table import show_evaluation
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import (
@@ -32,6 +31,7 @@ from edge_melanoma.external_sets import (
     read_external_set,
     read_external_sets,
 )
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
@@ -59,7 +59,7 @@ def evaluate_model(
     chosen, source = _threshold(threshold, run, converted)
     learned = learned_by_run(run) if run and (data or external) else None
     outside = read_external_sets(
-        external or {}, learned, reporter=reporter, cache_folder=copies_cache_folder()
+        external or {}, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
     )
     records, described = _main_set(run, data, learned, reporter)
     judged = [records, *(found.records for found in outside)]
@@ -108,7 +108,7 @@ def _main_set(
     """The pictures of --data, or of the run's own test side, and what the JSON says of them."""
     if data is not None:
         found = read_external_set(
-            data, learned, reporter=reporter, cache_folder=copies_cache_folder()
+            data, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
         )
         return found.records, found.as_dict()
     if run is None:

@@ -52,7 +52,7 @@ def judge_run(judge: Judge, evaluation: Mapping[str, Any]) -> Iterator[JudgedSet
     records = read_test_side(run)
     dataset = describe_own_side(run, TEST_SIDE, records)
     scores = read_predictions(run.folder / "predictions_test.csv")
-    yield _judge_set(judge, TEST_SIDE, f"inside: {dataset['name']}", dataset, records, scores)
+    yield _judge_set(judge, TEST_SIDE, dataset["name"], dataset, records, scores)
     folders = run.manifest.get("external", {})
     for name, block in evaluation.get("external", {}).items():
         folder = Path(folders[name])
@@ -63,7 +63,7 @@ def judge_run(judge: Judge, evaluation: Mapping[str, Any]) -> Iterator[JudgedSet
             continue
         scores = read_predictions(run.folder / f"predictions_external_{name}.csv")
         records = _scored_records(folder, name, scores, block["dataset"])
-        yield _judge_set(judge, name, f"outside: {name}", block["dataset"], records, scores)
+        yield _judge_set(judge, name, f"{name} (outside)", block["dataset"], records, scores)
 
 
 def _scored_records(
@@ -144,8 +144,8 @@ def _draw_sheet(
     ]
     path = judge.sheets / f"{kind.value.replace(' ', '_')}_{short}.png"
     title = (
-        f"{judge.run.variant}, {name}: the {len(cases)} worst of {errors} cases of {kind.value} "
-        f"among {images} pictures of the class, threshold {threshold:.3f}"
+        f"{judge.run.variant} on {name}: {kind.plural}, the worst {len(cases)} of {errors}, among "
+        f"{images} {kind.truth} pictures at threshold {threshold:.3f}"
     )
     draw_failure_sheet(cases, path, title=title)
     link = Path(os.path.relpath(path.resolve(), judge.card.resolve().parent)).as_posix()

@@ -26,6 +26,7 @@ from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.external_sets import learned_from_split, read_external_sets
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import Screening, screen_images
 from edge_melanoma.leaks import find_duplicates, mark_clusters
 from edge_melanoma.lesions import LesionRecord
@@ -91,7 +92,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     external = read_external_sets(
         order.external,
         learned_from_split(split),
-        cache_folder=order.cache_folder or default_cache_folder(),
+        cache_folder=order.cache_folder or default_fingerprint_folder(),
         reporter=reporter,
     )
     unfinished = _unfinished(order, folders, split)
@@ -114,7 +115,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
 def _split(
     order: TrainingOrder, records: tuple[LesionRecord, ...], reporter: Reporter
 ) -> DatasetSplit:
-    cache_folder = order.cache_folder or default_cache_folder()
+    cache_folder = order.cache_folder or default_fingerprint_folder()
     duplicates = find_duplicates(records, reporter=reporter, cache_folder=cache_folder)
     marked = mark_clusters(records, duplicates)
     split = split_lesions(marked, kind=order.split, seed=order.seed)

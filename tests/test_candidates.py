@@ -1,0 +1,42 @@
+"""A picture and its copy become a candidate pair, with the turn and the window that fit."""
+
+import numpy as np
+from copied_lesions import COPIES, draw
+from PIL import Image
+
+from edge_melanoma.candidates import WINDOWS, find_candidates
+from edge_melanoma.layouts import turn_image
+from edge_melanoma.progress import SilentReporter
+
+
+def thumbnails(*images: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.stack([np.asarray(i.resize((48, 48), Image.Resampling.BOX)) for i in images])
+
+
+def test_every_kind_of_copy_is_paired_with_its_source() -> None:
+    copies = [copy(draw(seed)) for seed, copy in enumerate(COPIES.values())]
+    sources = [draw(seed) for seed in range(20)]
+    found = find_candidates(thumbnails(*sources, *copies), reporter=SilentReporter())
+    pairs = {frozenset(pair) for pair in np.stack([found.first, found.second], axis=1).tolist()}
+    assert {frozenset((n, 20 + n)) for n in range(len(copies))} <= pairs
+
+
+def test_the_turn_of_a_whole_copy_is_found() -> None:
+    source = thumbnails(draw(1))[0]
+    pictures = np.stack([source, turn_image(source, 6), *thumbnails(draw(8), draw(9))])
+    found = find_candidates(pictures, reporter=SilentReporter())
+    pair = next(n for n in range(len(found)) if {found.first[n], found.second[n]} == {0, 1})
+    assert WINDOWS[found.window[pair]] == (0, 0, 0, 0)
+    seen = turn_image(pictures[found.second[pair]], int(found.turn[pair]))
+    np.testing.assert_array_equal(pictures[found.first[pair]], seen)
+
+
+def test_no_pair_is_given_twice() -> None:
+    found = find_candidates(thumbnails(*map(draw, range(12))), reporter=SilentReporter())
+    pairs = [frozenset(pair) for pair in np.stack([found.first, found.second], axis=1).tolist()]
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_two_pictures_can_be_compared() -> None:
+    found = find_candidates(thumbnails(draw(0), draw(0)), reporter=SilentReporter())
+    assert (len(found), found.agreement[0].round(3)) == (1, 1)
