@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_melanoma.child_process import last_line
+from edge_melanoma.environment import package_version
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Runtime
 
@@ -49,7 +50,7 @@ def list_paths(interpreter_python: Path | None) -> tuple[KernelPath, ...]:
     own = Path(sys.executable)
     places: dict[Runtime, tuple[Path | None, str]] = {
         Runtime.LITERT: (own, ""),
-        Runtime.TF_LITE: _probe_own(Runtime.TF_LITE),
+        Runtime.TF_LITE: _find_tensorflow(),
         Runtime.TFLITE_RUNTIME: _find_tflite_runtime(interpreter_python),
     }
     return tuple(
@@ -76,12 +77,12 @@ def thread_counts(cores: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*(count for count in powers if count <= cores), cores]))
 
 
-def _probe_own(runtime: Runtime) -> tuple[Path | None, str]:
-    own = Path(sys.executable)
-    reason = _probe(own, "tensorflow" if runtime is Runtime.TF_LITE else runtime.value)
-    if reason is None:
-        return own, ""
-    return None, f"{reason}; install it with: pip install {PACKAGE_OF_RUNTIME[runtime]}"
+def _find_tensorflow() -> tuple[Path | None, str]:
+    """Not imported for this: that takes 5 s, and each of its paths will say what is wrong."""
+    package = PACKAGE_OF_RUNTIME[Runtime.TF_LITE]
+    if package_version(package) is None:
+        return None, f"{package} is not installed; install it with: pip install {package}"
+    return Path(sys.executable), ""
 
 
 def _find_tflite_runtime(asked: Path | None) -> tuple[Path | None, str]:

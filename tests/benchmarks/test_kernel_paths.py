@@ -32,6 +32,7 @@ def only_litert(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two cores, no TensorFlow, and no Python on PATH."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(kernel_paths, "package_version", lambda package: None)
     run = kernel_paths._probe
     monkeypatch.setattr(
         kernel_paths,
@@ -54,7 +55,7 @@ def test_what_is_not_here_has_one_path_with_a_reason() -> None:
         (Runtime.LITERT, Kernels.REFERENCE, 1),
     ]
     assert {path.runtime: path.reason for path in paths if path.python is None} == {
-        Runtime.TF_LITE: "No module named x; install it with: pip install tensorflow",
+        Runtime.TF_LITE: "tensorflow is not installed; install it with: pip install tensorflow",
         Runtime.TFLITE_RUNTIME: "no Python here runs tflite-runtime; name one with "
         "--interpreter-python, made with: pip install tflite-runtime==2.14.0 'numpy<2'",
     }

@@ -51,6 +51,7 @@ def test_a_kept_contract_is_exit_0_and_a_missed_one_exit_1(
         "parity.md",
         "report.html",
         "thumbnails.json",
+        "reliability.png",
         *(f"predictions_{mode}.csv" for mode in ("keras", "float32", "float16", "int8")),
     }
 
