@@ -10,7 +10,13 @@ from PIL import Image
 
 from edge_melanoma.images import decode_image, read_image_bytes
 from edge_melanoma.layouts import Floats, turn_image
-from edge_melanoma.registration import detail_in_common, likely_turn
+from edge_melanoma.registration import (
+    DetailView,
+    detail_in_common,
+    detail_of,
+    likely_turn,
+    turned_view,
+)
 
 Shares = NDArray[np.floating[Any]]
 
@@ -43,29 +49,28 @@ def look_closely(
 
     Where they differ, another turn is tried if it promises more.
     """
-    left, right = common_views(first, second, turn=turn, centre=centre, extent=extent)
-    look = _compare(left, right)
+    views = common_views(first, second, turn=turn, centre=centre, extent=extent)
+    one, other = (detail_of(np.asarray(view, dtype=np.float32)) for view in views)
+    look = _compare(views, one, other)
     if look.is_copy:
         return look
-    better = likely_turn(_floats(left), _floats(right))
+    better = likely_turn(one, other)
     if better == 0:
         return look
-    pixels = turn_image(np.asarray(right)[..., None], better)[..., 0]
-    return _compare(left, Image.fromarray(np.ascontiguousarray(pixels)))
+    turned = turn_image(np.asarray(views[1])[..., None], better)[..., 0]
+    right = Image.fromarray(np.ascontiguousarray(turned))
+    return _compare((views[0], right), one, turned_view(other, better))
 
 
-def _compare(left: Image.Image, right: Image.Image) -> CloseLook:
+def _compare(
+    views: tuple[Image.Image, Image.Image], one: DetailView, other: DetailView
+) -> CloseLook:
     import imagehash
 
-    one, other = (imagehash.phash(view, hash_size=HASH_SIZE) for view in (left, right))
-    distance = int(one - other)
-    if distance > LARGEST_HASH_DISTANCE:
-        return CloseLook(hash_distance=distance, detail=0.0)
-    return CloseLook(hash_distance=distance, detail=detail_in_common(_floats(left), _floats(right)))
-
-
-def _floats(view: Image.Image) -> Floats:
-    return np.asarray(view, dtype=np.float32)
+    left, right = (imagehash.phash(view, hash_size=HASH_SIZE) for view in views)
+    distance = int(left - right)
+    near = distance <= LARGEST_HASH_DISTANCE
+    return CloseLook(hash_distance=distance, detail=detail_in_common(one, other) if near else 0.0)
 
 
 def common_views(

@@ -23,57 +23,64 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
-    """Detail to be led by and to be judged by, and 1 where there is skin, else 0."""
+class DetailView:
+    """Detail (n, n) to be led by and to be judged by, and 1 where there is skin, else 0.
+
+    It is taken at equal local contrast and away from black corners: otherwise the edge of a round
+    field of view makes any two pictures alike.
+    """
 
     guide: Floats
     detail: Floats
     skin: Floats
 
 
-def detail_in_common(one: Floats, other: Floats) -> float:
-    """Correlation (-1..1) of fine detail once the second grey view (n, n) lies on the first.
+def detail_of(pixels: Floats) -> DetailView:
+    """The fine detail of a grey picture (n, n)."""
+    from scipy.ndimage import gaussian_filter, minimum_filter
 
-    Detail is taken at equal local contrast and away from black corners: otherwise the edge of a
-    round field of view makes any two pictures alike.
-    """
-    first, second = _view_of(one), _view_of(other)
-    matrix, offset = np.eye(2), _shift(first, second)
+    skin = minimum_filter(gaussian_filter(pixels, 1.5), _SHADOW_MARGIN) > _DARKEST_SKIN
+    if skin.mean() < _LEAST_AREA:
+        skin = np.ones_like(skin)
+    return DetailView(
+        guide=_band(pixels, *_GUIDING_BAND),
+        detail=_band(pixels, *_JUDGING_BAND),
+        skin=skin.astype(np.float32),
+    )
+
+
+def turned_view(view: DetailView, turn: int) -> DetailView:
+    """The same of the turned picture."""
+    parts = (view.guide, view.detail, view.skin)
+    guide, detail, skin = (turn_image(part[..., None], turn)[..., 0] for part in parts)
+    return DetailView(guide=guide, detail=detail, skin=skin)
+
+
+def detail_in_common(one: DetailView, other: DetailView) -> float:
+    """Correlation (-1..1) of fine detail, at best, once the second view lies on the first."""
+    matrix, offset = np.eye(2), _shift(one, other)
     for _ in range(STEPS):
-        matrix, offset = _improve(first, second, matrix, offset)
-    untouched = _correlation(first, second, np.eye(2), np.zeros(2))
-    return max(untouched, _correlation(first, second, matrix, offset))
+        matrix, offset = _improve(one, other, matrix, offset)
+    untouched = _correlation(one, other, np.eye(2), np.zeros(2))
+    return max(untouched, _correlation(one, other, matrix, offset))
 
 
-def likely_turn(one: Floats, other: Floats) -> int:
-    """How the second grey view is to be turned to agree most with the first, by half the pixels.
+def likely_turn(one: DetailView, other: DetailView) -> int:
+    """How the second view is to be turned to agree most with the first, by half the pixels.
 
     A lesion that is nearly symmetric may have been aligned with its mirror image.
     """
-    first, second = (_halved_view(_view_of(pixels)) for pixels in (one, other))
+    first, second = _halved(one), _halved(other)
     peaks = [_surface(first, turn_image(second[..., None], turn)[..., 0]).max() for turn in TURNS]
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
     best = int(np.argmax(peaks))
     return best if peaks[best] > _LEAST_PEAK * lengths else 0
 
 
-def _halved_view(view: _View) -> Floats:
+def _halved(view: DetailView) -> Floats:
     masked = view.guide * view.skin
     size = len(masked) // 2
     return np.asarray(masked.reshape(size, 2, size, 2).mean(axis=(1, 3)))
-
-
-def _view_of(pixels: Floats) -> _View:
-    from scipy.ndimage import gaussian_filter, minimum_filter
-
-    skin = minimum_filter(gaussian_filter(pixels, 1.5), _SHADOW_MARGIN) > _DARKEST_SKIN
-    if skin.mean() < _LEAST_AREA:
-        skin = np.ones_like(skin)
-    return _View(
-        guide=_band(pixels, *_GUIDING_BAND),
-        detail=_band(pixels, *_JUDGING_BAND),
-        skin=skin.astype(np.float32),
-    )
 
 
 def _band(pixels: Floats, fine: float, coarse: float) -> Floats:
@@ -84,7 +91,7 @@ def _band(pixels: Floats, fine: float, coarse: float) -> Floats:
     return np.asarray(band / (contrast + 1.0))
 
 
-def _shift(one: _View, other: _View) -> Matrix:
+def _shift(one: DetailView, other: DetailView) -> Matrix:
     """Where in `other` the origin of `one` lies (y, x), to a pixel, by correlation of both."""
     near = _surface(one.guide * one.skin, other.guide * other.skin)
     row, column = np.unravel_index(int(near.argmax()), near.shape)
@@ -100,7 +107,9 @@ def _surface(one: Floats, other: Floats) -> Matrix:
     return surface[np.ix_(reach, reach)]
 
 
-def _improve(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> tuple[Matrix, Matrix]:
+def _improve(
+    one: DetailView, other: DetailView, matrix: Matrix, offset: Matrix
+) -> tuple[Matrix, Matrix]:
     """One Gauss-Newton step over the six numbers of an affine map."""
     seen, both = _through(one, other, other.guide, matrix, offset)
     rows, columns = np.nonzero(both)
@@ -119,7 +128,7 @@ def _improve(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> tuple[
     return matrix + matrix @ turn, offset + matrix @ (step[:, 0] - turn @ middle)
 
 
-def _correlation(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> float:
+def _correlation(one: DetailView, other: DetailView, matrix: Matrix, offset: Matrix) -> float:
     seen, inside = _through(one, other, other.detail, matrix, offset)
     if inside.mean() < _LEAST_AREA:
         return 0.0
@@ -131,7 +140,7 @@ def _correlation(one: _View, other: _View, matrix: Matrix, offset: Matrix) -> fl
 
 
 def _through(
-    one: _View, other: _View, pixels: Floats, matrix: Matrix, offset: Matrix
+    one: DetailView, other: DetailView, pixels: Floats, matrix: Matrix, offset: Matrix
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """`pixels` of `other` as seen from `one`, and where both have skin."""
     from scipy.ndimage import affine_transform

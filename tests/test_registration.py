@@ -1,9 +1,17 @@
 """Fine detail agrees for one scene, also shifted, and not for two scenes of a like outline."""
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from edge_melanoma.registration import detail_in_common
+from edge_melanoma.layouts import TURNS
+from edge_melanoma.registration import (
+    DetailView,
+    detail_in_common,
+    detail_of,
+    likely_turn,
+    turned_view,
+)
 
 
 def skin(seed: int, *, round_view: bool = False) -> Image.Image:
@@ -19,10 +27,8 @@ def skin(seed: int, *, round_view: bool = False) -> Image.Image:
     return image
 
 
-def view(
-    image: Image.Image, box: tuple[int, int, int, int] = (20, 20, 100, 100)
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.asarray(image.crop(box).resize((80, 80)), dtype=np.float32)
+def view(image: Image.Image, box: tuple[int, int, int, int] = (20, 20, 100, 100)) -> DetailView:
+    return detail_of(np.asarray(image.crop(box).resize((80, 80)), dtype=np.float32))
 
 
 def test_a_shifted_and_stretched_view_of_one_scene_agrees() -> None:
@@ -44,6 +50,17 @@ def test_a_round_field_of_view_makes_no_two_scenes_alike() -> None:
 
 
 def test_plain_pictures_have_all_in_common() -> None:
-    plain = np.full((80, 80), 120, np.float32)
+    plain = detail_of(np.full((80, 80), 120, np.float32))
     assert detail_in_common(plain, plain) == 1
     assert detail_in_common(plain, view(skin(0))) == 0
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_the_turn_of_a_view_is_found_and_undone(turn: int) -> None:
+    one = view(skin(0))
+    back = likely_turn(one, turned_view(one, turn))
+    assert detail_in_common(one, turned_view(turned_view(one, turn), back)) > 0.999
+
+
+def test_no_turn_is_likely_for_another_scene() -> None:
+    assert likely_turn(view(skin(0)), view(skin(1))) == 0
