@@ -85,7 +85,7 @@ class Subgroup:
 
     def undefined(self) -> dict[str, str]:
         """Metrics that this group does not define, with the reason."""
-        reasons = {}
+        reasons: dict[str, str] = {}
         if not self.recall.images:
             reasons |= {"recall": "no malignant images", "auc": "no malignant images"}
         if not self.specificity.images:
@@ -207,7 +207,7 @@ def _test_groups(counts: Mapping[Cell, tuple[int, int]]) -> dict[Comparison, tup
             if side
         ]
         if len(sides) == 2 and min(images for _, images in sides) >= FEWEST:
-            table = [[right, images - right] for right, images in sides]
+            table = np.array([[right, images - right] for right, images in sides])
             p_values[comparison] = float(fisher_exact(table).pvalue)
     adjusted = holm_adjust(list(p_values.values()))
     return {
