@@ -57,9 +57,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
     assert whole.network.input_shape == (None, 224, 224, 3)
     assert [row["stage"] for row in whole.history] == [
-        "all layers at 160",
-        "all layers at 224",
-        "all layers at 224",
+        "160 pixels",
+        "224 pixels",
+        "224 pixels",
     ]
 
 

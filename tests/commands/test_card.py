@@ -22,7 +22,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty pictures from elsewhere whose table states sex and age."""
     folder = tmp_path_factory.mktemp("outside") / "clinic"
     write_phantoms(folder, count=20, seed=9, size=None)
-    paths = sorted(path.relative_to(folder) for path in folder.rglob("*.*"))
+    paths = sorted(path.relative_to(folder) for path in folder.glob("*/*.*"))
     lines = [
         f"{path.as_posix()},{path.parts[-2]},{'female' if number % 2 else 'male'},{20 + 3 * number}"
         for number, path in enumerate(paths)
