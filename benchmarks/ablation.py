@@ -29,7 +29,9 @@ from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.environment import describe_environment
+from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import screen_images
+from edge_melanoma.leaks import find_duplicates, mark_clusters
 from edge_melanoma.metrics import area_under_roc
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import TerminalReporter
@@ -37,8 +39,8 @@ from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.thresholds import choose_operating_point
 from edge_melanoma.variants import BACKBONE_LAYERS, BEST, Augmentation, Stage, VariantSpec
 
-SHORT_SIZE = 128
-SHORT_EPOCHS = 3
+SHORT_SIZE = 96
+SHORT_EPOCHS = 2
 SHORT_WARMUP_STEPS = 100
 COLUMNS = ("recipe", "AUC", "specificity at recall .95", "AUC in each set", "CPU min")
 
@@ -80,7 +82,8 @@ def main() -> None:
     """Train and judge each, write the figures as JSON after each and print a line each."""
     options = _parse()
     records = screen_images(read_data_sets(name_folders(options.data))).readable
-    split = split_lesions(records, kind=SplitKind.FOLDERS)
+    copies = find_duplicates(records, cache_folder=default_fingerprint_folder())
+    split = split_lesions(mark_clusters(records, copies), kind=SplitKind.FOLDERS)
     environment = describe_environment()
     del environment["command"]
     rows: dict[str, Any] = read_json(options.out)["rows"] if options.out.is_file() else {}

@@ -26,7 +26,7 @@ from edge_melanoma.bundled import FOLDER, MODEL
 from edge_melanoma.dataset_card import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
 
-EVALUATION = "evaluation.json"
+EVALUATION, CARD = "evaluation.json", "MODEL_CARD.md"
 KEPT = (
     "weights.safetensors",
     "split.json",
@@ -34,7 +34,6 @@ KEPT = (
     "subgroups.json",
     "predictions_validation.csv",
     "predictions_test.csv",
-    "MODEL_CARD.md",
 )
 LARGEST_SIZE_BYTES = 8_000_000
 """Of the weights and the int8 file together."""
@@ -68,6 +67,8 @@ def bundle_run(run: TrainedModel, *, model: Path, target: Path = FOLDER) -> None
     for name in KEPT:
         if (run.folder / name).is_file():
             write_atomically(target / name, (run.folder / name).read_bytes())
+    if (run.folder / CARD).is_file():
+        write_atomically(target / CARD, without_pictures((run.folder / CARD).read_text("utf-8")))
     evaluation = read_json(run.folder / EVALUATION)
     write_json(target / EVALUATION, _without_paths(evaluation))
     write_atomically(target / "LICENSE.md", licence_of(evaluation))
@@ -94,6 +95,12 @@ MobileNetV2 that Google released under Apache-2.0.
 
 {sets}
 """
+
+
+def without_pictures(card: str) -> str:
+    """A model card without its sheets: the pictures on them are not ours to pass on."""
+    lines = card.splitlines()
+    return "\n".join(line for line in lines if not line.startswith("![")) + "\n"
 
 
 def _without_paths(told: Any) -> Any:

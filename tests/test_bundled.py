@@ -62,6 +62,11 @@ def test_what_is_larger_than_may_ship_is_refused(
     assert not (tmp_path / "b").exists()
 
 
+def test_a_card_travels_without_its_pictures() -> None:
+    card = "## Worst failures\n\nThe worst of 3:\n\n![a sheet](failures/miss.png)\n\nEnd.\n"
+    assert bundling.without_pictures(card) == "## Worst failures\n\nThe worst of 3:\n\n\nEnd.\n"
+
+
 def test_predict_bundled_scores_as_the_file_does(
     package: Path, phantoms: Path, exported_run: TrainedModel, edge_melanoma: Callable[..., Any]
 ) -> None:
