@@ -35,7 +35,10 @@ class Alignment:
 def align_candidates(
     thumbnails: NDArray[np.uint8], candidates: Candidates, *, reporter: Reporter
 ) -> tuple[Candidates, Alignment]:
-    """Fit each pair's window, first on small pictures, which drops those that do not match."""
+    """Fit each guess, first on small pictures, and keep the one that matches best for a pair.
+
+    Pairs that do not match on small pictures are dropped.
+    """
     grey = thumbnails.mean(axis=3).astype(np.uint8)
     windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
     before, after = windows[:, :2], windows[:, 2:]
@@ -47,13 +50,25 @@ def align_candidates(
     remaining = select(candidates, kept)
     better_guess = _Guess(centre=coarse.centre[kept], extent=coarse.extent[kept])
     fine = _fit(grey, remaining, better_guess, steps=FINE_STEPS, reporter=reporter)
-    return remaining, fine
+    best = _best_of_each_pair(remaining, fine.match)
+    names = Alignment.__dataclass_fields__
+    chosen = Alignment(**{name: getattr(fine, name)[best] for name in names})
+    return select(remaining, best), chosen
 
 
 def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
     """The pairs at some positions."""
     names = Candidates.__dataclass_fields__
     return Candidates(**{name: getattr(candidates, name)[kept] for name in names})
+
+
+def _best_of_each_pair(guesses: Candidates, match: Floats) -> NDArray[np.int64]:
+    low = np.minimum(guesses.first, guesses.second)
+    high = np.maximum(guesses.first, guesses.second)
+    order = np.lexsort((-match, high, low))
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
+    return order[begins]
 
 
 def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

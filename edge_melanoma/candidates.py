@@ -35,12 +35,17 @@ APPROXIMATION = 0.5
 LARGEST_DISTANCE = 250.0
 """Farthest that a copy was seen in 480 synthetic ones: 238."""
 LEAST_AGREEMENT = 0.75
+LEAST_RIVAL = 0.93
+LARGEST_LAG = 0.04
+GUESSES = 3
+"""A pair of nearly symmetric lesions may agree best when turned wrongly: the next guesses, if they
+are as good, are tried too."""
 _CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Pairs: picture `first` seen through a window is much like picture `second` turned.
+    """Guesses: picture `first` seen through a window is much like picture `second` turned.
 
     All are arrays of one length; `window` holds positions in WINDOWS, `agreement` cosines.
     """
@@ -56,7 +61,7 @@ class Candidates:
 
 
 def find_candidates(thumbnails: NDArray[np.uint8], *, reporter: Reporter) -> Candidates:
-    """Pairs of pictures (n, 48, 48, 3) that may show the same, the best guess for each pair.
+    """Pairs of pictures (n, 48, 48, 3) that may show the same, with up to three guesses each.
 
     The work grows as n log n: 18 look-ups a picture, 6 neighbours each.
     """
@@ -102,25 +107,45 @@ def _agreeing(pairs: NDArray[np.int64], window: int, seen: Floats, turned: Float
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(cosines, range(0, len(pairs), _CHUNK))
         agreement = np.concatenate([np.zeros((0, turned.shape[1]), np.float32), *parts])
-    kept = agreement.max(axis=1) >= LEAST_AGREEMENT
+    rows, turns = np.nonzero(_plausible(agreement, agreement.max(axis=1, keepdims=True)))
     return Candidates(
-        first=pairs[kept, 0],
-        second=pairs[kept, 1],
-        window=np.full(kept.sum(), window),
-        turn=agreement[kept].argmax(axis=1),
-        agreement=agreement[kept].max(axis=1),
+        first=pairs[rows, 0],
+        second=pairs[rows, 1],
+        window=np.full(len(rows), window),
+        turn=turns,
+        agreement=agreement[rows, turns],
     )
 
 
+def _plausible(agreement: Floats, best: Floats) -> NDArray[np.bool_]:
+    """The best guess if it agrees enough, and others that agree well and nearly as much."""
+    rival = (agreement >= LEAST_RIVAL) & (agreement >= best - LARGEST_LAG)
+    return rival | ((agreement == best) & (agreement >= LEAST_AGREEMENT))
+
+
 def _best_guesses(found: list[Candidates]) -> Candidates:
-    """Of all guesses for two pictures, whichever is the larger, the one that agrees most."""
+    """For two pictures, whichever is the larger, the guess that agrees most and its rivals."""
     columns = {
         name: np.concatenate([getattr(part, name) for part in found])
         for name in Candidates.__dataclass_fields__
     }
     low = np.minimum(columns["first"], columns["second"])
     high = np.maximum(columns["first"], columns["second"])
-    order = np.lexsort((-columns["agreement"], high, low))
-    fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
-    return Candidates(**{name: column[order][fresh] for name, column in columns.items()})
+    agreement = columns["agreement"]
+    view = columns["turn"] + 8 * (columns["first"] == low)
+    order = np.lexsort((-agreement, view, high, low))
+    order = order[_begins(low[order], high[order], view[order])]
+    order = order[np.lexsort((-agreement[order], high[order], low[order]))]
+    begins = _begins(low[order], high[order])
+    starts = np.flatnonzero(begins)
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+    best = np.repeat(agreement[order[starts]], np.diff([*starts, len(order)]))
+    kept = order[_plausible(agreement[order], best) & (rank < GUESSES)]
+    return Candidates(**{name: column[kept] for name, column in columns.items()})
+
+
+def _begins(*keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """True where a row of sorted keys differs from the row before."""
+    fresh = np.ones(len(keys[0]), dtype=bool)
+    fresh[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
+    return fresh

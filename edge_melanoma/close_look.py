@@ -10,13 +10,7 @@ from PIL import Image
 
 from edge_melanoma.images import decode_image, read_image_bytes
 from edge_melanoma.layouts import Floats, turn_image
-from edge_melanoma.registration import (
-    DetailView,
-    detail_in_common,
-    detail_of,
-    likely_turn,
-    turned_view,
-)
+from edge_melanoma.registration import detail_in_common, detail_of
 
 Shares = NDArray[np.floating[Any]]
 
@@ -45,32 +39,16 @@ class CloseLook:
 def look_closely(
     first: Path, second: Path, *, turn: int, centre: Floats, extent: Floats
 ) -> CloseLook:
-    """Compare `second`, turned, with the window of `first` that it was aligned to.
-
-    Where they differ, another turn is tried if it promises more.
-    """
-    views = common_views(first, second, turn=turn, centre=centre, extent=extent)
-    one, other = (detail_of(np.asarray(view, dtype=np.float32)) for view in views)
-    look = _compare(views, one, other)
-    if look.is_copy:
-        return look
-    better = likely_turn(one, other)
-    if better == 0:
-        return look
-    turned = turn_image(np.asarray(views[1])[..., None], better)[..., 0]
-    right = Image.fromarray(np.ascontiguousarray(turned))
-    return _compare((views[0], right), one, turned_view(other, better))
-
-
-def _compare(
-    views: tuple[Image.Image, Image.Image], one: DetailView, other: DetailView
-) -> CloseLook:
+    """Compare `second`, turned, with the window of `first` that it was aligned to."""
     import imagehash
 
+    views = common_views(first, second, turn=turn, centre=centre, extent=extent)
     left, right = (imagehash.phash(view, hash_size=HASH_SIZE) for view in views)
     distance = int(left - right)
-    near = distance <= LARGEST_HASH_DISTANCE
-    return CloseLook(hash_distance=distance, detail=detail_in_common(one, other) if near else 0.0)
+    if distance > LARGEST_HASH_DISTANCE:
+        return CloseLook(hash_distance=distance, detail=0.0)
+    one, other = (detail_of(np.asarray(view, dtype=np.float32)) for view in views)
+    return CloseLook(hash_distance=distance, detail=detail_in_common(one, other))
 
 
 def common_views(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.layouts import TURNS, Floats, turn_image
+from edge_melanoma.layouts import Floats
 
 LARGEST_SHIFT = 8
 """Pixels of 80 by which the first guess may be off."""
@@ -16,8 +16,6 @@ _JUDGING_BAND = (0.7, 2.2)
 _DARKEST_SKIN = 35
 _SHADOW_MARGIN = 9
 _LEAST_AREA = 0.08
-_LEAST_PEAK = 0.4
-"""Correlation below which another turn is not worth a trial."""
 
 Matrix = NDArray[np.float64]
 
@@ -49,13 +47,6 @@ def detail_of(pixels: Floats) -> DetailView:
     )
 
 
-def turned_view(view: DetailView, turn: int) -> DetailView:
-    """The same of the turned picture."""
-    parts = (view.guide, view.detail, view.skin)
-    guide, detail, skin = (turn_image(part[..., None], turn)[..., 0] for part in parts)
-    return DetailView(guide=guide, detail=detail, skin=skin)
-
-
 def detail_in_common(one: DetailView, other: DetailView) -> float:
     """Correlation (-1..1) of fine detail, at best, once the second view lies on the first."""
     matrix, offset = np.eye(2), _shift(one, other)
@@ -63,24 +54,6 @@ def detail_in_common(one: DetailView, other: DetailView) -> float:
         matrix, offset = _improve(one, other, matrix, offset)
     untouched = _correlation(one, other, np.eye(2), np.zeros(2))
     return max(untouched, _correlation(one, other, matrix, offset))
-
-
-def likely_turn(one: DetailView, other: DetailView) -> int:
-    """How the second view is to be turned to agree most with the first, by half the pixels.
-
-    A lesion that is nearly symmetric may have been aligned with its mirror image.
-    """
-    first, second = _halved(one), _halved(other)
-    peaks = [_surface(first, turn_image(second[..., None], turn)[..., 0]).max() for turn in TURNS]
-    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
-    best = int(np.argmax(peaks))
-    return best if peaks[best] > _LEAST_PEAK * lengths else 0
-
-
-def _halved(view: DetailView) -> Floats:
-    masked = view.guide * view.skin
-    size = len(masked) // 2
-    return np.asarray(masked.reshape(size, 2, size, 2).mean(axis=(1, 3)))
 
 
 def _band(pixels: Floats, fine: float, coarse: float) -> Floats:
@@ -93,18 +66,14 @@ def _band(pixels: Floats, fine: float, coarse: float) -> Floats:
 
 def _shift(one: DetailView, other: DetailView) -> Matrix:
     """Where in `other` the origin of `one` lies (y, x), to a pixel, by correlation of both."""
-    near = _surface(one.guide * one.skin, other.guide * other.skin)
-    row, column = np.unravel_index(int(near.argmax()), near.shape)
-    return np.array([row, column], dtype=np.float64) - LARGEST_SHIFT
-
-
-def _surface(one: Floats, other: Floats) -> Matrix:
-    """Products of both summed, for each shift (y, x) of up to 8 pixels."""
-    shape = tuple(side + 2 * LARGEST_SHIFT for side in one.shape)
-    spectrum = np.fft.rfft2(other, shape) * np.conj(np.fft.rfft2(one, shape))
+    left, right = one.guide * one.skin, other.guide * other.skin
+    shape = tuple(side + 2 * LARGEST_SHIFT for side in left.shape)
+    spectrum = np.fft.rfft2(right, shape) * np.conj(np.fft.rfft2(left, shape))
     surface: Matrix = np.fft.irfft2(spectrum, shape)
     reach = np.arange(-LARGEST_SHIFT, LARGEST_SHIFT + 1)
-    return surface[np.ix_(reach, reach)]
+    near = surface[np.ix_(reach, reach)]
+    row, column = np.unravel_index(int(near.argmax()), near.shape)
+    return np.array([row, column], dtype=np.float64) - LARGEST_SHIFT
 
 
 def _improve(

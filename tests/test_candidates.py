@@ -1,5 +1,7 @@
 """A picture and its copy become a candidate pair, with the turn and the window that fit."""
 
+from collections import Counter
+
 import numpy as np
 from copied_lesions import COPIES, draw
 from PIL import Image
@@ -31,12 +33,16 @@ def test_the_turn_of_a_whole_copy_is_found() -> None:
     np.testing.assert_array_equal(pictures[found.first[pair]], seen)
 
 
-def test_no_pair_is_given_twice() -> None:
+def test_no_pair_has_more_than_three_guesses_and_no_guess_is_given_twice() -> None:
     found = find_candidates(thumbnails(*map(draw, range(12))), reporter=SilentReporter())
-    pairs = [frozenset(pair) for pair in np.stack([found.first, found.second], axis=1).tolist()]
-    assert len(set(pairs)) == len(pairs)
+    pairs = Counter(
+        frozenset(pair) for pair in np.stack([found.first, found.second], axis=1).tolist()
+    )
+    assert max(pairs.values()) <= 3
+    guesses = np.stack([found.first, found.second, found.turn], axis=1)
+    assert len(np.unique(guesses, axis=0)) == len(guesses)
 
 
 def test_two_pictures_can_be_compared() -> None:
     found = find_candidates(thumbnails(draw(0), draw(0)), reporter=SilentReporter())
-    assert (len(found), found.agreement[0].round(3)) == (1, 1)
+    assert found.agreement[0].round(3) == 1

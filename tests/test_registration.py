@@ -1,17 +1,9 @@
 """Fine detail agrees for one scene, also shifted, and not for two scenes of a like outline."""
 
 import numpy as np
-import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from edge_melanoma.layouts import TURNS
-from edge_melanoma.registration import (
-    DetailView,
-    detail_in_common,
-    detail_of,
-    likely_turn,
-    turned_view,
-)
+from edge_melanoma.registration import DetailView, detail_in_common, detail_of
 
 
 def skin(seed: int, *, round_view: bool = False) -> Image.Image:
@@ -53,14 +45,3 @@ def test_plain_pictures_have_all_in_common() -> None:
     plain = detail_of(np.full((80, 80), 120, np.float32))
     assert detail_in_common(plain, plain) == 1
     assert detail_in_common(plain, view(skin(0))) == 0
-
-
-@pytest.mark.parametrize("turn", TURNS)
-def test_the_turn_of_a_view_is_found_and_undone(turn: int) -> None:
-    one = view(skin(0))
-    back = likely_turn(one, turned_view(one, turn))
-    assert detail_in_common(one, turned_view(turned_view(one, turn), back)) > 0.999
-
-
-def test_no_turn_is_likely_for_another_scene() -> None:
-    assert likely_turn(view(skin(0)), view(skin(1))) == 0

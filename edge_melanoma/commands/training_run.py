@@ -21,6 +21,7 @@ from edge_melanoma.commands.external_run import (
     score_external_sets,
 )
 from edge_melanoma.commands.teacher import read_teacher
+from edge_melanoma.commands.training_split import split_without_copies
 from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
@@ -28,13 +29,11 @@ from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.external_sets import learned_from_split, read_external_sets
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import Screening, screen_images
-from edge_melanoma.leaks import find_duplicates, mark_clusters
-from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
-from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.splits import DatasetSplit, SplitKind
 from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.thresholds import choose_operating_point
 from edge_melanoma.trainees import Teacher, TrainingSettings
@@ -88,7 +87,13 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     cards = {name: find_card(path) for name, path in zip(named, order.data, strict=True)}
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     screening = screen_images(records, reporter=reporter)
-    split = _split(order, screening.readable, reporter)
+    split = split_without_copies(
+        screening.readable,
+        kind=order.split,
+        seed=order.seed,
+        cache_folder=order.cache_folder or default_fingerprint_folder(),
+        reporter=reporter,
+    )
     external = read_external_sets(
         order.external,
         learned_from_split(split),
@@ -110,27 +115,6 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
-
-
-def _split(
-    order: TrainingOrder, records: tuple[LesionRecord, ...], reporter: Reporter
-) -> DatasetSplit:
-    cache_folder = order.cache_folder or default_fingerprint_folder()
-    duplicates = find_duplicates(records, reporter=reporter, cache_folder=cache_folder)
-    marked = mark_clusters(records, duplicates)
-    split = split_lesions(marked, kind=order.split, seed=order.seed)
-    if duplicates.clusters:
-        copies = sum(len(cluster) for cluster in duplicates.clusters)
-        reporter.say(
-            f"Kept on one side each: {len(duplicates.clusters)} clusters of copies, "
-            f"{copies} images."
-        )
-    if split.left_out:
-        reporter.say(
-            f"Left out of training: {len(split.left_out)} images that are in the test folder too, "
-            f"as {len(split.leaked_test)} images there."
-        )
-    return split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
