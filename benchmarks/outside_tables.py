@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from edge_melanoma.benchmarks.parity import ParityReport
+from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.dataset_card import describe_cards
 from edge_melanoma.evaluation import explain_undefined, format_share
 
@@ -25,16 +23,15 @@ OUTSIDE_COLUMNS = (
 )
 
 
-def outside_terminal(report: ParityReport) -> Iterator[Table]:
-    """A table an external set for a terminal."""
-    for outside in report.external:
-        told = outside.as_dict()
-        table = Table(title=escape(describe_outside(told)))
-        for number, column in enumerate(OUTSIDE_COLUMNS):
-            table.add_column(column, justify="right" if number else "left")
-        for cells in outside_rows(told):
-            table.add_row(*cells)
-        yield table
+def outside_sections(parity: Mapping[str, Any]) -> Iterator[ReportSection]:
+    """A table an external set, from what parity.json holds."""
+    for outside in parity.get("external", ()):
+        yield ReportSection(
+            title=describe_outside(outside),
+            columns=OUTSIDE_COLUMNS,
+            rows=tuple(tuple(cells) for cells in outside_rows(outside)),
+            note="At the reference's operating point, but for the last two columns.",
+        )
 
 
 def describe_outside(outside: Mapping[str, Any]) -> str:

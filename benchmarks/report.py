@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.benchmarks.flips import KIND_NAMES
+from edge_melanoma.benchmarks.outside_tables import outside_sections
 from edge_melanoma.benchmarks.proof_tables import (
     describe_proof,
     describe_verdict,
@@ -59,7 +60,7 @@ def render_report(
         rules=rule_section(parity),
         proofs=proof_sections(parity),
         cost=cost_section(parity),
-        tables=parity["tables"],
+        tables=[*parity["tables"], *(section.as_dict() for section in outside_sections(parity))],
         kinds=KIND_NAMES,
         rows_a_kind=ROWS_A_KIND,
         thumbnails=shown_thumbnails(thumbnails),

@@ -9,13 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.benchmarks.latency import PERCENTILES
-from edge_melanoma.benchmarks.outside_tables import (
-    OUTSIDE_COLUMNS,
-    describe_outside,
-    describe_sets,
-    outside_rows,
-    outside_terminal,
-)
+from edge_melanoma.benchmarks.outside_tables import describe_sets, outside_sections
 from edge_melanoma.benchmarks.parity import ParityReport
 from edge_melanoma.benchmarks.proof_tables import (
     describe_proof,
@@ -74,8 +68,8 @@ def render_terminal(report: ParityReport) -> list[Table]:
     """The tables for a terminal: quality, then cost, then what was proved."""
     parity = report.as_dict()
     sections = [quality_section(parity), cost_section(parity), *proof_sections(parity)]
-    tables = [_terminal_table(section) for section in [*sections, *report.sections]]
-    return [*tables, *outside_terminal(report)]
+    sections += [*report.sections, *outside_sections(parity)]
+    return [_terminal_table(section) for section in sections]
 
 
 def render_markdown(report: ParityReport) -> str:
@@ -90,7 +84,9 @@ def render_markdown(report: ParityReport) -> str:
     lines += ["", "| model | sha256 |", "|---|---|"]
     models = [parity["reference"], *parity["candidates"]]
     lines += [f"| {model['mode']} | `{model['sha256']}` |" for model in models]
-    lines += _outside_sections(report)
+    for section in outside_sections(parity):
+        table = markdown_table(section.columns, section.rows)
+        lines += ["", f"## {escape_markdown(section.title)}", "", *table, "", section.note]
     told = (*explain_candidates(report), *describe_sets(report))
     notes = [f"- {escape_markdown(note)}" for note in told]
     lines += ["", *notes] if notes else []
@@ -132,14 +128,6 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
 def escape_markdown(text: str) -> str:
     """Text, such as a file's name, that Markdown shows as it is."""
     return MARKDOWN_SIGNS.sub(r"\\\1", html.escape(" ".join(text.splitlines()), quote=False))
-
-
-def _outside_sections(report: ParityReport) -> list[str]:
-    lines = []
-    for told in (outside.as_dict() for outside in report.external):
-        lines += ["", escape_markdown(describe_outside(told)), ""]
-        lines += markdown_table(OUTSIDE_COLUMNS, list(outside_rows(told)))
-    return lines
 
 
 def explain_candidates(report: ParityReport) -> list[str]:

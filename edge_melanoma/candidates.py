@@ -120,7 +120,7 @@ def _agreeing(pairs: NDArray[np.int64], window: int, seen: Floats, turned: Float
 def _plausible(agreement: Floats, best: Floats) -> NDArray[np.bool_]:
     """The best guess if it agrees enough, and others that agree well and nearly as much."""
     rival = (agreement >= LEAST_RIVAL) & (agreement >= best - LARGEST_LAG)
-    return rival | ((agreement == best) & (agreement >= LEAST_AGREEMENT))
+    return np.asarray(rival | ((agreement == best) & (agreement >= LEAST_AGREEMENT)))
 
 
 def _best_guesses(found: list[Candidates]) -> Candidates:
