@@ -79,7 +79,11 @@ def _findings(report: DataReport, records: Mapping[str, LesionRecord]) -> list[F
         ("Leaks", "copies on two given sides of one set", report.leaks),
         ("Copies in two sets", "one set is no external test for the other", report.crossings),
         ("Exact duplicates", "files with the same pixels", report.exact),
-        ("Near duplicates", "resized, recompressed, cropped, mirrored, turned", report.near),
+        (
+            "Near duplicates",
+            "resized, recompressed, cropped, mirrored, turned, or taken again a moment later",
+            report.near,
+        ),
     )
     return [
         Finding(

@@ -23,7 +23,7 @@ from edge_melanoma.fingerprints import Fingerprints, read_fingerprints
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter, SilentReporter
 
-VERSION = "copies-v5"
+VERSION = "copies-v7"
 LEAST_MATCH = 0.97
 """Of the aligned thumbnails; 475 of 475 synthetic copies had .98 and more, and what lies between
 are other photographs of one lesion."""

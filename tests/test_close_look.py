@@ -40,6 +40,6 @@ def test_views_show_what_both_pictures_hold(tmp_path: Path) -> None:
 
 
 def test_both_the_hash_and_the_detail_must_agree() -> None:
-    assert CloseLook(hash_distance=90, detail=0.62).is_copy
+    assert CloseLook(hash_distance=90, detail=0.72).is_copy
     assert not CloseLook(hash_distance=92, detail=0.99).is_copy
-    assert not CloseLook(hash_distance=0, detail=0.61).is_copy
+    assert not CloseLook(hash_distance=0, detail=0.71).is_copy

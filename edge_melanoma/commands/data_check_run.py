@@ -46,7 +46,9 @@ def check_data(
 def _sets_table(report: DataReport) -> Table:
     table = Table(title="Data sets")
     for column in ("set", "benign", "malignant", "unreadable", "sizes", "worst shortcuts (AUC)"):
-        table.add_column(column, justify="left" if column in {"set", "sizes"} else "right")
+        table.add_column(
+            column, justify="left" if column in {"set", "sizes"} else "right", overflow="fold"
+        )
     for summary in report.sets:
         sizes = ", ".join(f"{width}x{height}" for width, height, _ in summary.sizes[:2])
         more = " ..." if len(summary.sizes) > 2 else ""
