@@ -30,6 +30,12 @@ COLUMNS = (
     "sha256",
 )
 
+MADE_BY = (
+    "Each at its operating point, chosen on validation. Made by `edge-melanoma evaluate MODEL "
+    "--external NAME=DIR --json FILE` for each model and "
+    "`python -m edge_melanoma.benchmarks.headline FILE... --readme README.md`."
+)
+
 
 def main() -> None:
     """Print the table, and put it between the markers of the README that is given."""
@@ -49,7 +55,7 @@ def render_headline(evaluations: Iterable[Mapping[str, Any]]) -> list[str]:
     rows = [row for evaluation in told for row in _rows(evaluation)]
     outside = {name: found for one in told for name, found in one["external"].items()}
     cards = [line for found in outside.values() for line in describe_cards(found["dataset"])]
-    return [*markdown_table(COLUMNS, rows), "", *(f"- {line}" for line in cards)]
+    return [*markdown_table(COLUMNS, rows), "", *(f"- {line}" for line in cards), "", MADE_BY]
 
 
 def _rows(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:

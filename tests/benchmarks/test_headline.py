@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge_melanoma.benchmarks.headline import COLUMNS, render_headline
+from edge_melanoma.benchmarks.headline import COLUMNS, MADE_BY, render_headline
 
 
 def measured(*, recall: float, auc: float | None, ece: float | None = None) -> dict[str, Any]:
@@ -48,6 +48,7 @@ def test_a_model_is_named_by_recipe_and_kind_and_shown_with_its_hash() -> None:
 def test_what_is_undefined_outside_is_said_and_what_a_set_is_stands_below() -> None:
     lines = render_headline([EVALUATION])
     assert " | undefined | " in lines[4]
-    assert lines[-1] == (
+    assert lines[-1] == MADE_BY
+    assert lines[-3] == (
         "- there: no data set card (dataset.toml): source, licence and label definition unknown"
     )
