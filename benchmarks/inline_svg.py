@@ -12,7 +12,6 @@ from matplotlib.text import Text
 
 INK = "#010203"
 """Stands for the page's own text colour, light or dark; no data are drawn in it."""
-POINTS_PER_INCH = 72
 DOTS_PER_INCH = 160
 """Of clouds of points, which are drawn as a picture inside the SVG: thousands would be heavy."""
 

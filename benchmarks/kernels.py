@@ -26,8 +26,6 @@ from edge_melanoma.predictions import make_prediction_set
 from edge_melanoma.progress import Reporter
 from edge_melanoma.quantization import ScoreTensor
 
-KERNEL_IMAGES = 100
-"""Reference kernels take about 0.2 s for each."""
 PROCESS = Path(__file__).with_name("kernel_process.py")
 LIMIT_SECONDS = 3600
 

@@ -31,9 +31,6 @@ VIGNETTE_DEPTHS = (0.1, 0.5)
 LARGEST_NOISE = 0.04
 SMALLEST_INTENSITY = 1e-4
 
-SHAPES = {"colours": (3, 3)}
-"""Of what is drawn for one picture, where it is no single number."""
-
 Draws = Mapping[str, NDArray[np.float32]]
 
 

@@ -19,6 +19,7 @@ from edge_melanoma.alignment import Alignment, align_candidates
 from edge_melanoma.artifacts import write_atomically
 from edge_melanoma.candidates import Candidates, find_candidates
 from edge_melanoma.close_look import look_closely
+from edge_melanoma.components import Components
 from edge_melanoma.fingerprints import Fingerprints, read_fingerprints
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter, SilentReporter
@@ -163,17 +164,10 @@ def _look(
 
 def _clusters(pairs: Sequence[CopyPair]) -> tuple[tuple[str, ...], ...]:
     """Connected components of the pairs, each sorted, in the order of their first members."""
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
+    groups = Components()
     for pair in pairs:
-        parent[find(pair.second)] = find(pair.first)
+        groups.join(pair.first, pair.second)
     members: dict[str, list[str]] = defaultdict(list)
-    for image_id in sorted(parent):
-        members[find(image_id)].append(image_id)
+    for image_id in groups.names():
+        members[groups.of(image_id)].append(image_id)
     return tuple(sorted(tuple(cluster) for cluster in members.values()))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edge_melanoma.components import Components
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.lesions import LesionRecord, count_classes
 
@@ -183,21 +184,14 @@ def _keys_of(record: LesionRecord) -> list[str]:
 
 def _group(records: Sequence[LesionRecord]) -> list[list[LesionRecord]]:
     """Connected components of records that share a lesion, bytes or a cluster, in stable order."""
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
+    joined = Components()
     for record in records:
         first, *rest = _keys_of(record)
         for key in rest:
-            parent[find(key)] = find(first)
+            joined.join(first, key)
     groups: dict[str, list[LesionRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.image_id):
-        groups[find(_keys_of(record)[0])].append(record)
+        groups[joined.of(_keys_of(record)[0])].append(record)
     return list(groups.values())
 
 

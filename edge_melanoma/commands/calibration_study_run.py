@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.bundled import find_run_or_bundled
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.calibration_study import (
     SUBSETS,
     CalibrationStudy,
@@ -32,7 +32,7 @@ def study_and_show(
     run = find_run_or_bundled(folder)
     TerminalReporter().say(f"Calibrating {run.folder} with {SUBSETS} subsets of each size")
     study = study_calibration(run, records=read_run_records(run), settings=settings, force=force)
-    console = Console(width=None if Console().is_terminal else 160)
+    console = results_console(width=160)
     console.print(_table(study))
     if study.plan["left_out"]:
         sizes = ", ".join(str(size) for size in study.plan["left_out"])

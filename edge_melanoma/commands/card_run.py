@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from edge_melanoma.artifacts import (
     write_json,
 )
 from edge_melanoma.card_facts import CardFacts, JudgedSet
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.external_run import score_external_sets
 from edge_melanoma.commands.judged_sets import Judge, judge_run
 from edge_melanoma.data_sets import refuse_training_sets
@@ -137,7 +137,7 @@ def _show(judged: JudgedSet) -> None:
         table.add_column(column)
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(width=None if Console().is_terminal else 160)
+    console = results_console(width=160)
     console.print(table)
     for line in describe_findings(judged.subgroups):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

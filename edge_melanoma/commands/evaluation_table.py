@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.dataset_card import describe_cards
 from edge_melanoma.evaluation import WITHOUT_LEAKED, format_share
 from edge_melanoma.reliability import describe_reliability
@@ -17,7 +18,7 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
 
     `result` is what `evaluate --json` writes.
     """
-    console = Console(width=None if Console().is_terminal else 140)
+    console = results_console(width=140)
     data = result["dataset"]
     source = result["threshold_source"]
     model = f"{result['model']['file']} ({result['model']['mode']})"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import ConvertedModel
 from edge_melanoma.bundled import find_run_or_bundled
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.modes import Mode
 from edge_melanoma.converters.post_training import export_run
@@ -40,7 +40,7 @@ def export_and_show(
         force=force,
     )
     written = list(models)
-    console = Console(width=None if Console().is_terminal else 160)
+    console = results_console(width=160)
     console.print(_table(written))
     for model in written:
         console.print(str(model.path), highlight=False, soft_wrap=True)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from edge_melanoma.artifacts import (
     ConvertedModel,
     TrainedModel,
@@ -29,6 +27,7 @@ from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.commands.bench_folder import BenchCopies, write_bench, write_scores
 from edge_melanoma.commands.benched_sets import benched_set, external_sets
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.contract_choice import (
     choose_contracts,
     refuse_undefined_rules,
@@ -192,7 +191,7 @@ def _refuse_existing(draft: Path | None) -> None:
 
 
 def _show(report: ParityReport) -> None:
-    console = Console(width=None if Console().is_terminal else 180)
+    console = results_console(width=180)
     for table in render_terminal(report):
         console.print(table)
     for line in [

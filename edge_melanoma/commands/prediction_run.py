@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from edge_melanoma.artifacts import ConvertedModel, TrainedModel
 from edge_melanoma.classifiers import KerasClassifier, choose_runtime, score_with_integers
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.evaluation_run import open_model
 from edge_melanoma.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.images import read_image
@@ -83,4 +83,4 @@ def _show(rows: Sequence[dict[str, object]]) -> None:
             str(row["decision"]),
             f"{row['threshold']:.4f}",
         )
-    Console(width=None if Console().is_terminal else 140).print(table)
+    results_console(width=140).print(table)

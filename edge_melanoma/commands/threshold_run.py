@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.artifacts import TrainedModel, open_converted, open_exports, write_json
 from edge_melanoma.bundled import find_run_or_bundled
+from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.operating_points import (
     ValidationScores,
     complete_operating_point,
@@ -82,7 +82,7 @@ def _show(result: Mapping[str, Any]) -> None:
     table.add_row("keras", *_cells(point))
     for export in result["exports"]:
         table.add_row(export["mode"], *_cells(export["operating_point"]))
-    Console(width=None if Console().is_terminal else 130).print(table)
+    results_console(width=130).print(table)
 
 
 def _cells(point: Mapping[str, Any]) -> list[str]:
