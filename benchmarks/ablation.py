@@ -36,8 +36,9 @@ from edge_melanoma.metrics import area_under_roc
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.stages import Augmentation, Stage
 from edge_melanoma.thresholds import choose_operating_point
-from edge_melanoma.variants import BACKBONE_LAYERS, BEST, Augmentation, Stage, VariantSpec
+from edge_melanoma.variants import BACKBONE_LAYERS, BEST, VariantSpec
 
 SHORT_SIZE = 96
 SHORT_EPOCHS = 2

@@ -40,7 +40,7 @@ from edge_melanoma.metrics import measure
 from edge_melanoma.network import GAP_LAYER, prefix_of, suffix_of
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter
-from edge_melanoma.variants import Stage
+from edge_melanoma.stages import Stage
 
 TRAINED_LAYERS = 29
 """Of the backbone, counted with batch-norm and ReLU: as many as the variants tune at most."""

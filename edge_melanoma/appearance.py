@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.stages import Appearance
 from edge_melanoma.tensorflow_runtime import tf
-from edge_melanoma.variants import Appearance
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Of ITU-R BT.601."""

@@ -1,17 +1,30 @@
-"""Random flips, turns, zooms and shifts: one affine map an image, drawn from seed, epoch and image.
+"""Random flips, turns, zooms and shifts: one affine map an image, from seed, epoch and image.
 
 One interpolation instead of four keeps fine structure, and drawing without a running state
 lets an interrupted training go on with the very same pictures.
 """
 
+from enum import Enum
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.stages import Augmentation
 from edge_melanoma.tensorflow_runtime import tf
-from edge_melanoma.variants import Augmentation
 
 LARGEST_UNFILTERED_SHRINKAGE = 4 / 3
 """Pictures that lose more than this are averaged over two by two pixels before."""
+
+FILTER_STREAM = 1
+"""Ends the seed of the filters, so that they and the places are drawn apart."""
+
+
+class Filter(Enum):
+    """How a place between pixels gets its value."""
+
+    NEAREST = "the nearest pixel"
+    BILINEAR = "between the four pixels around"
+    AVERAGED = "between averages over two by two pixels"
 
 
 def augment_images(
@@ -24,7 +37,7 @@ def augment_images(
     """Varied pictures (n, height, width, 3), or (n, size, size, 3) of square ones.
 
     `seeds` (n, k) holds one row of integers an image. What lies outside the picture is filled by
-    reflection, bilinear in between. The appearance is not this function's business.
+    reflection. The appearance is not this function's business.
     """
     height, width = pixels.shape[1:3]
     shrinkage = 1.0 if size is None else height / size
@@ -34,25 +47,46 @@ def augment_images(
             for row in seeds
         ]
     )
+    filters = np.array([_draw_filter(augmentation, row, shrinkage=shrinkage) for row in seeds])
+    shape = (height, width) if size is None else (size, size)
+    varied = np.empty((len(pixels), *shape, 3), dtype=np.uint8)
+    for resampling in Filter:
+        chosen = filters == resampling
+        if chosen.any():
+            varied[chosen] = _transform(pixels[chosen], maps[chosen], resampling, shape)
+    return varied
+
+
+def _transform(
+    pixels: NDArray[np.uint8],
+    maps: NDArray[np.float32],
+    resampling: Filter,
+    shape: tuple[int, int],
+) -> NDArray[np.uint8]:
+    images = tf.constant(pixels)
+    if resampling is Filter.AVERAGED:
+        images = tf.nn.avg_pool2d(tf.cast(images, tf.float32), 2, 1, "SAME")
     varied = tf.raw_ops.ImageProjectiveTransformV3(
-        images=_filtered(pixels, shrinkage),
+        images=images,
         transforms=tf.constant(maps),
-        output_shape=tf.constant([height, width] if size is None else [size, size]),
+        output_shape=tf.constant(shape),
         fill_value=0.0,
-        interpolation="BILINEAR",
+        interpolation="NEAREST" if resampling is Filter.NEAREST else "BILINEAR",
         fill_mode="REFLECT",
-    )
-    values = varied.numpy()
-    whole: NDArray[np.uint8] = (
-        values if values.dtype == np.uint8 else np.rint(values).astype(np.uint8)
-    )
+    ).numpy()
+    whole: NDArray[np.uint8] = np.rint(varied).astype(np.uint8)
     return whole
 
 
-def _filtered(pixels: NDArray[np.uint8], shrinkage: float) -> tf.Tensor:
-    if shrinkage <= LARGEST_UNFILTERED_SHRINKAGE:
-        return tf.constant(pixels)
-    return tf.nn.avg_pool2d(tf.constant(pixels.astype(np.float32)), 2, 1, "SAME")
+def _draw_filter(
+    augmentation: Augmentation, seed: NDArray[np.int64], *, shrinkage: float
+) -> Filter:
+    usual = Filter.BILINEAR if shrinkage <= LARGEST_UNFILTERED_SHRINKAGE else Filter.AVERAGED
+    random = np.random.default_rng([*seed, FILTER_STREAM])
+    if random.random() >= augmentation.other_filters:
+        return usual
+    others = [resampling for resampling in Filter if resampling is not usual]
+    return others[random.integers(len(others))]
 
 
 def _draw_map(

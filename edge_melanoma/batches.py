@@ -12,7 +12,7 @@ from edge_melanoma.augmentation import augment_images
 from edge_melanoma.frozen_prefix import FrozenPrefix
 from edge_melanoma.images import scale_pixels, stream_images
 from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.variants import Augmentation
+from edge_melanoma.stages import Augmentation
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

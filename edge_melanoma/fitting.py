@@ -16,8 +16,8 @@ from edge_melanoma.network import arrays_of, assign_arrays, compile_forward, res
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter
 from edge_melanoma.schedules import learning_rate_at
+from edge_melanoma.stages import Stage
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
-from edge_melanoma.variants import Stage
 
 EVALUATION_BATCH_SIZE = 64
 HISTORY_THRESHOLD = 0.5

@@ -32,11 +32,11 @@ from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.run_data import leaked_test_of
 from edge_melanoma.splits import DatasetSplit, split_to_json
+from edge_melanoma.stages import Augmentation
 from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import TrainingResult
-from edge_melanoma.variants import Augmentation
 
 HISTORY = "history.csv"
 EVALUATION = "evaluation.json"

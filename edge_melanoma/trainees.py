@@ -26,7 +26,8 @@ from edge_melanoma.network import cut_layer, freeze_backbone, suffix_of
 from edge_melanoma.progress import Reporter
 from edge_melanoma.sampling import draw_epoch
 from edge_melanoma.splits import DatasetSplit
-from edge_melanoma.variants import VARIANTS, Stage, Variant, VariantSpec
+from edge_melanoma.stages import Stage
+from edge_melanoma.variants import VARIANTS, Variant, VariantSpec
 from edge_melanoma.varied_batches import varied_batches
 
 

@@ -28,9 +28,10 @@ from edge_melanoma.network import (
 from edge_melanoma.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.progress import Reporter
 from edge_melanoma.splits import DatasetSplit
+from edge_melanoma.stages import Stage
 from edge_melanoma.starting_weights import copy_backbone, load_backbone_weights
 from edge_melanoma.trainees import Teacher, TraineeMaker, TrainingSettings
-from edge_melanoma.variants import TEACHER_WEIGHTS, Stage, VariantSpec
+from edge_melanoma.variants import TEACHER_WEIGHTS, VariantSpec
 
 CHECKPOINT_INTERVAL_SECONDS = 20.0
 """Epochs on cached features take a second: writing 10 MB after each would be half of the work."""

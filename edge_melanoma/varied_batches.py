@@ -22,7 +22,7 @@ from edge_melanoma.images import (
 )
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter
-from edge_melanoma.variants import Stage
+from edge_melanoma.stages import Stage
 
 
 class DecodedPictures:

@@ -3,7 +3,7 @@
 import pytest
 
 from edge_melanoma.schedules import learning_rate_at
-from edge_melanoma.variants import Stage
+from edge_melanoma.stages import Stage
 
 PLAIN = Stage(name="s", unfrozen_backbone_layers=0, learning_rate=1.0, epochs=10)
 COSINE = Stage(

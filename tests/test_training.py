@@ -18,7 +18,8 @@ from edge_melanoma.integrity import screen_images
 from edge_melanoma.lesions import LesionRecord, read_lesions
 from edge_melanoma.progress import SilentReporter
 from edge_melanoma.splits import DatasetSplit, split_lesions
-from edge_melanoma.variants import VARIANTS, Augmentation, Variant
+from edge_melanoma.stages import Augmentation
+from edge_melanoma.variants import VARIANTS, Variant
 
 SILENT = SilentReporter()
 

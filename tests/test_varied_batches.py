@@ -10,7 +10,7 @@ import pytest
 from edge_melanoma.integrity import screen_images
 from edge_melanoma.lesions import read_lesions
 from edge_melanoma.progress import SilentReporter
-from edge_melanoma.variants import Appearance, Augmentation, Stage
+from edge_melanoma.stages import Appearance, Augmentation, Stage
 
 STILL = Appearance(**dict.fromkeys(Appearance.__dataclass_fields__, 0.0))
 STAGE = Stage(
@@ -79,6 +79,35 @@ def test_a_smaller_size_shows_the_same_frame() -> None:
     assert small.shape == (1, 112, 112, 3)
     expected = np.linspace(0, 255, 112)
     np.testing.assert_allclose(small[0, 50, :, 0], expected, atol=3)
+
+
+@pytest.mark.parametrize("size", [32, 20])
+def test_a_share_of_the_pictures_is_scaled_by_other_filters(size: int) -> None:
+    from edge_melanoma.augmentation import augment_images
+
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    usual = Augmentation(flip=False, zoom=0.1)
+    varied = replace(usual, other_filters=0.5)
+
+    def scaled(augmentation: Augmentation) -> Any:
+        return augment_images(noise, augmentation, seeds=seeds_of(40), size=size)
+
+    differing = (scaled(usual) != scaled(varied)).any(axis=(1, 2, 3))
+    assert 10 <= differing.sum() <= 30
+    assert np.array_equal(scaled(varied), scaled(varied))
+
+
+def test_the_nearest_pixel_is_one_of_the_picture() -> None:
+    from edge_melanoma.augmentation import augment_images
+
+    black_and_white = np.random.default_rng(0).choice([0, 255], (30, 32, 32, 1)).astype(np.uint8)
+    varied = augment_images(
+        np.repeat(black_and_white, 3, axis=3),
+        Augmentation(other_filters=1.0),
+        seeds=seeds_of(30),
+    )
+    unmixed = np.isin(varied, [0, 255]).all(axis=(1, 2, 3))
+    assert 5 <= unmixed.sum() <= 25
 
 
 def test_the_pixel_store_gives_the_same_batches_as_the_files(

@@ -17,7 +17,8 @@ from edge_melanoma.lesions import read_lesions
 from edge_melanoma.predictions import read_predictions
 from edge_melanoma.progress import SilentReporter
 from edge_melanoma.splits import DatasetSplit, split_lesions
-from edge_melanoma.variants import VARIANTS, Augmentation, Stage, Variant
+from edge_melanoma.stages import Augmentation, Stage
+from edge_melanoma.variants import VARIANTS, Variant
 
 Cli = Callable[..., Any]
 
