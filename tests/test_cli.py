@@ -49,6 +49,13 @@ def test_every_package_folder_is_listed_for_the_wheel() -> None:
     assert set(listed) == {"edge_melanoma", *(f"edge_melanoma.{name}" for name in inner)}
 
 
+def test_the_android_sources_are_in_the_package_and_under_its_licence() -> None:
+    root = Path(__file__).parent.parent
+    sources = root / "edge_melanoma" / "android_assets"
+    assert sources.resolve() == root / "android_assets"
+    assert (sources / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()
+
+
 def test_train_names_a_folder_that_is_not_there(edge_melanoma: Cli, tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
     result = edge_melanoma("train", "--data", missing, "--out", tmp_path / "run")
