@@ -162,7 +162,7 @@ FULL_RESOLUTION = replace(
     name="224 pixels",
     learning_rate=2.5e-4,
     final_learning_rate=2e-6,
-    epochs=8,
+    epochs=5,
     augmentation=MILDER,
     image_size=224,
 )
