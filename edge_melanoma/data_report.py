@@ -16,6 +16,7 @@ from edge_melanoma.leaks import CopyKind, Duplicates, find_copies
 from edge_melanoma.lesions import LesionRecord, list_lesions
 from edge_melanoma.progress import Reporter
 from edge_melanoma.shortcuts import LEAST_IMAGES_A_CLASS, Shortcut, measure_shortcuts
+from edge_melanoma.skipped_files import list_skipped
 from edge_melanoma.trivial_statistics import TrivialStatistics
 
 SIZES_SHOWN = 5
@@ -47,10 +48,11 @@ class DataReport:
     """What was found in one data set or in several, by image id.
 
     Groups are clusters of copies of one another; a leak is a pair of copies on two sides of one
-    set, a crossing a pair of copies in two sets.
+    set, a crossing a pair of copies in two sets. `skipped` are files not taken for pictures.
     """
 
     sets: tuple[SetSummary, ...]
+    skipped: tuple[str, ...]
     bad: tuple[BadImage, ...]
     exact: tuple[Group, ...]
     near: tuple[Group, ...]
@@ -79,6 +81,7 @@ def examine_data(
     )
     return DataReport(
         sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
+        skipped=_list_skipped(folders, members),
         bad=prints.bad,
         exact=_exact_groups(prints),
         near=_near_groups(duplicates),
@@ -102,6 +105,7 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
     return {
         "schema": 1,
         "sets": sets,
+        "skipped": list(report.skipped),
         "bad": [{"file": bad.image_id, "reason": bad.reason} for bad in report.bad],
         "exact_duplicates": [list(group) for group in report.exact],
         "near_duplicates": [list(group) for group in report.near],
@@ -114,6 +118,16 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
             for shortcut in summary.shortcuts
         ],
     }
+
+
+def _list_skipped(
+    folders: Mapping[str, Path], members: Mapping[str, Sequence[LesionRecord]]
+) -> tuple[str, ...]:
+    return tuple(
+        f"{name}:{path}" if len(folders) > 1 else path
+        for name, folder in folders.items()
+        for path in list_skipped(folder, members[name])
+    )
 
 
 def _summarise(

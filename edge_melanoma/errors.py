@@ -23,3 +23,8 @@ class MissingExtraError(EdgeMelanomaError):
 
 class ChildDiedError(EdgeMelanomaError):
     """A process that ran a model ended without a result."""
+
+
+def printable(name: str) -> str:
+    """A file's name in a sentence: line breaks, control codes and stray bytes as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -14,6 +14,7 @@ from edge_melanoma.leaks import find_duplicates
 from edge_melanoma.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.progress import Reporter
 from edge_melanoma.run_data import find_run_records
+from edge_melanoma.skipped_files import tell_skipped
 from edge_melanoma.splits import DatasetSplit
 
 LEARNED_SIDES = ("train", "validation")
@@ -118,7 +119,9 @@ def read_external_set(
         EdgeMelanomaError: no data set, a card that cannot be used, or nothing but copies.
     """
     card = find_card(folder)
-    records = screen_images(read_lesions(folder), reporter=reporter).readable
+    listed = read_lesions(folder)
+    tell_skipped({name or folder.resolve().name: folder}, listed, reporter=reporter)
+    records = screen_images(listed, reporter=reporter).readable
     copies = _find_copies(records, learned, cache_folder, reporter) if learned else frozenset()
     unseen = tuple(record for record in records if record.image_id not in copies)
     if learned is not None and not unseen:

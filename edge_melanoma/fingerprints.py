@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.artifacts import write_atomically
-from edge_melanoma.images import UnreadableImageError, decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.decoding import UnreadableImageError
+from edge_melanoma.errors import printable
+from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
 from edge_melanoma.integrity import BadImage
 from edge_melanoma.layouts import THUMBNAIL_SIZE
 from edge_melanoma.lesions import LesionRecord
@@ -109,17 +111,18 @@ def _fingerprint(
 
 def _bad_image(record: LesionRecord, error: UnreadableImageError) -> BadImage:
     """Named relative to its set, in characters that every report can hold."""
-    name = record.image_id.encode(errors="backslashreplace").decode()
-    reason = str(error).replace(str(record.path), name)
+    name = printable(record.image_id)
+    reason = str(error).replace(printable(str(record.path)), name)
     return BadImage(image_id=name, reason=reason)
 
 
 def _row_of(pixels: NDArray[np.uint8], data: bytes, sha256: str) -> Any:
     row = np.zeros((), dtype=_ROW)
-    content = repr(pixels.shape).encode() + pixels.tobytes()
+    content = hashlib.sha256(repr(pixels.shape).encode())
+    content.update(pixels.data)
     size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
     row["sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
-    row["pixels"] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+    row["pixels"] = np.frombuffer(content.digest(), np.uint8)
     row["statistics"] = measure_picture(pixels, data=data)
     row["thumbnail"] = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
     return row

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_melanoma.data_report import DataReport
+from edge_melanoma.errors import printable
 from edge_melanoma.lesions import LesionRecord
 
 SIDE_ORDER = ("test", "validation", "train", None)
@@ -41,8 +42,10 @@ def list_removals(report: DataReport) -> tuple[Removal, ...]:
 
 
 def removals_to_text(removals: Sequence[Removal]) -> str:
-    """A line a file: its name, a tab, the reason."""
-    return "".join(f"{removal.image_id}\t{removal.reason}\n" for removal in removals)
+    """A line a file: its name, in which line breaks are escaped, a tab, the reason."""
+    return "".join(
+        f"{printable(removal.image_id)}\t{printable(removal.reason)}\n" for removal in removals
+    )
 
 
 def _leaking(members: Sequence[LesionRecord], order: dict[str, int]) -> dict[str, str]:

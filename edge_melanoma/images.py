@@ -1,13 +1,12 @@
 """The one way from an image file to the network's pixels, everywhere the same.
 
-Pillow decodes; EXIF turns are applied; the whole frame is squashed to 224x224 by an antialiasing
-triangle filter in 22-bit fixed point, first along the rows, then along the columns.
+Pillow decodes, see `decoding`; EXIF turns are applied; the whole frame is squashed to 224x224 by an
+antialiasing triangle filter in 22-bit fixed point, first along the rows, then along the columns.
 """
 
 import hashlib
-import io
 import os
-import warnings
+import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,20 +15,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.decoding import UnreadableImageError, decode_upright
+from edge_melanoma.errors import printable
 
 IMAGE_SIZE = 224
 RESIZE_ID = "triangle-22bit-v1"
-LARGEST_PIXEL_COUNT = 100_000_000
-"""Refused above: a picture of 12000x12000 takes 2 GB, and no dermatoscope makes one."""
-
-SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
-
-
-class UnreadableImageError(EdgeMelanomaError):
-    """A file that is not a whole picture."""
+LARGEST_FILE_BYTES = 48 * 2**20
+"""Refused above, unread: the whole file is held beside its pixels."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -38,7 +32,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: the file is missing, empty, truncated or no picture.
     """
-    return np.asarray(_squash(_open_upright(read_image_bytes(path), name=str(path)), IMAGE_SIZE))
+    return resize_image(decode_upright(read_image_bytes(path), name=str(path)))
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -46,13 +40,13 @@ def read_image_bytes(path: Path) -> bytes:
     if not _is_utf8(path):
         raise UnreadableImageError(f"The image {os.fsencode(path)!r} has a name that is not UTF-8.")
     try:
-        if not path.is_file():
-            raise UnreadableImageError(f"The image {path} is missing or is not a regular file.")
-        data = path.read_bytes()
+        data = _read_regular_file(path)
     except OSError as error:
-        raise UnreadableImageError(f"The image {path} cannot be read: {error.strerror}.") from error
+        raise UnreadableImageError(
+            f"The image {printable(str(path))} cannot be read: {error.strerror}."
+        ) from error
     if not data:
-        raise UnreadableImageError(f"The image {path} is empty.")
+        raise UnreadableImageError(f"The image {printable(str(path))} is empty.")
     return data
 
 
@@ -61,7 +55,7 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
 
     A full decode is the only reliable check: Pillow's `verify` passes truncated JPEGs.
     """
-    return np.asarray(_open_upright(data, name=name))
+    return decode_upright(data, name=name)
 
 
 def resize_image(pixels: NDArray[np.uint8], *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:
@@ -101,33 +95,30 @@ def stream_images(
                 batch = []
 
 
-def _open_upright(data: bytes, *, name: str) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > LARGEST_PIXEL_COUNT:
-                    raise UnreadableImageError(
-                        f"The image {name} has {image.width}x{image.height} pixels; "
-                        f"at most {LARGEST_PIXEL_COUNT} pixels are read."
-                    )
-                image.load()
-                if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                    return _to_rgb(ImageOps.exif_transpose(image))
-                return _to_rgb(image)
-    except UnreadableImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError(f"The image {name} is not a picture.") from error
-    except Image.DecompressionBombError as error:
+def _read_regular_file(path: Path) -> bytes:
+    """Asked of the opened file and not of its name, and opened without waiting: a pipe may have
+    taken the file's place in between, and would block for ever.
+    """
+    if not path.is_file():
         raise UnreadableImageError(
-            f"The image {name} has far more than {LARGEST_PIXEL_COUNT} pixels, the most that are "
-            f"read."
-        ) from error
-    except Exception as error:
-        # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError and more on
-        # broken files; whatever it was, the file is not a readable picture.
-        raise UnreadableImageError(f"The image {name} is truncated or broken: {error}.") from error
+            f"The image {printable(str(path))} is missing or is not a regular file."
+        )
+    with open(path, "rb", opener=_open_without_waiting) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImageError(
+                f"The image {printable(str(path))} is missing or is not a regular file."
+            )
+        if status.st_size > LARGEST_FILE_BYTES:
+            raise UnreadableImageError(
+                f"The image {printable(str(path))} has {status.st_size} bytes; "
+                f"at most {LARGEST_FILE_BYTES} are read."
+            )
+        return stream.read()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _squash(image: Image.Image, size: int) -> Image.Image:
@@ -142,14 +133,3 @@ def _is_utf8(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in SIXTEEN_BIT_MODES:
-        # Pillow's own conversion clips 16-bit grey to white.
-        grey = np.asarray(image, dtype=np.int64)
-        return Image.fromarray((grey >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if "transparency" in image.info or image.mode in {"RGBA", "LA", "PA"}:
-        canvas = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")

@@ -4,8 +4,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import UnreadableImageError, decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter, SilentReporter
 

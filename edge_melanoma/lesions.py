@@ -3,13 +3,17 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_melanoma.errors import EdgeMelanomaError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+    | {".heic", ".heif", ".avif"}
+)
+"""Files of other names are skipped. What is in one of these is not told by its name."""
 CLASS_IS_MALIGNANT = {"benign": False, "malignant": True}
 SIDE_NAMES = {
     "train": "train",
@@ -95,7 +99,7 @@ def _read_folders(folder: Path) -> list[LesionRecord]:
     if not sides:
         return _read_class_folders(folder, data_folder=folder, side=None)
     for sub in subfolders:
-        if sub not in sides and _image_files(sub):
+        if sub not in sides and any(_image_files(sub)):
             raise EdgeMelanomaError(
                 f"The folder {sub} holds images beside train and test; {EXPECTED_LAYOUT}."
             )
@@ -125,20 +129,35 @@ def _read_class_folders(folder: Path, *, data_folder: Path, side: str | None) ->
     return records
 
 
+def names_a_picture(path: Path) -> bool:
+    """Whether a file is taken for a picture: by its suffix, and not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_passed_over(folder: Path) -> bool:
+    """Whether nobody looks into a folder: hidden ones, those of archivers, and links.
+
+    A loop of links would list a picture many times.
+    """
+    return folder.name.startswith((".", "__")) or folder.is_symlink()
+
+
 def _visible_folders(folder: Path) -> list[Path]:
     return sorted(
         sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith((".", "__"))
     )
 
 
-def _image_files(folder: Path) -> list[Path]:
-    # os.walk does not follow links to folders: a loop of links would list a picture many times.
-    return [
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-    ]
+def _image_files(folder: Path) -> Iterator[Path]:
+    """Among them folders with the name of a picture, so that the one who reads it refuses it."""
+    for parent, folders, names in os.walk(folder):
+        yield from (path for name in names if names_a_picture(path := Path(parent, name)))
+        yield from (path for name in folders if names_a_picture(path := Path(parent, name)))
+        folders[:] = [
+            name
+            for name in folders
+            if not names_a_picture(Path(name)) and not is_passed_over(Path(parent, name))
+        ]
 
 
 def _read_table(table: Path) -> list[LesionRecord]:

@@ -21,6 +21,7 @@ def removals(
     """Reasons by id; `SET:side/name` says which set and which side a picture is of."""
     report = DataReport(
         sets=tuple(summary(name) for name in ("first", "second")),
+        skipped=(),
         bad=(BadImage(image_id=bad, reason="It is."),) if bad else (),
         exact=exact,
         near=(),

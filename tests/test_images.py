@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.images import (
-    UnreadableImageError,
     decode_image,
     hash_bytes,
     read_image,
@@ -195,7 +195,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(UnreadableImageError) as caught:
         decode_image(header, name="huge.png")
     assert str(caught.value) == (
-        "The image huge.png has 12000x10000 pixels; at most 100000000 pixels are read."
+        "The image huge.png has 12000x10000 pixels; at most 50000000 pixels are read."
     )
 
 

@@ -71,6 +71,7 @@ def _findings_table(report: DataReport, *, removals: int) -> Table:
     table.add_column("number", justify="right")
     table.add_column("images", justify="right")
     groups = (
+        ("files skipped, not taken for pictures", [(name,) for name in report.skipped]),
         ("unreadable files", [(bad.image_id,) for bad in report.bad]),
         ("exact duplicates (groups)", report.exact),
         ("near duplicates (groups)", report.near),

@@ -10,9 +10,12 @@ from edge_melanoma.artifacts import ConvertedModel, TrainedModel
 from edge_melanoma.classifiers import KerasClassifier, choose_runtime, score_with_integers
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.evaluation_run import open_model
+from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.images import read_image
 from edge_melanoma.interpreters import SessionSettings
+from edge_melanoma.lesions import IMAGE_SUFFIXES, names_a_picture
+from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.runtimes import Runtime
 
 Score = tuple[float, int | None]
@@ -21,8 +24,12 @@ Score = tuple[float, int | None]
 def predict_images(
     path: Path, images: Sequence[Path], *, interpreter: Runtime | None, as_json: bool
 ) -> None:
-    """Score every picture and print a row each; all are read before the first is scored."""
+    """Score every picture and print a row each; all are read before the first is scored.
+
+    Files that a data set would skip are skipped here too, and it is said.
+    """
     run, converted = open_model(path)
+    images = _without_skipped(images)
     for image in images:
         read_image(image)
     scores = _score(run, converted, images, interpreter)
@@ -45,6 +52,20 @@ def predict_images(
         print(json.dumps(rows, indent=2))
     else:
         _show(rows)
+
+
+def _without_skipped(images: Sequence[Path]) -> list[Path]:
+    named = [image for image in images if names_a_picture(image)]
+    reporter = TerminalReporter()
+    for image in images:
+        if image not in named:
+            reporter.say(f"Skipped {printable(str(image))}: its name is not that of a picture")
+    if not named:
+        raise EdgeMelanomaError(
+            f"No file has the name of a picture; expected one that is not hidden and ends in "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    return named
 
 
 def _score(

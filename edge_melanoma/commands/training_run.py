@@ -33,6 +33,7 @@ from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_record import EVALUATION, record_run
+from edge_melanoma.skipped_files import tell_skipped
 from edge_melanoma.splits import DatasetSplit, SplitKind
 from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.thresholds import choose_operating_point
@@ -83,6 +84,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     teacher_run = _open_teacher(order)
     named = name_folders(order.data)
     records = read_data_sets(named)
+    tell_skipped(named, records, reporter=reporter)
     refuse_unusable_sets(order.external, named)
     cards = {name: find_card(path) for name, path in zip(named, order.data, strict=True)}
     folders = {variant: _folder_for(order, variant) for variant in order.variants}

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from edge_melanoma.benchmarks.decoded_images import decoded
+from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import UnreadableImageError, read_image
+from edge_melanoma.images import read_image
 from edge_melanoma.progress import SilentReporter
 
 

@@ -1,0 +1,34 @@
+"""Prints how many MB reading the pictures of stdin, NUL-separated, adds to this process's peak."""
+
+import contextlib
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from edge_melanoma.decoding import UnreadableImageError
+from edge_melanoma.images import read_image
+
+
+def main() -> None:
+    """Read every picture once; a first, small one loads the libraries."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder, "small.png")
+        Image.new("RGB", (8, 8)).save(small)
+        read_image(small)
+    before = _peak_mb()
+    for name in sys.stdin.buffer.read().split(b"\0"):
+        with contextlib.suppress(UnreadableImageError):
+            read_image(Path(os.fsdecode(name)))
+    print(_peak_mb() - before)
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
