@@ -13,7 +13,9 @@ lint: $(VENV)/ready
 results: $(VENV)/ready
 	$(VENV)/bin/python -m edge_melanoma.benchmarks.suite --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
+clients-kotlin: $(VENV)/ready
+	$(VENV)/bin/python tests/clients/kotlin/kotlin_run.py
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: demo test lint results
+.PHONY: demo test lint results clients-kotlin

@@ -1,0 +1,116 @@
+package org.edgemelanoma
+
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import androidx.test.ext.junit.runners.AndroidJUnit4
+import androidx.test.platform.app.InstrumentationRegistry
+import org.json.JSONObject
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+
+/**
+ * The bundle's golden vectors on this device: decoded pixels, resized pixels and model outputs, each
+ * equal to what the network was measured with.
+ *
+ * A device's JPEG decoder may differ by some grey levels from the one that made the vectors. A JPEG that
+ * is decoded otherwise says nothing about what comes after the decoder, so it is left out here and its
+ * file named in the log; PNG pictures have to be equal.
+ */
+@RunWith(AndroidJUnit4::class)
+class GoldenVectorTest {
+    private val instrumentation = InstrumentationRegistry.getInstrumentation()
+    private val golden = JSONObject(asset("golden.json").toString(Charsets.UTF_8))
+    private val info = ModelAssets(instrumentation.targetContext.assets).info()
+
+    @Test
+    fun pngPicturesAreDecodedEqually() {
+        val different = vectors().filter { it.file.endsWith(".png") && !it.isDecodedEqually() }
+        assertTrue("decoded otherwise: ${different.map { it.file }}", different.isEmpty())
+    }
+
+    @Test
+    fun resizedPixelsAreEqual() {
+        val preprocessor = LesionPreprocessor(PixelEncoding.UINT8, info.crop)
+        val pixels = BitmapPixels()
+        val different = comparable().filterNot { vector ->
+            val resized = pixels.use(vector.bitmap) { preprocessor.process(it, vector.orientation) }
+            ModelAssets.sha256(resized) == vector.json.getString("resized_sha256")
+        }
+        assertTrue("resized otherwise: ${different.map { it.file }}", different.isEmpty())
+    }
+
+    @Test
+    fun compiledModelGivesTheSameIntegers() =
+        outputsAreEqual(Runtime.COMPILED_MODEL, LesionClassifier.INT8_MODEL, "int8_output")
+
+    @Test
+    fun interpreterGivesTheSameIntegers() =
+        outputsAreEqual(Runtime.INTERPRETER, LesionClassifier.INT8_MODEL, "int8_output")
+
+    @Test
+    fun unsignedTwinGivesTheSameIntegers() =
+        outputsAreEqual(Runtime.INTERPRETER, LesionClassifier.UINT8_MODEL, "uint8_output")
+
+    private fun outputsAreEqual(runtime: Runtime, modelFile: String, key: String) {
+        val assets = instrumentation.targetContext.assets
+        LesionClassifier.open(assets, runtime, modelFile = modelFile).use { classifier ->
+            val different = comparable().mapNotNull { vector ->
+                val expected = vector.json.getInt(key)
+                val actual = classifier.classify(vector.bitmap, vector.orientation).integer
+                "${vector.file}: $actual instead of $expected".takeIf { actual != expected }
+            }
+            assertTrue("other outputs: $different", different.isEmpty())
+        }
+    }
+
+    private class Vector(val json: JSONObject, val bitmap: Bitmap) {
+        val file: String = json.getString("file")
+        val orientation = Orientation.ofExif(json.getInt("exif_orientation"))
+
+        fun isDecodedEqually(): Boolean =
+            ModelAssets.sha256(uprightRgb()) == json.getString("decoded_sha256")
+
+        /** The upright picture as bytes: height x width x 3. */
+        private fun uprightRgb(): ByteArray =
+            BitmapPixels().use(bitmap) { source ->
+                val strips = UprightStrips(Crop.NONE).apply { aim(source, orientation) }
+                val rgb = ByteArray(strips.width * strips.height * 3)
+                var byte = 0
+                for (top in 0 until strips.height step UprightStrips.ROWS) {
+                    for (row in 0 until strips.read(top)) {
+                        for (column in 0 until strips.width) {
+                            val at = strips.origin + column * strips.columnStep + row * strips.rowStep
+                            rgb[byte++] = (strips.pixels[at] shr 16).toByte()
+                            rgb[byte++] = (strips.pixels[at] shr 8).toByte()
+                            rgb[byte++] = strips.pixels[at].toByte()
+                        }
+                    }
+                }
+                rgb
+            }
+    }
+
+    private fun comparable(): List<Vector> {
+        val (equal, different) = vectors().partition { it.isDecodedEqually() }
+        different.forEach { println("${it.file} is decoded otherwise here and left out") }
+        assertTrue("no picture is decoded equally", equal.isNotEmpty())
+        return equal
+    }
+
+    private fun vectors(): List<Vector> {
+        val options = BitmapFactory.Options().apply {
+            inScaled = false
+            inPreferredConfig = Bitmap.Config.ARGB_8888
+        }
+        val list = golden.getJSONArray("vectors")
+        return List(list.length(), list::getJSONObject).map { json ->
+            val file = json.getString("file")
+            val bitmap = BitmapFactory.decodeStream(asset(file).inputStream(), null, options)
+            Vector(json, requireNotNull(bitmap) { "$file cannot be decoded" })
+        }
+    }
+
+    private fun asset(file: String): ByteArray =
+        instrumentation.context.assets.open("golden/$file").use { it.readBytes() }
+}

@@ -1,0 +1,149 @@
+package org.edgemelanoma
+
+import android.content.res.AssetManager
+import android.graphics.Bitmap
+
+/** Which of LiteRT's two runtimes runs the model. */
+enum class Runtime(internal val encodings: Set<ElementType>) {
+    /** `com.google.ai.edge.litert.CompiledModel`, the current one; int8 models only. */
+    COMPILED_MODEL(setOf(ElementType.INT8)),
+
+    /** `org.tensorflow.lite.Interpreter`, the classic one. */
+    INTERPRETER(setOf(ElementType.INT8, ElementType.UINT8)),
+}
+
+/**
+ * A classifier's answer for one picture.
+ *
+ * @property probability P(malignant), between 0 and 1
+ * @property isMalignant whether the output is at or above the model's threshold: never `probability > 0.5`
+ * @property integer the output as the model gave it, on its own grid
+ */
+data class LesionPrediction(val probability: Double, val isMalignant: Boolean, val integer: Int)
+
+/**
+ * From a bitmap to P(malignant) and the decision at the operating point of model_info.json.
+ *
+ * For research; not a medical device: show [ModelInfo.disclaimer] beside every result.
+ *
+ * Opening reads and hashes the model, so do it off the main thread. Calls may come from several threads
+ * and are run one after the other. Close the classifier when it is no longer needed.
+ */
+class LesionClassifier private constructor(
+    /** The bundle's description of models, preprocessing and operating point. */
+    val info: ModelInfo,
+    /** The model that runs. */
+    val model: ModelFile,
+    private val integerThreshold: Int,
+    private val backend: ModelBackend,
+) : AutoCloseable {
+    private val preprocessor = LesionPreprocessor(
+        encoding = if (model.input.type == ElementType.INT8) PixelEncoding.INT8 else PixelEncoding.UINT8,
+        crop = info.crop,
+    )
+    private val pixels = BitmapPixels()
+    private var isClosed = false
+
+    /**
+     * Score [bitmap], whose pixels are stored as [orientation] says: `Orientation.ofExif` for a photo
+     * that `BitmapFactory` decoded, `Orientation.ofDegrees` for a camera frame.
+     *
+     * A bitmap that lives in graphics memory is copied first. Decode without `inSampleSize` and without
+     * scaling: the resize here is the one that the network was measured with.
+     *
+     * @throws EmptyPictureException the bitmap was recycled
+     * @throws RuntimeFailureException the runtime failed
+     * @throws IllegalStateException the classifier was closed
+     */
+    @Synchronized
+    fun classify(bitmap: Bitmap, orientation: Orientation = Orientation.UPRIGHT): LesionPrediction {
+        check(!isClosed) { "This LesionClassifier was closed; open another one." }
+        val integer = pixels.use(bitmap) { source ->
+            val input = preprocessor.process(source, orientation)
+            runtimeFailures("run ${model.file}") { backend.run(input) }
+        }.let { if (model.output.type == ElementType.UINT8) it.toInt() and 0xFF else it.toInt() }
+        return LesionPrediction(
+            probability = (integer - model.output.zeroPoint) * model.output.scale,
+            isMalignant = integer >= integerThreshold,
+            integer = integer,
+        )
+    }
+
+    /** Release the runtime and its memory; further calls do nothing. */
+    @Synchronized
+    override fun close() {
+        if (!isClosed) {
+            isClosed = true
+            backend.close()
+        }
+    }
+
+    companion object {
+        /** The file for clients that take signed bytes. */
+        const val INT8_MODEL = "melanoma_int8.tflite"
+
+        /** Its twin for clients that take raw RGB bytes. */
+        const val UINT8_MODEL = "melanoma_uint8.tflite"
+
+        /**
+         * Open [modelFile] of an app's [assets] (`context.assets`), verified against model_info.json.
+         *
+         * @param threads how many the runtime may use; the score does not depend on it
+         * @throws ModelInfoException model_info.json is missing or cannot be used
+         * @throws ChangedModelException the model is missing or another file than it was described
+         * @throws WrongTensorException a tensor is not what was described, or not for [runtime]
+         * @throws RuntimeFailureException the runtime could not load the model
+         */
+        @JvmStatic
+        @JvmOverloads
+        fun open(
+            assets: AssetManager,
+            runtime: Runtime = Runtime.COMPILED_MODEL,
+            threads: Int = 2,
+            modelFile: String = INT8_MODEL,
+        ): LesionClassifier {
+            require(threads >= 1) { "At least one thread is needed, not $threads." }
+            val modelAssets = ModelAssets(assets)
+            val info = modelAssets.info()
+            val model = info.model(modelFile)
+            val integerThreshold = usableThreshold(model, runtime)
+            val bytes = modelAssets.verified(model)
+            val backend = runtimeFailures("load $modelFile") {
+                when (runtime) {
+                    Runtime.COMPILED_MODEL -> CompiledModelBackend.open(assets, model, threads)
+                    Runtime.INTERPRETER -> InterpreterBackend(bytes, threads)
+                }
+            }
+            try {
+                model.input.mustBe(backend.input, modelFile)
+                model.output.mustBe(backend.output, modelFile)
+            } catch (wrong: WrongTensorException) {
+                backend.close()
+                throw wrong
+            }
+            return LesionClassifier(info, model, integerThreshold, backend)
+        }
+
+        /** @throws WrongTensorException [model] takes or gives something else than 8-bit integers */
+        private fun usableThreshold(model: ModelFile, runtime: Runtime): Int {
+            val pixels = listOf(1, LesionPreprocessor.SIZE, LesionPreprocessor.SIZE, 3)
+            val fits = model.input.shape == pixels && model.input.type in runtime.encodings &&
+                model.output.type == model.input.type
+            return model.integerThreshold?.takeIf { fits } ?: throw WrongTensorException(
+                "${model.file} takes ${model.input.type} ${model.input.shape} and gives " +
+                    "${model.output.type}; $runtime needs ${runtime.encodings.joinToString(" or ")} " +
+                    "$pixels: choose $INT8_MODEL.",
+            )
+        }
+
+        private inline fun <T> runtimeFailures(task: String, work: () -> T): T =
+            try {
+                work()
+            } catch (known: LesionException) {
+                throw known
+            } catch (failure: Exception) {
+                // LiteRT throws LiteRtException, IllegalArgumentException and IllegalStateException.
+                throw RuntimeFailureException("LiteRT could not $task: ${failure.message}", failure)
+            }
+    }
+}

@@ -1,0 +1,185 @@
+package org.edgemelanoma.desktop
+
+import android.content.res.AssetManager
+import android.graphics.Bitmap
+import com.google.ai.edge.litert.CompiledModel
+import com.google.ai.edge.litert.JniHandle
+import java.io.File
+import java.lang.management.ManagementFactory
+import kotlin.reflect.KClass
+import org.edgemelanoma.ArgbPixels
+import org.edgemelanoma.ChangedModelException
+import org.edgemelanoma.EmptyPictureException
+import org.edgemelanoma.LesionClassifier
+import org.edgemelanoma.LesionPreprocessor
+import org.edgemelanoma.ModelInfoException
+import org.edgemelanoma.Orientation
+import org.edgemelanoma.PixelEncoding
+import org.edgemelanoma.Runtime
+import org.edgemelanoma.RuntimeFailureException
+import org.edgemelanoma.WrongTensorException
+import org.json.JSONObject
+import org.tensorflow.lite.Interpreter
+
+/** What the classifier does with good and with bad bundles, bitmaps and calls. */
+class ClassifierBehaviour(private val bundle: File) {
+    private val failures = mutableListOf<String>()
+
+    /** Every expectation that is not met. */
+    fun failures(): List<String> {
+        answersAndThreads()
+        bitmapsThatCannotBeRead()
+        closedClassifiers()
+        changedBundles()
+        wrongTensors()
+        badArguments()
+        framesWithoutAllocation()
+        expect("everything that was opened is closed", JniHandle.open == 0 && Interpreter.open == 0)
+        return failures
+    }
+
+    private fun answersAndThreads() {
+        for (runtime in Runtime.entries) {
+            open(runtime, threads = 3).use { classifier ->
+                val answer = classifier.classify(bitmap())
+                val threshold = checkNotNull(classifier.model.integerThreshold)
+                expect("$runtime: p from the integer", answer.probability == (answer.integer + 128) / 256.0)
+                expect("$runtime: the threshold decides", answer.isMalignant == answer.integer >= threshold)
+            }
+        }
+        expect("threads reach CompiledModel", CompiledModel.threads == 3)
+        expect("threads reach Interpreter", Interpreter.threads == 3)
+    }
+
+    private fun bitmapsThatCannotBeRead() {
+        open().use { classifier ->
+            Bitmap.copies.clear()
+            val inMemory = classifier.classify(bitmap())
+            expect("a readable bitmap is not copied", Bitmap.copies.isEmpty())
+            val hardware = bitmap(Bitmap.Config.HARDWARE)
+            expect("a hardware bitmap scores the same", classifier.classify(hardware) == inMemory)
+            expect("its copy is recycled", Bitmap.copies.single().isRecycled && !hardware.isRecycled)
+            expectThrown(EmptyPictureException::class, "recycled") {
+                classifier.classify(bitmap().apply { recycle() })
+            }
+        }
+    }
+
+    private fun closedClassifiers() {
+        val classifier = open()
+        classifier.close()
+        classifier.close()
+        expectThrown(IllegalStateException::class, "closed") { classifier.classify(bitmap()) }
+    }
+
+    private fun changedBundles() {
+        val model = LesionClassifier.INT8_MODEL
+        expectRefused(ChangedModelException::class, "sha256") { it.resolve(model).flipLastByte() }
+        expectRefused(ChangedModelException::class, model) { it.resolve(model).delete() }
+        expectRefused(ModelInfoException::class, "model_info.json") { it.resolve(INFO).delete() }
+        expectRefused(ModelInfoException::class, "cannot be used") { it.resolve(INFO).writeText("{") }
+        expectRefused(ModelInfoException::class, "schema") { it.edit { put("schema", 2) } }
+        expectRefused(ModelInfoException::class, "resize_id") {
+            it.edit { getJSONObject("preprocessing").put("resize_id", "bicubic") }
+        }
+        expectRefused(ModelInfoException::class, "crop") {
+            it.edit { getJSONObject("preprocessing").put("crop", "left") }
+        }
+        expectRefused(ModelInfoException::class, model) { it.edit { models().first().put("file", "other") } }
+        for (runtime in Runtime.entries) {
+            expectRefused(RuntimeFailureException::class, "load $model", runtime) { folder ->
+                folder.resolve(model).writeBytes(ByteArray(64))
+                folder.edit { models().first().put("sha256", sha256(ByteArray(64))) }
+            }
+        }
+    }
+
+    private fun wrongTensors() {
+        expectRefused(WrongTensorException::class, "INT8") { folder ->
+            // The unsigned twin under the signed one's name and description.
+            val twin = folder.resolve(LesionClassifier.UINT8_MODEL).readBytes()
+            folder.resolve(LesionClassifier.INT8_MODEL).writeBytes(twin)
+            folder.edit { models().first().put("sha256", sha256(twin)) }
+        }
+        expectRefused(WrongTensorException::class, "(0.5, ", Runtime.INTERPRETER) {
+            it.edit { models().first().getJSONObject("output").put("scale", 0.5) }
+        }
+        expectThrown(WrongTensorException::class, "COMPILED_MODEL needs INT8") {
+            open(modelFile = LesionClassifier.UINT8_MODEL)
+        }
+        expectRefused(WrongTensorException::class, "FLOAT32") {
+            it.edit { models().first().getJSONObject("input").put("dtype", "float32") }
+        }
+    }
+
+    private fun badArguments() {
+        expectThrown(IllegalArgumentException::class, "thread") { open(threads = 0) }
+        expectThrown(IllegalArgumentException::class, "45") { Orientation.ofDegrees(45) }
+        expectThrown(EmptyPictureException::class, "0 x 5") { ArgbPixels(IntArray(9), 0, 5) }
+        expectThrown(EmptyPictureException::class, "array of 9") { ArgbPixels(IntArray(9), 2, 5) }
+        expect("missing EXIF is upright", Orientation.ofExif(0) == Orientation.UPRIGHT)
+        expect("-90 is 270", Orientation.ofDegrees(-90) == Orientation.TURNED_270)
+    }
+
+    private fun framesWithoutAllocation() {
+        val memory = ManagementFactory.getThreadMXBean() as com.sun.management.ThreadMXBean
+        val preprocessor = LesionPreprocessor(PixelEncoding.INT8)
+        val frame = ArgbPixels(IntArray(640 * 480), 640, 480)
+        fun allocated() = memory.currentThreadAllocatedBytes
+        repeat(3) { preprocessor.process(frame, Orientation.TURNED_90) }
+        val nothing = allocated().let { allocated() - it }
+        val before = allocated()
+        repeat(20) { preprocessor.process(frame, Orientation.TURNED_90) }
+        val bytes = allocated() - before - nothing
+        expect("20 frames allocate nothing, not $bytes bytes", bytes == 0L)
+    }
+
+    private fun open(
+        runtime: Runtime = Runtime.COMPILED_MODEL,
+        threads: Int = 1,
+        modelFile: String = LesionClassifier.INT8_MODEL,
+    ) = LesionClassifier.open(AssetManager(bundle), runtime, threads, modelFile)
+
+    private fun bitmap(config: Bitmap.Config = Bitmap.Config.ARGB_8888) =
+        Bitmap.createBitmap(IntArray(300 * 200) { 0xFF000000.toInt() or it * 37 }, 300, 200, config)
+
+    /** Opening a copy of the assets that [change] has spoilt must fail and leave nothing open. */
+    private fun expectRefused(
+        kind: KClass<out Exception>,
+        word: String,
+        runtime: Runtime = Runtime.COMPILED_MODEL,
+        change: (File) -> Unit,
+    ) {
+        val folder = kotlin.io.path.createTempDirectory("assets").toFile()
+        try {
+            bundle.copyRecursively(folder, overwrite = true)
+            change(folder)
+            expectThrown(kind, word) { LesionClassifier.open(AssetManager(folder), runtime, 1).close() }
+        } finally {
+            folder.deleteRecursively()
+        }
+    }
+
+    private fun expectThrown(kind: KClass<out Exception>, word: String, work: () -> Unit) {
+        val thrown = runCatching(work).exceptionOrNull()
+        expect("${kind.simpleName} with '$word', not $thrown", kind.isInstance(thrown) && word in "$thrown")
+    }
+
+    private fun expect(claim: String, isTrue: Boolean) {
+        if (!isTrue) failures += "classifier: $claim"
+    }
+
+    private fun File.edit(change: JSONObject.() -> Unit) {
+        val info = resolve(INFO)
+        info.writeText(JSONObject(info.readText()).apply(change).toString())
+    }
+
+    private fun JSONObject.models() = getJSONArray("models").let { list -> List(list.length(), list::getJSONObject) }
+
+    private fun File.flipLastByte() =
+        writeBytes(readBytes().also { it[it.lastIndex] = (it.last().toInt() xor 1).toByte() })
+
+    companion object {
+        private const val INFO = "model_info.json"
+    }
+}

@@ -1,0 +1,88 @@
+// Stand-ins for the interpreter's Java API, with its signatures; the real native library does the work.
+package org.tensorflow.lite
+
+import java.nio.ByteBuffer
+import org.edgemelanoma.desktop.NativeModel
+import org.edgemelanoma.desktop.NativeTensor
+
+enum class DataType { FLOAT32, INT32, UINT8, INT64, STRING, BOOL, INT16, INT8 }
+
+interface Tensor {
+    fun dataType(): DataType
+
+    fun shape(): IntArray
+
+    fun quantizationParams(): QuantizationParams
+
+    class QuantizationParams(val scale: Float, val zeroPoint: Int)
+}
+
+class Interpreter(byteBuffer: ByteBuffer, options: Options?) : AutoCloseable {
+    class Options {
+        internal var threads = -1
+
+        fun setNumThreads(numThreads: Int): Options = apply { threads = numThreads }
+
+        fun setUseXNNPACK(useXNNPACK: Boolean): Options = apply { check(useXNNPACK) { "only XNNPACK is here" } }
+    }
+
+    private val native: NativeModel
+    private var isOpen = true
+
+    init {
+        require(byteBuffer.isDirect) { "Model ByteBuffer should be a direct ByteBuffer of nativeOrder" }
+        threads = options?.threads
+        val bytes = ByteArray(byteBuffer.capacity())
+        byteBuffer.duplicate().rewind().get(bytes)
+        native = try {
+            NativeModel(bytes)
+        } catch (refused: NativeModel.Refused) {
+            throw IllegalArgumentException(refused.message)
+        }
+        open++
+    }
+
+    fun getInputTensor(index: Int): Tensor = LoadedTensor(native.input).also { check(index == 0) }
+
+    fun getOutputTensor(index: Int): Tensor = LoadedTensor(native.output).also { check(index == 0) }
+
+    fun run(input: Any, output: Any) {
+        check(isOpen) { "Internal error: The Interpreter has already been closed." }
+        input as ByteBuffer
+        require(input.remaining() == native.input.byteCount) { "The input has ${input.remaining()} bytes." }
+        val bytes = ByteArray(input.remaining())
+        input.get(bytes)
+        (output as ByteBuffer).put(native.run(bytes))
+    }
+
+    override fun close() {
+        if (isOpen) {
+            isOpen = false
+            open--
+            native.close()
+        }
+    }
+
+    private class LoadedTensor(private val native: NativeTensor) : Tensor {
+        override fun dataType() = when (native.elementType) {
+            NativeTensor.FLOAT32 -> DataType.FLOAT32
+            NativeTensor.UINT8 -> DataType.UINT8
+            NativeTensor.INT8 -> DataType.INT8
+            else -> error("An element type ${native.elementType} is not in the models.")
+        }
+
+        override fun shape() = native.shape.toIntArray()
+
+        override fun quantizationParams() = Tensor.QuantizationParams(native.scale, native.zeroPoint)
+    }
+
+    companion object {
+        /** How many interpreters are open. */
+        var open = 0
+            private set
+
+        /** The number of threads that was last asked for. */
+        var threads: Int? = null
+            private set
+    }
+}
