@@ -27,6 +27,9 @@ from edge_melanoma.dataset_card import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
 
 EVALUATION, CARD = "evaluation.json", "MODEL_CARD.md"
+MEASURED = ".evaluation.json"
+"""Behind the int8 file's stem: what `evaluate --json` wrote of it, for `android` to pass on."""
+
 KEPT = (
     "weights.safetensors",
     "split.json",
@@ -115,12 +118,14 @@ def _without_paths(told: Any) -> Any:
 
 
 def _copy_model(model: Path, target: Path) -> None:
-    """The int8 file under the name of its kind, its validation scores, and its manifest."""
+    """The int8 file under the name of its kind, its scores, its evaluation, and its manifest."""
     converted = open_converted(model)
     write_atomically(target, converted.data)
-    scores = model.with_suffix(".validation.csv")
+    scores, evaluation = (model.with_suffix(suffix) for suffix in (".validation.csv", MEASURED))
     if scores.is_file():
         write_atomically(target.with_suffix(".validation.csv"), scores.read_bytes())
+    if evaluation.is_file():
+        write_json(target.with_suffix(MEASURED), _without_paths(read_json(evaluation)))
     write_json(
         target.with_suffix(".json"),
         {**_without_command(_without_paths(converted.manifest)), "file": target.name},

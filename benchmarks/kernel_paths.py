@@ -6,26 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from edge_melanoma.child_process import last_line
 from edge_melanoma.environment import package_version
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Kernels, Runtime
 
 PROBE = "import importlib, numpy, sys; importlib.import_module(sys.argv[1])"
 PROBE_SECONDS = 120
 PYTHONS = ("python3.11", "python3.10", "python3.9", "python3")
 """Looked for on PATH; tflite-runtime's last wheels are for the first three."""
-
-
-class Kernels(StrEnum):
-    """Who computes the operators."""
-
-    DEFAULT = "default"
-    BUILT_IN = "built-in"
-    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

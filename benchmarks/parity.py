@@ -17,6 +17,7 @@ from edge_melanoma.benchmarks.outside import OutsideParity
 from edge_melanoma.benchmarks.quality import Comparison
 from edge_melanoma.benchmarks.sections import ReportSection, contents_of
 from edge_melanoma.benchmarks.timing import ModelTiming
+from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.metrics import Interval, Metrics
 
 MEGABYTE = 1e6
@@ -144,6 +145,7 @@ class ParityReport:
         return {
             "schema": 1,
             "dataset": dict(self.dataset),
+            "resize": RESIZE_ID,
             "threshold": {"reference": self.threshold, "source": self.threshold_source},
             "machine": dict(self.machine),
             "contract": self.contracts.as_dict(),

@@ -87,3 +87,16 @@ def parse_modes(names: list[str]) -> tuple[Mode, ...]:
                 f"--quantize {name} is no mode; expected one of {', '.join([*MODE_NAMES, ALL])}."
             )
     return tuple(mode for mode in Mode if mode in wanted)
+
+
+def parse_int8_mode(name: str | None) -> Mode | None:
+    """The mode of an int8 export by its name; none without one.
+
+    Raises:
+        EdgeMelanomaError: another name.
+    """
+    if name is None:
+        return None
+    if name not in {Mode.INT8.value, Mode.INT8_QAT.value}:
+        raise EdgeMelanomaError(f"--mode {name} is none; expected {Mode.INT8} or {Mode.INT8_QAT}.")
+    return Mode(name)

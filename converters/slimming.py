@@ -4,16 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import flatbuffers
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
+from edge_melanoma.converters.packing import pack_model
 from edge_melanoma.errors import EdgeMelanomaError
-
-FILE_IDENTIFIER = b"TFL3"
-BUFFER_ALIGNMENT = 16
-"""What the schema demands of a buffer's bytes; flatbuffers for Python forgets it for arrays."""
 
 CONVERTER_METADATA = b"CONVERSION_METADATA"
 KERNEL_LAYER = re.compile(r"([^/;]+)/(?:Conv2D|depthwise|MatMul)\d*(?:;|$)")
@@ -44,31 +38,7 @@ def slim_model(data: bytes) -> bytes:
         raise EdgeMelanomaError(
             "The model keeps its weights outside of the flatbuffer; expected them in its buffers."
         )
-    builder = _SharingBuilder(len(data))
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return min(bytes(builder.Output()), data, key=len)
-
-
-class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # as above
-    """A builder that gives equal arrays and strings the same place."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self._places: dict[tuple[str, bytes], int] = {}
-
-    def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802 - a name of flatbuffers
-        key = (x.dtype.str, x.tobytes())
-        if key not in self._places:
-            if x.dtype == np.uint8:
-                self.Prep(BUFFER_ALIGNMENT, x.nbytes)
-            self._places[key] = super().CreateNumpyVector(x)
-        return self._places[key]
-
-    def CreateString(self, s: str | bytes, *rest: str) -> int:  # noqa: N802 - as above
-        key = ("string", s if isinstance(s, bytes) else s.encode())
-        if key not in self._places:
-            self._places[key] = super().CreateString(s, *rest)
-        return self._places[key]
+    return min(pack_model(model, size=len(data)), data, key=len)
 
 
 def _shorten(model: Any) -> None:

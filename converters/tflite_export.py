@@ -59,12 +59,15 @@ def convert_network(
     An int8 file can keep `float_layers` and have another `output`, see `Int8Converter.convert`.
 
     Raises:
-        ValueError: a mode that rounds weights without a calibration set; float layers elsewhere.
+        ValueError: a mode that measures something without a calibration set; float layers
+            elsewhere.
         EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
     """
     if mode is not Mode.INT8 and (float_layers or output is not None):
         raise ValueError(f"float layers and another output are for int8, not for {mode}")
     if not mode.rounds_weights:
+        return _convert(network, mode, io=io, calibration=None)
+    if mode is Mode.FLOAT16 and correction is Correction.NONE:
         return _convert(network, mode, io=io, calibration=None)
     if calibration is None:
         raise ValueError(f"the mode {mode} needs a calibration set")

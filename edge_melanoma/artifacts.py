@@ -88,8 +88,13 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write readable JSON atomically; NaN is refused because it is no JSON."""
-    write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    """Write readable JSON atomically."""
+    write_atomically(path, json_text(content))
+
+
+def json_text(content: object) -> str:
+    """Readable JSON, as files hold it; NaN is refused because it is no JSON."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from edge_melanoma import __version__
 from edge_melanoma.commands import (
+    android,
     bench,
     calibrate,
     card,
@@ -44,6 +45,7 @@ for module in (
     threshold,
     calibrate,
     card,
+    android,
     demo,
     doctor,
 ):

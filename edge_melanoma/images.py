@@ -1,7 +1,18 @@
 """The one way from an image file to the network's pixels, everywhere the same.
 
-Pillow decodes, see `decoding`; EXIF turns are applied; the whole frame is squashed to 224x224 by an
-antialiasing triangle filter in 22-bit fixed point, first along the rows, then along the columns.
+Pillow decodes, see `decoding`; EXIF turns are applied; the whole frame, or what `Crop` leaves of it,
+is squashed to 224x224 by the resize `triangle-22bit-v1`, an antialiasing triangle filter in 22-bit
+fixed point:
+
+Along one side of `size` pixels the step is size / 224, and the radius is the step or 1, whichever
+is larger. Output pixel o has its centre at c = (o + 0.5) x step and takes the pixels from
+max(0, floor(c - radius + 0.5)) up to, and without, min(size, floor(c + radius + 0.5)). Pixel i
+weighs max(0, 1 - |(i - c + 0.5) x (1 / radius)|), divided by the sum of these weights, all in
+float64 in this order, added up by growing i; times 2^22, plus 0.5, cut to an integer. The output is
+the sum of pixels times integers, plus 2^21, shifted right by 22 bits and clipped to 0..255. The
+pass along the rows comes first, over all rows, and is rounded to 8 bits; the pass along the columns
+takes what it gave. A side of 224 is left as it is. Pillow does the work: these are the sums that
+its `BILINEAR` makes.
 """
 
 import hashlib

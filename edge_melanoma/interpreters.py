@@ -16,9 +16,14 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.quantization import ScoreTensor, TensorQuantization
 from edge_melanoma.quiet import stderr_discarded
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.runtimes import Kernels, Runtime
 
 DELEGATE_NODE = "DELEGATE"
+PICTURE_SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
+RESOLVERS = {
+    Kernels.BUILT_IN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    Kernels.REFERENCE: "BUILTIN_REF",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,7 @@ class SessionSettings:
     name: str
     runtime: Runtime
     threads: int = 1
+    kernels: Kernels = Kernels.DEFAULT
 
 
 class TFLiteSession:
@@ -65,7 +71,7 @@ class TFLiteSession:
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
         """Put a picture (224, 224, 3) into the input tensor."""
-        self._load(self.pixel_table.take(image))
+        self._load(self._values_of(image))
 
     def invoke(self) -> None:
         """Run the network on what the input tensor holds."""
@@ -78,7 +84,7 @@ class TFLiteSession:
 
     def score(self, image: NDArray[np.uint8]) -> float:
         """P(malignant) of a picture (224, 224, 3); of a file that ends in a logit too."""
-        return self.score_values(self.pixel_table.take(image))
+        return self.score_values(self._values_of(image))
 
     def score_values(self, values: NDArray[np.generic]) -> float:
         """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
@@ -86,7 +92,26 @@ class TFLiteSession:
         self.invoke()
         return float(self.score_tensor.scores(self.raw_output())[0])
 
+    def _values_of(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
+        """What the pixels become at the input tensor.
+
+        Raises:
+            EdgeMelanomaError: they are no RGB bytes: floats would be cut to other levels.
+        """
+        if image.dtype != np.uint8:
+            raise EdgeMelanomaError(
+                f"A picture is RGB bytes, uint8 from 0 to 255; got {image.dtype}."
+            )
+        values: NDArray[np.generic] = self.pixel_table.take(image)
+        return values
+
     def _load(self, values: NDArray[np.generic]) -> None:
+        expected = self.input_quantization.dtype
+        if values.dtype != expected or values.shape != PICTURE_SHAPE:
+            raise EdgeMelanomaError(
+                f"The model's input takes {expected} values of shape {PICTURE_SHAPE}; got "
+                f"{values.dtype} of shape {values.shape}."
+            )
         self._interpreter.set_tensor(self._input_index, values[np.newaxis])
 
 
@@ -95,7 +120,7 @@ def _refuse_other_networks(
 ) -> None:
     shapes = [list(details["shape"]) for details in inputs]
     sizes = [int(np.prod(details["shape"])) for details in outputs]
-    if shapes != [[1, IMAGE_SIZE, IMAGE_SIZE, 3]] or sizes != [1]:
+    if shapes != [[1, *PICTURE_SHAPE]] or sizes != [1]:
         raise EdgeMelanomaError(
             f"{name} is not a lesion classifier: expected one input of shape "
             f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output with one value, P(malignant)."
@@ -119,10 +144,11 @@ def _output_name(signatures: dict[str, Any], output: dict[str, Any]) -> str:
 
 def _make_interpreter(settings: SessionSettings) -> Any:
     interpreter_class = load_interpreter_class(settings.runtime)
+    options = _kernel_options(settings)
     try:
         with stderr_discarded():
             interpreter = interpreter_class(
-                model_content=settings.data, num_threads=settings.threads
+                model_content=settings.data, num_threads=settings.threads, **options
             )
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
@@ -131,6 +157,14 @@ def _make_interpreter(settings: SessionSettings) -> Any:
             f"The interpreter {settings.runtime.value} refuses {settings.name}: {reason}."
         ) from error
     return interpreter
+
+
+def _kernel_options(settings: SessionSettings) -> dict[str, Any]:
+    if settings.kernels is Kernels.DEFAULT:
+        return {}
+    module = importlib.import_module(load_interpreter_class(settings.runtime).__module__)
+    resolver = module.OpResolverType[RESOLVERS[settings.kernels]]
+    return {"experimental_op_resolver_type": resolver}
 
 
 def load_interpreter_class(runtime: Runtime) -> Any:

@@ -1,6 +1,8 @@
-"""Pieces of a Markdown page: text that stays text, and tables."""
+"""Pieces of a Markdown page: text that stays text, tables, and parts between markers."""
 
 from collections.abc import Sequence
+
+from edge_melanoma.errors import EdgeMelanomaError
 
 DASH = "-"
 
@@ -26,3 +28,17 @@ def share_of(value: float | None, interval: Sequence[float] | None = None) -> st
     if interval is None:
         return f"{value:.3f}"
     return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def insert_between(readme: str, *, name: str, text: str) -> str:
+    """The README with `text` between the markers of `name`.
+
+    Raises:
+        EdgeMelanomaError: it has not both markers, in this order.
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, found_begin, rest = readme.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise EdgeMelanomaError(f"The README lacks the line {begin} or after it {end}.")
+    return f"{before}{begin}\n{text}{end}{after}"

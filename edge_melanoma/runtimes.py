@@ -1,4 +1,4 @@
-"""The TFLite interpreters by name, and the package that brings each."""
+"""The TFLite interpreters and their kernels by name, and the package that brings each."""
 
 from enum import StrEnum
 
@@ -9,6 +9,14 @@ class Runtime(StrEnum):
     LITERT = "ai_edge_litert"
     TFLITE_RUNTIME = "tflite_runtime"
     TF_LITE = "tf.lite"
+
+
+class Kernels(StrEnum):
+    """Who computes the operators."""
+
+    DEFAULT = "default"
+    BUILT_IN = "built-in"
+    REFERENCE = "reference"
 
 
 PACKAGE_OF_RUNTIME = {

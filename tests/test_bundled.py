@@ -1,6 +1,7 @@
 """The model in the package: what of a run travels, and how commands find it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def package(exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_bundle_is_a_run_with_its_int8_file(package: Path, exported_run: TrainedModel) -> None:
     assert bundled.bundled_run().sha256 == exported_run.sha256
     assert open_converted(bundled.bundled_model()).mode == "int8"
+    assert not bundled.bundled_model().with_suffix(".evaluation.json").exists()
     licence = (package / "LICENSE.md").read_text()
     assert (
         "no data set card (dataset.toml): source, licence and label definition unknown" in licence
@@ -46,6 +48,19 @@ def test_nothing_in_a_bundle_names_a_folder_of_the_machine(
             text = path.read_text(encoding="utf-8")
             assert str(phantoms) not in text
             assert str(exported_run.folder.parent) not in text
+
+
+def test_what_the_int8_file_was_measured_to_do_travels_with_it(
+    package: Path, exported_run: TrainedModel, tmp_path: Path
+) -> None:
+    exports = tmp_path / "exports"
+    shutil.copytree(exported_run.exports_folder, exports)
+    told = {"threshold": 0.5, "dataset": {"folder": str(tmp_path / "pictures")}}
+    (exports / "model_int8.evaluation.json").write_text(json.dumps(told))
+    target = tmp_path / "again"
+    bundling.bundle_run(exported_run, model=exports / "model_int8.tflite", target=target)
+    kept = json.loads((target / "exports" / "model_int8.evaluation.json").read_text())
+    assert kept == {"threshold": 0.5, "dataset": {"folder": "pictures"}}
 
 
 def test_what_is_larger_than_may_ship_is_refused(

@@ -32,6 +32,7 @@ from edge_melanoma.external_sets import (
     read_external_sets,
 )
 from edge_melanoma.fingerprints import default_fingerprint_folder
+from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
@@ -73,6 +74,7 @@ def evaluate_model(
         "schema": 1,
         "model": _describe_model(path, run, converted, interpreter),
         "threshold_source": source,
+        "resize": RESIZE_ID,
         **described,
         **own,
         **_without_leaked(run if data is None else None, predictions[0], chosen),

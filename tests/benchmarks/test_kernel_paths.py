@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_melanoma.benchmarks import kernel_paths
-from edge_melanoma.benchmarks.kernel_paths import Kernels, list_paths, thread_counts
+from edge_melanoma.benchmarks.kernel_paths import list_paths, thread_counts
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.runtimes import Kernels, Runtime
 
 
 @pytest.mark.parametrize(

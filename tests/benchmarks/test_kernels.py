@@ -11,13 +11,13 @@ from PIL import Image
 from tflite_files import mean_model
 
 from edge_melanoma.benchmarks import kernels
-from edge_melanoma.benchmarks.kernel_paths import KernelPath, Kernels
+from edge_melanoma.benchmarks.kernel_paths import KernelPath
 from edge_melanoma.benchmarks.kernel_table import COLUMNS, kernel_section
 from edge_melanoma.benchmarks.kernels import compare_kernels
 from edge_melanoma.interpreters import SessionSettings
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import SilentReporter
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.runtimes import Kernels, Runtime
 
 DEFAULT = KernelPath(
     runtime=Runtime.LITERT, kernels=Kernels.DEFAULT, threads=1, python=Path(sys.executable)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.benchmarks.readme import insert_between, update_readme
+from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.markdown import insert_between
 
 README = """\
 # Title

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.benchmarks.kernel_paths import Kernels
 from edge_melanoma.benchmarks.phone import Phone, PhoneReport
 from edge_melanoma.benchmarks.phone_output import PhoneTimes
 from edge_melanoma.benchmarks.round_robin import TimingSettings
@@ -16,6 +15,7 @@ from edge_melanoma.commands import studies
 from edge_melanoma.commands.studies import Studies, prepare_studies
 from edge_melanoma.commands.study_options import StudyOrder
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.runtimes import Kernels
 
 TIMES = PhoneTimes(
     threads=1,
