@@ -1,8 +1,8 @@
 """The one way from an image file to the network's pixels, everywhere the same.
 
-Pillow decodes, see `decoding`; EXIF turns are applied; the whole frame, or what `Crop` leaves of it,
-is squashed to 224x224 by the resize `triangle-22bit-v1`, an antialiasing triangle filter in 22-bit
-fixed point:
+Pillow decodes, see `decoding`; EXIF turns are applied; the whole frame, or what `Crop` leaves of
+it, is squashed to 224x224 by the resize `triangle-22bit-v1`, an antialiasing triangle filter in
+22-bit fixed point:
 
 Along one side of `size` pixels the step is size / 224, and the radius is the step or 1, whichever
 is larger. Output pixel o has its centre at c = (o + 0.5) x step and takes the pixels from

@@ -234,6 +234,7 @@ def test_one_failing_candidate_fails_the_report() -> None:
     assert replace(report, candidates=(good,)).passed
     told = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert told["threshold"] == {"reference": 0.25, "source": "validation"}
+    assert told["resize"] == "triangle-22bit-v1"
     assert [candidate["verdict"] for candidate in told["candidates"]] == ["pass", "fail"]
     assert told["candidates"][1]["failures"] == ["max_lost_malignant is 2, measured 3"]
     assert told["candidates"][1]["flipped_images"]["lost_malignant"] == ["a", "b", "c"]
