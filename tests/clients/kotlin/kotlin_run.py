@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from android_resources import read_resources, write_resource_class
@@ -63,22 +64,26 @@ class KotlinClient:
         """Write and print the comparison; 1 where anything is not as it must be."""
         reporter = TerminalReporter()
         reporter.say("Compiling the Kotlin of the bundle and of the sample, warnings as errors")
-        compile_kotlin(self._sources(), self._classes, library=self._library)
-        reporter.say("Drawing pictures of odd sizes")
-        expected = write_pictures(self._bundle, self._pictures)
-        reporter.say("Running it on the golden vectors, on these, and on spoilt bundles")
+        with ThreadPoolExecutor(1) as pool:
+            compiling = pool.submit(
+                compile_kotlin, self._sources(), self._classes, library=self._library
+            )
+            expected = write_pictures(self._bundle, self._pictures)
+            compiling.result()
+        reporter.say("Running it on the golden vectors, on 200 odd pictures, on spoilt bundles")
         report_file = self._folder / "report.json"
         done = self._run_main([self._classes], report_file)
         if not report_file.is_file():
             raise EdgeMelanomaError(f"The Kotlin ended without a report:\n{done.stderr[-2000:]}")
-        report, complaints = read_json(report_file), done.stderr.splitlines()
+        report, complaints = read_json(report_file), done.stdout.splitlines()
         lines = [
             compare(model, report, expected[model], threshold=self._bundle.threshold(model))
             for model in MODELS
         ]
-        for name in reporter.track(MUTANTS, label="Changed lines", total=len(MUTANTS)):
-            if not self._is_noticed(name):
-                complaints.append(f"the golden vectors did not notice: {name}")
+        reporter.say("Changing lines of it, which the golden vectors must notice")
+        with ThreadPoolExecutor(2) as pool:
+            noticed = dict(zip(MUTANTS, pool.map(self._is_noticed, MUTANTS), strict=True))
+        complaints += [f"the golden vectors did not notice: {n}" for n in MUTANTS if not noticed[n]]
         write_json(results, lines)
         print("\n".join(map(json.dumps, lines)))
         print("".join(f"{line}\n" for line in complaints), file=sys.stderr, end="")
@@ -107,7 +112,7 @@ class KotlinClient:
             classpath=[self._classes],
         )
         done = self._run_main([folder / "classes", self._classes])
-        return done.returncode == 1 and "golden vectors" in done.stderr
+        return done.returncode == 1 and "golden vectors" in done.stdout
 
 
 if __name__ == "__main__":

@@ -43,8 +43,10 @@ class ClassifierBehaviour(private val bundle: File) {
             open(runtime, threads = 3).use { classifier ->
                 val answer = classifier.classify(bitmap())
                 val threshold = checkNotNull(classifier.model.integerThreshold)
-                expect("$runtime: p from the integer", answer.probability == (answer.integer + 128) / 256.0)
-                expect("$runtime: the threshold decides", answer.isMalignant == answer.integer >= threshold)
+                val probability = (answer.integer + 128) / 256.0
+                val isMalignant = answer.integer >= threshold
+                expect("$runtime: p from the integer", answer.probability == probability)
+                expect("$runtime: the threshold decides", answer.isMalignant == isMalignant)
             }
         }
         expect("threads reach CompiledModel", CompiledModel.threads == 3)
@@ -58,7 +60,8 @@ class ClassifierBehaviour(private val bundle: File) {
             expect("a readable bitmap is not copied", Bitmap.copies.isEmpty())
             val hardware = bitmap(Bitmap.Config.HARDWARE)
             expect("a hardware bitmap scores the same", classifier.classify(hardware) == inMemory)
-            expect("its copy is recycled", Bitmap.copies.single().isRecycled && !hardware.isRecycled)
+            expect("its copy is recycled", Bitmap.copies.single().isRecycled)
+            expect("it itself is not", !hardware.isRecycled)
             expectThrown(EmptyPictureException::class, "recycled") {
                 classifier.classify(bitmap().apply { recycle() })
             }
@@ -77,7 +80,9 @@ class ClassifierBehaviour(private val bundle: File) {
         expectRefused(ChangedModelException::class, "sha256") { it.resolve(model).flipLastByte() }
         expectRefused(ChangedModelException::class, model) { it.resolve(model).delete() }
         expectRefused(ModelInfoException::class, "model_info.json") { it.resolve(INFO).delete() }
-        expectRefused(ModelInfoException::class, "cannot be used") { it.resolve(INFO).writeText("{") }
+        expectRefused(ModelInfoException::class, "cannot be used") {
+            it.resolve(INFO).writeText("{")
+        }
         expectRefused(ModelInfoException::class, "schema") { it.edit { put("schema", 2) } }
         expectRefused(ModelInfoException::class, "resize_id") {
             it.edit { getJSONObject("preprocessing").put("resize_id", "bicubic") }
@@ -85,7 +90,9 @@ class ClassifierBehaviour(private val bundle: File) {
         expectRefused(ModelInfoException::class, "crop") {
             it.edit { getJSONObject("preprocessing").put("crop", "left") }
         }
-        expectRefused(ModelInfoException::class, model) { it.edit { models().first().put("file", "other") } }
+        expectRefused(ModelInfoException::class, model) {
+            it.edit { models().first().put("file", "other") }
+        }
         for (runtime in Runtime.entries) {
             expectRefused(RuntimeFailureException::class, "load $model", runtime) { folder ->
                 folder.resolve(model).writeBytes(ByteArray(64))
@@ -95,17 +102,25 @@ class ClassifierBehaviour(private val bundle: File) {
     }
 
     private fun wrongTensors() {
-        expectRefused(WrongTensorException::class, "INT8") { folder ->
+        expectRefused(WrongTensorException::class, "is UINT8", Runtime.INTERPRETER) { folder ->
             // The unsigned twin under the signed one's name and description.
             val twin = folder.resolve(LesionClassifier.UINT8_MODEL).readBytes()
             folder.resolve(LesionClassifier.INT8_MODEL).writeBytes(twin)
             folder.edit { models().first().put("sha256", sha256(twin)) }
+        }
+        for (runtime in Runtime.entries) {
+            expectRefused(WrongTensorException::class, "p_malignant", runtime) {
+                it.edit { models().first().getJSONObject("output").getJSONArray("shape").put(0, 9) }
+            }
         }
         expectRefused(WrongTensorException::class, "(0.5, ", Runtime.INTERPRETER) {
             it.edit { models().first().getJSONObject("output").put("scale", 0.5) }
         }
         expectThrown(WrongTensorException::class, "COMPILED_MODEL needs INT8") {
             open(modelFile = LesionClassifier.UINT8_MODEL)
+        }
+        expectRefused(WrongTensorException::class, "gives logit") {
+            it.edit { models().first().getJSONObject("output").put("name", "logit") }
         }
         expectRefused(WrongTensorException::class, "FLOAT32") {
             it.edit { models().first().getJSONObject("input").put("dtype", "float32") }
@@ -154,7 +169,9 @@ class ClassifierBehaviour(private val bundle: File) {
         try {
             bundle.copyRecursively(folder, overwrite = true)
             change(folder)
-            expectThrown(kind, word) { LesionClassifier.open(AssetManager(folder), runtime, 1).close() }
+            expectThrown(kind, word) {
+                LesionClassifier.open(AssetManager(folder), runtime).close()
+            }
         } finally {
             folder.deleteRecursively()
         }
@@ -162,7 +179,8 @@ class ClassifierBehaviour(private val bundle: File) {
 
     private fun expectThrown(kind: KClass<out Exception>, word: String, work: () -> Unit) {
         val thrown = runCatching(work).exceptionOrNull()
-        expect("${kind.simpleName} with '$word', not $thrown", kind.isInstance(thrown) && word in "$thrown")
+        val isAsExpected = kind.isInstance(thrown) && word in "$thrown"
+        expect("${kind.simpleName} with '$word', not $thrown", isAsExpected)
     }
 
     private fun expect(claim: String, isTrue: Boolean) {
@@ -174,7 +192,8 @@ class ClassifierBehaviour(private val bundle: File) {
         info.writeText(JSONObject(info.readText()).apply(change).toString())
     }
 
-    private fun JSONObject.models() = getJSONArray("models").let { list -> List(list.length(), list::getJSONObject) }
+    private fun JSONObject.models() =
+        getJSONArray("models").let { list -> List(list.length(), list::getJSONObject) }
 
     private fun File.flipLastByte() =
         writeBytes(readBytes().also { it[it.lastIndex] = (it.last().toInt() xor 1).toByte() })

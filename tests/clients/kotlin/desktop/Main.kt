@@ -12,14 +12,15 @@ import org.json.JSONObject
 /**
  * Runs the shipped Kotlin on this machine: `Main ASSETS GOLDEN PICTURES [RESULTS]`.
  *
- * ASSETS is the bundle's app/src/main/assets, GOLDEN the parent of its golden/, PICTURES the folder that
- * the driver made, RESULTS the JSON file to write. Without RESULTS only the golden vectors are run. The
- * exit code is 1 where something is not as it must be; stderr says what.
+ * ASSETS is the bundle's app/src/main/assets, GOLDEN the parent of its golden/, PICTURES the folder
+ * that the driver made, RESULTS the JSON file to write. Without RESULTS only the golden vectors are
+ * run. What is not as it must be stands on stdout, a line each, and makes the exit code 1.
  */
 fun main(arguments: Array<String>) {
     val (assets, golden, pictures) = arguments.map(::File)
     DecodedPixels.folder = pictures.resolve("decoded")
-    InstrumentationRegistry.current = Instrumentation(DesktopContext(golden), DesktopContext(assets))
+    InstrumentationRegistry.current =
+        Instrumentation(DesktopContext(golden), DesktopContext(assets))
     val failures = goldenVectors().toMutableList()
     arguments.getOrNull(3)?.let { results ->
         val resizes = ResizedPictures(pictures)
@@ -30,12 +31,12 @@ fun main(arguments: Array<String>) {
             .put("milliseconds_12_megapixels", resizes.millisecondsOfLargest())
         File(results).writeText(report.toString(2))
     }
-    failures.forEach(System.err::println)
+    failures.forEach(::println)
     exitProcess(if (failures.isEmpty()) 0 else 1)
 }
 
 /** A context whose assets are the files of [folder]. */
 class DesktopContext(folder: File) : Context() {
     override val assets = AssetManager(folder)
-    override val contentResolver: ContentResolver get() = error("There are no content providers here.")
+    override val contentResolver: ContentResolver get() = error("There is no content.")
 }

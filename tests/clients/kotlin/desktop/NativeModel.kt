@@ -23,8 +23,8 @@ class NativeTensor(
 }
 
 /**
- * A model of one input and one output in libLiteRt.so, the native library of the ai-edge-litert wheel,
- * through its C API: what CompiledModel is on a phone.
+ * A model of one input and one output in libLiteRt.so, the native library of the ai-edge-litert
+ * wheel, through its C API: what CompiledModel is on a phone.
  */
 class NativeModel(bytes: ByteArray) : AutoCloseable {
     class Refused(message: String) : Exception(message)
@@ -63,10 +63,15 @@ class NativeModel(bytes: ByteArray) : AutoCloseable {
         destroy("LiteRtDestroyEnvironment", environment)
     }
 
-    private fun tensor(side: String) = make { call("LiteRtGetSignature${side}TensorByIndex", signature, 0L, it) }
+    private fun tensor(side: String) = make {
+        call("LiteRtGetSignature${side}TensorByIndex", signature, 0L, it)
+    }
 
     private fun rankedType(side: String) =
-        Memory(RANKED_TYPE_BYTES).apply { clear() }.also { call("LiteRtGetRankedTensorType", tensor(side), it) }
+        Memory(RANKED_TYPE_BYTES).apply {
+            clear()
+            call("LiteRtGetRankedTensorType", tensor(side), this)
+        }
 
     private fun describe(side: String): NativeTensor {
         val name = make { call("LiteRtGetSignature${side}Name", signature, 0L, it) }
@@ -87,9 +92,12 @@ class NativeModel(bytes: ByteArray) : AutoCloseable {
     }
 
     private fun bufferFor(side: String): Pointer {
-        val needs = make { call("LiteRtGetCompiledModel${side}BufferRequirements", compiled, 0L, 0L, it) }
+        val needs = make {
+            call("LiteRtGetCompiledModel${side}BufferRequirements", compiled, 0L, 0L, it)
+        }
+        val type = rankedType(side)
         return make {
-            call("LiteRtCreateManagedTensorBufferFromRequirements", environment, rankedType(side), needs, it)
+            call("LiteRtCreateManagedTensorBufferFromRequirements", environment, type, needs, it)
         }
     }
 
@@ -106,13 +114,16 @@ class NativeModel(bytes: ByteArray) : AutoCloseable {
         if (status != 0) throw Refused("$function gave the status $status.")
     }
 
-    private fun destroy(function: String, handle: Pointer) = library.getFunction(function).invoke(arrayOf(handle))
+    private fun destroy(function: String, handle: Pointer) =
+        library.getFunction(function).invoke(arrayOf(handle))
 
     companion object {
         private const val CPU = 1
         private const val READ = 0
         private const val WRITE = 1
         private const val RANKED_TYPE_BYTES = 72L
-        private val library by lazy { NativeLibrary.getInstance(System.getProperty("litert.library")) }
+        private val library by lazy {
+            NativeLibrary.getInstance(System.getProperty("litert.library"))
+        }
     }
 }

@@ -14,7 +14,7 @@ import org.edgemelanoma.Runtime
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** The driver's pictures of odd sizes: stored pixels, orientation, crop and the hash of the result. */
+/** The driver's pictures of odd sizes: stored pixels, orientation, crop, hash of the result. */
 class ResizedPictures(folder: File) {
     private class Picture(folder: File, json: JSONObject) {
         private val file = folder.resolve(json.getString("file"))
@@ -25,7 +25,9 @@ class ResizedPictures(folder: File) {
         val resizedSha256: String = json.getString("resized_sha256")
 
         /** Big-endian 0xAARRGGBB. */
-        fun pixels() = IntArray(width * height).also { ByteBuffer.wrap(file.readBytes()).asIntBuffer().get(it) }
+        fun pixels() = IntArray(width * height).also {
+            ByteBuffer.wrap(file.readBytes()).asIntBuffer().get(it)
+        }
 
         override fun toString() = "${file.name}, ${width}x$height, $orientation, $crop"
     }
@@ -36,7 +38,9 @@ class ResizedPictures(folder: File) {
 
     /** Pictures whose resized pixels are not those of Python. */
     fun failures(): List<String> {
-        val preprocessors = Crop.entries.associateWith { LesionPreprocessor(PixelEncoding.UINT8, it) }
+        val preprocessors = Crop.entries.associateWith {
+            LesionPreprocessor(PixelEncoding.UINT8, it)
+        }
         return pictures.mapNotNull { picture ->
             val source = ArgbPixels(picture.pixels(), picture.width, picture.height)
             val resized = preprocessors.getValue(picture.crop).process(source, picture.orientation)
@@ -44,13 +48,11 @@ class ResizedPictures(folder: File) {
         }
     }
 
-    /** What the shipped classifier gives, by model: integers in the pictures' order, and decisions. */
+    /** What the shipped classifier gives, by model: integers and decisions in order. */
     fun outputs(assets: File): JSONObject {
-        val models = mapOf(
-            "int8" to (Runtime.COMPILED_MODEL to LesionClassifier.INT8_MODEL),
-            "uint8" to (Runtime.INTERPRETER to LesionClassifier.UINT8_MODEL),
-        )
-        return JSONObject(models.mapValues { (_, choice) -> outputsOf(assets, choice.first, choice.second) })
+        val signed = outputsOf(assets, Runtime.COMPILED_MODEL, LesionClassifier.INT8_MODEL)
+        val unsigned = outputsOf(assets, Runtime.INTERPRETER, LesionClassifier.UINT8_MODEL)
+        return JSONObject().put("int8", signed).put("uint8", unsigned)
     }
 
     private fun outputsOf(assets: File, runtime: Runtime, model: String): JSONObject =

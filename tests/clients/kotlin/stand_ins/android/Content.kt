@@ -1,4 +1,4 @@
-// Stand-ins for Android, with the signatures of the real classes; an asset is a file in one of two folders.
+// Stand-ins for Android, with the signatures of the real classes; an asset is a file.
 package android.content
 
 import android.content.res.AssetManager

@@ -16,10 +16,19 @@ class Bitmap private constructor(
     var isRecycled = false
         private set
 
-    fun getPixels(pixels: IntArray, offset: Int, stride: Int, x: Int, y: Int, width: Int, height: Int) {
+    fun getPixels(
+        pixels: IntArray,
+        offset: Int,
+        stride: Int,
+        x: Int,
+        y: Int,
+        width: Int,
+        height: Int,
+    ) {
         check(!isRecycled) { "Can't call getPixels() on a recycled bitmap" }
-        check(config != Config.HARDWARE) { "unable to getPixels(), pixel access is not supported on Config#HARDWARE bitmaps" }
-        require(x >= 0 && y >= 0 && x + width <= this.width && y + height <= this.height) { "outside the bitmap" }
+        check(config != Config.HARDWARE) { "unable to getPixels() of a HARDWARE bitmap" }
+        require(x >= 0 && x + width <= this.width) { "outside the bitmap" }
+        require(y >= 0 && y + height <= this.height) { "outside the bitmap" }
         for (row in 0 until height) {
             val start = (y + row) * this.width + x
             colors.copyInto(pixels, offset + row * stride, start, start + width)
@@ -42,8 +51,15 @@ class Bitmap private constructor(
             Bitmap(colors.copyOf(), width, height, config)
 
         @JvmStatic
-        fun createBitmap(source: Bitmap, x: Int, y: Int, width: Int, height: Int, m: Matrix?, filter: Boolean): Bitmap =
-            TODO("$source, $x, $y, $width, $height, $m, $filter: there is no screen")
+        fun createBitmap(
+            source: Bitmap,
+            x: Int,
+            y: Int,
+            width: Int,
+            height: Int,
+            m: Matrix?,
+            filter: Boolean,
+        ): Bitmap = TODO("$source, $x, $y, $width, $height, $m, $filter: there is no screen")
     }
 }
 
@@ -62,13 +78,12 @@ object BitmapFactory {
 
     @JvmStatic
     fun decodeStream(stream: InputStream?, outPadding: Rect?, options: Options?): Bitmap? {
-        check(outPadding == null && options?.inJustDecodeBounds != true) { "not done by this stand-in" }
+        check(outPadding == null && options?.inJustDecodeBounds != true) { "not done here" }
         val data = stream?.readBytes() ?: return null
         val image = ImageIO.read(data.inputStream()) ?: return null
         val colors = image.getRGB(0, 0, image.width, image.height, null, 0, image.width)
-        return Bitmap.createBitmap(
-            DecodedPixels.insteadOf(colors, data), image.width, image.height, Bitmap.Config.ARGB_8888,
-        )
+        val pixels = DecodedPixels.insteadOf(colors, data)
+        return Bitmap.createBitmap(pixels, image.width, image.height, Bitmap.Config.ARGB_8888)
     }
 }
 

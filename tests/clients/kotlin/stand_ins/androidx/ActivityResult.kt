@@ -1,6 +1,6 @@
 package androidx.activity.result
 
-import androidx.activity.result.contract.ActivityResultContracts
+import androidx.activity.result.contract.ActivityResultContracts.PickVisualMedia
 
 fun interface ActivityResultCallback<O> {
     fun onActivityResult(result: O)
@@ -12,7 +12,7 @@ abstract class ActivityResultLauncher<I> {
 
 class PickVisualMediaRequest internal constructor()
 
+@Suppress("UNUSED_PARAMETER")
 fun PickVisualMediaRequest(
-    @Suppress("UNUSED_PARAMETER") mediaType: ActivityResultContracts.PickVisualMedia.VisualMediaType =
-        ActivityResultContracts.PickVisualMedia.ImageAndVideo,
+    mediaType: PickVisualMedia.VisualMediaType = PickVisualMedia.ImageAndVideo,
 ) = PickVisualMediaRequest()

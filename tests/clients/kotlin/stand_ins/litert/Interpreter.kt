@@ -1,4 +1,4 @@
-// Stand-ins for the interpreter's Java API, with its signatures; the real native library does the work.
+// Stand-ins for the interpreter's Java API, with its signatures; the native library does the work.
 package org.tensorflow.lite
 
 import java.nio.ByteBuffer
@@ -23,14 +23,16 @@ class Interpreter(byteBuffer: ByteBuffer, options: Options?) : AutoCloseable {
 
         fun setNumThreads(numThreads: Int): Options = apply { threads = numThreads }
 
-        fun setUseXNNPACK(useXNNPACK: Boolean): Options = apply { check(useXNNPACK) { "only XNNPACK is here" } }
+        fun setUseXNNPACK(useXNNPACK: Boolean): Options = apply {
+            check(useXNNPACK) { "only XNNPACK is here" }
+        }
     }
 
     private val native: NativeModel
     private var isOpen = true
 
     init {
-        require(byteBuffer.isDirect) { "Model ByteBuffer should be a direct ByteBuffer of nativeOrder" }
+        require(byteBuffer.isDirect) { "The ByteBuffer is not direct." }
         threads = options?.threads
         val bytes = ByteArray(byteBuffer.capacity())
         byteBuffer.duplicate().rewind().get(bytes)
@@ -49,7 +51,7 @@ class Interpreter(byteBuffer: ByteBuffer, options: Options?) : AutoCloseable {
     fun run(input: Any, output: Any) {
         check(isOpen) { "Internal error: The Interpreter has already been closed." }
         input as ByteBuffer
-        require(input.remaining() == native.input.byteCount) { "The input has ${input.remaining()} bytes." }
+        require(input.remaining() == native.input.byteCount) { "The input has another size." }
         val bytes = ByteArray(input.remaining())
         input.get(bytes)
         (output as ByteBuffer).put(native.run(bytes))
@@ -73,7 +75,8 @@ class Interpreter(byteBuffer: ByteBuffer, options: Options?) : AutoCloseable {
 
         override fun shape() = native.shape.toIntArray()
 
-        override fun quantizationParams() = Tensor.QuantizationParams(native.scale, native.zeroPoint)
+        override fun quantizationParams() =
+            Tensor.QuantizationParams(native.scale, native.zeroPoint)
     }
 
     companion object {

@@ -38,10 +38,14 @@ abstract class JniHandle internal constructor() : AutoCloseable {
     }
 }
 
-data class TensorType @JvmOverloads constructor(val elementType: ElementType, val layout: Layout? = null) {
+data class TensorType
+@JvmOverloads
+constructor(val elementType: ElementType, val layout: Layout? = null) {
     enum class ElementType { INT, FLOAT, INT8, BOOLEAN, INT64 }
 
-    data class Layout @JvmOverloads constructor(val dimensions: List<Int>, val strides: List<Int> = listOf()) {
+    data class Layout
+    @JvmOverloads
+    constructor(val dimensions: List<Int>, val strides: List<Int> = listOf()) {
         val rank: Int get() = dimensions.size
     }
 }
@@ -75,7 +79,9 @@ class Model private constructor(internal val native: NativeModel) : JniHandle() 
     }
 
     private fun typeOf(tensor: NativeTensor, name: String, signature: String?): TensorType {
-        if (name != tensor.name || signature != null) throw LiteRtException("There is no tensor $name.")
+        if (name != tensor.name || signature != null) {
+            throw LiteRtException("There is no tensor $name.")
+        }
         val type = when (tensor.elementType) {
             NativeTensor.FLOAT32 -> TensorType.ElementType.FLOAT
             NativeTensor.INT8 -> TensorType.ElementType.INT8
@@ -115,10 +121,12 @@ class CompiledModel private constructor(private val model: Model) : JniHandle() 
     }
 
     @JvmOverloads
-    fun createInputBuffers(signatureIndex: Int = 0): List<TensorBuffer> = bufferOf(model.native.input, signatureIndex)
+    fun createInputBuffers(signatureIndex: Int = 0): List<TensorBuffer> =
+        bufferOf(model.native.input, signatureIndex)
 
     @JvmOverloads
-    fun createOutputBuffers(signatureIndex: Int = 0): List<TensorBuffer> = bufferOf(model.native.output, signatureIndex)
+    fun createOutputBuffers(signatureIndex: Int = 0): List<TensorBuffer> =
+        bufferOf(model.native.output, signatureIndex)
 
     private fun bufferOf(tensor: NativeTensor, signatureIndex: Int): List<TensorBuffer> {
         assertNotDestroyed()
@@ -142,8 +150,13 @@ class CompiledModel private constructor(private val model: Model) : JniHandle() 
 
         @JvmStatic
         @JvmOverloads
-        fun create(model: Model, options: Options = Options.CPU, optionalEnv: Environment? = null): CompiledModel {
-            check(options.accelerators == setOf(Accelerator.CPU) && optionalEnv == null) { "only the CPU is here" }
+        fun create(
+            model: Model,
+            options: Options = Options.CPU,
+            optionalEnv: Environment? = null,
+        ): CompiledModel {
+            check(options.accelerators == setOf(Accelerator.CPU)) { "only the CPU is here" }
+            check(optionalEnv == null) { "only the default environment is here" }
             threads = options.cpuOptions?.numThreads
             return CompiledModel(model)
         }

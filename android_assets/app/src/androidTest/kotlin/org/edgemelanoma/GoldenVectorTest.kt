@@ -10,12 +10,12 @@ import org.junit.Test
 import org.junit.runner.RunWith
 
 /**
- * The bundle's golden vectors on this device: decoded pixels, resized pixels and model outputs, each
- * equal to what the network was measured with.
+ * The bundle's golden vectors on this device: decoded pixels, resized pixels and model outputs,
+ * each equal to what the network was measured with.
  *
- * A device's JPEG decoder may differ by some grey levels from the one that made the vectors. A JPEG that
- * is decoded otherwise says nothing about what comes after the decoder, so it is left out here and its
- * file named in the log; PNG pictures have to be equal.
+ * A device's JPEG decoder may differ by some grey levels from the one that made the vectors. A JPEG
+ * that is decoded otherwise says nothing about what comes after the decoder, so it is left out here
+ * and its file named in the log; PNG pictures have to be equal.
  */
 @RunWith(AndroidJUnit4::class)
 class GoldenVectorTest {
@@ -79,11 +79,12 @@ class GoldenVectorTest {
                 var byte = 0
                 for (top in 0 until strips.height step UprightStrips.ROWS) {
                     for (row in 0 until strips.read(top)) {
-                        for (column in 0 until strips.width) {
-                            val at = strips.origin + column * strips.columnStep + row * strips.rowStep
+                        var at = strips.origin + row * strips.rowStep
+                        repeat(strips.width) {
                             rgb[byte++] = (strips.pixels[at] shr 16).toByte()
                             rgb[byte++] = (strips.pixels[at] shr 8).toByte()
                             rgb[byte++] = strips.pixels[at].toByte()
+                            at += strips.columnStep
                         }
                     }
                 }

@@ -34,11 +34,10 @@ internal class BitmapPixels : PixelSource {
 
     /** The bitmap, or a copy of one in graphics memory, which cannot be read. */
     private fun readable(bitmap: Bitmap): Bitmap {
-        val isHardware =
-            Build.VERSION.SDK_INT >= Build.VERSION_CODES.O && bitmap.config == Bitmap.Config.HARDWARE
-        if (!isHardware) return bitmap
+        val mayBeHardware = Build.VERSION.SDK_INT >= Build.VERSION_CODES.O
+        if (!mayBeHardware || bitmap.config != Bitmap.Config.HARDWARE) return bitmap
         return bitmap.copy(Bitmap.Config.ARGB_8888, false) ?: throw EmptyPictureException(
-            "The bitmap in graphics memory could not be copied; decode it with a software allocator.",
+            "The bitmap in graphics memory cannot be copied; decode it by a software allocator.",
         )
     }
 }

@@ -9,7 +9,8 @@ import com.google.ai.edge.litert.TensorType
 
 /**
  * LiteRT's CompiledModel on the CPU. It has no element type for unsigned bytes, so it serves
- * melanoma_int8.tflite only, and it does not tell scale and zero point: the file's hash stands for them.
+ * melanoma_int8.tflite only, and it does not tell scale and zero point: the file's hash stands for
+ * them.
  */
 internal class CompiledModelBackend private constructor(
     override val input: LoadedTensor,
@@ -52,8 +53,8 @@ internal class CompiledModelBackend private constructor(
 
         private fun loaded(type: TensorType): LoadedTensor {
             val layout = type.layout
-            val shape = if (layout == null) emptyList() else List(layout.rank) { layout.dimensions[it] }
-            return LoadedTensor(shape, type.elementType.name, quantization = null)
+            val shape = layout?.run { List(rank) { dimensions[it] } }
+            return LoadedTensor(shape.orEmpty(), type.elementType.name, quantization = null)
         }
     }
 }

@@ -16,7 +16,7 @@ enum class Runtime(internal val encodings: Set<ElementType>) {
  * A classifier's answer for one picture.
  *
  * @property probability P(malignant), between 0 and 1
- * @property isMalignant whether the output is at or above the model's threshold: never `probability > 0.5`
+ * @property isMalignant whether the output reaches the model's threshold, which is not 0.5
  * @property integer the output as the model gave it, on its own grid
  */
 data class LesionPrediction(val probability: Double, val isMalignant: Boolean, val integer: Int)
@@ -26,8 +26,8 @@ data class LesionPrediction(val probability: Double, val isMalignant: Boolean, v
  *
  * For research; not a medical device: show [ModelInfo.disclaimer] beside every result.
  *
- * Opening reads and hashes the model, so do it off the main thread. Calls may come from several threads
- * and are run one after the other. Close the classifier when it is no longer needed.
+ * Opening reads and hashes the model, so do it off the main thread. Calls may come from several
+ * threads and are run one after the other. Close the classifier when it is no longer needed.
  */
 class LesionClassifier private constructor(
     /** The bundle's description of models, preprocessing and operating point. */
@@ -37,19 +37,18 @@ class LesionClassifier private constructor(
     private val integerThreshold: Int,
     private val backend: ModelBackend,
 ) : AutoCloseable {
-    private val preprocessor = LesionPreprocessor(
-        encoding = if (model.input.type == ElementType.INT8) PixelEncoding.INT8 else PixelEncoding.UINT8,
-        crop = info.crop,
-    )
+    private val isSigned = model.input.type == ElementType.INT8
+    private val preprocessor =
+        LesionPreprocessor(if (isSigned) PixelEncoding.INT8 else PixelEncoding.UINT8, info.crop)
     private val pixels = BitmapPixels()
     private var isClosed = false
 
     /**
-     * Score [bitmap], whose pixels are stored as [orientation] says: `Orientation.ofExif` for a photo
-     * that `BitmapFactory` decoded, `Orientation.ofDegrees` for a camera frame.
+     * Score [bitmap], whose pixels are stored as [orientation] says: `Orientation.ofExif` for a
+     * photo that `BitmapFactory` decoded, `Orientation.ofDegrees` for a camera frame.
      *
-     * A bitmap that lives in graphics memory is copied first. Decode without `inSampleSize` and without
-     * scaling: the resize here is the one that the network was measured with.
+     * A bitmap that lives in graphics memory is copied first. Decode without `inSampleSize` and
+     * without scaling: the resize here is the one that the network was measured with.
      *
      * @throws EmptyPictureException the bitmap was recycled
      * @throws RuntimeFailureException the runtime failed
@@ -58,10 +57,9 @@ class LesionClassifier private constructor(
     @Synchronized
     fun classify(bitmap: Bitmap, orientation: Orientation = Orientation.UPRIGHT): LesionPrediction {
         check(!isClosed) { "This LesionClassifier was closed; open another one." }
-        val integer = pixels.use(bitmap) { source ->
-            val input = preprocessor.process(source, orientation)
-            runtimeFailures("run ${model.file}") { backend.run(input) }
-        }.let { if (model.output.type == ElementType.UINT8) it.toInt() and 0xFF else it.toInt() }
+        val input = pixels.use(bitmap) { preprocessor.process(it, orientation) }
+        val byte = runtimeFailures("run ${model.file}") { backend.run(input) }.toInt()
+        val integer = if (isSigned) byte else byte and 0xFF
         return LesionPrediction(
             probability = (integer - model.output.zeroPoint) * model.output.scale,
             isMalignant = integer >= integerThreshold,
@@ -85,8 +83,12 @@ class LesionClassifier private constructor(
         /** Its twin for clients that take raw RGB bytes. */
         const val UINT8_MODEL = "melanoma_uint8.tflite"
 
+        /** What the output has to be called; a logit, for one, is no probability. */
+        private const val SCORE = "p_malignant"
+
         /**
-         * Open [modelFile] of an app's [assets] (`context.assets`), verified against model_info.json.
+         * Open [modelFile] of an app's [assets] (`context.assets`), checked against
+         * model_info.json.
          *
          * @param threads how many the runtime may use; the score does not depend on it
          * @throws ModelInfoException model_info.json is missing or cannot be used
@@ -124,15 +126,16 @@ class LesionClassifier private constructor(
             return LesionClassifier(info, model, integerThreshold, backend)
         }
 
-        /** @throws WrongTensorException [model] takes or gives something else than 8-bit integers */
+        /** @throws WrongTensorException [model] is not from 8-bit pixels to an 8-bit score */
         private fun usableThreshold(model: ModelFile, runtime: Runtime): Int {
             val pixels = listOf(1, LesionPreprocessor.SIZE, LesionPreprocessor.SIZE, 3)
             val fits = model.input.shape == pixels && model.input.type in runtime.encodings &&
-                model.output.type == model.input.type
+                model.output.type == model.input.type && model.output.name == SCORE
             return model.integerThreshold?.takeIf { fits } ?: throw WrongTensorException(
                 "${model.file} takes ${model.input.type} ${model.input.shape} and gives " +
-                    "${model.output.type}; $runtime needs ${runtime.encodings.joinToString(" or ")} " +
-                    "$pixels: choose $INT8_MODEL.",
+                    "${model.output.name} as ${model.output.type}; $runtime needs " +
+                    "${runtime.encodings.joinToString(" or ")} $pixels and $SCORE: " +
+                    "choose $INT8_MODEL.",
             )
         }
 
@@ -142,8 +145,10 @@ class LesionClassifier private constructor(
             } catch (known: LesionException) {
                 throw known
             } catch (failure: Exception) {
-                // LiteRT throws LiteRtException, IllegalArgumentException and IllegalStateException.
+                // LiteRtException, IllegalArgumentException and IllegalStateException occur.
                 throw RuntimeFailureException("LiteRT could not $task: ${failure.message}", failure)
+            } catch (missing: LinkageError) {
+                throw RuntimeFailureException("LiteRT's library is not for this device.", missing)
             }
     }
 }

@@ -8,7 +8,7 @@ sealed class LesionException(message: String, cause: Throwable? = null) :
 class ModelInfoException(message: String, cause: Throwable? = null) :
     LesionException(message, cause)
 
-/** A model file is missing, or is not the one that model_info.json describes (its sha256 differs). */
+/** A model file is missing, or its sha256 is not the one in model_info.json. */
 class ChangedModelException(message: String, cause: Throwable? = null) :
     LesionException(message, cause)
 

@@ -17,16 +17,17 @@ enum class PixelEncoding(internal val zeroLevel: Int) {
 }
 
 /**
- * From a picture of any size to the network's input, equal bit for bit to what the network was trained
- * and measured on: turned upright, cropped if asked, squashed to [SIZE] x [SIZE] by the resize
- * [RESIZE_ID].
+ * From a picture of any size to the network's input, equal bit for bit to what the network was
+ * trained and measured on: turned upright, cropped if asked, squashed to [SIZE] x [SIZE] by the
+ * resize [RESIZE_ID].
  *
- * The resize goes along the rows first, rounds to whole grey levels, and goes along the columns then.
- * Pure Kotlin without Android. Arrays are kept, so that frames of one size are processed without
- * allocating anything after the first; an instance serves one thread at a time.
+ * The resize goes along the rows first, rounds to whole grey levels, and goes along the columns
+ * then. Pure Kotlin without Android. Arrays are kept, so that frames of one size are processed
+ * without allocating anything after the first; an instance serves one thread at a time.
  *
  * @param encoding what the bytes mean
- * @param crop what of the upright picture is used; it has to be what the model's model_info.json states
+ * @param crop what of the upright picture is used; it has to be what the model's model_info.json
+ *   states
  */
 class LesionPreprocessor(
     private val encoding: PixelEncoding,
@@ -113,7 +114,7 @@ class LesionPreprocessor(
         }
     }
 
-    /** The grey level of a sum of weighted levels; rounded weights may pass 255 by less than one. */
+    /** The grey level of a sum of weighted levels; rounded weights may pass 255 by a bit. */
     private fun level(sum: Int): Int = (sum shr PRECISION_BITS).coerceIn(0, 255)
 
     companion object {

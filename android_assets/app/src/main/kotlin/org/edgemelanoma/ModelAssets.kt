@@ -14,7 +14,7 @@ internal class ModelAssets(private val assets: AssetManager) {
             assets.open(INFO).use { it.readBytes() }
         } catch (error: IOException) {
             throw ModelInfoException(
-                "The assets hold no $INFO; copy app/src/main/assets of the bundle as a whole.",
+                "The assets hold no $INFO; copy app/src/main/assets of the bundle whole.",
                 error,
             )
         }
@@ -24,7 +24,7 @@ internal class ModelAssets(private val assets: AssetManager) {
     /**
      * The bytes of [model] in memory that native code can use, after their hash was compared.
      *
-     * A single changed bit mostly gives other scores without any error, so nothing is run before this.
+     * A single changed bit mostly gives other scores without any error, so nothing runs before.
      *
      * @throws ChangedModelException the file is missing or not the one that was described
      */
@@ -33,7 +33,7 @@ internal class ModelAssets(private val assets: AssetManager) {
             assets.open(model.file).use { it.readBytes() }
         } catch (error: IOException) {
             throw ChangedModelException(
-                "The assets hold no ${model.file}; copy app/src/main/assets of the bundle as a whole.",
+                "The assets hold no ${model.file}; copy app/src/main/assets of the bundle whole.",
                 error,
             )
         }
@@ -52,6 +52,8 @@ internal class ModelAssets(private val assets: AssetManager) {
 
         /** sha256 as 64 hexadecimal digits. */
         fun sha256(bytes: ByteArray): String =
-            MessageDigest.getInstance("SHA-256").digest(bytes).joinToString("") { "%02x".format(it) }
+            MessageDigest.getInstance("SHA-256")
+                .digest(bytes)
+                .joinToString("") { "%02x".format(it) }
     }
 }

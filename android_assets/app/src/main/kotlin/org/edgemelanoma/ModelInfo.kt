@@ -8,7 +8,8 @@ import org.json.JSONObject
 enum class ElementType { INT8, UINT8, FLOAT32 }
 
 /**
- * A model's input or output as model_info.json describes it: real = (integer - [zeroPoint]) x [scale].
+ * A model's input or output as model_info.json describes it: real = (integer - [zeroPoint]) x
+ * [scale].
  *
  * @property scale 0 for a float tensor
  */
@@ -81,15 +82,15 @@ data class ModelInfo(
         /**
          * Read the text of model_info.json.
          *
-         * @throws ModelInfoException the text is no JSON, lacks something, or asks for a preprocessing
-         *   that this code does not do
+         * @throws ModelInfoException the text is no JSON, lacks something, or asks for a
+         *   preprocessing that this code does not do
          */
         fun parse(text: String): ModelInfo =
             try {
                 read(JSONObject(text))
             } catch (error: JSONException) {
                 throw ModelInfoException(
-                    "model_info.json cannot be used (${error.message}); take it from the bundle anew.",
+                    "model_info.json cannot be used (${error.message}); take it from the bundle.",
                     error,
                 )
             }

@@ -3,8 +3,8 @@ package org.edgemelanoma
 /**
  * How the pixels of a picture are stored, by the EXIF tag Orientation.
  *
- * A decoder that ignores the tag (`BitmapFactory` does) hands over pixels that lie on their side; the
- * network has only seen upright ones.
+ * A decoder that ignores the tag (`BitmapFactory` does) hands over pixels that lie on their side;
+ * the network has only seen upright ones.
  *
  * @property exif the tag's value, 1 to 8
  * @property swapsSides whether the upright picture is as wide as the stored one is high

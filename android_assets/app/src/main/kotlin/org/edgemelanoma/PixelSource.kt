@@ -9,16 +9,18 @@ interface PixelSource {
     val height: Int
 
     /**
-     * Write the rectangle with its top left corner at ([left], [top]) to the start of [pixels], row by
-     * row and without gaps: [columns] x [rows] integers 0xAARRGGBB, not premultiplied.
+     * Write the rectangle with its top left corner at ([left], [top]) to the start of [pixels], row
+     * by row and without gaps: [columns] x [rows] integers 0xAARRGGBB, not premultiplied.
      */
     fun read(pixels: IntArray, left: Int, top: Int, columns: Int, rows: Int)
 }
 
 /**
- * A picture that is held as [pixels]: row after row of 0xAARRGGBB, as `Bitmap.getPixels` writes them.
+ * A picture that is held as [pixels]: row after row of 0xAARRGGBB, as `Bitmap.getPixels` writes
+ * them.
  *
- * @throws EmptyPictureException [width] or [height] is below 1, or [pixels] are fewer than both ask for
+ * @throws EmptyPictureException [width] or [height] is below 1, or [pixels] are fewer than both ask
+ *   for
  */
 class ArgbPixels(
     private val pixels: IntArray,
@@ -28,7 +30,7 @@ class ArgbPixels(
     init {
         if (width < 1 || height < 1 || pixels.size < width.toLong() * height) {
             throw EmptyPictureException(
-                "A picture of $width x $height pixels cannot be read from an array of ${pixels.size}.",
+                "A picture of $width x $height pixels cannot be in an array of ${pixels.size}.",
             )
         }
     }

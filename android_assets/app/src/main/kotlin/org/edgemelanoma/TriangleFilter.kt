@@ -6,12 +6,12 @@ import kotlin.math.max
 import kotlin.math.min
 
 /**
- * The weights of `triangle-22bit-v1` along one side: output pixel `o` is the sum of
- * [tapCount]`[o]` input pixels from [firstInput]`[o]` on, each times its weight.
+ * The weights of `triangle-22bit-v1` along one side: output pixel `o` is the sum of [tapCount]`[o]`
+ * input pixels from [firstInput]`[o]` on, each times its weight.
  *
  * The triangle is as wide as the reduction asks for (antialiasing). Weights are computed in double
- * precision, sum to 1, and are rounded half away from zero to [PRECISION_BITS] binary places. These are
- * Pillow's `Image.Resampling.BILINEAR` weights for 8-bit pictures, bit for bit.
+ * precision, sum to 1, and are rounded half away from zero to [PRECISION_BITS] binary places. These
+ * are Pillow's `Image.Resampling.BILINEAR` weights for 8-bit pictures, bit for bit.
  */
 internal class TriangleFilter(val inputSize: Int, outputSize: Int) {
     private val scale = inputSize.toDouble() / outputSize

@@ -10,11 +10,11 @@ enum class Crop {
 }
 
 /**
- * Reads a stored picture as if it were upright and cropped, a strip of rows at a time, so that neither
- * a turned nor an unpacked copy of a photograph of 12 million pixels is ever held.
+ * Reads a stored picture as if it were upright and cropped, a strip of rows at a time, so that
+ * neither a turned nor an unpacked copy of a photograph of 12 million pixels is ever held.
  *
- * After [aim] and [read], pixel (x, y) of a strip is
- * [pixels]`[`[origin]` + x * `[columnStep]` + y * `[rowStep]`]`.
+ * After [aim] and [read], pixel (x, y) of a strip is [pixels]`[`[origin]` + x * `[columnStep]` + y
+ * * `[rowStep]`]`.
  */
 internal class UprightStrips(private val crop: Crop) {
     private lateinit var source: PixelSource
@@ -42,7 +42,7 @@ internal class UprightStrips(private val crop: Crop) {
     fun aim(source: PixelSource, orientation: Orientation) {
         if (source.width < 1 || source.height < 1) {
             throw EmptyPictureException(
-                "The picture has ${source.width} x ${source.height} pixels; at least 1 x 1 is needed.",
+                "A picture of ${source.width} x ${source.height} pixels shows nothing.",
             )
         }
         this.source = source
@@ -66,10 +66,12 @@ internal class UprightStrips(private val crop: Crop) {
         val storedRows = if (swapped) width else rows
         val columnsBefore = if (swapped) top + firstRow else left
         val rowsBefore = if (swapped) left else top + firstRow
+        val columnsAfter = source.width - columnsBefore - storedColumns
+        val rowsAfter = source.height - rowsBefore - storedRows
         source.read(
             pixels,
-            left = if (orientation.mirrorsColumns) source.width - columnsBefore - storedColumns else columnsBefore,
-            top = if (orientation.mirrorsRows) source.height - rowsBefore - storedRows else rowsBefore,
+            left = if (orientation.mirrorsColumns) columnsAfter else columnsBefore,
+            top = if (orientation.mirrorsRows) rowsAfter else rowsBefore,
             columns = storedColumns,
             rows = storedRows,
         )
@@ -100,7 +102,7 @@ internal class UprightStrips(private val crop: Crop) {
         }
     }
 
-    /** One channel over white, in Pillow's integers: `Image.alpha_composite` with 7 binary places. */
+    /** One channel over white, in the integers of Pillow's `Image.alpha_composite`. */
     private fun overWhite(level: Int, alpha: Int): Int {
         val sum = (level * alpha + OPAQUE * (OPAQUE - alpha) shl PLACES) + (0x80 shl PLACES)
         return (sum shr 8) + sum shr 8 + PLACES

@@ -16,8 +16,8 @@ import org.edgemelanoma.LesionException
 import org.edgemelanoma.LesionPrediction
 
 /**
- * Lets a person choose a photo and shows P(malignant), the decision at the shipped threshold, how good
- * that threshold was measured to be, and the disclaimer. The photo stays on the device.
+ * Lets a person choose a photo and shows P(malignant), the decision at the shipped threshold, how
+ * good that threshold was measured to be, and the disclaimer. The photo stays on the device.
  */
 class MainActivity : ComponentActivity() {
     /** Loads the model and scores, one after the other, off the main thread. */

@@ -14,7 +14,8 @@ internal fun Context.describe(info: ModelInfo): String {
             share(measured.specificity, measured.specificityInterval),
         )
     }
-    return (listOf(getString(R.string.operating_point, 100 * info.minRecall)) + sets).joinToString("\n")
+    val chosen = getString(R.string.operating_point, 100 * info.minRecall)
+    return (listOf(chosen) + sets).joinToString("\n")
 }
 
 private fun Context.share(value: Double?, interval: ClosedFloatingPointRange<Double>?): String =

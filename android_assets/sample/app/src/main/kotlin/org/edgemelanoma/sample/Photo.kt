@@ -36,8 +36,8 @@ internal class Photo(val bitmap: Bitmap, val orientation: Orientation) {
 }
 
 /**
- * The photo at [uri] with all its pixels: a decoder that shrinks on the way (`inSampleSize`) would give
- * the network other pixels than it was measured with.
+ * The photo at [uri] with all its pixels: a decoder that shrinks on the way (`inSampleSize`) would
+ * give the network other pixels than it was measured with.
  *
  * @throws IOException it cannot be opened, is no picture, or has too many pixels
  */
