@@ -116,6 +116,7 @@ class _Workshop:
             io=settings.io,
             calibration=self._calibration,
             correction=settings.correction,
+            with_map=settings.has_map(mode),
         )
         return Conversion(data=data)
 

@@ -29,6 +29,7 @@ class ExportSettings:
     calibration_images: int = DEFAULT_IMAGES
     seed: int = 0
     max_recall_drop: float | None = None
+    with_map: bool = False
     tuning: TuningSettings = field(default_factory=TuningSettings)
 
     def refuse_contradictions(self, modes: Collection[Mode]) -> None:
@@ -55,6 +56,11 @@ class ExportSettings:
             raise EdgeMelanomaError(
                 "--output float32 is made by --backend converter only; choose that, or "
                 "--output logit."
+            )
+        if self.with_map and (Mode.FLOAT16 not in modes or self.backend is Backend.LITERT):
+            raise EdgeMelanomaError(
+                "--with-map is for the float16 model of --backend converter; add "
+                "--quantize float16 and leave --backend out."
             )
         self._refuse_recovery(modes)
 
@@ -85,7 +91,13 @@ class ExportSettings:
             told["max_recall_drop"] = self.max_recall_drop
         if mode is Mode.INT8_QAT:
             told["tuning"] = asdict(self.tuning)
+        if self.has_map(mode):
+            told["with_map"] = True
         return told
+
+    def has_map(self, mode: Mode) -> bool:
+        """Whether the file in `mode` shows where it looked too: float16 alone can."""
+        return self.with_map and mode is Mode.FLOAT16
 
     def backend_of(self, mode: Mode) -> Backend:
         """Float files and trained int8 are the converter's whatever was asked for."""

@@ -11,7 +11,7 @@ import numpy as np
 from edge_melanoma.converters.float_layers import refuse_other_floats
 from edge_melanoma.converters.modes import InputOutput, Mode, Output
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.quantization import LOGIT_NAME, SCORE_NAME, TensorQuantization
+from edge_melanoma.quantization import LOGIT_NAME, MAP_NAME, SCORE_NAME, TensorQuantization
 
 INPUT_SCALE_TOLERANCE = 1e-3
 """Relative. A range pinned to 0..1 gives 1/255 but for rounding; unscaled pixels give 1."""
@@ -41,14 +41,15 @@ def inspect_model(data: bytes) -> ModelFacts:
     """Read the flatbuffer of a .tflite file.
 
     Raises:
-        EdgeMelanomaError: it cannot be read, or is not one graph with one input and one output.
+        EdgeMelanomaError: it cannot be read, or is not one graph with one input and one output,
+            beside which only an activation map may stand.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     try:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         graph = model.subgraphs[0]
-        (input_index,), (output_index,) = graph.inputs, graph.outputs
+        (input_index,), output_index = graph.inputs, _score_index(model, graph)
         ends = graph.tensors[input_index], graph.tensors[output_index]
         return _describe(model, graph, *ends, size_bytes=len(data))
     except Exception as error:
@@ -71,13 +72,21 @@ def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int
         input=_quantization_of(image, type_names),
         output=_quantization_of(score, type_names),
         input_shape=tuple(int(side) for side in image.shape),
-        output_name=_output_name(model, graph),
+        output_name=_output_name(model, graph, graph.outputs[0]),
     )
 
 
-def _output_name(model: Any, graph: Any) -> str:
-    """What the signature calls the output, by which readers tell logits; else the tensor's name."""
-    (index,) = graph.outputs
+def _score_index(model: Any, graph: Any) -> int:
+    """The tensor of the first output, beside which nothing but a map may stand."""
+    first, *others = (int(index) for index in graph.outputs)
+    names = [_output_name(model, graph, index) for index in others]
+    if names not in ([], [MAP_NAME]):
+        raise ValueError(f"expected one output, found {', '.join(names)} beside it")
+    return first
+
+
+def _output_name(model: Any, graph: Any, index: int) -> str:
+    """What the signature calls an output, by which readers tell logits; else the tensor's name."""
     ends = [end for signature in model.signatureDefs or () for end in signature.outputs]
     names = [end.name for end in ends if end.tensorIndex == index]
     name: bytes = names[0] if names else graph.tensors[index].name or b""

@@ -24,6 +24,8 @@ RESOLVERS = {
     Kernels.BUILT_IN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     Kernels.REFERENCE: "BUILTIN_REF",
 }
+MAP_SHAPE = [1, 7, 7]
+"""Of an activation map, which may follow the score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +121,9 @@ def _refuse_other_networks(
     inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], *, name: str
 ) -> None:
     shapes = [list(details["shape"]) for details in inputs]
-    sizes = [int(np.prod(details["shape"])) for details in outputs]
-    if shapes != [[1, *PICTURE_SHAPE]] or sizes != [1]:
+    ends = [list(details["shape"]) for details in outputs]
+    sizes = [int(np.prod(shape)) for shape in ends if shape != MAP_SHAPE]
+    if shapes != [[1, *PICTURE_SHAPE]] or sizes != [1] or ends[0] == MAP_SHAPE:
         raise EdgeMelanomaError(
             f"{name} is not a lesion classifier: expected one input of shape "
             f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output with one value, P(malignant)."

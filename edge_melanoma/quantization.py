@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 LOGIT_NAME, SCORE_NAME = "logit", "p_malignant"
 """What a file's signature calls its output: a sigmoid is still to come, or P(malignant) itself."""
 
+MAP_NAME = "class_activation_map"
+"""What it calls a second output (1, 7, 7), in units of the logit: where it looked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorQuantization:

@@ -55,6 +55,14 @@ def command(
             "validation, such as 0.005.",
         ),
     ] = None,
+    with_map: Annotated[
+        bool,
+        typer.Option(
+            "--with-map",
+            help="Give the float16 model a second output, class_activation_map (1, 7, 7): where it "
+            "looked, in units of the logit.",
+        ),
+    ] = False,
     calibration_study: Annotated[
         bool,
         typer.Option(
@@ -110,6 +118,7 @@ def command(
         calibration_images=calibration_images,
         seed=seed,
         max_recall_drop=max_recall_drop,
+        with_map=with_map,
         tuning=TuningSettings(epochs=qat_epochs, learning_rate=qat_learning_rate),
     )
     modes = parse_modes(quantize or [Mode.INT8.value])

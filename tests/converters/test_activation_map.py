@@ -1,0 +1,126 @@
+"""The second output that shows where a network looked."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from small_network import make_calibration
+
+from edge_melanoma.bundled import bundled_run
+from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.inspection import inspect_model
+from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode
+from edge_melanoma.converters.slimming import slim_model
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.images import scale_pixels
+from edge_melanoma.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.phantoms import draw_phantom
+from edge_melanoma.runtimes import Runtime
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    from edge_melanoma.network import load_network
+
+    return load_network(bundled_run())
+
+
+@pytest.fixture(scope="module")
+def files(network: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The float16 file without the map and with it, as an export writes them."""
+    from edge_melanoma.converters.tflite_export import convert_network
+
+    calibration = make_calibration(tmp_path_factory.mktemp("small"))
+    plain, mapped = (
+        convert_network(
+            network,
+            Mode.FLOAT16,
+            io=InputOutput.FLOAT32,
+            calibration=calibration,
+            correction=Correction.NONE,
+            with_map=with_map,
+        )
+        for with_map in (False, True)
+    )
+    return slim_model(plain), slim_model(mapped)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> NDArray[np.uint8]:
+    return np.stack([draw_phantom(is_malignant=seed % 2 == 1, seed=seed) for seed in range(6)])
+
+
+@pytest.fixture(scope="module")
+def outputs(files: tuple[bytes, bytes], pictures: NDArray[np.uint8]) -> Any:
+    """Scores (n, 1) and maps (n, 7, 7) as an interpreter of LiteRT gives them, in this order."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=files[1])
+    interpreter.allocate_tensors()
+    ends = interpreter.get_output_details()
+    found = []
+    for picture in scale_pixels(pictures):
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture[np.newaxis])
+        interpreter.invoke()
+        found.append([interpreter.get_tensor(end["index"])[0] for end in ends])
+    return [np.stack(values) for values in zip(*found, strict=True)]
+
+
+def test_the_score_is_the_same_to_the_last_bit(
+    files: tuple[bytes, bytes], pictures: NDArray[np.uint8]
+) -> None:
+    plain, mapped = (
+        TFLiteSession(SessionSettings(data=data, name="float16", runtime=Runtime.LITERT))
+        for data in files
+    )
+    scores = [plain.score(picture) for picture in pictures]
+    assert [mapped.score(picture) for picture in pictures] == scores
+    assert len(set(scores)) == len(scores)
+
+
+def test_the_map_adds_operators_and_no_constants(files: tuple[bytes, bytes]) -> None:
+    assert 0 < len(files[1]) - len(files[0]) < 5000
+    assert inspect_model(files[1]).output_name == "p_malignant"
+
+
+def test_the_mean_of_a_map_is_the_logit_but_for_biases(
+    network: Any, outputs: Any, pictures: NDArray[np.uint8]
+) -> None:
+    from edge_melanoma.tensorflow_runtime import tf_keras
+
+    scores, maps = outputs
+    hidden = network.get_layer("hidden")
+    active = tf_keras.Model(network.input, hidden.output)(scale_pixels(pictures)).numpy() > 0
+    kernel, bias = network.get_layer("p_malignant").get_weights()
+    biases = active @ (hidden.get_weights()[1][:, np.newaxis] * kernel) + bias
+    logits = np.log(scores) - np.log1p(-scores)
+    assert maps.shape == (6, 7, 7)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2))[:, None] + biases, logits, atol=0.02)
+    assert np.abs(logits - biases).max() > 0.2
+
+
+def test_the_map_is_what_gradients_say(
+    network: Any, outputs: Any, pictures: NDArray[np.uint8]
+) -> None:
+    """But for what float16 rounds."""
+    from edge_melanoma.gradcam import Decision, heat_maps
+
+    heats = heat_maps(network, pictures, decision=Decision.MALIGNANT)
+    for heat, seen in zip(heats, outputs[1], strict=True):
+        centres = heat.reshape(7, 32, 7, 32)[:, 15:17, :, 15:17].mean(axis=(1, 3))
+        assert np.corrcoef(centres.ravel(), np.maximum(seen, 0).ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("backend", list(Backend))
+def test_a_map_is_refused_where_it_cannot_be_made(backend: Backend) -> None:
+    settings = ExportSettings(with_map=True, backend=backend)
+    modes = (Mode.INT8,) if backend is Backend.CONVERTER else (Mode.FLOAT16,)
+    with pytest.raises(EdgeMelanomaError, match="--with-map is for the float16 model"):
+        settings.refuse_contradictions(modes)
+
+
+def test_the_manifest_tells_of_the_map_in_its_own_mode_only() -> None:
+    settings = ExportSettings(with_map=True)
+    assert settings.of_mode(Mode.FLOAT16)["with_map"] is True
+    assert "with_map" not in settings.of_mode(Mode.INT8)
