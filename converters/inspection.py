@@ -26,7 +26,7 @@ LARGEST_INT8_BYTES = 2_620_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What is in a .tflite file: operators by name, tensors by type, and its two ends."""
+    """What is in a .tflite file: operators by name, tensors by type, its ends."""
 
     size_bytes: int
     operators: dict[str, int]
@@ -35,6 +35,7 @@ class ModelFacts:
     output: TensorQuantization
     input_shape: tuple[int, ...]
     output_name: str
+    has_map: bool = False
 
 
 def inspect_model(data: bytes) -> ModelFacts:
@@ -73,6 +74,7 @@ def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int
         output=_quantization_of(score, type_names),
         input_shape=tuple(int(side) for side in image.shape),
         output_name=_output_name(model, graph, graph.outputs[0]),
+        has_map=len(graph.outputs) > 1,
     )
 
 

@@ -14,7 +14,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import WITHOUT_LEAKED
 from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.metrics import wilson_interval
-from edge_melanoma.quantization import SCORE_NAME, TensorQuantization
+from edge_melanoma.quantization import MAP_NAME, SCORE_NAME, TensorQuantization
 
 SCHEMA = 1
 CLASSES = ("benign", "malignant")
@@ -26,6 +26,14 @@ DECISION = "malignant where the output is at or above the threshold"
 
 INPUT_RULES = {"int8": "q = p - 128", "uint8": "q = p", "float32": "p / 255"}
 OUTPUT_RULES = {"int8": "p = (q + 128) / 256", "uint8": "p = q / 256", "float32": "p = q"}
+ACTIVATION_MAP = {
+    "name": MAP_NAME,
+    "shape": [1, 7, 7],
+    "dtype": "float32",
+    "unit": "logit: what is above 0 spoke for malignant",
+}
+"""The second output of a float16 file that was asked for one."""
+
 SHIFTS = {"int8": 128, "uint8": 0}
 """What is added to an output's integer before it is divided by 256."""
 
@@ -110,7 +118,7 @@ def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[s
 def _describe_model(model: BundledModel) -> dict[str, Any]:
     facts = inspect_model(model.data)
     _refuse_other_ends(model.file, facts)
-    return {
+    told = {
         "file": model.file,
         "input": {
             "name": "image",
@@ -126,6 +134,7 @@ def _describe_model(model: BundledModel) -> dict[str, Any]:
         },
         "threshold": {"float": model.threshold, "integer": model.threshold_integer},
     }
+    return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
 
 
 def _refuse_other_ends(file: str, facts: ModelFacts) -> None:

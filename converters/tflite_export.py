@@ -1,8 +1,6 @@
-"""The only place that configures a TFLite converter."""
+"""From a tf_keras network to a .tflite file in any mode that needs no training."""
 
-import tempfile
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 from edge_melanoma.converters.activation_map import put_score_first, with_activation_map
@@ -19,30 +17,10 @@ from edge_melanoma.converters.folding import fold_batch_norm
 from edge_melanoma.converters.heads import SCORE_LAYER
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.converters.modes import Correction, InputOutput, Mode
+from edge_melanoma.converters.tflite_converter import convert, run_converter
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.quiet import stderr_discarded
 from edge_melanoma.tensorflow_runtime import tf
-
-
-def save_frozen(network: Any, folder: Path) -> None:
-    """Write `network` as a SavedModel with constants for weights and a fixed batch of 1.
-
-    Frozen first, the conversion takes 3 CPU seconds instead of 22 and gives the same outputs; the
-    module around it gives the signature its names: an output is called as its layer is. A dynamic
-    batch is refused by LiteRT.js.
-    """
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.float32, name="image")
-    graph = tf.function(lambda image: network(image, training=False), input_signature=[signature])
-    frozen = convert_variables_to_constants_v2(graph.get_concrete_function())
-    module = tf.Module()
-    module.serve = tf.function(
-        lambda image: dict(zip(network.output_names, frozen(image), strict=True)),
-        input_signature=[signature],
-    )
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
 
 def convert_network(
@@ -68,21 +46,19 @@ def convert_network(
     """
     if mode is not Mode.INT8 and (float_layers or output is not None):
         raise ValueError(f"float layers and another output are for int8, not for {mode}")
-    if not mode.rounds_weights:
-        return _convert(network, mode, io=io, calibration=None)
-    if mode is Mode.FLOAT16 and correction is Correction.NONE:
-        return _convert(network, mode, io=io, calibration=None)
+    corrects = mode.rounds_weights and correction is Correction.LAYERWISE
     if calibration is None:
-        raise ValueError(f"the mode {mode} needs a calibration set")
-    if mode is Mode.INT8:
+        if corrects or mode.quantises_activations:
+            raise ValueError(f"the mode {mode} needs a calibration set")
+    elif mode is Mode.INT8:
         converter = Int8Converter(network, io=io, calibration=calibration, correction=correction)
         return converter.convert(float_layers, output=output)
-    if correction is Correction.LAYERWISE:
+    elif corrects:
         network = correct_network(network, mode, calibration)
-    if with_map:
-        mapped = with_activation_map(network)
-        return put_score_first(_convert(mapped, mode, io=io, calibration=calibration))
-    return _convert(network, mode, io=io, calibration=calibration)
+    if not with_map:
+        return convert(network, mode, io=io, calibration=calibration)
+    mapped = with_activation_map(network)
+    return put_score_first(convert(mapped, mode, io=io, calibration=calibration))
 
 
 def correct_network(network: Any, mode: Mode, calibration: CalibrationSet) -> Any:
@@ -102,7 +78,7 @@ def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput
             tf.as_dtype(end.value) for end in ends
         )
 
-    return _run_converter(network, configure)
+    return run_converter(network, configure)
 
 
 class Int8Converter:
@@ -146,7 +122,7 @@ class Int8Converter:
             data = _quantize(self._calibrate(float_layers), float_layers, ends=(self._io, output))
         else:
             network = self._corrected(float_layers)
-            data = _convert(network, Mode.INT8, io=self._io, calibration=self._calibration)
+            data = convert(network, Mode.INT8, io=self._io, calibration=self._calibration)
         _refuse_other_floats(data, float_layers)
         return data
 
@@ -154,7 +130,7 @@ class Int8Converter:
         """The float graph with its ranges; kernels and biases depend on which of them round."""
         if self._correction is Correction.NONE and self._calibrated is not None:
             return self._calibrated
-        self._calibrated = _convert(
+        self._calibrated = convert(
             self._corrected(float_layers),
             Mode.INT8,
             io=self._io,
@@ -184,36 +160,6 @@ def _rounding_but_of(network: Any, float_layers: Collection[str]) -> Rounding:
     weights = [folded.get_layer(name).get_weights() for name in float_layers]
     kept = {arrays[0].tobytes() for arrays in weights if arrays}
     return lambda kernel, axis: kernel if kernel.tobytes() in kept else round_to_int8(kernel, axis)
-
-
-def _convert(
-    network: Any,
-    mode: Mode,
-    *,
-    io: InputOutput,
-    calibration: CalibrationSet | None,
-    calibrate_only: bool = False,
-) -> bytes:
-    def configure(converter: Any) -> None:
-        _configure(converter, mode, io=io, calibration=calibration)
-        converter._experimental_calibrate_only = calibrate_only
-
-    return _run_converter(network, configure)
-
-
-def _run_converter(network: Any, configure: Callable[[Any], None]) -> bytes:
-    from tensorflow.lite.python.convert_phase import ConverterError
-
-    # The converter writes to file descriptor 2 whatever the log level.
-    with tempfile.TemporaryDirectory() as folder, stderr_discarded():
-        save_frozen(network, Path(folder))
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        configure(converter)
-        try:
-            data: bytes = converter.convert()
-        except ConverterError as error:
-            raise _refused(error) from error
-    return data
 
 
 def _quantize(
@@ -248,33 +194,3 @@ def _refuse_other_floats(data: bytes, float_layers: Collection[str]) -> None:
                 f"The operator {operator.kind} of the layer {operator.layer} cannot be quantised "
                 f"to int8; replace the layer, or export float16."
             )
-
-
-def _refused(error: Exception) -> EdgeMelanomaError:
-    names = sorted({entry.operator.name for entry in getattr(error, "errors", [])} - {""})
-    what = f"the operator {', '.join(names)}" if names else str(error).splitlines()[0]
-    return EdgeMelanomaError(
-        f"The network cannot be converted to TFLite because of {what}; replace the layer with one "
-        f"of TFLite's own operators."
-    )
-
-
-def _configure(
-    converter: Any, mode: Mode, *, io: InputOutput, calibration: CalibrationSet | None
-) -> None:
-    if mode is Mode.FLOAT32:
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if mode is Mode.FLOAT16:
-        converter.target_spec.supported_types = [tf.float16]
-    if not mode.quantises_activations or calibration is None:
-        return
-    converter.representative_dataset = lambda: ([inputs] for inputs in calibration.inputs())
-    ops = tf.lite.OpsSet
-    if mode is Mode.INT8:
-        converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io.value)
-    else:
-        converter.target_spec.supported_ops = [
-            ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]

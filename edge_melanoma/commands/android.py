@@ -24,6 +24,13 @@ def command(
             "weights.",
         ),
     ] = False,
+    with_map: Annotated[
+        bool,
+        typer.Option(
+            "--with-map",
+            help="Add it with a second output, class_activation_map (1, 7, 7): where it looked.",
+        ),
+    ] = False,
     crop: Annotated[
         Crop,
         typer.Option(
@@ -64,7 +71,8 @@ def command(
         out,
         mode=parse_int8_mode(mode),
         crop=crop,
-        with_float16=float16,
+        with_float16=float16 or with_map,
+        with_map=with_map,
         force=force,
         as_json=json,
     )

@@ -33,6 +33,7 @@ def write_and_show(
     mode: Mode | None,
     crop: Crop,
     with_float16: bool,
+    with_map: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -42,7 +43,7 @@ def write_and_show(
     run = bundled_run() if is_bundled(folder) else find_run(folder)
     model = choose_int8_export(run, mode)
     reporter.say(f"Bundling {model.path}")
-    float16 = find_or_convert_float16(run) if with_float16 else None
+    float16 = find_or_convert_float16(run, with_map=with_map) if with_float16 else None
     written = write_bundle(bundle_files(run, model, float16=float16, crop=crop), out, force=force)
     told = {
         "schema": 1,

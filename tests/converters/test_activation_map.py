@@ -10,8 +10,10 @@ from small_network import make_calibration
 from edge_melanoma.bundled import bundled_run
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.inspection import inspect_model
+from edge_melanoma.converters.model_info import BundledModel, describe_models
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode
 from edge_melanoma.converters.slimming import slim_model
+from edge_melanoma.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import scale_pixels
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
@@ -82,6 +84,17 @@ def test_the_score_is_the_same_to_the_last_bit(
 def test_the_map_adds_operators_and_no_constants(files: tuple[bytes, bytes]) -> None:
     assert 0 < len(files[1]) - len(files[0]) < 5000
     assert inspect_model(files[1]).output_name == "p_malignant"
+
+
+def test_an_app_is_told_of_the_map(files: tuple[bytes, bytes]) -> None:
+    models = [
+        BundledModel(file="f.tflite", data=data, threshold=0.5, threshold_integer=None)
+        for data in files
+    ]
+    told = describe_models(models, crop=Crop.NONE, operating_point={})["models"]
+    assert "activation_map" not in told[0]
+    assert told[1]["activation_map"]["shape"] == [1, 7, 7]
+    assert {**told[1], "activation_map": None} == {**told[0], "activation_map": None}
 
 
 def test_the_mean_of_a_map_is_the_logit_but_for_biases(
