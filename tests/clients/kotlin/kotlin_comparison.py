@@ -10,6 +10,7 @@ from kotlin_compiler import HERE
 from kotlin_pictures import odd_pictures, write_decoded, write_index, write_picture
 
 from edge_melanoma.artifacts import read_json
+from edge_melanoma.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Runtime
@@ -34,24 +35,34 @@ class Bundle:
         return self.root / "app/src/androidTest/assets"
 
     @property
-    def crop(self) -> str:
+    def crop(self) -> Crop:
         """Which part of a picture its models see."""
-        return str(self._info["preprocessing"]["crop"])
+        return Crop(self._info["preprocessing"]["crop"])
 
     def threshold(self, model: str) -> int:
         """The operating point on the integers of a model."""
         entries = {entry["file"]: entry for entry in self._info["models"]}
         return int(entries[MODELS[model]]["threshold"]["integer"])
 
-    @property
-    def _info(self) -> dict[str, Any]:
-        path = self.assets / "model_info.json"
-        if not path.is_file():
+    def refuse_without_models(self) -> None:
+        """Say how to make what the command `android` writes.
+
+        Raises:
+            EdgeMelanomaError: it is missing.
+        """
+        if not self._info_path.is_file():
             raise EdgeMelanomaError(
                 f"{self.root} holds no models; make them with "
                 f"edge-melanoma android bundled --out {self.root} --force."
             )
-        return read_json(path)
+
+    @property
+    def _info_path(self) -> Path:
+        return self.assets / "model_info.json"
+
+    @property
+    def _info(self) -> dict[str, Any]:
+        return read_json(self._info_path)
 
 
 def write_pictures(bundle: Bundle, folder: Path) -> dict[str, list[int]]:

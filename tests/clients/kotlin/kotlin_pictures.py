@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from edge_melanoma.crops import Crop
 from edge_melanoma.images import decode_image, hash_bytes, resize_image
 
 COUNT = 200
@@ -30,12 +31,12 @@ class OddPicture:
     file: str
     stored: NDArray[np.uint8]
     exif_orientation: int
-    crop: str
+    crop: Crop
     upright: NDArray[np.uint8]
 
-    def resized(self, *, crop: str) -> NDArray[np.uint8]:
+    def resized(self, *, crop: Crop) -> NDArray[np.uint8]:
         """The network's pixels (224, 224, 3) of the whole frame or of its centre."""
-        return resize_image(_crop_centre(self.upright) if crop == "centre" else self.upright)
+        return resize_image(crop.apply(self.upright))
 
 
 def odd_pictures() -> Iterator[OddPicture]:
@@ -49,7 +50,7 @@ def odd_pictures() -> Iterator[OddPicture]:
             file=f"{number:03}.argb",
             stored=stored,
             exif_orientation=orientation,
-            crop="centre" if number % 3 == 2 else "none",
+            crop=Crop.CENTRE if number % 3 == 2 else Crop.NONE,
             upright=_decode(stored, orientation=orientation),
         )
 
@@ -107,10 +108,3 @@ def _decode(stored: NDArray[np.uint8], *, orientation: int) -> NDArray[np.uint8]
     stream = io.BytesIO()
     Image.fromarray(stored).save(stream, "PNG", compress_level=1, exif=exif)
     return decode_image(stream.getvalue(), name="picture")
-
-
-def _crop_centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]

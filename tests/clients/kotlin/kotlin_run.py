@@ -41,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         refuse_missing_tools()
+        bundle = Bundle(root=options.bundle.resolve())
+        bundle.refuse_without_models()
         with tempfile.TemporaryDirectory() as folder:
             client = KotlinClient(
-                Bundle(root=options.bundle.resolve()),
+                bundle,
                 library=install_compiler(options.build.resolve() / "kotlin-compiler"),
                 folder=Path(folder),
             )
