@@ -13,8 +13,8 @@ enum class Crop {
  * Reads a stored picture as if it were upright and cropped, a strip of rows at a time, so that
  * neither a turned nor an unpacked copy of a photograph of 12 million pixels is ever held.
  *
- * After [aim] and [read], pixel (x, y) of a strip is [pixels]`[`[origin]` + x * `[columnStep]` + y
- * * `[rowStep]`]`.
+ * After [aim] and [read], pixel (x, y) of a strip is found in [pixels] at the index
+ * `origin + x * columnStep + y * rowStep`.
  */
 internal class UprightStrips(private val crop: Crop) {
     private lateinit var source: PixelSource
