@@ -13,6 +13,7 @@ from edge_melanoma.environment import package_version
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.interpreters import SessionSettings
 from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.model_trial import try_model
 from edge_melanoma.predictions import PredictionSet, make_prediction_set, read_predictions
 from edge_melanoma.progress import Reporter
 from edge_melanoma.runtimes import Runtime
@@ -36,6 +37,8 @@ class Scoring:
 
     def score(self, exports: Sequence[ConvertedModel]) -> dict[str, PredictionSet]:
         """The predictions by mode, the reference under `keras`."""
+        for model in exports:
+            try_model(model, runtime=self.runtime)
         with decoded([record.path for record in self.records], reporter=self.reporter) as images:
             self.finished[REFERENCE] = self._score_reference(images)
             models = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.decoded_images import DecodedImages
 from edge_melanoma.child_process import child_died, make_pool
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.interpreters import SessionSettings, TFLiteSession, open_limited_session
 
 CHUNK = 16
 """Pictures a process takes at once: few enough that all cores end together."""
@@ -72,6 +72,6 @@ def _score_chunk(name: str, start: int) -> list[float]:
     if name not in _sessions:
         # One at a time: the models of a bench come one after another.
         _sessions.clear()
-        _sessions[name] = TFLiteSession(_models[name])
+        _sessions[name] = open_limited_session(_models[name])
     session = _sessions[name]
     return [session.score(image) for image in _pixels[start : start + CHUNK]]

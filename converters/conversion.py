@@ -21,6 +21,7 @@ from edge_melanoma.converters.int8_files import Int8Files, quantize_by_litert
 from edge_melanoma.converters.layer_errors import LayerError, measure_layer_errors
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.converters.orders import Conversion, ConversionOrder
+from edge_melanoma.converters.packing import seal_model
 from edge_melanoma.converters.pruning import PrunedChannels, prune_dead_channels
 from edge_melanoma.converters.quantization_aware import (
     Lesson,
@@ -89,17 +90,17 @@ class _Workshop:
         return prune_dead_channels(folded, self._calibration.batches())
 
     def convert(self, mode: Mode) -> Conversion:
-        """One file, as small as it can be written."""
+        """One file, as small as it can be written, with a hash of itself inside."""
         if mode is Mode.FLOAT32:
             data = convert_network(self._network, mode, io=self._settings.io, calibration=None)
-            return Conversion(data=slim_model(data))
+            return Conversion(data=seal_model(slim_model(data)))
         self._reporter.say(f"Converting to {mode}")
         made = {Mode.INT8: self._int8, Mode.INT8_QAT: self._int8_qat}
         conversion = made[mode]() if mode in made else self._other(mode)
         removed = {pruned.layer: pruned.removed for pruned in self._pruned[1]}
         notes = {"pruned_channels": removed, **conversion.notes}
         return Conversion(
-            data=slim_model(conversion.data),
+            data=seal_model(slim_model(conversion.data)),
             notes=notes,
             layer_errors=conversion.layer_errors,
             history=conversion.history,

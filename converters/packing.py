@@ -1,10 +1,16 @@
-"""Puts the objects of a .tflite file's schema into bytes, each distinct array and string once."""
+"""Puts the objects of a .tflite file's schema into bytes, each distinct array and string once.
+
+A model that has an entry for a seal is sealed: whoever changes a model packs it here again.
+"""
 
 from typing import Any
 
 import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
+
+from edge_melanoma.model_seal import SEAL_NAME, UNSTAMPED, stamp_seal
 
 FILE_IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
@@ -15,7 +21,19 @@ def pack_model(model: Any, *, size: int) -> bytes:
     """The bytes of a `ModelT`; the same objects give the same bytes. `size` is about theirs."""
     builder = _SharingBuilder(size)
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return stamp_seal(bytes(builder.Output()))
+
+
+def seal_model(data: bytes) -> bytes:
+    """The same model with a hash of itself inside, see `model_seal`; outputs stay as they are."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    if all(entry.name != SEAL_NAME for entry in model.metadata or ()):
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(UNSTAMPED, np.uint8)
+        entry.name, entry.buffer = SEAL_NAME, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or ()), entry]
+    return pack_model(model, size=len(data))
 
 
 class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no types

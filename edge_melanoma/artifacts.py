@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.model_seal import Seal, read_seal, refuse_broken_seal
+from edge_melanoma.model_verification import verify_model
 
 RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.json"
+LARGEST_MODEL_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,11 @@ class ConvertedModel:
     data: bytes
     sha256: str
     manifest: Mapping[str, Any]
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """Whether a hash says that the file is as it was written: its manifest's or its seal's."""
+        return bool(self.manifest) or read_seal(self.data) is Seal.INTACT
 
     @property
     def size_bytes(self) -> int:
@@ -188,11 +196,16 @@ def open_converted(path: Path) -> ConvertedModel:
     """A .tflite file, checked against the manifest beside it where there is one.
 
     Raises:
-        EdgeMelanomaError: no such file, no .tflite, or another file than its manifest describes.
+        EdgeMelanomaError: no such file, no sound .tflite of a classifier, damaged since it was
+            written, or another file than its manifest describes.
     """
     if not path.is_file():
         raise EdgeMelanomaError(
             f"There is no model file {path}; make one with edge-melanoma export."
+        )
+    if path.stat().st_size > LARGEST_MODEL_BYTES:
+        raise EdgeMelanomaError(
+            f"{path} has {path.stat().st_size} bytes; a model has at most {LARGEST_MODEL_BYTES}."
         )
     data = path.read_bytes()
     # A TFLite flatbuffer bears its identifier after the four bytes of the root offset.
@@ -208,6 +221,8 @@ def open_converted(path: Path) -> ConvertedModel:
             f"{path} is not the file that {manifest_path.name} describes (its sha256 differs); "
             f"export it again."
         )
+    refuse_broken_seal(data, name=str(path))
+    verify_model(data, name=str(path))
     mode = str(manifest.get("mode", path.stem.removeprefix("model_")))
     return ConvertedModel(path=path, mode=mode, data=data, sha256=sha256, manifest=manifest)
 

@@ -1,12 +1,23 @@
 """Work in child processes of their own, whose death is one sentence and not a crash."""
 
 import multiprocessing
+import resource
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from edge_melanoma.errors import ChildDiedError
+from edge_melanoma.quiet import stderr_discarded
+
+MEMORY_BYTES = 768 * 2**20
+"""What a model and a picture may take beside the interpreter; a picture alone takes 400 MB."""
+
+PRELOADED = ["edge_melanoma.interpreters"]
+"""What the server of limited processes has loaded; TensorFlow and its threads never are."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +49,76 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
             return pool.submit(function, *args, **kwargs).result()
         except BrokenProcessPool as error:
             raise child_died() from error
+
+
+def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: float) -> R:
+    """The result of `function` run in a process of its own that may fail in any way, and in time.
+
+    `what` begins the sentence about a process that did not end well, as in `The model a.tflite`.
+
+    Raises:
+        ChildDiedError: it died, ran out of memory, or took longer.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(there, function, args), daemon=True)
+    process.start()
+    there.close()
+    try:
+        if not here.poll(seconds):
+            raise ChildDiedError(f"{what} cannot be used: it took longer than {seconds:g} s.")
+        answer = here.recv()
+    except EOFError as error:
+        process.join()
+        raise ChildDiedError(
+            f"{what} cannot be used: the process that ran it died {_cause(process.exitcode)}."
+        ) from error
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+    if isinstance(answer, MemoryError):
+        raise ChildDiedError(
+            f"{what} cannot be used: it needs more than {MEMORY_BYTES // 2**20} MB of memory."
+        )
+    if isinstance(answer, BaseException):
+        raise answer
+    result: R = answer
+    return result
+
+
+def limit_memory() -> None:
+    """Let this process take `MEMORY_BYTES` more than it has, and write no image of its memory.
+
+    Counted are writable pages: what threads and libraries only reserve is not. Where the system
+    does not tell how much there is now, nothing is limited.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmData:"))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = int(kibibytes) * 1024 + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
+
+
+def _answer(connection: Connection, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """In the child: send the result, or what was raised."""
+    try:
+        with stderr_discarded():
+            answer = function(*args)
+    except Exception as error:
+        answer = error
+    connection.send(answer)
+
+
+def _cause(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"by {signal.Signals(-exit_code).name}"
+    return f"with exit code {exit_code}"
 
 
 def child_died() -> ChildDiedError:

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from edge_melanoma.child_process import child_died, make_pool, run_in_child
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
 from edge_melanoma.images import read_image, scale_pixels, stream_images
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession, load_interpreter_class
+from edge_melanoma.interpreters import (
+    SessionSettings,
+    TFLiteSession,
+    load_interpreter_class,
+    open_limited_session,
+)
 from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Runtime
 
 KERAS_BATCH_SIZE = 32
@@ -128,7 +133,7 @@ def _prepare_child(settings: SessionSettings) -> None:
     """Load the model once a child; a refusal is kept, since an initializer cannot pass it on."""
     global _session
     try:
-        _session = TFLiteSession(settings)
+        _session = open_limited_session(settings)
     except EdgeMelanomaError as error:
         _session = error
 
@@ -161,7 +166,7 @@ def score_with_integers(
 def _score_with_integers(
     settings: SessionSettings, paths: list[Path]
 ) -> list[tuple[float, int | None]]:
-    session = TFLiteSession(settings)
+    session = open_limited_session(settings)
     is_float = session.output_quantization.is_float
     return [
         (session.score(read_image(path)), None if is_float else int(session.raw_output()[0]))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.child_process import limit_memory
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.quantization import ScoreTensor, TensorQuantization
@@ -48,6 +49,7 @@ class TFLiteSession:
         Raises:
             EdgeMelanomaError: the interpreter refuses the file, or it is no lesion classifier.
         """
+        self._name = settings.name
         self._interpreter = _make_interpreter(settings)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
@@ -92,7 +94,13 @@ class TFLiteSession:
         """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
         self._load(values)
         self.invoke()
-        return float(self.score_tensor.scores(self.raw_output())[0])
+        score = float(self.score_tensor.scores(self.raw_output())[0])
+        if not 0 <= score <= 1:
+            raise EdgeMelanomaError(
+                f"{self._name} is no lesion classifier: it gave {score:g} in place of a "
+                f"probability, for a picture of the right shape."
+            )
+        return score
 
     def _values_of(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
         """What the pixels become at the input tensor.
@@ -115,6 +123,17 @@ class TFLiteSession:
                 f"{values.dtype} of shape {values.shape}."
             )
         self._interpreter.set_tensor(self._input_index, values[np.newaxis])
+
+
+def open_limited_session(settings: SessionSettings) -> TFLiteSession:
+    """A session in a child process whose memory is limited once the interpreter is there.
+
+    Raises:
+        EdgeMelanomaError: as a session does.
+    """
+    load_interpreter_class(settings.runtime)
+    limit_memory()
+    return TFLiteSession(settings)
 
 
 def _refuse_other_networks(

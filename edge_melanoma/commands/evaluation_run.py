@@ -34,6 +34,7 @@ from edge_melanoma.external_sets import (
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.model_trial import try_model
 from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.reliability import measure_reliability
@@ -129,6 +130,7 @@ def _score(
     """The scores of each of several sets by one model."""
     if converted is not None:
         runtime, label = choose_runtime(interpreter), converted.mode
+        try_model(converted, runtime=runtime)
         with TFLiteClassifier(converted.data, name=converted.path.name, runtime=runtime) as tflite:
             return [predict(tflite, records, reporter=reporter, label=label) for records in judged]
     if run is None:

@@ -15,6 +15,7 @@ from edge_melanoma.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.images import read_image
 from edge_melanoma.interpreters import SessionSettings
 from edge_melanoma.lesions import IMAGE_SUFFIXES, names_a_picture
+from edge_melanoma.model_trial import try_model
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.runtimes import Runtime
 
@@ -75,9 +76,9 @@ def _score(
     interpreter: Runtime | None,
 ) -> list[Score]:
     if converted is not None:
-        settings = SessionSettings(
-            data=converted.data, name=converted.path.name, runtime=choose_runtime(interpreter)
-        )
+        runtime = choose_runtime(interpreter)
+        try_model(converted, runtime=runtime)
+        settings = SessionSettings(data=converted.data, name=converted.path.name, runtime=runtime)
         return score_with_integers(settings, images)
     if run is None:
         raise ValueError("neither a run nor a converted model")
