@@ -24,6 +24,7 @@ from edge_melanoma.converters.model_metadata import LABELS, MODEL_INFO, read_att
 from edge_melanoma.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.model_verification import verify_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ def _check_model(
     if (found := sha256_of(data)) != told["sha256"]:
         return _differs(name, "model hash", told["sha256"], found)
     try:
+        verify_model(data, name=name)
         facts = inspect_model(data)
         return _check_metadata(folder, name, data, info) or _check_tensors(name, facts, told)
     except EdgeMelanomaError as error:

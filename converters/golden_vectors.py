@@ -14,7 +14,7 @@ from edge_melanoma.classifiers import choose_runtime
 from edge_melanoma.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID, decode_image, hash_bytes, resize_image
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.interpreters import SessionSettings, open_limited_session
 from edge_melanoma.runtimes import Kernels, Runtime
 
 SCHEMA = 1
@@ -91,7 +91,7 @@ def run_model(
 
 
 def _run_here(settings: SessionSettings, images: list[NDArray[np.uint8]]) -> ModelOutputs:
-    session = TFLiteSession(settings)
+    session = open_limited_session(settings)
     scores, integers = [], []
     for image in images:
         scores.append(session.score(image))
