@@ -94,13 +94,14 @@ class TFLiteSession:
         """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
         self._load(values)
         self.invoke()
-        score = float(self.score_tensor.scores(self.raw_output())[0])
-        if not 0 <= score <= 1:
+        raw = self.raw_output()
+        if not self.score_tensor.holds_score(raw):
+            value = self.score_tensor.quantization.dequantize(raw)[0]
             raise EdgeMelanomaError(
-                f"{self._name} is no lesion classifier: it gave {score:g} in place of a "
-                f"probability, for a picture of the right shape."
+                f"{self._name} is no lesion classifier: for a picture it gave {value:g}, which is "
+                f"no probability."
             )
-        return score
+        return float(self.score_tensor.scores(raw)[0])
 
     def _values_of(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
         """What the pixels become at the input tensor.

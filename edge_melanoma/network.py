@@ -16,6 +16,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 from edge_melanoma.variants import VARIANTS, Variant, VariantSpec
+from edge_melanoma.weights_files import read_safetensors_bytes
 
 GAP_LAYER, HIDDEN_LAYER, SCORE_LAYER = "gap", "hidden", "p_malignant"
 
@@ -160,10 +161,7 @@ def load_network(run: TrainedModel) -> Any:
 
 def read_safetensors(run: TrainedModel) -> WeightArrays:
     """The arrays of a run, as float32 whatever they are stored as."""
-    from safetensors.numpy import load
-
-    arrays = load(run.weights_path.read_bytes())
-    return {name: array.astype(np.float32, copy=False) for name, array in arrays.items()}
+    return read_safetensors_bytes(run.weights_path.read_bytes(), source=run.weights_path)
 
 
 def round_to_half(network: Any) -> None:

@@ -13,6 +13,9 @@ LOGIT_NAME, SCORE_NAME = "logit", "p_malignant"
 MAP_NAME = "class_activation_map"
 """What it calls a second output (1, 7, 7), in units of the logit: where it looked."""
 
+FLOAT_STEP = 1e-5
+"""How far beyond 0..1 a sigmoid in float16 or float32 may round."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorQuantization:
@@ -75,6 +78,14 @@ class ScoreTensor:
             return sigmoid(numbers)
         # The integer grid of some converters reaches beyond 1 by less than one step.
         return numbers.clip(0.0, 1.0)
+
+    def holds_score(self, values: NDArray[np.generic]) -> bool:
+        """Whether these are numbers, and within 0..1 up to rounding where they are no logits."""
+        numbers = self.quantization.dequantize(values)
+        if self.is_logit:
+            return bool(np.all(np.isfinite(numbers)))
+        step = FLOAT_STEP if self.quantization.is_float else self.quantization.scale
+        return bool(np.all((numbers >= -step) & (numbers <= 1 + step)))
 
     def nearest_score(self, probability: float) -> float:
         """The score of the tensor's value that `probability` is rounded to.

@@ -5,9 +5,6 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.bundled import WORD, bundled_run
 from edge_melanoma.errors import EdgeMelanomaError
@@ -20,6 +17,7 @@ from edge_melanoma.network import (
     read_safetensors,
 )
 from edge_melanoma.tensorflow_runtime import tf_keras
+from edge_melanoma.weights_files import read_weights_file
 
 IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 IMAGENET_WEIGHTS_HELP = (
@@ -43,7 +41,9 @@ def load_backbone_weights(network: Any, weights: str) -> None:
         _copy_all(network, bundled_run())
         return
     path = _download_imagenet() if weights == "imagenet" else Path(weights)
-    _assign_backbone(network, _read_hdf5(path), source=path)
+    if not path.exists():
+        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
+    _assign_backbone(network, read_weights_file(path), source=path)
 
 
 def copy_backbone(network: Any, run: TrainedModel) -> None:
@@ -99,27 +99,3 @@ def cached_imagenet_weights() -> Path | None:
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     path = home / "models" / IMAGENET_FILE
     return path if path.is_file() else None
-
-
-def _read_hdf5(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The plain arrays of a Keras weights file; nothing in it is ever run."""
-    import h5py
-
-    if not path.is_file():
-        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
-    arrays: dict[str, NDArray[np.float32]] = {}
-    try:
-        with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            for layer in group.values():
-                layer.visititems(lambda name, item: _collect(arrays, name, item))
-    except OSError as error:
-        raise EdgeMelanomaError(
-            f"The weights file {path} is no HDF5 file of Keras weights; {IMAGENET_WEIGHTS_HELP}."
-        ) from error
-    return arrays
-
-
-def _collect(arrays: dict[str, NDArray[np.float32]], name: str, item: Any) -> None:
-    if hasattr(item, "shape"):
-        arrays[name.removesuffix(":0")] = np.asarray(item, dtype=np.float32)

@@ -41,6 +41,8 @@ from edge_melanoma.reliability import measure_reliability
 from edge_melanoma.run_data import describe_own_side, leaked_test_of, read_test_side
 from edge_melanoma.runtimes import Runtime
 
+SAVED_MODEL = "saved_model.pb"
+
 
 def evaluate_model(
     path: Path,
@@ -97,6 +99,16 @@ def open_model(path: Path) -> tuple[TrainedModel | None, ConvertedModel | None]:
     """
     if is_bundled(path):
         path = bundled_model()
+    if path.is_file() and path.suffix != ".tflite":
+        raise EdgeMelanomaError(
+            f"{path} is neither a run folder nor a .tflite file; models of Keras, pickle and "
+            f"others are not opened, as loading them can run code that is in them."
+        )
+    if (path / SAVED_MODEL).exists():
+        raise EdgeMelanomaError(
+            f"{path} is a SavedModel, which is not opened, as loading it can run code that is in "
+            f"it; expected a run folder or a .tflite file."
+        )
     if path.is_dir() or path.suffix != ".tflite":
         return open_run(path), None
     converted = open_converted(path)
