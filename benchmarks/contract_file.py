@@ -27,7 +27,7 @@ def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EdgeMelanomaError(
             f"The contract {path} is not a readable TOML file: {error}."
         ) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.manifest_check import check_model_manifest, check_run_manifest
 from edge_melanoma.model_seal import Seal, read_seal, refuse_broken_seal
 from edge_melanoma.model_verification import verify_model
 
@@ -118,7 +119,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from disk."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EdgeMelanomaError(f"{path} is not a readable JSON file: {error}.") from error
     if not isinstance(content, dict):
         raise EdgeMelanomaError(f"{path} holds no JSON object.")
@@ -181,6 +182,7 @@ def open_run(folder: Path) -> TrainedModel:
             f"finish it with --resume or train again."
         )
     manifest = read_json(folder / MANIFEST)
+    check_run_manifest(manifest, folder / MANIFEST, weights=WEIGHTS)
     sha256 = sha256_of(weights.read_bytes())
     if sha256 != manifest["files"][WEIGHTS]["sha256"]:
         raise EdgeMelanomaError(
@@ -215,6 +217,7 @@ def open_converted(path: Path) -> ConvertedModel:
         )
     manifest_path = path.with_suffix(".json")
     manifest = read_json(manifest_path) if manifest_path.is_file() else {}
+    check_model_manifest(manifest, manifest_path)
     sha256 = sha256_of(data)
     if manifest and manifest.get("sha256") != sha256:
         raise EdgeMelanomaError(
