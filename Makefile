@@ -15,7 +15,9 @@ results: $(VENV)/ready
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
 clients-kotlin: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/kotlin/kotlin_run.py
+fuzz: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet -e '.[fuzz]' && $(VENV)/bin/python tests/fuzz/fuzz_readers.py
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: demo test lint results clients-kotlin
+.PHONY: demo test lint results fuzz clients-kotlin

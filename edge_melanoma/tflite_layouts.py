@@ -125,6 +125,7 @@ OPTIONS_OF_OPERATOR = {
     "EXPAND_DIMS": "ExpandDimsOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "GELU": "GeluOptions",
+    "GREATER": "GreaterOptions",
     "HARD_SWISH": "HardSwishOptions",
     "LEAKY_RELU": "LeakyReluOptions",
     "LOGISTIC": "NONE",
