@@ -11,12 +11,13 @@ from edge_melanoma.artifacts import (
     SPLIT,
     ConvertedModel,
     TrainedModel,
+    json_text,
     open_converted,
     read_json,
     rows_to_csv,
     sha256_of,
     write_atomically,
-    write_json,
+    write_together,
 )
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
@@ -35,6 +36,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.recorded_files import hashes_of
 from edge_melanoma.run_data import read_side
 
 UNFINISHED = "int8-qat.unfinished"
@@ -163,6 +165,7 @@ def _write(
         data=data,
     )
     path = path_of(run, mode)
+    companions = _write_companions(path, mode, conversion)
     manifest = {
         "schema": 1,
         **order,
@@ -170,6 +173,7 @@ def _write(
         "file": path.name,
         "sha256": sha256_of(data),
         "size_bytes": len(data),
+        "companions": hashes_of(path.parent, companions),
         "resize": RESIZE_ID,
         "input": facts.input.as_dict() | {"shape": list(facts.input_shape), "colour": "RGB"},
         "output": facts.output.as_dict() | {"name": facts.output_name},
@@ -179,20 +183,21 @@ def _write(
         "seconds": seconds,
         "environment": describe_environment(),
     }
-    # The model first: it may stand without a manifest, a manifest without its model may not.
-    path.with_suffix(".json").unlink(missing_ok=True)
-    write_atomically(path, data)
+    write_together({path: data, path.with_suffix(".json"): json_text(manifest)})
     forget_operating_point(path)
-    write_json(path.with_suffix(".json"), manifest)
-    _write_companions(path, mode, conversion)
 
 
-def _write_companions(path: Path, mode: Mode, conversion: Conversion) -> None:
+def _write_companions(path: Path, mode: Mode, conversion: Conversion) -> list[Path]:
     """The errors of the layers in int8, as a table and a picture, and the epochs of a tuning."""
+    written: list[Path] = []
     if conversion.layer_errors:
-        table = path.with_suffix(".layers.csv")
+        table, picture = path.with_suffix(".layers.csv"), path.with_suffix(".layers.png")
         write_atomically(table, layer_errors_to_csv(conversion.layer_errors))
         title = f"{path.name}: error of each layer against float32, on calibration images"
-        draw_layer_errors(conversion.layer_errors, path.with_suffix(".layers.png"), title=title)
+        draw_layer_errors(conversion.layer_errors, picture, title=title)
+        written += [table, picture]
     if conversion.history:
-        write_atomically(path.with_suffix(".history.csv"), rows_to_csv(conversion.history))
+        history = path.with_suffix(".history.csv")
+        write_atomically(history, rows_to_csv(conversion.history))
+        written.append(history)
+    return written

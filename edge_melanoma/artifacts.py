@@ -21,6 +21,8 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.json"
 LARGEST_MODEL_BYTES = 128 * 2**20
+UNFINISHED_PREFIX = ".unfinished-"
+"""Of files that are being written: they get their names when they are whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,25 +77,47 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     Raises:
         EdgeMelanomaError: the disk is full or the folder cannot be written.
     """
-    content = data.encode() if isinstance(data, str) else data
+    write_together({path: data})
+
+
+def write_together(contents: Mapping[Path, bytes | str]) -> None:
+    """The same for files that belong together: where one cannot be written, none is replaced.
+
+    Raises:
+        EdgeMelanomaError: the disk is full or a folder cannot be written.
+    """
+    written: dict[Path, Path] = {}
+    path = next(iter(contents))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as stream:
-            temporary = Path(stream.name)
-            try:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-        _sync_folder(path.parent)
+        for path, data in contents.items():
+            written[path] = _write_temporary(path, data)
+        for path, temporary in written.items():
+            temporary.replace(path)
+        for folder in {path.parent for path in contents}:
+            _sync_folder(folder)
     except OSError as error:
         raise EdgeMelanomaError(
             f"{path} cannot be written: {error.strerror}; free the disk or choose another folder."
         ) from error
+    finally:
+        for temporary in written.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _write_temporary(path: Path, data: bytes | str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
 
 
 def write_json(path: Path, content: object) -> None:
@@ -129,33 +153,6 @@ def read_json(path: Path) -> dict[str, Any]:
 def sha256_of(data: bytes) -> str:
     """sha256 as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
-
-
-def choose_run_folder(out: Path | None, *, variant: str, force: bool) -> Path:
-    """The folder for a new run: `out`, or the next free runs/<variant>-<n>.
-
-    Raises:
-        EdgeMelanomaError: `out` holds files already and `force` is off, or cannot be written.
-    """
-    if out is None:
-        number = 1
-        while (folder := RUNS_FOLDER / f"{variant}-{number}").exists():
-            number += 1
-    else:
-        folder = out
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not force:
-            raise EdgeMelanomaError(
-                f"{folder} exists and is not empty; choose another --out, go on with --resume, "
-                f"or replace it with --force."
-            )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise EdgeMelanomaError(
-            f"{folder} cannot be written: {error.strerror}; choose another --out."
-        ) from error
-    return folder
 
 
 def find_run(folder: Path | None) -> TrainedModel:

@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_melanoma.artifacts import (
     MANIFEST,
     RUNS_FOLDER,
+    WEIGHTS,
     TrainedModel,
     find_run,
     open_run,
@@ -59,7 +60,8 @@ def _unpack() -> Path:
     """A copy of the run below runs/, made once, that commands may write into."""
     target = RUNS_FOLDER / WORD
     if (target / MANIFEST).is_file():
-        if read_json(target / MANIFEST)["files"] == read_json(_folder() / MANIFEST)["files"]:
+        there, here = (read_json(folder / MANIFEST)["files"] for folder in (target, _folder()))
+        if there[WEIGHTS] == here[WEIGHTS]:
             return target
         raise EdgeMelanomaError(
             f"{target} holds another model than the one in the package; move it away."

@@ -4,7 +4,12 @@ Commands import what they need when they run: `edge-melanoma --help` starts with
 without scikit-learn.
 """
 
+import errno
+import multiprocessing
+import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -23,11 +28,13 @@ from edge_melanoma.commands import (
     predict,
     report,
     threshold,
+    verify,
 )
 from edge_melanoma.commands import train as train_command
 from edge_melanoma.errors import EdgeMelanomaError
 
 USER_ERROR, INTERRUPTED = 2, 130
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 app = typer.Typer(
     help="Train melanoma classifiers, export them as int8 TFLite, and prove that the file in the "
@@ -46,6 +53,7 @@ for module in (
     calibrate,
     card,
     android,
+    verify,
     demo,
     doctor,
 ):
@@ -72,11 +80,32 @@ def _options(
 
 def run() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app()
     except EdgeMelanomaError as error:
         print(f"edge-melanoma: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        print("edge-melanoma: interrupted; what was finished is kept.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        place = f"{error.filename} cannot be written" if error.filename else "Writing failed"
+        reason = os.strerror(error.errno)
+        print(
+            f"edge-melanoma: {place}: {reason}; free the disk or choose another folder.",
+            file=sys.stderr,
+        )
+        sys.exit(USER_ERROR)
+    except SystemExit as stop:
+        # Typer makes this of a KeyboardInterrupt, without a word.
+        if stop.code == INTERRUPTED:
+            print("edge-melanoma: interrupted; what was finished is kept.", file=sys.stderr)
+        raise
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """An order to end is obeyed as Ctrl-C is; nobody waits for what the children were doing."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    raise KeyboardInterrupt

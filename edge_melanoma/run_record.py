@@ -16,7 +16,6 @@ from edge_melanoma.artifacts import (
     TrainedModel,
     read_json,
     rows_to_csv,
-    sha256_of,
     write_atomically,
     write_json,
 )
@@ -30,6 +29,7 @@ from edge_melanoma.integrity import Screening
 from edge_melanoma.lesions import count_classes
 from edge_melanoma.network import arrays_of
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv
+from edge_melanoma.recorded_files import hashes_of
 from edge_melanoma.run_data import leaked_test_of
 from edge_melanoma.splits import DatasetSplit, split_to_json
 from edge_melanoma.stages import Augmentation
@@ -141,6 +141,7 @@ def record_external(
     evaluation = read_json(run.folder / EVALUATION)
     external = dict(evaluation.get("external", {}))
     folders = dict(run.manifest.get("external", {}))
+    written = [run.folder / EVALUATION]
     for found, predictions in scored:
         external[found.name] = found.as_dict() | evaluate_at_both(
             predictions, threshold=run.threshold
@@ -148,10 +149,10 @@ def record_external(
         folders[found.name] = str(found.folder)
         path = run.folder / f"predictions_external_{found.name}.csv"
         write_atomically(path, predictions_to_csv(predictions))
+        written.append(path)
     evaluation["external"] = external
     write_json(run.folder / EVALUATION, evaluation)
-    files = hash_files(run.folder)
-    write_json(run.folder / MANIFEST, {**run.manifest, "external": folders, "files": files})
+    record_files(run, written, external=folders)
     return evaluation
 
 
@@ -165,11 +166,19 @@ def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
 def hash_files(folder: Path) -> dict[str, dict[str, object]]:
     """sha256 and size of every file of a run but its manifest, by name."""
     skipped = {MANIFEST, CHECKPOINT}
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in skipped)
-    contents = {path.name: path.read_bytes() for path in paths}
-    return {
-        name: {"sha256": sha256_of(data), "bytes": len(data)} for name, data in contents.items()
-    }
+    paths = [path for path in folder.iterdir() if path.is_file() and path.name not in skipped]
+    return hashes_of(folder, [path for path in paths if not path.name.startswith(".")])
+
+
+def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> None:
+    """Put the hashes of files of the run that were written anew into its manifest, and `changes`.
+
+    The others keep theirs: what was changed by hand is not made good.
+    """
+    inside = [path for path in paths if path.resolve().is_relative_to(run.folder.resolve())]
+    written = hashes_of(run.folder.resolve(), [path.resolve() for path in inside])
+    files = {**run.manifest["files"], **written}
+    write_json(run.folder / MANIFEST, {**run.manifest, **changes, "files": files})
 
 
 def _draw_training(folder: Path, split: DatasetSplit, dataset: str, result: TrainingResult) -> None:

@@ -18,10 +18,12 @@ from edge_melanoma.converters.android_bundle import (
     write_bundle,
 )
 from edge_melanoma.converters.bundle_check import check_bundle
+from edge_melanoma.converters.bundle_layout import SUMS
 from edge_melanoma.converters.float16_file import find_or_convert_float16
 from edge_melanoma.converters.modes import Mode
 from edge_melanoma.crops import Crop
 from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.run_folders import refuse_unwritable
 
 DIFFERS = 1
 
@@ -40,6 +42,7 @@ def write_and_show(
     """Write the bundle of a run and print a row a model."""
     reporter = TerminalReporter()
     refuse_full_folder(out, force=force)
+    refuse_unwritable(out / SUMS)
     run = bundled_run() if is_bundled(folder) else find_run(folder)
     model = choose_int8_export(run, mode)
     reporter.say(f"Bundling {model.path}")

@@ -14,6 +14,9 @@ from edge_melanoma.benchmarks.tables import render_markdown
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv, read_predictions
 
+UNFINISHED = "unfinished"
+"""Below a bench: the scores of one that was interrupted, apart from those of the last whole one."""
+
 PARITY, MARKDOWN, PAGE, THUMBNAILS = "parity.json", "parity.md", "report.html", "thumbnails.json"
 
 

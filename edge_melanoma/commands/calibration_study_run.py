@@ -18,6 +18,7 @@ from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.modes import Mode
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.run_data import read_run_records
+from edge_melanoma.run_folders import hold_run, refuse_unwritable
 
 
 def study_and_show(
@@ -31,7 +32,10 @@ def study_and_show(
     refuse_other_exports(settings, modes)
     run = find_run_or_bundled(folder)
     TerminalReporter().say(f"Calibrating {run.folder} with {SUBSETS} subsets of each size")
-    study = study_calibration(run, records=read_run_records(run), settings=settings, force=force)
+    with hold_run(run.folder):
+        refuse_unwritable(study_path(run))
+        records = read_run_records(run)
+        study = study_calibration(run, records=records, settings=settings, force=force)
     console = results_console(width=160)
     console.print(_table(study))
     if study.plan["left_out"]:

@@ -24,8 +24,9 @@ from edge_melanoma.data_sets import refuse_training_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.external_sets import learned_by_run, read_external_sets
 from edge_melanoma.model_card import render_card
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.run_record import EVALUATION
+from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.run_folders import hold_run, refuse_unwritable
+from edge_melanoma.run_record import EVALUATION, record_files
 from edge_melanoma.subgroup_tables import describe_findings, rows_of_table
 
 CARD, SUBGROUPS, FAILURES = "MODEL_CARD.md", "subgroups.json", "failures"
@@ -48,6 +49,12 @@ def make_card(order: CardOrder) -> Path:
     run = open_run(order.run)
     out = order.out or run.folder / CARD
     _refuse_existing(order, out, run.folder / SUBGROUPS)
+    with hold_run(run.folder):
+        refuse_unwritable(out, run.folder / SUBGROUPS)
+        return _make_held(order, run, out, reporter)
+
+
+def _make_held(order: CardOrder, run: TrainedModel, out: Path, reporter: Reporter) -> Path:
     if order.external:
         trained_on = run.manifest["dataset"]["folders"]
         refuse_training_sets(order.external, {n: Path(f) for n, f in trained_on.items()})
@@ -78,6 +85,8 @@ def make_card(order: CardOrder) -> Path:
     )
     write_json(run.folder / SUBGROUPS, _subgroups_json(facts))
     write_atomically(out, render_card(facts))
+    sheets = sorted((run.folder / FAILURES).rglob("*.png"))
+    record_files(run, [run.folder / SUBGROUPS, out, *sheets])
     for one in judged:
         _show(one)
     print(out)

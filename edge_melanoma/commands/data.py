@@ -55,6 +55,8 @@ def phantoms(
 ) -> None:
     """Write generated lesion pictures: no photographs, and no evidence about patients."""
     from edge_melanoma.phantoms import write_phantoms
+    from edge_melanoma.run_folders import refuse_unwritable
 
+    refuse_unwritable(folder / "README.txt")
     paths = write_phantoms(folder, count=count, seed=seed, size=size)
     typer.echo(f"{len(paths)} generated pictures in {folder}")

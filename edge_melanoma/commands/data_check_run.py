@@ -13,6 +13,7 @@ from edge_melanoma.data_sets import name_folders
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.fix_list import list_removals, removals_to_text
 from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.run_folders import refuse_unwritable
 
 SHORTCUTS_SHOWN = 4
 
@@ -26,6 +27,7 @@ def check_data(
     use_cache: bool = True,
 ) -> DataReport:
     """Examine the data sets and print two tables; what is found is no error."""
+    refuse_unwritable(json, html, fix_list)
     named = name_folders(folders)
     reporter = TerminalReporter()
     cache_folder = default_fingerprint_folder() if use_cache else None

@@ -39,6 +39,7 @@ from edge_melanoma.predictions import PredictionSet, predict
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.reliability import measure_reliability
 from edge_melanoma.run_data import describe_own_side, leaked_test_of, read_test_side
+from edge_melanoma.run_folders import refuse_unwritable
 from edge_melanoma.runtimes import Runtime
 
 SAVED_MODEL = "saved_model.pb"
@@ -54,6 +55,7 @@ def evaluate_model(
     external: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Score, measure, print, and write JSON where it is asked for."""
+    refuse_unwritable(json)
     reporter = TerminalReporter()
     run, converted = open_model(path)
     if data is None and run is None:

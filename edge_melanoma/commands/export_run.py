@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from edge_melanoma.activations import default_cache_folder
-from edge_melanoma.artifacts import ConvertedModel
+from edge_melanoma.artifacts import MANIFEST, ConvertedModel
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.export_settings import ExportSettings
@@ -14,6 +14,7 @@ from edge_melanoma.converters.modes import Mode
 from edge_melanoma.converters.post_training import export_run
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.run_data import read_run_records
+from edge_melanoma.run_folders import hold_run, refuse_unwritable
 
 
 def export_and_show(
@@ -31,15 +32,17 @@ def export_and_show(
     names = ", ".join(mode.value for mode in modes)
     reporter.say(f"Converting {run.folder} to {names}")
     needs_data = any(mode.rounds_weights for mode in modes)
-    models = export_run(
-        run,
-        modes,
-        records=read_run_records(run) if needs_data else (),
-        settings=settings,
-        cache_folder=cache_folder or default_cache_folder(),
-        force=force,
-    )
-    written = list(models)
+    with hold_run(run.folder):
+        refuse_unwritable(run.exports_folder / MANIFEST)
+        models = export_run(
+            run,
+            modes,
+            records=read_run_records(run) if needs_data else (),
+            settings=settings,
+            cache_folder=cache_folder or default_cache_folder(),
+            force=force,
+        )
+        written = list(models)
     console = results_console(width=160)
     console.print(_table(written))
     for model in written:

@@ -82,7 +82,7 @@ def finished_kept(
         store(scoring.finished)
         scoring.reporter.say(
             f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
-            f"folder of {scoring.run.folder}; no report was made"
+            f"folder of {scoring.run.folder}, in unfinished; no report was made"
         )
         raise
 

@@ -1,5 +1,6 @@
 """What `bench` and `demo` do: from a run with exports to a parity report."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +26,13 @@ from edge_melanoma.benchmarks.tables import explain_candidates, render_terminal
 from edge_melanoma.benchmarks.thumbnails import make_thumbnails
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
-from edge_melanoma.commands.bench_folder import BenchCopies, write_bench, write_scores
+from edge_melanoma.commands.bench_folder import (
+    PARITY,
+    UNFINISHED,
+    BenchCopies,
+    write_bench,
+    write_scores,
+)
 from edge_melanoma.commands.benched_sets import benched_set, external_sets
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.contract_choice import (
@@ -43,6 +50,8 @@ from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.quantization import score_tensor_of
+from edge_melanoma.recorded_files import record_bench
+from edge_melanoma.run_folders import hold_run, refuse_unwritable
 from edge_melanoma.runtimes import Runtime
 
 WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
@@ -67,11 +76,21 @@ class ParityOrder:
 
 def run_parity(order: ParityOrder) -> ParityReport:
     """Measure, print the table, write the files and return the report."""
+    run = find_run_or_bundled(order.run)
+    copies = order.copies
+    with hold_run(run.folder):
+        refuse_unwritable(
+            bench_folder_of(run, order.data) / PARITY,
+            *(copies.json, copies.html, copies.junit, order.draft),
+        )
+        return _run_held(order, run)
+
+
+def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     reporter = TerminalReporter()
     _refuse_existing(order.draft)
     contracts = choose_contracts(order.contract, reporter=reporter)
     studies = prepare_studies(order.studies)
-    run = find_run_or_bundled(order.run)
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
     refuse_missing_reference(order.external)
@@ -80,7 +99,7 @@ def run_parity(order: ParityOrder) -> ParityReport:
     scoring = _make_scoring(order, run, benched.records, reporter)
     refuse_undefined_rules(contracts, exports, benched.records, name=benched.name)
     folder = bench_folder_of(run, order.data)
-    with finished_kept(scoring, partial(write_scores, folder)):
+    with finished_kept(scoring, partial(write_scores, folder / UNFINISHED)):
         measured = measure_models(scoring, exports, timing=order.timing)
         sections = studies.run(scoring, exports, timing=order.timing, sections=measured.sections)
         outside = measure_outside(
@@ -108,6 +127,8 @@ def run_parity(order: ParityOrder) -> ParityReport:
         copies=order.copies,
     )
     _draw_reliability(measured.scores, folder / "reliability.png", dataset=benched.name)
+    record_bench(folder, source_sha256=run.sha256)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     if order.draft is not None:
         write_atomically(order.draft, draft_contract(parity))
         reporter.say(f"Wrote the contract {order.draft}")

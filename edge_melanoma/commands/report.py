@@ -29,8 +29,14 @@ def command(
     from edge_melanoma.bundled import find_run_or_bundled
     from edge_melanoma.commands.bench_folder import PAGE, render_stored
     from edge_melanoma.commands.parity_run import bench_folder_of
+    from edge_melanoma.recorded_files import record_bench
+    from edge_melanoma.run_folders import refuse_unwritable
 
-    folder = bench_folder_of(find_run_or_bundled(run), data)
+    found = find_run_or_bundled(run)
+    folder = bench_folder_of(found, data)
     path = out or folder / PAGE
+    refuse_unwritable(path)
     write_atomically(path, render_stored(folder))
+    if out is None:
+        record_bench(folder, source_sha256=found.sha256)
     typer.echo(str(path))

@@ -8,7 +8,6 @@ from edge_melanoma.artifacts import (
     MANIFEST,
     SPLIT,
     TrainedModel,
-    choose_run_folder,
     find_run,
     read_json,
     write_atomically,
@@ -19,8 +18,9 @@ from edge_melanoma.environment import describe_environment
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import load_network, round_to_half
 from edge_melanoma.predictions import predict, read_predictions
-from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.run_data import leaked_test_of, read_side
+from edge_melanoma.run_folders import choose_run_folder, hold_run
 from edge_melanoma.run_record import HISTORY, hash_files, record_scores, record_weights
 from edge_melanoma.splits import SIDES
 from edge_melanoma.temperature_scaling import fit_scaling
@@ -39,6 +39,13 @@ def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
     reporter, run = TerminalReporter(), find_run(folder)
     _refuse(run, out)
     target = choose_run_folder(out, variant=run.variant, force=force)
+    with hold_run(target):
+        _calibrate_into(target, run, reporter)
+    print(target)
+    return target
+
+
+def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None:
     (target / MANIFEST).unlink(missing_ok=True)
     records = {side: read_side(run, side) for side in SIDES}
     stored = read_predictions(run.folder / "predictions_validation.csv")
@@ -63,8 +70,6 @@ def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
     leaked = leaked_test_of(read_json(run.folder / SPLIT))
     record_scores(target, sides=sides, operating_point=point, dataset=dataset, leaked_test=leaked)
     write_json(target / MANIFEST, _manifest(run, target, fitted.as_dict(), point))
-    print(target)
-    return target
 
 
 def _refuse(run: TrainedModel, out: Path | None) -> None:

@@ -19,6 +19,7 @@ from edge_melanoma.converters.operating_points import (
 )
 from edge_melanoma.predictions import read_predictions
 from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.run_folders import refuse_unwritable
 from edge_melanoma.thresholds import choose_operating_point
 
 COLUMNS = ("model", "recall", "95 % interval", "specificity", "threshold", "integer")
@@ -28,6 +29,7 @@ def choose_thresholds(
     folder: Path, *, min_recall: float, save: bool, json: Path | None
 ) -> dict[str, Any]:
     """Choose, print a row a model, and write JSON and manifests where it is asked for."""
+    refuse_unwritable(json)
     run = find_run_or_bundled(folder)
     validation = read_predictions(run.folder / "predictions_validation.csv")
     point = asdict(choose_operating_point(validation, min_recall=min_recall))

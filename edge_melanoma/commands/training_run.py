@@ -1,6 +1,7 @@
 """What `train` and `demo` do: from a data folder to finished run folders and one table."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import (
     MANIFEST,
     TrainedModel,
-    choose_run_folder,
     open_run,
     read_json,
 )
@@ -21,23 +21,25 @@ from edge_melanoma.commands.external_run import (
     score_external_sets,
 )
 from edge_melanoma.commands.teacher import read_teacher
+from edge_melanoma.commands.training_material import TrainingMaterial
 from edge_melanoma.commands.training_split import split_without_copies
 from edge_melanoma.data_sets import name_folders, read_data_sets
-from edge_melanoma.dataset_card import DatasetCard, find_card
+from edge_melanoma.dataset_card import find_card
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.external_sets import learned_from_split, read_external_sets
 from edge_melanoma.fingerprints import default_fingerprint_folder
-from edge_melanoma.integrity import Screening, screen_images
+from edge_melanoma.integrity import screen_images
+from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.run_folders import choose_run_folder, hold_run
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.skipped_files import tell_skipped
 from edge_melanoma.splits import DatasetSplit, SplitKind
 from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.thresholds import choose_operating_point
-from edge_melanoma.trainees import Teacher, TrainingSettings
+from edge_melanoma.trainees import TrainingSettings
 from edge_melanoma.training import score_split_sides, train_network
 from edge_melanoma.training_table import print_training_table
 from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Variant
@@ -86,8 +88,29 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     records = read_data_sets(named)
     tell_skipped(named, records, reporter=reporter)
     refuse_unusable_sets(order.external, named)
-    cards = {name: find_card(path) for name, path in zip(named, order.data, strict=True)}
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
+    with ExitStack() as held:
+        for folder in folders.values():
+            held.enter_context(hold_run(folder))
+            if order.force:
+                (folder / MANIFEST).unlink(missing_ok=True)
+                (folder / CHECKPOINT).unlink(missing_ok=True)
+        _train_all(order, folders, named, records, teacher_run, reporter)
+    runs = [open_run(folder) for folder in folders.values()]
+    print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
+    return tuple(folders.values())
+
+
+def _train_all(
+    order: TrainingOrder,
+    folders: Mapping[Variant, Path],
+    named: Mapping[str, Path],
+    records: tuple[LesionRecord, ...],
+    teacher_run: TrainedModel | None,
+    reporter: Reporter,
+) -> None:
+    """Train the variants that are not finished, and score the sets from elsewhere with all."""
+    cards = {name: find_card(path) for name, path in named.items()}
     screening = screen_images(records, reporter=reporter)
     split = split_without_copies(
         screening.readable,
@@ -103,7 +126,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
         reporter=reporter,
     )
     unfinished = _unfinished(order, folders, split)
-    material = _Material(
+    material = TrainingMaterial(
         folders=named,
         cards=cards,
         split=split,
@@ -111,34 +134,22 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
         teacher=read_teacher(teacher_run, split) if teacher_run else None,
     )
     for variant, folder in unfinished.items():
-        _train_one(order, variant, folder, material, reporter)
+        try:
+            _train_one(order, variant, folder, material, reporter)
+        except KeyboardInterrupt:
+            reporter.say(_tell_kept(folder))
+            raise
     for folder in folders.values():
         score_external_sets(open_run(folder), external, reporter=reporter)
-    runs = [open_run(folder) for folder in folders.values()]
-    print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
-    return tuple(folders.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Material:
-    """What all variants of an order learn from."""
-
-    folders: Mapping[str, Path]
-    cards: Mapping[str, DatasetCard | None]
-    split: DatasetSplit
-    screening: Screening
-    teacher: Teacher | None
-
-    def describe(self) -> dict[str, Any]:
-        """The dataset block of the run's files."""
-        block = describe_dataset(
-            " + ".join(self.folders),
-            self.screening.readable,
-            card=next(iter(self.cards.values())) if len(self.cards) == 1 else None,
-        )
-        if len(self.cards) > 1:
-            block["cards"] = {name: card and card.as_dict() for name, card in self.cards.items()}
-        return block | {"folders": {name: str(folder) for name, folder in self.folders.items()}}
+def _tell_kept(folder: Path) -> str:
+    if not (folder / CHECKPOINT).is_file():
+        return f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
+    return (
+        f"Interrupted: {folder / CHECKPOINT} keeps the training; repeat the command with --resume "
+        f"--out {folder}"
+    )
 
 
 def _open_teacher(order: TrainingOrder) -> TrainedModel | None:
@@ -157,11 +168,7 @@ def _open_teacher(order: TrainingOrder) -> TrainedModel | None:
 
 def _folder_for(order: TrainingOrder, variant: Variant) -> Path:
     out = order.out / variant.value if order.out and order.out_is_parent else order.out
-    folder = choose_run_folder(out, variant=variant, force=order.force or order.resume)
-    if order.force:
-        (folder / MANIFEST).unlink(missing_ok=True)
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    return folder
+    return choose_run_folder(out, variant=variant, force=order.force or order.resume)
 
 
 def _unfinished(
@@ -179,7 +186,7 @@ def _train_one(
     order: TrainingOrder,
     variant: Variant,
     folder: Path,
-    material: _Material,
+    material: TrainingMaterial,
     reporter: Reporter,
 ) -> None:
     split, settings = material.split, order.settings(variant)

@@ -62,11 +62,11 @@ def test_an_interruption_keeps_the_predictions_of_finished_models(
     assert result.exit_code == 130
     told = (
         f"Interrupted: the predictions of keras, float32, float16 are kept in the bench folder of "
-        f"{run}; no report was made"
+        f"{run}, in unfinished; no report was made"
     )
     assert told in result.stderr.splitlines()
-    kept = sorted(path.name for path in (run / "bench").iterdir())
+    kept = sorted(path.name for path in (run / "bench" / "unfinished").iterdir())
     assert kept == [f"predictions_{mode}.csv" for mode in ("float16", "float32", "keras")]
-    scores = [read_predictions(run / "bench" / name).scores for name in kept]
+    scores = [read_predictions(run / "bench" / "unfinished" / name).scores for name in kept]
     assert len(scores[0]) == len(read_test_side(exported_run))
     assert np.abs(scores[1] - scores[2]).max() < 1e-4
