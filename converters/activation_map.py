@@ -12,16 +12,15 @@ spoke for malignant, what is negative for benign.
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edge_melanoma.converters.packing import pack_model
 from edge_melanoma.network import GAP_LAYER, HIDDEN_LAYER, SCORE_LAYER
 from edge_melanoma.quantization import MAP_NAME
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 
 UNITS_LAYER, ACTIVE_LAYER, SUM_LAYER = "map_units", "map_active_units", "map_sum"
-FILE_IDENTIFIER = b"TFL3"
 
 
 def with_activation_map(network: Any) -> Any:
@@ -50,9 +49,7 @@ def put_score_first(data: bytes) -> bytes:
     names = {end.tensorIndex: end.name for end in model.signatureDefs[0].outputs}
     graph = model.subgraphs[0]
     graph.outputs = sorted(graph.outputs, key=lambda index: names[index] == MAP_NAME.encode())
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return pack_model(model, size=len(data))
 
 
 def _mark_active(hidden: Any) -> Any:

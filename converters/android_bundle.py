@@ -15,6 +15,7 @@ from edge_melanoma.artifacts import (
     sha256_of,
     write_atomically,
 )
+from edge_melanoma.bundle_manifest import MODEL_INFO
 from edge_melanoma.converters.bundle_layout import (
     ASSETS,
     FLOAT16,
@@ -45,7 +46,6 @@ from edge_melanoma.converters.model_info import (
 from edge_melanoma.converters.model_metadata import (
     DISPLAY_LABELS,
     LABELS,
-    MODEL_INFO,
     ModelText,
     attach_metadata,
 )
@@ -109,19 +109,18 @@ def bundle_files(
         for one in plain
     }
     told = with_hashes(info, {Path(name).name: data for name, data in models.items()})
-    pictures = {Path(name).name: data for name, data in sources.items() if is_picture(name)}
-    golden = describe_vectors(pictures, int8=models[INT8], uint8=models[UINT8], crop=crop)
     files = {
         **sources,
         **models,
         LABELS_FILE: LABEL_TEXTS[LABELS],
         MODEL_INFO_FILE: json_text(told).encode(),
-        GOLDEN_FILE: json_text(golden).encode(),
         NOTICE: notice_of(run).encode(),
         README: fill_readme(sources[README].decode(), told).encode(),
     }
     _refuse_large(files)
-    return files
+    pictures = {Path(name).name: data for name, data in sources.items() if is_picture(name)}
+    golden = describe_vectors(pictures, int8=models[INT8], uint8=models[UINT8], crop=crop)
+    return {**files, GOLDEN_FILE: json_text(golden).encode()}
 
 
 def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> WrittenBundle:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.artifacts import json_text, read_json, sha256_of
+from edge_melanoma.bundle_manifest import MODEL_INFO
 from edge_melanoma.converters.bundle_layout import (
     ASSETS,
     GOLDEN,
@@ -20,7 +21,7 @@ from edge_melanoma.converters.bundle_layout import (
 from edge_melanoma.converters.golden_vectors import ModelOutputs, prepare_pixels, run_model
 from edge_melanoma.converters.inspection import ModelFacts, inspect_model
 from edge_melanoma.converters.model_info import without_hashes
-from edge_melanoma.converters.model_metadata import LABELS, MODEL_INFO, read_attached_files
+from edge_melanoma.converters.model_metadata import LABELS, read_attached_files
 from edge_melanoma.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import edge_melanoma
+from edge_melanoma.bundle_manifest import MODEL_INFO
 from edge_melanoma.errors import EdgeMelanomaError
 
 SOURCES = Path(edge_melanoma.__file__).with_name("android_assets")
@@ -13,7 +14,7 @@ SOURCES = Path(edge_melanoma.__file__).with_name("android_assets")
 ASSETS = "app/src/main/assets"
 INT8, UINT8, FLOAT16 = (f"{ASSETS}/melanoma_{name}.tflite" for name in ("int8", "uint8", "float16"))
 LABELS_FILE = f"{ASSETS}/labels.txt"
-MODEL_INFO_FILE = f"{ASSETS}/model_info.json"
+MODEL_INFO_FILE = f"{ASSETS}/{MODEL_INFO}"
 GOLDEN = "app/src/androidTest/assets/golden"
 GOLDEN_FILE = f"{GOLDEN}/golden.json"
 README, NOTICE, SUMS = "README.md", "NOTICE", "SHA256SUMS"

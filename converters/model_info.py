@@ -196,7 +196,7 @@ def _measured_in(evaluation: Mapping[str, Any], model: ConvertedModel) -> Iterat
             f"The evaluation beside {model.path} is of another file or threshold; make it again "
             f"with edge-melanoma evaluate --json, or remove it."
         )
-    name = f"{evaluation['dataset']['name']}, test side"
+    name = evaluation["dataset"]["name"]
     yield _row(name, evaluation["dataset"], evaluation)
     if WITHOUT_LEAKED in evaluation:
         rest = evaluation[WITHOUT_LEAKED]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.bundle_manifest import find_manifest, manifest_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.manifest_check import check_model_manifest, check_run_manifest
 from edge_melanoma.model_seal import Seal, read_seal, refuse_broken_seal
@@ -192,7 +193,7 @@ def open_run(folder: Path) -> TrainedModel:
 
 
 def open_converted(path: Path) -> ConvertedModel:
-    """A .tflite file, checked against the manifest beside it where there is one.
+    """A .tflite file, checked against its manifest, or a bundle's model_info.json, beside it.
 
     Raises:
         EdgeMelanomaError: no such file, no sound .tflite of a classifier, damaged since it was
@@ -212,15 +213,16 @@ def open_converted(path: Path) -> ConvertedModel:
         raise EdgeMelanomaError(
             f"{path} is not a .tflite file; expected one written by edge-melanoma export."
         )
-    manifest_path = path.with_suffix(".json")
-    manifest = read_json(manifest_path) if manifest_path.is_file() else {}
-    check_model_manifest(manifest, manifest_path)
+    manifest_path = find_manifest(path)
+    manifest = manifest_of(path.name, read_json(manifest_path)) if manifest_path else {}
     sha256 = sha256_of(data)
-    if manifest and manifest.get("sha256") != sha256:
-        raise EdgeMelanomaError(
-            f"{path} is not the file that {manifest_path.name} describes (its sha256 differs); "
-            f"export it again."
-        )
+    if manifest_path and manifest:
+        check_model_manifest(manifest, manifest_path)
+        if manifest.get("sha256") != sha256:
+            raise EdgeMelanomaError(
+                f"{path} is not the file that {manifest_path.name} describes (its sha256 "
+                f"differs); export it again."
+            )
     refuse_broken_seal(data, name=str(path))
     verify_model(data, name=str(path))
     mode = str(manifest.get("mode", path.stem.removeprefix("model_")))
