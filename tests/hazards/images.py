@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,16 @@ def _predict_row(data: Path, fates: Sequence[Fate]) -> Row:
     expected = [str(data / "benign" / fate.file) for fate in fates if fate.fate == READ]
     survived = len(usable) if scored == expected else 0
     refused = [fate for fate in fates if fate.fate == REFUSED]
-    for fate in refused:
-        told = run_command("predict", bundled_model(), data / "benign" / fate.file)
-        is_one_line = told.stderr.count("\n") == 1 and "Traceback" not in told.stderr
-        survived += told.returncode == 2 and is_one_line and str(fate.reason) in told.stderr
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        survived += sum(pool.map(lambda fate: _is_refused(data / "benign", fate), refused))
     note = "scored, skipped with a line, or one sentence and exit code 2"
     return _row("bad picture, predict", len(usable) + len(refused), survived, note)
+
+
+def _is_refused(folder: Path, fate: Fate) -> bool:
+    told = run_command("predict", bundled_model(), folder / fate.file)
+    is_one_line = told.stderr.count("\n") == 1 and "Traceback" not in told.stderr
+    return told.returncode == 2 and is_one_line and str(fate.reason) in told.stderr
 
 
 def _largest_row(folder: Path) -> Row:
