@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from android_resources import read_resources, write_resource_class
+from android_signatures import TYPINGS, unknown_to_android
 from kotlin_comparison import MODELS, Bundle, compare, write_pictures
 from kotlin_compiler import (
     HERE,
@@ -78,6 +79,7 @@ class KotlinClient:
         if not report_file.is_file():
             raise EdgeMelanomaError(f"The Kotlin ended without a report:\n{done.stderr[-2000:]}")
         report, complaints = read_json(report_file), done.stdout.splitlines()
+        complaints += unknown_to_android(self._classes, self._library.parents[2] / TYPINGS)
         lines = [
             compare(model, report, expected[model], threshold=self._bundle.threshold(model))
             for model in MODELS
