@@ -87,6 +87,22 @@ def exported_run(trained_run: TrainedModel) -> TrainedModel:
 
 
 @pytest.fixture(scope="session")
+def android_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `android bundled` writes; not to be changed."""
+    from edge_melanoma.bundled import bundled_run
+    from edge_melanoma.converters.android_bundle import (
+        bundle_files,
+        choose_int8_export,
+        write_bundle,
+    )
+    from edge_melanoma.crops import Crop
+
+    run, folder = bundled_run(), tmp_path_factory.mktemp("android") / "bundle"
+    files = bundle_files(run, choose_int8_export(run, None), float16=None, crop=Crop.NONE)
+    return write_bundle(files, folder, force=False).folder
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder that EDGE_MELANOMA_DATA names."""
     return _path_from("EDGE_MELANOMA_DATA", purpose="real images")
