@@ -10,6 +10,8 @@ test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+audit: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet -e '.[audit]' && $(VENV)/bin/python tests/audit.py
 results: $(VENV)/ready
 	$(VENV)/bin/python -m edge_melanoma.benchmarks.suite --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
@@ -20,4 +22,4 @@ fuzz: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: demo test lint results fuzz clients-kotlin
+.PHONY: audit demo test lint results fuzz clients-kotlin

@@ -43,7 +43,7 @@ from edge_melanoma.network import load_network
 from edge_melanoma.predictions import PredictionSet, predict, read_predictions
 from edge_melanoma.progress import Reporter, TerminalReporter
 from edge_melanoma.runtimes import Runtime
-from edge_melanoma.tensorflow_runtime import tf
+from edge_melanoma.tensorflow_runtime import make_deterministic, tf
 
 JUDGED_IMAGES = 32
 """Calibration images on which layers are compared: each takes two slow runs of the network."""
@@ -58,6 +58,8 @@ def convert_modes(order: ConversionOrder) -> dict[Mode, Conversion]:
         EdgeMelanomaError: an operator that cannot be converted, a limit that cannot be met, a disk
             that is full.
     """
+    if order.settings.deterministic:
+        make_deterministic(order.settings.seed)
     workshop = _Workshop(order, TerminalReporter())
     try:
         return {mode: workshop.convert(mode) for mode in order.modes}

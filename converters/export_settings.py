@@ -30,6 +30,7 @@ class ExportSettings:
     seed: int = 0
     max_recall_drop: float | None = None
     with_map: bool = False
+    deterministic: bool = False
     tuning: TuningSettings = field(default_factory=TuningSettings)
 
     def refuse_contradictions(self, modes: Collection[Mode]) -> None:
@@ -91,6 +92,8 @@ class ExportSettings:
             told["max_recall_drop"] = self.max_recall_drop
         if mode is Mode.INT8_QAT:
             told["tuning"] = asdict(self.tuning)
+        if self.deterministic:
+            told["deterministic"] = True
         if self.has_map(mode):
             told["with_map"] = True
         return told

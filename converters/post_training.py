@@ -31,7 +31,7 @@ from edge_melanoma.converters.operating_points import (
     forget_operating_point,
 )
 from edge_melanoma.converters.orders import Conversion, ConversionOrder
-from edge_melanoma.environment import describe_environment
+from edge_melanoma.environment import describe_determinism, describe_environment
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.lesions import LesionRecord
@@ -181,6 +181,7 @@ def _write(
         "operating_point": None,
         "facts": asdict(facts),
         "seconds": seconds,
+        "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
         "environment": describe_environment(),
     }
     write_together({path: data, path.with_suffix(".json"): json_text(manifest)})

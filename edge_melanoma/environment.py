@@ -35,6 +35,17 @@ def describe_environment() -> dict[str, object]:
     }
 
 
+def describe_determinism(seed: int) -> dict[str, object]:
+    """What the same bits need beside the same data, settings and versions: they hold for these."""
+    return {
+        "op_determinism": True,
+        "seed": seed,
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "cpu": cpu_name(),
+    }
+
+
 def package_version(name: str) -> str | None:
     """The installed version of a package, or none."""
     try:

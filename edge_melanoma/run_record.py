@@ -21,7 +21,7 @@ from edge_melanoma.artifacts import (
 )
 from edge_melanoma.augmentation import augment_images
 from edge_melanoma.checkpoints import CHECKPOINT
-from edge_melanoma.environment import describe_environment
+from edge_melanoma.environment import describe_determinism, describe_environment
 from edge_melanoma.evaluation import evaluate_at_both, evaluate_sides
 from edge_melanoma.external_sets import ExternalSet
 from edge_melanoma.images import RESIZE_ID, read_image
@@ -33,6 +33,7 @@ from edge_melanoma.recorded_files import hashes_of
 from edge_melanoma.run_data import leaked_test_of
 from edge_melanoma.splits import DatasetSplit, split_to_json
 from edge_melanoma.stages import Augmentation
+from edge_melanoma.starting_weights import describe_weights
 from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
 from edge_melanoma.trainees import Teacher, TrainingSettings
@@ -84,6 +85,8 @@ def record_run(
         },
         "calibration": scaling.as_dict() if scaling else None,
         "operating_point": asdict(operating_point),
+        "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
+        "starting_weights": describe_weights(settings.weights),
         "training": {"seconds": result.seconds},
         "environment": describe_environment(),
         "files": hash_files(folder),

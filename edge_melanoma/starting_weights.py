@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.artifacts import TrainedModel, sha256_of
 from edge_melanoma.bundled import WORD, bundled_run
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import (
@@ -24,6 +24,9 @@ IMAGENET_WEIGHTS_HELP = (
     f"download {IMAGENET_FILE} on another machine "
     "and pass it with --weights PATH, or train from random weights with --weights none"
 )
+IMAGENET_BYTES = 9_406_464
+"""Keras publishes no hash of this file: its length, the name of its server and the names and shapes
+of its arrays are what can be checked. The hash of what was used goes to the run's manifest."""
 DOWNLOAD_TIMEOUT_SECONDS = 20.0
 
 
@@ -40,7 +43,7 @@ def load_backbone_weights(network: Any, weights: str) -> None:
     if weights == str(WORD):
         _copy_all(network, bundled_run())
         return
-    path = _download_imagenet() if weights == "imagenet" else Path(weights)
+    path = _find_imagenet() if weights == "imagenet" else Path(weights)
     if not path.exists():
         raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
     _assign_backbone(network, read_weights_file(path), source=path)
@@ -76,6 +79,33 @@ def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> Non
     }
     fitting = {name: array for name, array in arrays.items() if name in present}
     assign_arrays(network, {**fitting, **head}, source=source)
+
+
+def describe_weights(weights: str) -> dict[str, str | None]:
+    """What a network started from, with the hash of the file, for the manifest of its run."""
+    if weights == str(WORD):
+        return {"name": weights, "sha256": bundled_run().sha256}
+    path = cached_imagenet_weights() if weights == "imagenet" else Path(weights)
+    is_file = path is not None and path.is_file()
+    return {
+        "name": path.name if path is not None and is_file and weights != "imagenet" else weights,
+        "sha256": sha256_of(path.read_bytes()) if path is not None and is_file else None,
+    }
+
+
+def _find_imagenet() -> Path:
+    """Keras' file, downloaded where it is not here yet.
+
+    Raises:
+        EdgeMelanomaError: it cannot be had, or is another one.
+    """
+    path = _download_imagenet()
+    if path.stat().st_size != IMAGENET_BYTES:
+        raise EdgeMelanomaError(
+            f"{path} has {path.stat().st_size} bytes instead of the {IMAGENET_BYTES} of Keras' "
+            f"ImageNet weights; remove it, or name a file of your own with --weights PATH."
+        )
+    return path
 
 
 def _download_imagenet() -> Path:

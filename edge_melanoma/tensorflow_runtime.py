@@ -31,3 +31,13 @@ def _import_quietly() -> tuple[Any, Any]:
 
 
 tf, tf_keras = _import_quietly()
+
+
+def make_deterministic(seed: int) -> None:
+    """Let every operator give the same bits again, from now on and in this process.
+
+    Faster kernels whose sums depend on the timing of threads are not used; those that have no
+    other way raise. Operators that draw by chance begin at `seed`.
+    """
+    tf_keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -41,6 +41,7 @@ class TrainingSettings:
     variant: Variant
     weights: str = "imagenet"
     seed: int = 0
+    deterministic: bool = False
     epochs: int | None = None
     batch_size: int | None = None
     use_cache: bool = True

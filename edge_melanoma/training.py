@@ -191,6 +191,8 @@ def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teach
         "data": split.fingerprint,
         "teacher": teacher.run.sha256 if teacher else None,
     }
+    if settings.deterministic:
+        told["deterministic"] = True
     return json.dumps(told, sort_keys=True)
 
 

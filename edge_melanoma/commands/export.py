@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import Force, RunArgument, Seed
+from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Output
 
 NAME = "export"
@@ -102,6 +102,7 @@ def command(
         ),
     ] = None,
     seed: Seed = 0,
+    deterministic: Deterministic = False,
     force: Force = False,
 ) -> None:
     """Convert a run and read every file back: an int8 export that is not wholly int8 is refused."""
@@ -117,6 +118,7 @@ def command(
         correction=bias_correction,
         calibration_images=calibration_images,
         seed=seed,
+        deterministic=deterministic,
         max_recall_drop=max_recall_drop,
         with_map=with_map,
         tuning=TuningSettings(epochs=qat_epochs, learning_rate=qat_learning_rate),

@@ -29,6 +29,14 @@ ExternalSets = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
 Seed = Annotated[int, typer.Option("--seed", help="For everything that is drawn by chance.")]
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        help="The same bytes again on this machine, by TensorFlow's deterministic operators; "
+        "recorded in the manifest. Another processor or number of threads gives others.",
+    ),
+]
 InterpreterOption = Annotated[
     Runtime | None,
     typer.Option(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import ExternalSets, Force, Seed
+from edge_melanoma.commands.options import Deterministic, ExternalSets, Force, Seed
 from edge_melanoma.data_sets import name_external_sets
 from edge_melanoma.splits import SplitKind
 from edge_melanoma.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
@@ -64,6 +64,7 @@ def command(
         typer.Option("--batch-size", min=1, help="Instead of the recipe's 16 (best: 32)."),
     ] = None,
     seed: Seed = 0,
+    deterministic: Deterministic = False,
     min_recall: Annotated[
         float, typer.Option("--min-recall", help="Validation recall of the operating point.")
     ] = 0.95,
@@ -114,6 +115,7 @@ def command(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
+            deterministic=deterministic,
             min_recall=min_recall,
             out=out,
             out_is_parent=variant == ALL,

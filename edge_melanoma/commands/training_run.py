@@ -38,6 +38,7 @@ from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.skipped_files import tell_skipped
 from edge_melanoma.splits import DatasetSplit, SplitKind
 from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
+from edge_melanoma.tensorflow_runtime import make_deterministic
 from edge_melanoma.thresholds import choose_operating_point
 from edge_melanoma.trainees import TrainingSettings
 from edge_melanoma.training import score_split_sides, train_network
@@ -57,6 +58,7 @@ class TrainingOrder:
     epochs: int | None = None
     batch_size: int | None = None
     seed: int = 0
+    deterministic: bool = False
     min_recall: float = 0.95
     out: Path | None = None
     out_is_parent: bool = False
@@ -72,6 +74,7 @@ class TrainingOrder:
             variant=variant,
             weights=self.weights,
             seed=self.seed,
+            deterministic=self.deterministic,
             epochs=self.epochs,
             batch_size=self.batch_size,
             use_cache=self.use_cache,
@@ -110,6 +113,8 @@ def _train_all(
     reporter: Reporter,
 ) -> None:
     """Train the variants that are not finished, and score the sets from elsewhere with all."""
+    if order.deterministic:
+        make_deterministic(order.seed)
     cards = {name: find_card(path) for name, path in named.items()}
     screening = screen_images(records, reporter=reporter)
     split = split_without_copies(

@@ -1,0 +1,125 @@
+"""Nothing is sent, and nothing of a picture but its pixels is kept."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import draw_pictures
+from PIL import Image
+
+PATIENT = "Jane Q. Patient"
+HOSTILE = "<img src=x onerror=alert(1)>.jpg"
+LATITUDE = 2
+EVENTS = (
+    "import sys\n"
+    "def refuse(event, arguments):\n"
+    "    if event == 'socket.getaddrinfo' or (\n"
+    "        event in {'socket.connect', 'socket.sendto'} and isinstance(arguments[1], tuple)\n"
+    "    ):\n"
+    "        raise PermissionError(f'{event} {arguments}')\n"
+    "sys.addaudithook(refuse)\n"
+)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Photographs that name a patient and a place, one with a name that is a piece of HTML."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = draw_pictures(tmp_path / "data", *range(12))
+    exif = Image.Exif()
+    exif[0x013B] = PATIENT
+    exif.get_ifd(0x8825)[LATITUDE] = (51.0, 30.0, 26.0)
+    for path in sorted(folder.rglob("*.png")):
+        Image.open(path).save(path.with_suffix(".jpg"), exif=exif)
+        path.unlink()
+    (folder / "benign" / "1.jpg").rename(folder / "benign" / HOSTILE)
+    # A copy, so that its picture and its name are shown.
+    (folder / "benign" / "copy.jpg").write_bytes((folder / "benign" / HOSTILE).read_bytes())
+    return folder
+
+
+def test_a_page_about_data_keeps_no_metadata_no_absolute_path_and_no_html_of_a_file_name(
+    edge_melanoma: Callable[..., Any], pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    page, table = out / "page.html", out / "table.json"
+    assert PATIENT.encode() in (pictures / "benign" / HOSTILE).read_bytes()
+    result = edge_melanoma("data", "check", pictures, "--html", page, "--json", table)
+    assert result.exit_code == 0, result.stderr
+    kept = [path for folder in (out, tmp_path / "cache") for path in folder.rglob("*")]
+    written = [path for path in kept if path.is_file()]
+    assert {page, table} < set(written), "the fingerprints are kept too"
+    assert [path for path in written if PATIENT.encode() in path.read_bytes()] == []
+    text = page.read_text()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "<img src=x" not in text
+    assert str(tmp_path) not in text
+
+
+def test_thumbnails_have_no_metadata(pictures: Path) -> None:
+    import base64
+    import io
+
+    from edge_melanoma.benchmarks.thumbnails import _encode
+    from edge_melanoma.lesions import read_lesions
+
+    uri = _encode(read_lesions(pictures)[0])
+    data = base64.b64decode(uri.partition("base64,")[2])
+    with Image.open(io.BytesIO(data)) as image:
+        assert dict(image.getexif()) == {}
+    assert PATIENT.encode() not in data
+
+
+def test_no_command_of_the_light_core_opens_a_network_socket(
+    pictures: Path, tmp_path: Path
+) -> None:
+    guard = tmp_path / "guard"
+    guard.mkdir()
+    (guard / "sitecustomize.py").write_text(EVENTS)
+    picture = next((pictures / "malignant").iterdir())
+    for arguments in (
+        ["predict", "bundled", str(picture)],
+        ["verify", "bundled"],
+        ["data", "check", str(pictures), "--json", str(tmp_path / "table.json")],
+    ):
+        result = _run_guarded(guard, "-m", "edge_melanoma", *arguments)
+        assert result.returncode == 0, result.stderr
+
+
+def test_the_guard_sees_an_attempt(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(EVENTS)
+    code = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9/')"
+    result = _run_guarded(tmp_path, "-c", code)
+    assert "PermissionError: socket.getaddrinfo" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_demonstration_opens_no_network_socket(tmp_path: Path) -> None:
+    """Training, export and bench, children too; its page names no folder of this machine."""
+    (tmp_path / "sitecustomize.py").write_text(EVENTS)
+    out = tmp_path / "demo"
+    result = _run_guarded(tmp_path, "-m", "edge_melanoma", "demo", "--out", str(out))
+    assert result.returncode == 0, result.stderr
+    pages = list(out.rglob("*.html"))
+    assert pages
+    assert [page for page in pages if str(tmp_path) in page.read_text()] == []
+
+
+def _run_guarded(guard: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Under a guard that children inherit, and without any network where that may be cut off."""
+    import os
+
+    path = os.pathsep.join([str(guard), *filter(None, [os.environ.get("PYTHONPATH")])])
+    alone = ["unshare", "-n"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode != 0:
+        alone = []
+    return subprocess.run(
+        [*alone, sys.executable, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
