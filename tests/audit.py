@@ -9,6 +9,9 @@ import sys
 COMMAND = [sys.executable, "-m", "pip_audit", "--skip-editable", "--progress-spinner", "off"]
 UNREACHABLE = ("ConnectionError", "Max retries", "NewConnectionError", "ServiceError", "Timeout")
 
+UNKNOWN = "could not be audited"
+"""pip-audit calls it a success where the service, or a mirror in its place, knows no package."""
+
 
 def main() -> int:
     """Run it and say in one sentence what its failure means."""
@@ -22,6 +25,11 @@ def main() -> int:
             f"audit: nothing was checked, as the advisory service cannot be reached: {reason}",
             file=sys.stderr,
         )
+        return 2
+    if UNKNOWN in result.stdout and result.returncode == 0:
+        print(result.stdout, end="")
+        count = result.stdout.count(UNKNOWN)
+        print(f"audit: {count} packages are unknown to the advisory service.", file=sys.stderr)
         return 2
     print(result.stdout + result.stderr, end="")
     return result.returncode

@@ -80,7 +80,7 @@ def small_disk() -> Iterator[Path | None]:
         try:
             yield Path(name)
         finally:
-            subprocess.run(["umount", name], check=True)
+            subprocess.run(["umount", "--lazy", name], check=True)
 
 
 def prepare(folder: Path, commands: set[str]) -> Ground:
