@@ -15,11 +15,22 @@ audit: $(VENV)/ready
 results: $(VENV)/ready
 	$(VENV)/bin/python -m edge_melanoma.benchmarks.suite --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
+CLIENTS = kotlin web mediapipe tflite-runtime arm64
+BUNDLE ?= android_assets
+
+clients: $(CLIENTS:%=clients-%)
+	$(VENV)/bin/python -m edge_melanoma.benchmarks.client_table $(CLIENTS:%=build/clients/%.json) \
+	  --bundle $(BUNDLE)
+	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
 clients-kotlin: $(VENV)/ready
-	$(VENV)/bin/python tests/clients/kotlin/kotlin_run.py
+	$(VENV)/bin/python tests/clients/kotlin/kotlin_run.py --bundle $(BUNDLE)
+clients-mediapipe clients-tflite-runtime clients-arm64: clients-%: $(VENV)/ready
+	$(VENV)/bin/python tests/clients/interpreters/$(subst -,_,$*)_client.py --bundle $(BUNDLE)
+clients-web: $(VENV)/ready
+	$(VENV)/bin/python tests/clients/web/web_run.py --bundle $(BUNDLE)
 fuzz: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[fuzz]' && $(VENV)/bin/python tests/fuzz/fuzz_readers.py
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: audit demo test lint results fuzz clients-kotlin
+.PHONY: audit demo test lint results fuzz clients $(CLIENTS:%=clients-%)
