@@ -29,6 +29,7 @@ from edge_melanoma.commands import (
     report,
     threshold,
     verify,
+    web,
 )
 from edge_melanoma.commands import train as train_command
 from edge_melanoma.errors import EdgeMelanomaError
@@ -54,6 +55,7 @@ for module in (
     card,
     android,
     verify,
+    web,
     demo,
     doctor,
 ):

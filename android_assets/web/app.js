@@ -82,7 +82,7 @@ function showResult({ file, photo, rgb, result, times, scorer }) {
 
 function measuredRow(found) {
   const row = document.createElement("tr");
-  const cells = [found.set, found.images, found.malignant, share(found, "recall"), share(found, "specificity")];
+  const cells = [found.set, share(found, "recall"), share(found, "specificity"), found.images, found.malignant];
   cells.forEach((text, column) => {
     const cell = document.createElement(column ? "td" : "th");
     if (!column) cell.scope = "row";

@@ -1,0 +1,47 @@
+"""edge-melanoma web: a static page that scores photos in the browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_melanoma.commands.options import Force, RunArgument
+
+NAME = "web"
+
+
+def command(
+    run: RunArgument = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the page is written.")
+    ] = Path("web"),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve it on this machine until interrupted.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", help="Of --serve; 0 takes a free one.")
+    ] = 8000,
+    with_map: Annotated[
+        bool,
+        typer.Option(
+            "--with-map",
+            help="Show where the network looked: by the float16 model, which is nearly twice as "
+            "large.",
+        ),
+    ] = False,
+    litert: Annotated[
+        Path | None,
+        typer.Option(
+            "--litert",
+            metavar="DIR",
+            help="A node_modules folder with LiteRT.js; without it npm fetches the pinned version.",
+        ),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a page that takes a photo and scores it in the browser; nothing is uploaded."""
+    from edge_melanoma.commands.web_run import serve_page, write_and_tell
+
+    write_and_tell(run, out, with_map=with_map, litert=litert, force=force)
+    if serve:
+        serve_page(out, port=port)
