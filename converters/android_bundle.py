@@ -31,6 +31,7 @@ from edge_melanoma.converters.bundle_layout import (
     UINT8,
     hand_written_files,
     is_picture,
+    refuse_full_folder,
     sums_of,
 )
 from edge_melanoma.converters.bundle_texts import fill_readme, notice_of
@@ -129,7 +130,7 @@ def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> Wr
     Raises:
         EdgeMelanomaError: the folder holds files already and `force` is off.
     """
-    refuse_full_folder(folder, force=force)
+    refuse_full_folder(folder, what="bundle", force=force)
     in_place = folder.resolve() == SOURCES.resolve()
     for name, data in files.items():
         if not in_place or name in {*GENERATED, README}:
@@ -181,16 +182,6 @@ def _refuse_unmeasured(model: ConvertedModel) -> None:
         raise EdgeMelanomaError(
             f"{model.path} has no operating point of its own, which is chosen on the run's "
             f"validation pictures; export it again where they are, with --force."
-        )
-
-
-def refuse_full_folder(folder: Path, *, force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise EdgeMelanomaError(f"{folder} is a file; give a folder with --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise EdgeMelanomaError(
-            f"{folder} exists and is not empty; choose another --out, or replace the files of the "
-            f"bundle with --force."
         )
 
 

@@ -68,3 +68,18 @@ def read_sums(text: str) -> dict[str, str]:
             )
         sums[name] = sha256
     return sums
+
+
+def refuse_full_folder(folder: Path, *, what: str, force: bool) -> None:
+    """Before any work is done: `what` is to be written into the folder.
+
+    Raises:
+        EdgeMelanomaError: it is a file, or holds files already and `force` is off.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise EdgeMelanomaError(f"{folder} is a file; give a folder with --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise EdgeMelanomaError(
+            f"{folder} exists and is not empty; choose another --out, or replace the files of the "
+            f"{what} with --force."
+        )

@@ -10,8 +10,8 @@ from edge_melanoma.converters.bundle_layout import (
     MODEL_INFO_FILE,
     NOTICE,
     UINT8,
+    refuse_full_folder,
 )
-from edge_melanoma.errors import EdgeMelanomaError
 
 WEB = "web/"
 NOT_SERVED = frozenset({"package.json", "package-lock.json"})
@@ -49,24 +49,9 @@ def write_page(files: Mapping[str, bytes], folder: Path, *, force: bool) -> None
     Raises:
         EdgeMelanomaError: the folder holds files already and `force` is off.
     """
-    refuse_full_folder(folder, force=force)
+    refuse_full_folder(folder, what="page", force=force)
     for name, data in files.items():
         write_atomically(folder / name, data)
-
-
-def refuse_full_folder(folder: Path, *, force: bool) -> None:
-    """Before any work is done.
-
-    Raises:
-        EdgeMelanomaError: it is a file, or holds files already and `force` is off.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise EdgeMelanomaError(f"{folder} is a file; give a folder with --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise EdgeMelanomaError(
-            f"{folder} exists and is not empty; choose another --out, or replace the files of the "
-            f"page with --force."
-        )
 
 
 def _list_files(files: Mapping[str, bytes]) -> bytes:

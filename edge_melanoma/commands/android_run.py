@@ -14,11 +14,10 @@ from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.android_bundle import (
     bundle_files,
     choose_int8_export,
-    refuse_full_folder,
     write_bundle,
 )
 from edge_melanoma.converters.bundle_check import check_bundle
-from edge_melanoma.converters.bundle_layout import SUMS
+from edge_melanoma.converters.bundle_layout import SUMS, refuse_full_folder
 from edge_melanoma.converters.float16_file import find_or_convert_float16
 from edge_melanoma.converters.modes import Mode
 from edge_melanoma.crops import Crop
@@ -41,7 +40,7 @@ def write_and_show(
 ) -> None:
     """Write the bundle of a run and print a row a model."""
     reporter = TerminalReporter()
-    refuse_full_folder(out, force=force)
+    refuse_full_folder(out, what="bundle", force=force)
     refuse_unwritable(out / SUMS)
     run = bundled_run() if is_bundled(folder) else find_run(folder)
     model = choose_int8_export(run, mode)

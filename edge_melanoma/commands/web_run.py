@@ -5,9 +5,10 @@ from pathlib import Path
 from edge_melanoma.artifacts import find_run
 from edge_melanoma.bundled import bundled_run, is_bundled
 from edge_melanoma.converters.android_bundle import bundle_files, choose_int8_export
+from edge_melanoma.converters.bundle_layout import refuse_full_folder
 from edge_melanoma.converters.float16_file import find_or_convert_float16
 from edge_melanoma.converters.litert_js import read_litert
-from edge_melanoma.converters.web_page import page_files, refuse_full_folder, write_page
+from edge_melanoma.converters.web_page import page_files, write_page
 from edge_melanoma.crops import Crop
 from edge_melanoma.page_server import make_server
 from edge_melanoma.progress import TerminalReporter
@@ -18,7 +19,7 @@ def write_and_tell(
 ) -> None:
     """Write the page, and say where it is."""
     reporter = TerminalReporter()
-    refuse_full_folder(out, force=force)
+    refuse_full_folder(out, what="page", force=force)
     run = bundled_run() if is_bundled(folder) else find_run(folder)
     model = choose_int8_export(run, None)
     reporter.say("Getting LiteRT.js")

@@ -16,7 +16,6 @@ from edge_melanoma.converters import android_bundle, bundle_layout
 from edge_melanoma.converters.android_bundle import (
     bundle_files,
     choose_int8_export,
-    refuse_full_folder,
     write_bundle,
 )
 from edge_melanoma.converters.golden_vectors import describe_vectors, prepare_pixels, run_model
@@ -246,7 +245,7 @@ def test_what_tools_leave_behind_is_not_hand_written(tmp_path: Path) -> None:
 def test_a_folder_with_something_in_it_is_not_written_into_unasked(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(EdgeMelanomaError) as caught:
-        refuse_full_folder(tmp_path, force=False)
+        bundle_layout.refuse_full_folder(tmp_path, what="bundle", force=False)
     assert str(caught.value) == (
         f"{tmp_path} exists and is not empty; choose another --out, or replace the files of the "
         f"bundle with --force."

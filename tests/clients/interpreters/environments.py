@@ -51,7 +51,7 @@ def run_command(command: Sequence[str], *, seconds: int = RUN_SECONDS, **options
         raise EdgeMelanomaError(
             f"{' '.join(command[:4])} ... failed: {lines[-1] if lines else 'without a word'}"
         )
-    return done.stdout
+    return str(done.stdout)
 
 
 def refuse_missing(client: str, packages: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from client_bundle import (
@@ -20,6 +21,7 @@ from client_bundle import (
     run_and_write,
 )
 from environments import environment, refuse_missing, run_command
+from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import IMAGE_SIZE
@@ -70,16 +72,17 @@ def resize_as_mediapipe(picture: Pixels) -> Pixels:
     upper = values[rows][:, columns] * (STEPS_A_PIXEL - x) + values[rows][:, right] * x
     lower = values[below][:, columns] * (STEPS_A_PIXEL - x) + values[below][:, right] * x
     mixed = upper * (STEPS_A_PIXEL - y) + lower * y
-    return ((mixed + STEPS_A_PIXEL**2 // 2) // STEPS_A_PIXEL**2).astype(np.uint8)
+    resized: Pixels = ((mixed + STEPS_A_PIXEL**2 // 2) // STEPS_A_PIXEL**2).astype(np.uint8)
+    return resized
 
 
-def _places(length: int) -> tuple[np.ndarray, np.ndarray]:
+def _places(length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of each of 224 places: the pixel before it, and the steps from there."""
     steps = np.rint(np.arange(IMAGE_SIZE) * (length / IMAGE_SIZE) * STEPS_A_PIXEL).astype(np.int64)
     return np.minimum(steps // STEPS_A_PIXEL, length - 1), steps % STEPS_A_PIXEL
 
 
-def _run(python: Path, bundle: ClientBundle, pictures: list[Pixels]) -> dict[str, object]:
+def _run(python: Path, bundle: ClientBundle, pictures: list[Pixels]) -> dict[str, Any]:
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     with tempfile.TemporaryDirectory() as folder:
         arrays, result = Path(folder) / "pictures.npz", Path(folder) / "result.json"
@@ -87,7 +90,7 @@ def _run(python: Path, bundle: ClientBundle, pictures: list[Pixels]) -> dict[str
         models = [bundle.path("uint8"), bundle.path("int8")]
         command = ["unshare", *user, "--net", python, SCRIPT, *models, arrays, result]
         run_command([str(part) for part in command])
-        told: dict[str, object] = json.loads(result.read_text())
+        told: dict[str, Any] = json.loads(result.read_text())
     return told
 
 

@@ -77,7 +77,7 @@ class WebClient:
         resized = [one.write(self._pictures / f"{i}.raw") for i, one in enumerate(odd)]
         screenshots = self._build / "screenshots"
         screenshots.mkdir(parents=True, exist_ok=True)
-        plan = {
+        plan: dict[str, Any] = {
             "pictures": [str(path) for path in pictures],
             "spoilt": [str(path) for path in spoilt],
             "screenshots": str(screenshots),
@@ -87,7 +87,11 @@ class WebClient:
         with self._serving() as address:
             plan |= {"address": address, "resized": resized, "resizeModule": "resize.js"}
             told = self._drive(plan)
-            changed = {**plan, "pictures": plan["pictures"][:2], "resizeModule": mutant}
+            changed = {
+                **plan,
+                "pictures": [str(path) for path in pictures[:2]],
+                "resizeModule": mutant,
+            }
             mutated = self._drive({**changed, "resized": resized[:20]})
         hashes = [one.resized_sha256 for one in odd]
         complaints = [*_complaints(told, hashes=hashes, spoilt=list(spoilt.values()))]
