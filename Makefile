@@ -28,9 +28,19 @@ clients-mediapipe clients-tflite-runtime clients-arm64: clients-%: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/interpreters/$(subst -,_,$*)_client.py --bundle $(BUNDLE)
 clients-web: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/web/web_run.py --bundle $(BUNDLE)
+HAZARDS = images models interruptions
+ROUNDS ?= 20
+hazards: $(VENV)/ready
+	mkdir -p build/hazards
+	$(VENV)/bin/python tests/hazards/images.py --out build/hazards/images.json
+	$(VENV)/bin/python tests/hazards/models.py --out build/hazards/models.json
+	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
+	  --rounds $(ROUNDS)
+	$(VENV)/bin/python -m edge_melanoma.benchmarks.hazards $(HAZARDS:%=build/hazards/%.json) \
+	  --keep benchmarks/results/hazards.json --readme README.md
 fuzz: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[fuzz]' && $(VENV)/bin/python tests/fuzz/fuzz_readers.py
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: audit demo test lint results fuzz clients $(CLIENTS:%=clients-%)
+.PHONY: audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)

@@ -56,6 +56,7 @@ async function show(file) {
 function showReady(scorer) {
   page.threshold.textContent = percent.format(scorer.threshold);
   page.measured.replaceChildren(...scorer.info.operating_point.measured.map(measuredRow));
+  page["measured-with"].textContent = scorer.info.operating_point.measured_with;
   page.model.textContent = `${scorer.entry.file}, sha256 ${scorer.entry.sha256.slice(0, 12)}`;
   if (!latest) page.status.textContent = "Ready. Take or choose a dermoscopic photo.";
   document.body.dataset.ready = "yes";

@@ -12,6 +12,7 @@ from edge_melanoma.converters.web_page import page_files, write_page
 from edge_melanoma.crops import Crop
 from edge_melanoma.page_server import make_server
 from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.run_folders import refuse_unwritable
 
 
 def write_and_tell(
@@ -20,6 +21,7 @@ def write_and_tell(
     """Write the page, and say where it is."""
     reporter = TerminalReporter()
     refuse_full_folder(out, what="page", force=force)
+    refuse_unwritable(out / "index.html")
     run = bundled_run() if is_bundled(folder) else find_run(folder)
     model = choose_int8_export(run, None)
     reporter.say("Getting LiteRT.js")

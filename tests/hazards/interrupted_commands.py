@@ -157,7 +157,7 @@ def _arguments(command: str, data: Path, place: Path, *, resume: bool) -> list[s
         return ["bench", str(run), "--runs", "2", "--warmup", "1"]
     mode = "int8-qat" if command == "export-qat" else "int8"
     arguments = ["export", run, "--quantize", mode, "--qat-epochs", "1", "--cache-dir", cache]
-    return [str(word) for word in [*arguments, "--calibration-images", "8", "--deterministic"]]
+    return [str(word) for word in [*arguments, "--calibration-images", "10", "--deterministic"]]
 
 
 def _become_command(arguments: list[str], log: int, point: Point | None, tell: int) -> None:

@@ -96,9 +96,9 @@ def prepare(folder: Path, commands: set[str]) -> Ground:
             continue
         if command != "train":
             shutil.copytree(folder / "straight" / "run", folder / f"base-{command}")
-        code = run_forked(command, folder / "data", place, timeout=LONGEST_SECONDS).code
-        if code != 0:
-            raise SystemExit(f"{command} ended with {code} although nobody stopped it")
+        ended = run_forked(command, folder / "data", place, timeout=LONGEST_SECONDS)
+        if ended.code != 0:
+            raise SystemExit(f"{command} failed, which nobody stopped: {ended.last_line}")
         expected[command] = hash_results(command, place / "run")
     return Ground(folder=folder, expected=expected)
 

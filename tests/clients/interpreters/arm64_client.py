@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from arm64_machine import CPU_PARTS, Arm64Machine
+from arm64_machine import CPU_PARTS, PROGRAMS, Arm64Machine
 from client_bundle import (
     BUILD,
     ClientBundle,
@@ -19,6 +19,7 @@ from client_bundle import (
     resized_pictures,
     run_and_write,
 )
+from environments import refuse_missing
 
 from edge_melanoma.progress import TerminalReporter
 
@@ -27,6 +28,7 @@ SCRIPT = Path(__file__).parent / "client_script.py"
 
 def make_rows(bundle: ClientBundle) -> list[Row]:
     """The int8 model on the pictures, a row a processor."""
+    refuse_missing("arm64", PROGRAMS)
     resized, reporter = resized_pictures(), TerminalReporter()
     reporter.say("Making an arm64 Python, once")
     machine = Arm64Machine(BUILD / "arm64")

@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_missing_tools()
         install_driver(options.build / "chromium-driver")
         with tempfile.TemporaryDirectory() as folder:
-            client = WebClient(options.bundle, options.build, Path(folder), options.with_map)
+            client = WebClient(
+                options.bundle.resolve(), options.build.resolve(), Path(folder), options.with_map
+            )
             return client.run()
     except EdgeMelanomaError as error:
         print(error, file=sys.stderr)

@@ -1,0 +1,76 @@
+"""The table of hazards: what was tried on purpose to break the tool, and what became of it.
+
+    python -m edge_melanoma.benchmarks.hazards ROWS.json... --keep FILE --readme README.md
+
+Each file holds a list of rows, one a hazard, as the runners in tests/hazards write them.
+"""
+
+import argparse
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.artifacts import write_json
+from edge_melanoma.benchmarks.readme import update_readme
+from edge_melanoma.environment import cpu_name
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.markdown import table_of, text_of
+
+COLUMNS = ("hazard", "tried", "survived", "lost", "note")
+
+
+def main() -> None:
+    """Put the rows together and show them in the README."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("rows", nargs="+", type=Path)
+    parser.add_argument("--keep", type=Path, help="The rows with their date and machine, as JSON.")
+    parser.add_argument("--readme", type=Path, help="Its part between the hazards markers.")
+    options = parser.parse_args()
+    told = collect_hazards(options.rows)
+    lines = render_hazards(told)
+    print("\n".join(lines))
+    if options.keep:
+        write_json(options.keep, told)
+    if options.readme:
+        update_readme(options.readme, name="hazards", lines=lines)
+
+
+def collect_hazards(files: Sequence[Path]) -> dict[str, Any]:
+    """The rows of all files, with the day and the machine.
+
+    Raises:
+        EdgeMelanomaError: a file is missing or holds something else, or a row does not add up.
+    """
+    rows = [row for path in files for row in _read_rows(path)]
+    return {
+        "schema": 1,
+        "date": datetime.date.today().isoformat(),
+        "machine": cpu_name(),
+        "rows": rows,
+    }
+
+
+def render_hazards(told: Mapping[str, Any]) -> list[str]:
+    """The table as lines of Markdown, and what made it."""
+    rows = [[text_of(row[name]) for name in COLUMNS] for row in told["rows"]]
+    made = f"Made by `make hazards` on {told['machine']}, {told['date']}."
+    return [*table_of(COLUMNS, rows), "", made]
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgeMelanomaError(f"{path} is not readable; run make hazards.") from error
+    if not isinstance(rows, list) or any(set(COLUMNS) != {*row} for row in rows):
+        raise EdgeMelanomaError(f"{path} holds no rows of hazards; run make hazards.")
+    for row in rows:
+        if row["tried"] != row["survived"] + row["lost"]:
+            raise EdgeMelanomaError(f"{path}: '{row['hazard']}' does not add up.")
+    return rows
+
+
+if __name__ == "__main__":
+    main()
