@@ -21,7 +21,7 @@ LARGEST_PIXEL_COUNT = 50_000_000
 """Refused above: the largest sensors of phones and cameras have 50 million."""
 
 LARGEST_COSTLY_PIXEL_COUNT = 20_000_000
-"""The same of a format whose decoder holds the picture several times over."""
+"""The same of a kind that takes more memory: held several times over, or with a fourth channel."""
 
 LARGEST_SCAN_COUNT = 100
 """Of a progressive JPEG, which has about ten; each takes a pass over the whole picture."""
@@ -118,14 +118,21 @@ def _formats() -> tuple[str, ...]:
 
 
 def _refuse_large(image: Image.Image, name: str) -> None:
-    costly = image.format in {"WEBP", "HEIF"} or "progressive" in image.info
-    limit = LARGEST_COSTLY_PIXEL_COUNT if costly else LARGEST_PIXEL_COUNT
+    kind = _costly_kind(image)
+    limit = LARGEST_COSTLY_PIXEL_COUNT if kind else LARGEST_PIXEL_COUNT
     if image.width * image.height > limit:
-        kind = f" of a {'progressive ' * ('progressive' in image.info)}{image.format}"
         raise UnreadableImageError(
             f"The image {name} has {image.width}x{image.height} pixels; "
-            f"at most {limit} pixels{kind if costly else ''} are read."
+            f"at most {limit} pixels{f' of a {kind}' if kind else ''} are read."
         )
+
+
+def _costly_kind(image: Image.Image) -> str | None:
+    if "progressive" in image.info:
+        return f"progressive {image.format}"
+    if image.format in {"WEBP", "HEIF"}:
+        return str(image.format)
+    return f"{image.format} with transparency" if image.mode in {"RGBA", "LA", "PA"} else None
 
 
 def _refuse_unclear(image: Image.Image, data: bytes, name: str) -> None:

@@ -219,3 +219,12 @@ def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError) as caught:
         read_image(path)
     assert str(caught.value) == f"The image {os.fsencode(path)!r} has a name that is not UTF-8."
+
+
+def test_transparency_has_a_lower_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_melanoma.decoding.LARGEST_COSTLY_PIXEL_COUNT", 99)
+    for mode in ("RGB", "RGBA"):
+        Image.new(mode, (10, 10)).save(tmp_path / f"{mode}.png")
+    assert read_image(tmp_path / "RGB.png").shape == (224, 224, 3)
+    with pytest.raises(UnreadableImageError, match="at most 99 pixels of a PNG with transparency"):
+        read_image(tmp_path / "RGBA.png")

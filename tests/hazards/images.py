@@ -81,11 +81,11 @@ def largest_pictures(folder: Path) -> Iterator[Path]:
     turned[ORIENTATION] = 6
     picture = Image.linear_gradient("L").resize((side, side)).convert("RGB")
     yield _saved(picture, folder / "turned.jpg", exif=turned)
-    clear = picture.copy()
-    clear.putalpha(Image.linear_gradient("L").resize((side, side)))
-    yield _saved(clear, folder / "clear.png", exif=turned, compress_level=1)
-    del clear
+    yield _saved(picture, folder / "turned.png", exif=turned, compress_level=1)
     small = picture.resize((costly_side, costly_side))
+    clear = small.copy()
+    clear.putalpha(Image.linear_gradient("L").resize((costly_side, costly_side)))
+    yield _saved(clear, folder / "clear.png", exif=turned, compress_level=1)
     yield _saved(small, folder / "a.webp", method=0)
     yield _saved(small.convert("CMYK"), folder / "progressive.jpg", progressive=True)
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
+from edge_melanoma.benchmarks.cold_start import peak_rss_mb
 from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.images import read_image
 
@@ -19,15 +19,11 @@ def main() -> None:
         small = Path(folder, "small.png")
         Image.new("RGB", (8, 8)).save(small)
         read_image(small)
-    before = _peak_mb()
+    before = peak_rss_mb()
     for name in sys.stdin.buffer.read().split(b"\0"):
         with contextlib.suppress(UnreadableImageError):
             read_image(Path(os.fsdecode(name)))
-    print(_peak_mb() - before)
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(peak_rss_mb() - before)
 
 
 if __name__ == "__main__":
