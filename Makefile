@@ -15,7 +15,7 @@ audit: $(VENV)/ready
 results: $(VENV)/ready
 	$(VENV)/bin/python -m edge_melanoma.benchmarks.suite --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
-CLIENTS = kotlin web mediapipe tflite-runtime arm64
+CLIENTS = kotlin web tfjs mediapipe tflite-runtime arm64
 BUNDLE ?= android_assets
 
 clients: $(CLIENTS:%=clients-%)
@@ -24,7 +24,7 @@ clients: $(CLIENTS:%=clients-%)
 	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
 clients-kotlin: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/kotlin/kotlin_run.py --bundle $(BUNDLE)
-clients-mediapipe clients-tflite-runtime clients-arm64: clients-%: $(VENV)/ready
+clients-tfjs clients-mediapipe clients-tflite-runtime clients-arm64: clients-%: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/interpreters/$(subst -,_,$*)_client.py --bundle $(BUNDLE)
 clients-web: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/web/web_run.py --bundle $(BUNDLE)

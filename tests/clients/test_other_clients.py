@@ -19,6 +19,7 @@ ROOT = CLIENTS.parents[1]
     ("script", "dtype"),
     [
         ("web/web_run.py", "uint8"),
+        ("interpreters/tfjs_client.py", "uint8"),
         ("interpreters/mediapipe_client.py", "uint8"),
         ("interpreters/arm64_client.py", "int8"),
     ],
