@@ -29,6 +29,9 @@ from edge_melanoma.images import IMAGE_SIZE
 REQUIREMENTS = ("mediapipe==1.2.2",)
 SCRIPT = Path(__file__).parent / "mediapipe_script.py"
 REFUSAL = "Requested one of these types: uint8/float32, got INT8"
+LABEL = "malignant"
+"""Of the label file in the model's metadata."""
+
 STEPS_A_PIXEL = 32
 """MediaPipe takes places in the picture in whole steps of this."""
 
@@ -37,7 +40,8 @@ def make_rows(bundle: ClientBundle) -> list[Row]:
     """The uint8 model on pictures that MediaPipe resizes itself.
 
     Raises:
-        EdgeMelanomaError: it took the int8 model, or refused it for another reason.
+        EdgeMelanomaError: it took the int8 model, refused it for another reason, or read other
+            labels.
     """
     refuse_missing("mediapipe", {"unshare": "util-linux"})
     pictures = draw_pictures()
@@ -47,16 +51,19 @@ def make_rows(bundle: ClientBundle) -> list[Row]:
             f"MediaPipe should refuse the int8 model with '{REFUSAL}'; it said: "
             f"{told['refusal'] or 'nothing'}."
         )
+    labels = {label for label, _ in told["categories"]}
+    if labels != {LABEL}:
+        raise EdgeMelanomaError(f"MediaPipe read the labels {labels}; expected {LABEL} alone.")
     expected = bundle.integers("uint8", [resize_as_mediapipe(picture) for picture in pictures])
     return [
         compare(
             "MediaPipe Tasks, ImageClassifier",
             version=f"mediapipe {told['version']}",
             dtype="uint8",
-            integers=[round(score * 256) for score in told["scores"]],
+            integers=[round(score * 256) for _, score in told["categories"]],
             expected=expected,
             threshold=bundle.threshold("uint8"),
-            note="phantoms, with its own resize on both sides; refuses int8 input",
+            note="phantoms, with its own resize on both sides; reads the label; refuses int8 input",
         )
     ]
 

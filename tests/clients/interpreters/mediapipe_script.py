@@ -16,10 +16,10 @@ from mediapipe.tasks.python import vision
 
 
 def main(uint8_model: str, int8_model: str, pictures: str, result: str) -> None:
-    """Write the version, a probability a picture, and the refusal of the other model."""
+    """Write the version, what it says of each picture, and the refusal of the other model."""
     told = {
         "version": mp.__version__,
-        "scores": _classify(uint8_model, pictures),
+        "categories": _classify(uint8_model, pictures),
         "refusal": _refusal(int8_model),
     }
     Path(result).write_text(json.dumps(told))
@@ -30,14 +30,15 @@ def _open(model: str) -> vision.ImageClassifier:
     return vision.ImageClassifier.create_from_options(vision.ImageClassifierOptions(base))
 
 
-def _classify(model: str, pictures: str) -> list[float]:
-    scores = []
+def _classify(model: str, pictures: str) -> list[tuple[str, float]]:
+    """The label that the file's metadata gives its one output, and the score."""
+    found = []
     with _open(model) as classifier, np.load(pictures) as arrays:
         for name in arrays.files:
             image = mp.Image(image_format=mp.ImageFormat.SRGB, data=arrays[name])
             (category,) = classifier.classify(image).classifications[0].categories
-            scores.append(float(category.score))
-    return scores
+            found.append((category.category_name, float(category.score)))
+    return found
 
 
 def _refusal(model: str) -> str:

@@ -41,9 +41,9 @@ for (const file of plan.spoilt) told.complaints.push(await complaint(file));
 told.keyboard = await keyboardRun();
 told.blocked = await triesToSend();
 await screenshots();
-told.problems = told.problems.filter((text) => !/example\.invalid|^(INFO|WARNING): /.test(text));
 await context.setOffline(true);
 await reloadOffline();
+told.problems = told.problems.filter((text) => !/example\.invalid|^(INFO|WARNING): /.test(text));
 fs.writeFileSync(resultFile, JSON.stringify(told));
 await browser.close();
 

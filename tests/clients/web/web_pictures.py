@@ -12,7 +12,7 @@ from PIL import Image
 from edge_melanoma.images import resize_image
 from edge_melanoma.phantoms import OTHER_SIZES, draw_phantom
 
-ODD_SIZES = ((1, 1), (1, 1000), (1000, 1), (2, 3), (223, 225), (224, 224), (2999, 2003))
+ODD_SIZES = ((1, 1), (1, 1000), (1000, 1), (223, 227), (224, 224), (997, 1009), (4000, 3000))
 ODD_PICTURES = 200
 PHANTOMS = 44
 """With the 16 golden pictures 60."""
