@@ -78,8 +78,9 @@ def run_trials(order: TrialOrder) -> tuple[Trial, ...]:
 def convert_int8(network: Any, calibration: CalibrationSet, settings: ExportSettings) -> bytes:
     """The int8 file of a folded network with the end, backend and correction of an export."""
     from edge_melanoma.converters.int8_files import Int8Files
+    from edge_melanoma.converters.packing import seal_model
 
-    return Int8Files(network, calibration, settings).convert()
+    return seal_model(Int8Files(network, calibration, settings).convert())
 
 
 def try_subsets(

@@ -48,6 +48,7 @@ def test_a_kept_contract_is_exit_0_and_a_missed_one_exit_1(
     assert "The contract is parity.toml" in kept.stderr
     assert "Wrote the contract draft.toml" in kept.stderr
     assert {path.name for path in (run / "bench").iterdir()} == {
+        "files.json",
         "parity.json",
         "parity.md",
         "report.html",

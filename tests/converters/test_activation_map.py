@@ -53,12 +53,11 @@ def pictures() -> NDArray[np.uint8]:
     return np.stack([draw_phantom(is_malignant=seed % 2 == 1, seed=seed) for seed in range(6)])
 
 
-@pytest.fixture(scope="module")
-def outputs(files: tuple[bytes, bytes], pictures: NDArray[np.uint8]) -> Any:
+def run_mapped(data: bytes, pictures: NDArray[np.uint8]) -> Any:
     """Scores (n, 1) and maps (n, 7, 7) as an interpreter of LiteRT gives them, in this order."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=files[1])
+    interpreter = Interpreter(model_content=data)
     interpreter.allocate_tensors()
     ends = interpreter.get_output_details()
     found = []
@@ -98,11 +97,11 @@ def test_an_app_is_told_of_the_map(files: tuple[bytes, bytes]) -> None:
 
 
 def test_the_mean_of_a_map_is_the_logit_but_for_biases(
-    network: Any, outputs: Any, pictures: NDArray[np.uint8]
+    network: Any, files: tuple[bytes, bytes], pictures: NDArray[np.uint8]
 ) -> None:
     from edge_melanoma.tensorflow_runtime import tf_keras
 
-    scores, maps = outputs
+    scores, maps = run_mapped(files[1], pictures)
     hidden = network.get_layer("hidden")
     active = tf_keras.Model(network.input, hidden.output)(scale_pixels(pictures)).numpy() > 0
     kernel, bias = network.get_layer("p_malignant").get_weights()
@@ -113,16 +112,17 @@ def test_the_mean_of_a_map_is_the_logit_but_for_biases(
     assert np.abs(logits - biases).max() > 0.2
 
 
-def test_the_map_is_what_gradients_say(
-    network: Any, outputs: Any, pictures: NDArray[np.uint8]
-) -> None:
-    """But for what float16 rounds."""
+def test_the_map_is_what_gradients_say(network: Any, pictures: NDArray[np.uint8]) -> None:
+    from edge_melanoma.converters.tflite_export import convert_network
     from edge_melanoma.gradcam import Decision, heat_maps
 
+    data = convert_network(
+        network, Mode.FLOAT32, io=InputOutput.FLOAT32, calibration=None, with_map=True
+    )
     heats = heat_maps(network, pictures, decision=Decision.MALIGNANT)
-    for heat, seen in zip(heats, outputs[1], strict=True):
+    for heat, seen in zip(heats, run_mapped(data, pictures)[1], strict=True):
         centres = heat.reshape(7, 32, 7, 32)[:, 15:17, :, 15:17].mean(axis=(1, 3))
-        assert np.corrcoef(centres.ravel(), np.maximum(seen, 0).ravel())[0, 1] > 0.95
+        assert np.corrcoef(centres.ravel(), np.maximum(seen, 0).ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("backend", list(Backend))
