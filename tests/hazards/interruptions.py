@@ -59,12 +59,21 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="interruptions-") as name, small_disk() as disk:
         ground = prepare(Path(name), {POINTS[point].command for point in chosen.points})
-        rows = [
-            run_point(ground, point, chosen.ways, rounds=chosen.rounds, disk=disk, seed=chosen.seed)
-            for point in chosen.points
-        ]
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        rows: list[dict[str, object]] = []
+        for point in chosen.points:
+            rows.append(
+                run_point(
+                    ground,
+                    point,
+                    chosen.ways,
+                    rounds=chosen.rounds,
+                    disk=disk,
+                    seed=chosen.seed,
+                )
+            )
+            # After each: whoever stops a long matrix keeps what was found.
+            chosen.out.parent.mkdir(parents=True, exist_ok=True)
+            chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return int(any(row["lost"] for row in rows))
 
 
