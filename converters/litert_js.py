@@ -1,7 +1,6 @@
 """LiteRT.js, which runs .tflite files in a browser, as npm has it: pinned by version and hash."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +9,11 @@ import platformdirs
 
 from edge_melanoma.artifacts import read_json, sha256_of
 from edge_melanoma.converters.bundle_layout import SOURCES
+from edge_melanoma.converters.npm import LOCK, install_locked
 from edge_melanoma.errors import EdgeMelanomaError
 
 WEB_SOURCES = SOURCES / "web"
-LOCK = "package-lock.json"
 CORE, UTILS = "@litertjs/core", "@litertjs/wasm-utils"
-INSTALL_SECONDS = 600
 
 IMPORT, LOCAL_IMPORT = f'"{UTILS}"', '"./wasm-utils.js"'
 """A page without a bundler finds modules by path alone."""
@@ -75,31 +73,13 @@ def _fetch() -> Path:
     cache.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache.parent) as name:
         folder = Path(name) / "package"
-        folder.mkdir()
-        for file in ("package.json", LOCK):
-            shutil.copyfile(WEB_SOURCES / file, folder / file)
-        _run_npm(folder)
+        try:
+            install_locked(WEB_SOURCES, folder)
+        except EdgeMelanomaError as error:
+            raise EdgeMelanomaError(
+                f"LiteRT.js cannot be fetched: {error} Give a node_modules folder that holds it "
+                f"with --litert."
+            ) from error
         shutil.rmtree(cache, ignore_errors=True)
         folder.rename(cache)
     return modules
-
-
-def _run_npm(folder: Path) -> None:
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EdgeMelanomaError(f"npm ci took more than {INSTALL_SECONDS} seconds.") from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise EdgeMelanomaError(
-            f"npm ci could not fetch LiteRT.js ({lines[0] if lines else 'without a word'}); give a "
-            f"node_modules folder that holds it with --litert."
-        )

@@ -10,9 +10,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from edge_melanoma.flatbuffer_reading import FILE_IDENTIFIER
 from edge_melanoma.model_seal import SEAL_NAME, UNSTAMPED, stamp_seal
 
-FILE_IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
 """What the schema demands of a buffer's bytes; flatbuffers for Python forgets it for arrays."""
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from client_bundle import BUILD, ClientBundle, Pixels, Row, compare, resized_pictures, run_and_write
-from environments import INSTALL_SECONDS, refuse_missing, run_command
+from environments import refuse_missing, run_command
 
 from edge_melanoma.artifacts import read_json
+from edge_melanoma.converters.npm import install_locked
 
 HERE = Path(__file__).parent / "tfjs"
 PROGRAMS = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
@@ -59,17 +60,9 @@ def make_rows(bundle: ClientBundle) -> list[Row]:
 
 def _install(folder: Path) -> Path:
     """The node_modules that package-lock.json pins."""
-    lock = folder / "package-lock.json"
-    pinned = HERE / lock.name
-    if not (lock.is_file() and lock.read_bytes() == pinned.read_bytes()):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name in ("package.json", lock.name):
-            shutil.copyfile(HERE / name, folder / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        run_command(command, seconds=INSTALL_SECONDS, cwd=folder)
+    modules = install_locked(HERE, folder)
     shutil.copyfile(HERE / "tfjs_run.mjs", folder / "tfjs_run.mjs")
-    return folder / "node_modules"
+    return modules
 
 
 def _write_page(folder: Path, modules: Path, model: Path) -> None:

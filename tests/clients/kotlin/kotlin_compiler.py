@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_melanoma.converters.npm import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
 
 HERE = Path(__file__).parent
@@ -45,24 +46,7 @@ def install_compiler(folder: Path) -> Path:
     Raises:
         EdgeMelanomaError: npm cannot get the package or its content is not the pinned one.
     """
-    lock = HERE / "package-lock.json"
-    installed = folder / lock.name
-    library = folder / "node_modules/kotlin-compiler/lib"
-    if not (
-        library.is_dir() and installed.is_file() and installed.read_bytes() == lock.read_bytes()
-    ):
-        folder.mkdir(parents=True, exist_ok=True)
-        installed.unlink(missing_ok=True)
-        for name in ("package.json", lock.name):
-            shutil.copyfile(HERE / name, folder / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        result = _run(command, folder=folder)
-        if result.returncode:
-            installed.unlink(missing_ok=True)
-            raise EdgeMelanomaError(
-                f"npm could not install the Kotlin compiler: {result.stderr.strip()[-400:]}"
-            )
-    return library
+    return install_locked(HERE, folder) / "kotlin-compiler/lib"
 
 
 def compile_kotlin(

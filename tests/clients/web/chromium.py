@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.artifacts import read_json
+from edge_melanoma.converters.npm import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
 
 HERE = Path(__file__).parent
-LOCK = HERE / "package-lock.json"
 DEBIAN_PACKAGES = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
 SECONDS = 900
 
@@ -37,13 +37,7 @@ def install_driver(folder: Path) -> None:
     Raises:
         EdgeMelanomaError: npm cannot get the pinned package.
     """
-    installed = folder / LOCK.name
-    if not (installed.is_file() and installed.read_bytes() == LOCK.read_bytes()):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        shutil.copyfile(HERE / "package.json", folder / "package.json")
-        shutil.copyfile(LOCK, installed)
-        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder=folder)
+    install_locked(HERE, folder)
     shutil.copyfile(HERE / "browser_run.mjs", folder / "browser_run.mjs")
 
 
