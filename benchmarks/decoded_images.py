@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import IMAGE_SIZE, stream_images
 from edge_melanoma.progress import Reporter
 
@@ -32,7 +33,7 @@ class DecodedImages:
 
 
 @contextmanager
-def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedImages]:
+def decoded(paths: Sequence[ImageFile], *, reporter: Reporter) -> Iterator[DecodedImages]:
     """Decode and resize all of `paths` in their order; the file is gone afterwards.
 
     Raises:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from edge_melanoma.benchmarks.mistakes import MISTAKES, Mistake
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.child_process import child_died, make_pool
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import decode_image, read_image_bytes
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.lesions import LesionRecord
@@ -132,7 +132,7 @@ def _row(price: MistakePrice) -> tuple[str, ...]:
 
 
 def _score(
-    model: SessionSettings, paths: Sequence[Path], reporter: Reporter
+    model: SessionSettings, paths: Sequence[ImageFile], reporter: Reporter
 ) -> list[list[tuple[float, bool]]]:
     """For each picture and mistake: the score, and whether the network's input was another."""
     with make_pool(os.cpu_count() or 1, initializer=_prepare, initargs=(model,)) as pool:
@@ -159,7 +159,7 @@ def _tables() -> dict[str, NDArray[np.generic] | None]:
     return {name: mistake.table_for(tensor) for name, mistake in ALL.items()}
 
 
-def _score_picture(path: Path) -> list[tuple[float, bool]]:
+def _score_picture(path: ImageFile) -> list[tuple[float, bool]]:
     pixels = decode_image(read_image_bytes(path), name=str(path))
     session, tables, right = _opened(), _tables(), None
     row = []

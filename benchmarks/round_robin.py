@@ -6,7 +6,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from edge_melanoma.benchmarks.timed_models import (
     time_predict,
 )
 from edge_melanoma.child_process import child_died, make_pool
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import read_image
 
 BURST = 10
@@ -105,7 +105,7 @@ class _Turns:
 
 def time_in_turn(
     models: Mapping[str, TimedModel],
-    paths: Sequence[Path],
+    paths: Sequence[ImageFile],
     *,
     settings: TimingSettings,
     threads: int,
@@ -138,7 +138,7 @@ def time_in_turn(
 
 def _run_pass(
     models: Mapping[str, TimedModel],
-    paths: Sequence[Path],
+    paths: Sequence[ImageFile],
     *,
     settings: TimingSettings,
     threads: int,
@@ -165,7 +165,7 @@ def _run_pass(
     return turns, seconds
 
 
-def _bursts(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+def _bursts(paths: Sequence[ImageFile]) -> Iterator[Sequence[ImageFile]]:
     return (paths[start : start + BURST] for start in range(0, len(paths), BURST))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import decode_image, read_image_bytes, resize_image
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession
 
@@ -131,7 +132,7 @@ def time_predict(runs: int) -> Times | None:
     return _time(model.predict, runs) if isinstance(model, KerasSession) else None
 
 
-def time_files(paths: Sequence[Path]) -> Times:
+def time_files(paths: Sequence[ImageFile]) -> Times:
     """In the child: wall time to decode, to resize and to run each file, and CPU time of all."""
     model, times = _opened(), Times()
     for path in paths:

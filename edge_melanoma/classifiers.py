@@ -4,15 +4,16 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.ahead import map_ahead
 from edge_melanoma.child_process import child_died, make_pool, run_in_child
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import read_image, scale_pixels, stream_images
 from edge_melanoma.interpreters import (
     SessionSettings,
@@ -39,9 +40,9 @@ class KerasClassifier:
         """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
         return self._forward(scale_pixels(images))[:, 0].astype(np.float64)
 
-    def stream_scores(self, paths: Sequence[Path]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
         """P(malignant) of each file, in order, as they come."""
-        for images in stream_images(paths, batch_size=KERAS_BATCH_SIZE):
+        for images in stream_images(files, batch_size=KERAS_BATCH_SIZE):
             yield from self.malignant_scores(images).tolist()
 
 
@@ -73,15 +74,15 @@ class TFLiteClassifier:
         chunks = [images[i : i + CHUNK_SIZE] for i in range(0, len(images), CHUNK_SIZE)]
         return np.array([s for scores in self._map(_score_images, chunks) for s in scores])
 
-    def stream_scores(self, paths: Sequence[Path]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
         """P(malignant) of each file, in order, as they come; the children decode too."""
-        chunks = [list(paths[i : i + CHUNK_SIZE]) for i in range(0, len(paths), CHUNK_SIZE)]
+        chunks = [list(files[i : i + CHUNK_SIZE]) for i in range(0, len(files), CHUNK_SIZE)]
         for scores in self._map(_score_files, chunks):
             yield from scores
 
     def _map(self, function: Any, chunks: Sequence[Any]) -> Iterator[list[float]]:
         try:
-            yield from self._pool.map(function, chunks)
+            yield from map_ahead(self._pool, function, chunks)
         except BrokenProcessPool as error:
             raise child_died() from error
 
@@ -151,24 +152,24 @@ def _score_images(images: NDArray[np.uint8]) -> list[float]:
     return [session.score(image) for image in images]
 
 
-def _score_files(paths: list[Path]) -> list[float]:
+def _score_files(files: list[ImageFile]) -> list[float]:
     session = _session_here()
-    return [session.score(read_image(path)) for path in paths]
+    return [session.score(read_image(file)) for file in files]
 
 
 def score_with_integers(
-    settings: SessionSettings, paths: Sequence[Path]
+    settings: SessionSettings, files: Sequence[ImageFile]
 ) -> list[tuple[float, int | None]]:
     """P(malignant) of each file, and the integer that a quantised output gave for it."""
-    return run_in_child(_score_with_integers, settings, list(paths))
+    return run_in_child(_score_with_integers, settings, list(files))
 
 
 def _score_with_integers(
-    settings: SessionSettings, paths: list[Path]
+    settings: SessionSettings, files: list[ImageFile]
 ) -> list[tuple[float, int | None]]:
     session = open_limited_session(settings)
     is_float = session.output_quantization.is_float
     return [
-        (session.score(read_image(path)), None if is_float else int(session.raw_output()[0]))
-        for path in paths
+        (session.score(read_image(file)), None if is_float else int(session.raw_output()[0]))
+        for file in files
     ]

@@ -1,13 +1,13 @@
 """The last word on a pair of pictures: both files are read again, their overlap is compared."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import decode_image, read_image_bytes
 from edge_melanoma.layouts import Floats, turn_image
 from edge_melanoma.registration import detail_in_common, detail_of
@@ -37,7 +37,7 @@ class CloseLook:
 
 
 def look_closely(
-    first: Path, second: Path, *, turn: int, centre: Floats, extent: Floats
+    first: ImageFile, second: ImageFile, *, turn: int, centre: Floats, extent: Floats
 ) -> CloseLook:
     """Compare `second`, turned, with the window of `first` that it was aligned to."""
     import imagehash
@@ -52,7 +52,7 @@ def look_closely(
 
 
 def common_views(
-    first: Path, second: Path, *, turn: int, centre: Floats, extent: Floats
+    first: ImageFile, second: ImageFile, *, turn: int, centre: Floats, extent: Floats
 ) -> tuple[Image.Image, Image.Image]:
     """What both pictures show, as grey pictures of 80x80 each."""
     start = centre - extent / 2 + 0.5
@@ -62,8 +62,8 @@ def common_views(
     return left, _view(turn_image(_read(second), turn), low, high)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    return decode_image(read_image_bytes(path), name=str(path))
+def _read(file: ImageFile) -> NDArray[np.uint8]:
+    return decode_image(read_image_bytes(file), name=str(file))
 
 
 def _view(pixels: NDArray[np.uint8], low: Shares, high: Shares) -> Image.Image:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_melanoma.ahead import map_ahead
 from edge_melanoma.artifacts import write_atomically
 from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import printable
@@ -70,7 +71,7 @@ def read_fingerprints(
     outcomes: list[LesionRecord | BadImage] = []
     made: list[int] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda record: _fingerprint(record, known), records)
+        results = map_ahead(pool, lambda record: _fingerprint(record, known), records)
         tracked = reporter.track(results, label="Reading images", total=len(records))
         for number, (outcome, row, is_new) in enumerate(tracked):
             outcomes.append(outcome)

@@ -18,18 +18,18 @@ its `BILINEAR` makes.
 import hashlib
 import os
 import stat
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_melanoma.ahead import map_ahead
 from edge_melanoma.decoding import UnreadableImageError, decode_upright
 from edge_melanoma.errors import printable
+from edge_melanoma.image_files import ImageFile, PackedImage
 
 IMAGE_SIZE = 224
 RESIZE_ID = "triangle-22bit-v1"
@@ -37,27 +37,32 @@ LARGEST_FILE_BYTES = 48 * 2**20
 """Refused above, unread: the whole file is held beside its pixels."""
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """The picture at `path` as the network sees it: (224, 224, 3) RGB.
+def read_image(file: ImageFile) -> NDArray[np.uint8]:
+    """The picture in `file` as the network sees it: (224, 224, 3) RGB.
 
     Raises:
         UnreadableImageError: the file is missing, empty, truncated or no picture.
     """
-    return resize_image(decode_upright(read_image_bytes(path), name=str(path)))
+    return resize_image(decode_upright(read_image_bytes(file), name=str(file)))
 
 
-def read_image_bytes(path: Path) -> bytes:
-    """The bytes of a regular file; anything else (a folder, a pipe) is refused unopened."""
+def read_image_bytes(file: ImageFile) -> bytes:
+    """The bytes of a picture, of a regular file; of others (a folder, a pipe) none are read.
+
+    Raises:
+        UnreadableImageError: no such file, none that can be read, or other bytes than were packed.
+    """
+    path = file.path if isinstance(file, PackedImage) else file
     if not _is_utf8(path):
         raise UnreadableImageError(f"The image {os.fsencode(path)!r} has a name that is not UTF-8.")
     try:
-        data = _read_regular_file(path)
+        data = _read_packed(file) if isinstance(file, PackedImage) else _read_regular_file(file)
     except OSError as error:
         raise UnreadableImageError(
-            f"The image {printable(str(path))} cannot be read: {error.strerror}."
+            f"The image {printable(str(file))} cannot be read: {error.strerror}."
         ) from error
     if not data:
-        raise UnreadableImageError(f"The image {printable(str(path))} is empty.")
+        raise UnreadableImageError(f"The image {printable(str(file))} is empty.")
     return data
 
 
@@ -88,22 +93,21 @@ def hash_bytes(data: bytes) -> str:
 
 
 def stream_images(
-    paths: Sequence[Path], *, batch_size: int, workers: int | None = None
+    files: Sequence[ImageFile], *, batch_size: int, workers: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Batches (n, 224, 224, 3) of pictures in the order of `paths`, read ahead by threads.
+    """Batches (n, 224, 224, 3) of pictures in the order of `files`, read ahead by threads.
 
-    At most two batches and the one being made are held, however many paths there are.
+    At most two batches and the one being made are held, however many files there are.
     """
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        queue = iter(paths)
-        ahead = deque(pool.submit(read_image, path) for path in islice(queue, 2 * batch_size))
         batch: list[NDArray[np.uint8]] = []
-        while ahead:
-            batch.append(ahead.popleft().result())
-            ahead.extend(pool.submit(read_image, path) for path in islice(queue, 1))
-            if len(batch) == batch_size or not ahead:
+        for image in map_ahead(pool, read_image, files, ahead=2 * batch_size):
+            batch.append(image)
+            if len(batch) == batch_size:
                 yield np.stack(batch)
                 batch = []
+        if batch:
+            yield np.stack(batch)
 
 
 def _read_regular_file(path: Path) -> bytes:
@@ -126,6 +130,26 @@ def _read_regular_file(path: Path) -> bytes:
                 f"at most {LARGEST_FILE_BYTES} are read."
             )
         return stream.read()
+
+
+def _read_packed(image: PackedImage) -> bytes:
+    """Some bytes of a shard; how many, and which, is known from its table."""
+    name = printable(str(image))
+    if image.length > LARGEST_FILE_BYTES:
+        raise UnreadableImageError(
+            f"The image {name} has {image.length} bytes; at most {LARGEST_FILE_BYTES} are read."
+        )
+    if not image.path.is_file():
+        raise UnreadableImageError(f"The shard of the image {name} is missing; put it back.")
+    with open(image.path, "rb", opener=_open_without_waiting) as stream:
+        stream.seek(image.offset)
+        data = stream.read(image.length)
+    if hash_bytes(data) != image.sha256:
+        raise UnreadableImageError(
+            f"The image {name} is not the one that was packed: its shard has changed; pack the "
+            f"data set again with edge-melanoma data shard."
+        )
+    return data
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

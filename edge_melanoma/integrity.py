@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from edge_melanoma.ahead import map_ahead
 from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
@@ -41,12 +42,12 @@ def screen_images(
     reporter = reporter or SilentReporter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = reporter.track(
-            pool.map(_screen_one, records), label="Checking images", total=len(records)
+            map_ahead(pool, _screen_one, records), label="Checking images", total=len(records)
         )
         outcomes = list(results)
     bad = tuple(outcome for outcome in outcomes if isinstance(outcome, BadImage))
     readable = tuple(outcome for outcome in outcomes if isinstance(outcome, LesionRecord))
-    _refuse_many_bad(bad, total=len(records))
+    refuse_many_bad(bad, total=len(records))
     if bad:
         reporter.say(f"Going on without {describe_bad_images(bad)}")
     return Screening(readable=readable, bad=bad)
@@ -69,7 +70,8 @@ def _screen_one(record: LesionRecord) -> LesionRecord | BadImage:
     return replace(record, sha256=hash_bytes(data))
 
 
-def _refuse_many_bad(bad: tuple[BadImage, ...], *, total: int) -> None:
+def refuse_many_bad(bad: tuple[BadImage, ...], *, total: int) -> None:
+    """More than 5 % of the pictures are an error that is not to be gone on with."""
     if len(bad) > LARGEST_BAD_SHARE * total:
         raise EdgeMelanomaError(
             f"{len(bad)} of {total} images cannot be used, more than {LARGEST_BAD_SHARE:.0%}; "

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_melanoma.ahead import map_ahead
 from edge_melanoma.alignment import Alignment, align_candidates
 from edge_melanoma.artifacts import write_atomically
 from edge_melanoma.candidates import Candidates, find_candidates
@@ -141,7 +142,9 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     likely = np.flatnonzero(fits).tolist()
     records = [prints.records[number] for number in unique]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = pool.map(lambda number: _look(records, candidates, alignment, number), likely)
+        looks = map_ahead(
+            pool, lambda number: _look(records, candidates, alignment, number), likely
+        )
         tracked = reporter.track(looks, label="Looking closely at pairs", total=len(likely))
         return [pair for pair in tracked if pair]
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.image_files import PACKED_COLUMNS, ImageFile, path_inside, read_packed_columns
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
     | {".heic", ".heif", ".avif"}
 )
 """Files of other names are skipped. What is in one of these is not told by its name."""
+LABELS_TABLE = "labels.csv"
 CLASS_IS_MALIGNANT = {"benign": False, "malignant": True}
 SIDE_NAMES = {
     "train": "train",
@@ -52,7 +54,7 @@ class LesionRecord:
     """
 
     image_id: str
-    path: Path
+    path: ImageFile
     is_malignant: bool
     lesion_id: str | None = None
     side: str | None = None
@@ -65,8 +67,8 @@ class LesionRecord:
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     """The pictures of a data set, sorted by image id, not yet opened.
 
-    Reads a labels.csv where there is one; otherwise class folders, either directly below `folder`
-    or inside train and test. Names are matched without regard to case.
+    Reads a labels.csv where there is one, of files or of shards; otherwise class folders, either
+    directly below `folder` or inside train and test. Names are matched without regard to case.
 
     Raises:
         EdgeMelanomaError: no such folder, no pictures, a class missing, or an unknown class.
@@ -80,7 +82,7 @@ def list_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     """The same for a data set that may hold one class only."""
     if not folder.is_dir():
         raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
-    table = folder / "labels.csv"
+    table = folder / LABELS_TABLE
     records = _read_table(table) if table.is_file() else _read_folders(folder)
     if not records:
         raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
@@ -185,15 +187,14 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
             f"{table} line {line} has the label '{row['label'] or ''}'; "
             f"expected benign or malignant (or 0 or 1)."
         )
-    name = Path((row["file"] or "").strip())
-    if not name.parts or name.is_absolute() or ".." in name.parts:
-        raise EdgeMelanomaError(
-            f"{table} line {line} names the file '{row['file']}'; "
-            f"expected a path inside the folder of the table."
-        )
+    file = path_inside((row["file"] or "").strip(), table=table, line=line)
+    name = file.relative_to(table.parent)
+    packed = None
+    if PACKED_COLUMNS[0] in row:
+        packed = read_packed_columns(row, name=name.as_posix(), table=table, line=line)
     return LesionRecord(
         image_id=name.as_posix(),
-        path=table.parent / name,
+        path=packed or file,
         is_malignant=LABEL_IS_MALIGNANT[label],
         lesion_id=(row.get("lesion_id") or "").strip() or None,
         side=SIDE_NAMES.get(name.parts[0].lower()),

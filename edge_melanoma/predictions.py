@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter
 
@@ -21,7 +22,7 @@ class Classifier(Protocol):
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(malignant), shape (n,), for RGB pictures of shape (n, 224, 224, 3)."""
 
-    def stream_scores(self, paths: Sequence[Path]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
         """P(malignant) of each image file, in order, as they come."""
 
 

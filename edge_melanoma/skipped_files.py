@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from edge_melanoma.dataset_card import CARD
 from edge_melanoma.errors import printable
-from edge_melanoma.lesions import LesionRecord, is_passed_over
+from edge_melanoma.lesions import LABELS_TABLE, LesionRecord, is_passed_over
 from edge_melanoma.progress import Reporter
 
-COMPANIONS = frozenset({"labels.csv", "dataset.toml"})
+COMPANIONS = frozenset({LABELS_TABLE, CARD})
 """Files of the data set itself, at its top."""
 
 EXAMPLES_SHOWN = 3
@@ -21,7 +22,7 @@ def list_skipped(folder: Path, records: Iterable[LesionRecord]) -> tuple[str, ..
     labels.csv. Line breaks and stray bytes of names are escaped; what is in a folder that is passed
     over is not listed.
     """
-    known = {record.path for record in records} | {folder / name for name in COMPANIONS}
+    known = {folder / name for name in COMPANIONS} | set(_places_of(records))
     skipped = (path for path in _walk(folder) if path not in known)
     return tuple(sorted(printable(path.relative_to(folder).as_posix()) for path in skipped))
 
@@ -41,6 +42,16 @@ def tell_skipped(
             reporter.say(
                 f"Skipped {len(skipped)} {plural} not taken for pictures in {name}: {shown}{rest}"
             )
+
+
+def _places_of(records: Iterable[LesionRecord]) -> Iterator[Path]:
+    """The files of pictures; of packed ones the shards, and folders that may be links elsewhere."""
+    for record in records:
+        if isinstance(record.path, Path):
+            yield record.path
+        else:
+            yield record.path.path
+            yield record.path.path.parent
 
 
 def _walk(folder: Path) -> Iterator[Path]:

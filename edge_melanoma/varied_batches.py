@@ -13,6 +13,7 @@ from edge_melanoma.activations import CachedActivations, cache_activations
 from edge_melanoma.appearance import vary_appearance
 from edge_melanoma.augmentation import augment_images
 from edge_melanoma.batches import Batch, labels_of
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import (
     IMAGE_SIZE,
     RESIZE_ID,
@@ -52,7 +53,7 @@ class VariedBatches:
     The variations depend on `seed`, the number of the stage, the epoch and the image alone.
     """
 
-    paths: Sequence[Path]
+    files: Sequence[ImageFile]
     labels: NDArray[np.float32]
     stage: Stage
     stage_number: int
@@ -80,7 +81,7 @@ class VariedBatches:
 
     def _pixels(self, order: NDArray[np.int64], *, batch_size: int) -> Iterator[NDArray[np.uint8]]:
         if self.store is None:
-            yield from stream_images([self.paths[i] for i in order], batch_size=batch_size)
+            yield from stream_images([self.files[i] for i in order], batch_size=batch_size)
             return
         for start in range(0, len(order), batch_size):
             yield np.asarray(self.store.gather(order[start : start + batch_size]), dtype=np.uint8)
@@ -111,7 +112,7 @@ def varied_batches(
             DecodedPictures(), records, cache_folder=cache_folder, reporter=reporter
         )
     return VariedBatches(
-        paths=[record.path for record in records],
+        files=[record.path for record in records],
         labels=labels_of(records),
         stage=stage,
         stage_number=stage_number,

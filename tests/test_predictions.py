@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.image_files import ImageFile
 from edge_melanoma.images import stream_images
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import (
@@ -28,8 +29,8 @@ class Brightness:
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         return np.asarray(images.mean(axis=(1, 2, 3)) / 255, dtype=np.float64)
 
-    def stream_scores(self, paths: Sequence[Path]) -> Iterator[float]:
-        for batch in stream_images(paths, batch_size=2):
+    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
+        for batch in stream_images(files, batch_size=2):
             yield from self.malignant_scores(batch).tolist()
 
 

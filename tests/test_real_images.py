@@ -24,7 +24,7 @@ def real_sample(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         (folder / name).mkdir()
         members = [record for record in records if record.is_malignant == is_malignant]
         for number, record in enumerate(random.Random(0).sample(members, IMAGES_A_CLASS)):
-            (folder / name / f"{number}{record.path.suffix}").symlink_to(record.path)
+            (folder / name / f"{number}{Path(record.image_id).suffix}").symlink_to(str(record.path))
     return folder
 
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from made import draw_pictures, hash_file, picture_id, run_trained_on
+from made import draw_pictures, picture_id, run_trained_on
 from PIL import Image
 
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.images import hash_bytes, read_image_bytes
 from edge_melanoma.run_data import (
     describe_own_side,
     find_run_records,
@@ -50,7 +51,9 @@ def test_the_test_side_is_that_of_the_split_in_its_order(run: TrainedModel, data
         ("benign/5.png", False),
         ("malignant/4.png", True),
     ]
-    assert [record.sha256 for record in found] == [hash_file(record.path) for record in found]
+    assert [record.sha256 for record in found] == [
+        hash_bytes(read_image_bytes(record.path)) for record in found
+    ]
 
 
 def test_a_missing_test_picture_is_named(run: TrainedModel, data: Path) -> None:

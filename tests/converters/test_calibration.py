@@ -14,7 +14,7 @@ from edge_melanoma.converters.calibration import (
     draw_disjoint_sets,
 )
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import hash_bytes
+from edge_melanoma.images import hash_bytes, read_image_bytes
 from edge_melanoma.lesions import LesionRecord, read_lesions
 
 IN_TRAINING = 12
@@ -34,11 +34,11 @@ def records(tmp_path: Path) -> tuple[LesionRecord, ...]:
 @pytest.fixture
 def split(records: tuple[LesionRecord, ...]) -> dict[str, Any]:
     """The first 12 of each class train, the last 3 are for the test."""
-    train = [r.image_id for r in records if int(r.path.stem) < IN_TRAINING]
+    train = [r.image_id for r in records if int(Path(r.image_id).stem) < IN_TRAINING]
     return {
         "train": train,
         "test": [r.image_id for r in records if r.image_id not in train],
-        "sha256": {r.image_id: hash_bytes(r.path.read_bytes()) for r in records},
+        "sha256": {r.image_id: hash_bytes(read_image_bytes(r.path)) for r in records},
     }
 
 
@@ -95,7 +95,7 @@ def test_black_and_white_come_first_and_pin_the_range(
     greys = [np.unique(array * 255).round().tolist() for array in inputs[2:]]
     is_malignant = [record.is_malignant for record in calibration.records]
     assert greys == [
-        [int(record.path.stem) + 100 * malignant]
+        [int(Path(record.image_id).stem) + 100 * malignant]
         for record, malignant in zip(calibration.records, is_malignant, strict=True)
     ]
 
@@ -136,7 +136,9 @@ def test_a_number_that_cannot_be_drawn_is_refused(
 def test_a_rare_class_is_not_made_up_for_with_the_other(
     records: tuple[LesionRecord, ...], split: dict[str, Any]
 ) -> None:
-    few = tuple(record for record in records if record.is_malignant or record.path.stem < "04")
+    few = tuple(
+        record for record in records if record.is_malignant or Path(record.image_id).stem < "04"
+    )
     with pytest.raises(EdgeMelanomaError) as caught:
         draw_calibration_set(few, split=split, images=16, seed=0)
     assert str(caught.value) == (
@@ -148,7 +150,9 @@ def test_a_rare_class_is_not_made_up_for_with_the_other(
 def test_a_picture_that_was_changed_is_refused(
     records: tuple[LesionRecord, ...], split: dict[str, Any]
 ) -> None:
-    path = next(record.path for record in records if record.image_id == "malignant/05.png")
+    path = next(
+        Path(str(record.path)) for record in records if record.image_id == "malignant/05.png"
+    )
     Image.new("RGB", (8, 8), "red").save(path)
     with pytest.raises(EdgeMelanomaError) as caught:
         draw_calibration_set(records, split=split, images=24, seed=0)
@@ -182,7 +186,8 @@ def test_disjoint_sets_are_drawn_while_the_training_side_lasts(
 def test_a_picture_of_any_disjoint_set_that_was_changed_is_refused(
     records: tuple[LesionRecord, ...], split: dict[str, Any]
 ) -> None:
-    path = draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)[1].records[0].path
+    drawn = draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)[1].records[0]
+    path = Path(str(drawn.path))
     Image.new("RGB", (8, 8), "red").save(path)
     with pytest.raises(EdgeMelanomaError) as caught:
         draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)

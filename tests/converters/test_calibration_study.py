@@ -22,7 +22,7 @@ from edge_melanoma.converters.calibration_trials import Trial, TrialOrder, run_t
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.modes import Correction, InputOutput
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import hash_bytes
+from edge_melanoma.images import hash_bytes, read_image_bytes
 from edge_melanoma.lesions import read_lesions
 from edge_melanoma.predictions import make_prediction_set, predictions_to_csv
 from edge_melanoma.run_data import read_run_records
@@ -52,13 +52,13 @@ def run(tmp_path: Path) -> TrainedModel:
             grey = (first + number,) * 3
             Image.new("RGB", (8, 8), grey).save(data / name / f"{number:02}.png")
     records = read_lesions(data)
-    numbers = {record: int(record.path.stem) for record in records}
+    numbers = {record: int(Path(record.image_id).stem) for record in records}
     validation = [r for r in records if TRAINING <= numbers[r] < TRAINING + 3]
     split = {
         "train": [r.image_id for r in records if numbers[r] < TRAINING],
         "validation": [r.image_id for r in validation],
         "test": [r.image_id for r in records if numbers[r] >= TRAINING + 3],
-        "sha256": {r.image_id: hash_bytes(r.path.read_bytes()) for r in records},
+        "sha256": {r.image_id: hash_bytes(read_image_bytes(r.path)) for r in records},
     }
     folder = tmp_path / "run"
     folder.mkdir()

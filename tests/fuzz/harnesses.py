@@ -37,7 +37,7 @@ def read_labels(data: bytes) -> None:
     """A labels.csv."""
     (_scratch() / "labels.csv").write_bytes(data)
     for record in read_lesions(_scratch()):
-        record.path.is_file()
+        Path(str(record.path)).is_file()
 
 
 def read_contract(data: bytes) -> None:
