@@ -15,6 +15,7 @@ COARSE_STEPS = 4
 FINE_STEPS = 5
 LEAST_COARSE_MATCH = 0.93
 _CHUNK = 1024
+GREY_CHUNK = 4096
 _DAMPING = 0.02
 
 
@@ -39,7 +40,7 @@ def align_candidates(
 
     Pairs that do not match on small pictures are dropped.
     """
-    grey = thumbnails.mean(axis=3).astype(np.uint8)
+    grey = _grey_of(thumbnails)
     windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
     before, after = windows[:, :2], windows[:, 2:]
     first_guess = _Guess(
@@ -54,6 +55,14 @@ def align_candidates(
     names = Alignment.__dataclass_fields__
     chosen = Alignment(**{name: getattr(fine, name)[best] for name in names})
     return select(remaining, best), chosen
+
+
+def _grey_of(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mean of the channels (n, 48, 48), by parts: its sums take eight times the room."""
+    grey = np.empty(thumbnails.shape[:3], np.uint8)
+    for start in range(0, len(thumbnails), GREY_CHUNK):
+        grey[start : start + GREY_CHUNK] = thumbnails[start : start + GREY_CHUNK].mean(axis=3)
+    return grey
 
 
 def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
