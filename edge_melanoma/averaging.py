@@ -28,9 +28,13 @@ class WeightAverage:
         self._decay = decay
         self.arrays = arrays
 
+    def is_due(self, *, steps: int) -> bool:
+        """Whether `update` changes anything after `steps` steps of the optimizer."""
+        return self._decay > 0.0 and steps % UPDATE_INTERVAL == 0
+
     def update(self, *, steps: int) -> None:
         """Bring the average up to date where it is time, after `steps` steps of the optimizer."""
-        if self._decay == 0.0 or steps % UPDATE_INTERVAL:
+        if not self.is_due(steps=steps):
             return
         updates = steps // UPDATE_INTERVAL
         kept = min(self._decay**UPDATE_INTERVAL, updates / (updates + UPDATE_INTERVAL))

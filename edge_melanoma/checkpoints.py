@@ -66,6 +66,17 @@ def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
     write_atomically(folder / CHECKPOINT, save(arrays, metadata={"state": json.dumps(told)}))
 
 
+def is_finished(folder: Path, *, stages: int) -> bool:
+    """Whether the checkpoint of a folder is that of a training whose stages are all over."""
+    from safetensors import safe_open
+
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return False
+    with safe_open(path, framework="numpy") as file:
+        return bool(json.loads(file.metadata()["state"])["stage"] >= stages)
+
+
 def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingState:
     """The state that `save_checkpoint` wrote, its weights put into `network`.
 

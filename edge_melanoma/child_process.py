@@ -40,10 +40,14 @@ def make_pool(
     )
 
 
-def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    """In the child: Ctrl-C is the parent's to obey, and none outlives a killed parent."""
+def live_with_parent() -> None:
+    """In a child: Ctrl-C is the parent's to obey, and none outlives a killed parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    live_with_parent()
     if initializer is not None:
         initializer(*initargs)
 
@@ -89,7 +93,8 @@ def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: floa
     except EOFError as error:
         process.join()
         raise ChildDiedError(
-            f"{what} cannot be used: the process that ran it died {_cause(process.exitcode)}."
+            f"{what} cannot be used: the process that ran it died "
+            f"{describe_death(process.exitcode)}."
         ) from error
     finally:
         process.kill()
@@ -132,7 +137,8 @@ def _answer(connection: Connection, function: Callable[..., Any], args: tuple[An
     connection.send(answer)
 
 
-def _cause(exit_code: int | None) -> str:
+def describe_death(exit_code: int | None) -> str:
+    """By which signal, or with which code, a process ended."""
     if exit_code is not None and exit_code < 0:
         return f"by {signal.Signals(-exit_code).name}"
     return f"with exit code {exit_code}"

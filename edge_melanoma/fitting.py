@@ -1,7 +1,7 @@
 """The training loop of one stage: seeded, resumable, with exact metrics after every epoch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from edge_melanoma.averaging import WeightAverage
 from edge_melanoma.batches import BatchSource
 from edge_melanoma.checkpoints import HistoryRow, TrainingState
+from edge_melanoma.learners import Learner, make_learner
 from edge_melanoma.metrics import measure
 from edge_melanoma.network import arrays_of, assign_arrays, compile_forward, reset_dropout
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import Reporter
+from edge_melanoma.replicas import ALONE, Replicas
 from edge_melanoma.schedules import learning_rate_at
 from edge_melanoma.stages import Stage
-from edge_melanoma.tensorflow_runtime import tf, tf_keras
 
 EVALUATION_BATCH_SIZE = 64
 HISTORY_THRESHOLD = 0.5
@@ -54,19 +55,22 @@ class _Stepper:
     """Steps of the optimizer at the stage's learning rates, and the average of their weights."""
 
     def __init__(
-        self, trainee: Trainee, stage: Stage, optimizer: Any, state: TrainingState
+        self, trainee: Trainee, stage: Stage, learner: Learner, state: TrainingState
     ) -> None:
         # How many images an epoch has does not depend on which of them are drawn.
         images = len(trainee.draw(np.random.default_rng(trainee.seed)))
         self.steps_per_epoch = -(-images // trainee.batch_size)
-        self._stage, self._optimizer = stage, optimizer
-        self._step = int(optimizer.iterations.numpy())
-        self._train_step = _make_train_step(trainee.model, optimizer)
+        self._stage, self._learner = stage, learner
+        self._step = int(learner.optimizer.iterations.numpy())
         self.average = WeightAverage(
             trainee.network,
             decay=stage.average_decay,
             arrays=state.average_arrays,
         )
+
+    def settle(self) -> None:
+        """Bring the network up to date with the steps."""
+        self._learner.settle()
 
     @property
     def learning_rate(self) -> float:
@@ -74,16 +78,18 @@ class _Stepper:
         return learning_rate_at(self._stage, step=self._step, steps_per_epoch=self.steps_per_epoch)
 
     def __call__(
-        self, inputs: NDArray[np.float32], labels: NDArray[np.float32]
+        self, inputs: NDArray[np.float32], labels: NDArray[np.float32], *, images: int
     ) -> NDArray[np.float64]:
-        """Take a step; the batch's P(malignant) before it, shape (n,)."""
-        self._optimizer.learning_rate.assign(self.learning_rate)
+        """Take a step on a share of a batch of `images`; its P(malignant) before it, shape (n,)."""
+        self._learner.optimizer.learning_rate.assign(self.learning_rate)
         smoothing = np.float32(self._stage.label_smoothing)
         wanted = labels * (1 - 2 * smoothing) + smoothing
-        scores = self._train_step(tf.constant(inputs), tf.constant(wanted[:, None]))
+        scores = self._learner.step(inputs, wanted, images=images)
         self._step += 1
-        self.average.update(steps=self._step)
-        return np.asarray(scores.numpy()[:, 0], dtype=np.float64)
+        if self.average.is_due(steps=self._step):
+            self._learner.settle()
+            self.average.update(steps=self._step)
+        return scores.astype(np.float64)
 
 
 def fit_stage(
@@ -93,21 +99,23 @@ def fit_stage(
     state: TrainingState,
     on_epoch: Callable[[], None],
     reporter: Reporter,
+    replicas: Replicas = ALONE,
 ) -> None:
     """Train until the stage's epochs are over or its patience is; restore the best weights.
 
-    `state` is brought up to date after every epoch and `on_epoch` is then called.
+    `state` is brought up to date after every epoch and `on_epoch` is then called. The batches are
+    shared out among `replicas`; every process then has the same state.
     """
-    optimizer = tf_keras.optimizers.Adam(stage.learning_rate)
-    optimizer.build(trainee.model.trainable_variables)
+    learner = make_learner(trainee.model, learning_rate=stage.learning_rate, replicas=replicas)
+    optimizer = learner.optimizer
     _restore_optimizer(optimizer, state)
-    stepper = _Stepper(trainee, stage, optimizer, state)
+    stepper = _Stepper(trainee, stage, learner, state)
     forward = compile_forward(trainee.model)
     if trainee.rank is not None and state.best_loss is None:
-        scores = _score(forward, trainee.validation)
+        scores = _score(forward, trainee.validation, replicas)
         _note_best(trainee.network, stage, state, badness=trainee.rank(scores))
     while state.epoch < stage.epochs and not _patience_is_over(stage, state):
-        row, scores = _run_epoch(trainee, stage, state, stepper, forward, reporter)
+        row, scores = _run_epoch(trainee, stage, state, stepper, forward, reporter, replicas)
         state.history.append(row)
         state.epoch += 1
         badness = trainee.rank(scores) if trainee.rank else float(row["val_loss"])
@@ -134,7 +142,7 @@ def describe_epoch(row: HistoryRow, *, epochs: int) -> str:
 
 def score_batches(model: Any, source: BatchSource) -> NDArray[np.float64]:
     """P(malignant), shape (n,), of all images of a source, in their order."""
-    return _score(compile_forward(model), source)
+    return _score(compile_forward(model), source, ALONE)
 
 
 def cross_entropy(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
@@ -150,19 +158,23 @@ def _run_epoch(
     stepper: _Stepper,
     forward: Callable[..., Any],
     reporter: Reporter,
+    replicas: Replicas,
 ) -> tuple[HistoryRow, NDArray[np.float64]]:
     """The epoch's line of the history, and the validation scores after it."""
     start = time.perf_counter()
     seeds = [trainee.seed, state.stage, state.epoch]
     reset_dropout(trainee.network, seeds=seeds)
     order = trainee.draw(np.random.default_rng(seeds))
-    batches = trainee.train.batches(order, batch_size=trainee.batch_size, epoch=state.epoch)
+    batches = _own_batches(trainee, order, state.epoch, replicas)
     label = f"{stage.name} {state.epoch + 1}/{stage.epochs}"
     shown = reporter.track(batches, label=label, total=stepper.steps_per_epoch)
-    scores = np.concatenate([stepper(inputs, labels) for inputs, labels in shown])
+    own = [stepper(inputs, labels, images=images) for inputs, labels, images in shown]
+    stepper.settle()
+    rows = replicas.own_rows(len(order), batch_size=trainee.batch_size)
+    scores = replicas.gather(np.concatenate(own), rows, rows=len(order))
     training = _summary(scores, trainee.train.labels[order], trainee.threshold)
     with stepper.average.in_network():
-        after = _score(forward, trainee.validation)
+        after = _score(forward, trainee.validation, replicas)
     validation = _summary(after, trainee.validation.labels, trainee.threshold)
     row: HistoryRow = {
         "stage": stage.name,
@@ -175,28 +187,28 @@ def _run_epoch(
     return row, after
 
 
-def _make_train_step(model: Any, optimizer: Any) -> Callable[..., Any]:
-    variables = model.trainable_variables
-
-    def step(inputs: Any, labels: Any) -> Any:
-        with tf.GradientTape() as tape:
-            scores = model(inputs, training=True)
-            loss = tf.reduce_mean(tf_keras.losses.binary_crossentropy(labels, scores))
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return scores
-
-    signature = [
-        tf.TensorSpec((None, *model.input_shape[1:]), tf.float32),
-        tf.TensorSpec((None, 1), tf.float32),
-    ]
-    return tf.function(step, input_signature=signature)  # type: ignore[no-any-return]  # untyped
+def _own_batches(
+    trainee: Trainee, order: NDArray[np.int64], epoch: int, replicas: Replicas
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], int]]:
+    """This process' share of each batch, which may be empty, and the number of all its images."""
+    images, batch_size = len(order), trainee.batch_size
+    own = order[replicas.own_rows(images, batch_size=batch_size)]
+    own_size = len(replicas.own_rows(batch_size, batch_size=batch_size))
+    batches = trainee.train.batches(own, batch_size=own_size, epoch=epoch)
+    nothing = (np.zeros((0, *trainee.model.input_shape[1:]), np.float32), np.zeros(0, np.float32))
+    for start in range(0, images, batch_size):
+        yield *next(batches, nothing), min(batch_size, images - start)
 
 
-def _score(forward: Callable[..., Any], source: BatchSource) -> NDArray[np.float64]:
-    order = np.arange(len(source.labels))
-    batches = source.batches(order, batch_size=EVALUATION_BATCH_SIZE, epoch=0)
+def _score(
+    forward: Callable[..., Any], source: BatchSource, replicas: Replicas
+) -> NDArray[np.float64]:
+    rows = len(source.labels)
+    own = replicas.own_rows(rows, batch_size=rows)
+    batches = source.batches(own, batch_size=EVALUATION_BATCH_SIZE, epoch=0)
     scores = [forward(inputs)[:, 0] for inputs, _ in batches]
-    return np.concatenate(scores).astype(np.float64)
+    whole = np.concatenate([np.zeros(0, np.float32), *scores]).astype(np.float64)
+    return replicas.gather(whole, own, rows=rows)
 
 
 def _summary(

@@ -18,7 +18,7 @@ from edge_melanoma.tensorflow_runtime import tf, tf_keras
 from edge_melanoma.variants import VARIANTS, Variant, VariantSpec
 from edge_melanoma.weights_files import read_safetensors_bytes
 
-GAP_LAYER, HIDDEN_LAYER, SCORE_LAYER = "gap", "hidden", "p_malignant"
+GAP_LAYER, HIDDEN_LAYER, DROPOUT_LAYER, SCORE_LAYER = "gap", "hidden", "dropout", "p_malignant"
 
 WeightArrays = Mapping[str, NDArray[np.float32]]
 
@@ -38,7 +38,7 @@ def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_S
     last = backbone.get_layer(spec.last_layer).output
     features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
     hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
-    hidden = layers.Dropout(spec.dropout, name="dropout")(hidden)
+    hidden = layers.Dropout(spec.dropout, name=DROPOUT_LAYER)(hidden)
     score = layers.Dense(1, activation="sigmoid", name=SCORE_LAYER)(hidden)
     network = tf_keras.Model(image, score, name="edge_melanoma")
     for norm in _batch_norms(network):

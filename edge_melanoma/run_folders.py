@@ -45,7 +45,7 @@ def hold_run(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise EdgeMelanomaError(
-            f"{folder} is being written by process {_owner_of(folder)}; wait until that has ended, "
+            f"{folder} is being written by process {owner_of(folder)}; wait until that has ended, "
             f"or choose another folder."
         ) from error
     except OSError as error:
@@ -104,7 +104,8 @@ def _holds_files(folder: Path) -> bool:
     return any(path.name not in {LOCK, OWNER} for path in folder.iterdir())
 
 
-def _owner_of(folder: Path) -> str:
+def owner_of(folder: Path) -> str:
+    """The process that holds a run folder, by its id, where one says so."""
     try:
         return (folder / OWNER).read_text(encoding="ascii") or "another"
     except OSError:

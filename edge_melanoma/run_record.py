@@ -38,6 +38,7 @@ from edge_melanoma.temperature_scaling import FittedScaling
 from edge_melanoma.thresholds import OperatingPoint
 from edge_melanoma.trainees import Teacher, TrainingSettings
 from edge_melanoma.training import TrainingResult
+from edge_melanoma.workers import ALONE, Distribution
 
 HISTORY = "history.csv"
 EVALUATION = "evaluation.json"
@@ -56,6 +57,7 @@ def record_run(
     operating_point: OperatingPoint,
     teacher: Teacher | None = None,
     scaling: FittedScaling | None = None,
+    distribution: Distribution = ALONE,
 ) -> dict[str, Any]:
     """Write all files of a run and return its evaluation; a run without a manifest is no run."""
     record_weights(folder, result.network, half_precision=settings.spec().half_precision)
@@ -86,6 +88,7 @@ def record_run(
         "calibration": scaling.as_dict() if scaling else None,
         "operating_point": asdict(operating_point),
         "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
+        "distribution": distribution.describe(),
         "starting_weights": describe_weights(settings.weights),
         "training": {"seconds": result.seconds},
         "environment": describe_environment(),

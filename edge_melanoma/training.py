@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.agreement import check_agreement
 from edge_melanoma.artifacts import sha256_of
 from edge_melanoma.checkpoints import (
     CHECKPOINT,
@@ -17,6 +18,7 @@ from edge_melanoma.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.fitting import Trainee, fit_stage, score_batches
 from edge_melanoma.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.network import (
@@ -27,6 +29,7 @@ from edge_melanoma.network import (
 )
 from edge_melanoma.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.progress import Reporter
+from edge_melanoma.replicas import ALONE, Replicas
 from edge_melanoma.splits import DatasetSplit
 from edge_melanoma.stages import Stage
 from edge_melanoma.starting_weights import copy_backbone, load_backbone_weights
@@ -57,10 +60,18 @@ def train_network(
     reporter: Reporter,
     teacher: Teacher | None = None,
     resume: bool = False,
+    replicas: Replicas = ALONE,
 ) -> TrainingResult:
     """Run every stage of the variant; `run_folder` receives checkpoints on the way.
 
-    The time includes the finished epochs of an interrupted part, not its preparation.
+    The time includes the finished epochs of an interrupted part, not its preparation. Where
+    several processes are `replicas` of each other, the first one writes, also a checkpoint at the
+    end; with another number of them, a checkpoint is gone on with as well.
+
+    Raises:
+        EdgeMelanomaError: the batches are too small for the replicas, a checkpoint is of another
+            training, or the processes were told different things.
+        OutOfStepError: processes would go on from different checkpoints.
     """
     start = time.perf_counter()
     spec = settings.spec()
@@ -71,17 +82,20 @@ def train_network(
     else:
         state = TrainingState(settings=identity)
         _start_backbone(network, settings, split, teacher)
+    _refuse_small_batches(spec, replicas)
+    check_agreement(replicas, identity=identity, state=state, run_folder=run_folder)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
     sources = TraineeMaker(split, settings, cache_folder, reporter, teacher)
-    saver = _CheckpointSaver(folder=run_folder, state=state, network=network)
+    saver = _CheckpointSaver(folder=run_folder, state=state, network=network, replicas=replicas)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
         learner = _network_of_size(network, spec, stage.image_size)
         trainee = sources.trainee(learner, stage, number=state.stage, batch_size=spec.batch_size)
         saver.network = learner
-        fit_stage(trainee, stage, state=state, on_epoch=saver, reporter=reporter)
+        fit_stage(trainee, stage, state=state, on_epoch=saver, reporter=reporter, replicas=replicas)
         assign_arrays(network, arrays_of(learner), source=None)
         state.begin_next_stage()
+        saver.end_stage(network)
     return TrainingResult(
         network=network,
         history=tuple(state.history),
@@ -144,17 +158,36 @@ def _trainee_of(
 
 @dataclass(slots=True, kw_only=True)
 class _CheckpointSaver:
-    """Called after every epoch; writes when enough time has passed."""
+    """Called after every epoch; writes when enough time has passed, in the first process alone."""
 
     folder: Path
     state: TrainingState
     network: Any
+    replicas: Replicas
     last: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> None:
         if time.monotonic() - self.last >= CHECKPOINT_INTERVAL_SECONDS:
+            self._write()
+
+    def end_stage(self, network: Any) -> None:
+        """Write what processes that may lose each other begin the next stage with."""
+        self.network = network
+        if self.replicas.processes > 1:
+            self._write()
+
+    def _write(self) -> None:
+        if self.replicas.index == 0:
             save_checkpoint(self.folder, self.state, self.network)
-            self.last = time.monotonic()
+        self.last = time.monotonic()
+
+
+def _refuse_small_batches(spec: VariantSpec, replicas: Replicas) -> None:
+    if spec.batch_size < replicas.total:
+        raise EdgeMelanomaError(
+            f"A batch of {spec.batch_size} cannot be shared by {replicas.total} devices; give a "
+            f"--batch-size of at least {replicas.total}."
+        )
 
 
 def _network_of_size(network: Any, spec: VariantSpec, image_size: int) -> Any:

@@ -55,7 +55,8 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """A frozen network without ImageNet weights, trained for two epochs on the phantoms."""
-    from edge_melanoma.commands.training_run import TrainingOrder, train_variants
+    from edge_melanoma.commands.training_order import TrainingOrder
+    from edge_melanoma.commands.training_run import train_variants
 
     folder = tmp_path_factory.mktemp("runs")
     order = TrainingOrder(

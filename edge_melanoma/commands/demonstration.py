@@ -5,7 +5,8 @@ from pathlib import Path
 from edge_melanoma.artifacts import open_run
 from edge_melanoma.commands.export_run import export_and_show
 from edge_melanoma.commands.parity_run import ParityOrder, run_parity
-from edge_melanoma.commands.training_run import TrainingOrder, train_variants
+from edge_melanoma.commands.training_order import TrainingOrder
+from edge_melanoma.commands.training_run import train_variants
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.modes import Mode, parse_modes
 from edge_melanoma.converters.post_training import path_of

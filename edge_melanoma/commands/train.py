@@ -9,6 +9,7 @@ from edge_melanoma.commands.options import Deterministic, ExternalSets, Force, S
 from edge_melanoma.data_sets import name_external_sets
 from edge_melanoma.splits import SplitKind
 from edge_melanoma.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
+from edge_melanoma.workers import Strategy
 
 NAME = "train"
 ALL = "all"
@@ -94,6 +95,15 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")
     ] = False,
+    strategy: Annotated[
+        Strategy,
+        typer.Option(
+            "--strategy",
+            help="mirrored: all GPUs of this machine (CUDA_VISIBLE_DEVICES names them), or its "
+            "logical CPUs. multiworker: together with the other workers of TF_CONFIG, each given "
+            "this command, with one --out that all of them see.",
+        ),
+    ] = Strategy.NONE,
     external: ExternalSets = None,
     force: Force = False,
 ) -> None:
@@ -103,7 +113,8 @@ def command(
     validation, on the test side and on each external set, beside the original work's figures.
     """
     named = name_external_sets(external or ())
-    from edge_melanoma.commands.training_run import TrainingOrder, train_variants
+    from edge_melanoma.commands.training_order import TrainingOrder
+    from edge_melanoma.commands.training_run import train_variants
 
     train_variants(
         TrainingOrder(
@@ -124,6 +135,7 @@ def command(
             resume=resume,
             force=force,
             external=named,
+            strategy=strategy,
         )
     )
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,97 +21,69 @@ from edge_melanoma.commands.external_run import (
 )
 from edge_melanoma.commands.teacher import read_teacher
 from edge_melanoma.commands.training_material import TrainingMaterial
+from edge_melanoma.commands.training_order import TrainingOrder
 from edge_melanoma.commands.training_split import split_without_copies
+from edge_melanoma.commands.worker_options import order_of_worker
+from edge_melanoma.commands.worker_run import train_among_workers
 from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.dataset_card import find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.external_sets import learned_from_split, read_external_sets
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import screen_images
-from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.replicas import ALONE, describe_devices, mirror
 from edge_melanoma.run_folders import choose_run_folder, hold_run
 from edge_melanoma.run_record import EVALUATION, record_run
 from edge_melanoma.skipped_files import tell_skipped
-from edge_melanoma.splits import DatasetSplit, SplitKind
+from edge_melanoma.splits import DatasetSplit
 from edge_melanoma.temperature_scaling import FittedScaling, fit_scaling
 from edge_melanoma.tensorflow_runtime import make_deterministic
 from edge_melanoma.thresholds import choose_operating_point
-from edge_melanoma.trainees import TrainingSettings
 from edge_melanoma.training import score_split_sides, train_network
 from edge_melanoma.training_table import print_training_table
 from edge_melanoma.variants import TEACHER_WEIGHTS, VARIANTS, Variant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOrder:
-    """All that a person asked of `train`."""
-
-    data: tuple[Path, ...]
-    variants: tuple[Variant, ...]
-    weights: str = "imagenet"
-    teacher: Path | None = None
-    split: SplitKind = SplitKind.POOLED
-    epochs: int | None = None
-    batch_size: int | None = None
-    seed: int = 0
-    deterministic: bool = False
-    min_recall: float = 0.95
-    out: Path | None = None
-    out_is_parent: bool = False
-    use_cache: bool = True
-    cache_folder: Path | None = None
-    resume: bool = False
-    force: bool = False
-    external: Mapping[str, Path] = field(default_factory=dict)
-
-    def settings(self, variant: Variant) -> TrainingSettings:
-        """The part of the order that shapes the weights."""
-        return TrainingSettings(
-            variant=variant,
-            weights=self.weights,
-            seed=self.seed,
-            deterministic=self.deterministic,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            use_cache=self.use_cache,
-        )
+from edge_melanoma.workers import Cluster, Distribution, Strategy, read_cluster
 
 
 def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     """Train each variant of the order on the same split and print the table of all."""
     reporter = TerminalReporter()
+    cluster = read_cluster(order.strategy)
+    if cluster is not None:
+        order = order_of_worker(order)
     if order.resume and order.out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
-    teacher_run = _open_teacher(order)
-    named = name_folders(order.data)
-    records = read_data_sets(named)
-    tell_skipped(named, records, reporter=reporter)
-    refuse_unusable_sets(order.external, named)
+    teacher_run = open_teacher(order)
+    refuse_unusable_sets(order.external, name_folders(order.data))
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
+    if cluster is not None and not cluster.is_first:
+        train_among_workers(order, cluster, folders[order.variants[0]])
+        reporter.say(f"Worker {cluster.index} has done its part; worker 0 writes the run")
+        return ()
     with ExitStack() as held:
         for folder in folders.values():
             held.enter_context(hold_run(folder))
             if order.force:
                 (folder / MANIFEST).unlink(missing_ok=True)
                 (folder / CHECKPOINT).unlink(missing_ok=True)
-        _train_all(order, folders, named, records, teacher_run, reporter)
+        if cluster is not None and not (folders[order.variants[0]] / MANIFEST).is_file():
+            train_among_workers(order, cluster, folders[order.variants[0]])
+        _train_all(order, folders, teacher_run, cluster, reporter)
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
 
 
-def _train_all(
-    order: TrainingOrder,
-    folders: Mapping[Variant, Path],
-    named: Mapping[str, Path],
-    records: tuple[LesionRecord, ...],
-    teacher_run: TrainedModel | None,
-    reporter: Reporter,
-) -> None:
-    """Train the variants that are not finished, and score the sets from elsewhere with all."""
+def gather_material(
+    order: TrainingOrder, teacher_run: TrainedModel | None, reporter: Reporter
+) -> TrainingMaterial:
+    """Read and check the pictures, and split them without copies: the same in every worker."""
+    named = name_folders(order.data)
+    records = read_data_sets(named)
+    tell_skipped(named, records, reporter=reporter)
     if order.deterministic:
         make_deterministic(order.seed)
     cards = {name: find_card(path) for name, path in named.items()}
@@ -124,23 +95,34 @@ def _train_all(
         cache_folder=order.cache_folder or default_fingerprint_folder(),
         reporter=reporter,
     )
-    external = read_external_sets(
-        order.external,
-        learned_from_split(split),
-        cache_folder=order.cache_folder or default_fingerprint_folder(),
-        reporter=reporter,
-    )
-    unfinished = _unfinished(order, folders, split)
-    material = TrainingMaterial(
+    return TrainingMaterial(
         folders=named,
         cards=cards,
         split=split,
         screening=screening,
         teacher=read_teacher(teacher_run, split) if teacher_run else None,
     )
-    for variant, folder in unfinished.items():
+
+
+def _train_all(
+    order: TrainingOrder,
+    folders: Mapping[Variant, Path],
+    teacher_run: TrainedModel | None,
+    cluster: Cluster | None,
+    reporter: Reporter,
+) -> None:
+    """Train the variants that are not finished, and score the sets from elsewhere with all."""
+    material = gather_material(order, teacher_run, reporter)
+    external = read_external_sets(
+        order.external,
+        learned_from_split(material.split),
+        cache_folder=order.cache_folder or default_fingerprint_folder(),
+        reporter=reporter,
+    )
+    distribution = describe_devices(order.strategy, cluster)
+    for variant, folder in _unfinished(order, folders, material.split).items():
         try:
-            _train_one(order, variant, folder, material, reporter)
+            _train_one(order, variant, folder, material, distribution, reporter)
         except KeyboardInterrupt:
             reporter.say(_tell_kept(folder))
             raise
@@ -157,7 +139,12 @@ def _tell_kept(folder: Path) -> str:
     )
 
 
-def _open_teacher(order: TrainingOrder) -> TrainedModel | None:
+def open_teacher(order: TrainingOrder) -> TrainedModel | None:
+    """The run to learn from, if one was given.
+
+    Raises:
+        EdgeMelanomaError: no run, or a variant that has no teacher.
+    """
     if order.teacher is None:
         if order.weights == TEACHER_WEIGHTS:
             raise EdgeMelanomaError("--weights teacher needs --teacher RUN, a finished run.")
@@ -192,6 +179,7 @@ def _train_one(
     variant: Variant,
     folder: Path,
     material: TrainingMaterial,
+    distribution: Distribution,
     reporter: Reporter,
 ) -> None:
     split, settings = material.split, order.settings(variant)
@@ -205,6 +193,7 @@ def _train_one(
         reporter=reporter,
         teacher=material.teacher,
         resume=order.resume,
+        replicas=mirror() if order.strategy is Strategy.MIRRORED else ALONE,
     )
     scaling = None
     if settings.spec().calibrated:
@@ -232,6 +221,7 @@ def _train_one(
         operating_point=operating_point,
         teacher=material.teacher,
         scaling=scaling,
+        distribution=distribution,
     )
 
 

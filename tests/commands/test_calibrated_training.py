@@ -22,7 +22,8 @@ def calibrated_run(
 ) -> TrainedModel:
     """The fixture `trained_run` again, by a recipe that is calibrated."""
     from edge_melanoma import trainees
-    from edge_melanoma.commands.training_run import TrainingOrder, train_variants
+    from edge_melanoma.commands.training_order import TrainingOrder
+    from edge_melanoma.commands.training_run import train_variants
 
     recipe = replace(VARIANTS[Variant.FROZEN], calibrated=True)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,116 @@
+"""Two real workers train what one process trains, whether or not one of them is killed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from worker_processes import two_workers
+
+from edge_melanoma.artifacts import open_run, read_json
+from edge_melanoma.network import read_safetensors
+from edge_melanoma.predictions import read_predictions
+
+Cli = Callable[..., Any]
+SECONDS = 280.0
+TOLERANCE = 1e-5
+"""Of weights, which are sums of float32 in another order."""
+
+
+@pytest.fixture
+def arguments(phantoms: Path, tmp_path: Path) -> list[str | Path]:
+    """The same training for one process and for two."""
+    words: list[str | Path] = ["--data", phantoms, "--weights", "none", "--cache-dir"]
+    return [*words, tmp_path / "cache"]
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    first, second = (read_safetensors(open_run(run)) for run in (one, other))
+    assert max(float(np.abs(first[name] - second[name]).max()) for name in first) < TOLERANCE
+    before, after = (read_predictions(run / "predictions_test.csv") for run in (one, other))
+    assert before.image_ids == after.image_ids
+    decided = before.decisions(threshold=open_run(one).threshold)
+    assert np.array_equal(decided, after.decisions(threshold=open_run(other).threshold))
+
+
+def test_two_workers_train_what_one_process_trains(
+    edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path
+) -> None:
+    training = [*arguments, "--variant", "frozen", "--epochs", "2"]
+    with two_workers(training, out=tmp_path / "two") as workers:
+        assert edge_melanoma("train", *training, "--out", tmp_path / "one").exit_code == 0
+        assert workers.wait(SECONDS) == [0, 0], workers.said(0) + workers.said(1)
+    assert_equal_runs(tmp_path / "one", tmp_path / "two")
+    manifest = read_json(tmp_path / "two" / "manifest.json")
+    assert manifest["distribution"] == {"strategy": "multiworker", "workers": 2, "replicas": 2}
+    assert read_json(tmp_path / "one" / "manifest.json")["distribution"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_may_be_killed_and_started_again(
+    edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path, victim: int
+) -> None:
+    training = [*arguments, "--variant", "frozen", "--epochs", "300"]
+    with two_workers(training, out=tmp_path / "two") as workers:
+        workers.wait_for(tmp_path / "two" / "checkpoint.safetensors", SECONDS)
+        workers.kill(victim)
+        assert workers.wait(SECONDS) == [0, 0], workers.said(0) + workers.said(1)
+        assert "begins again at the last checkpoint" in workers.said(1 - victim)
+    edge_melanoma("train", *training, "--out", tmp_path / "one")
+    assert_equal_runs(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_devices_of_one_process_train_what_one_trains(
+    edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path
+) -> None:
+    """Batch norm that trains, dropout and averaged weights are shared too."""
+    training = [*map(str, arguments), "--variant", "scratch", "--epochs", "1", "--batch-size", "20"]
+    code = (
+        "import sys\n"
+        "from edge_melanoma.tensorflow_runtime import tf\n"
+        "device = tf.config.list_physical_devices('CPU')[0]\n"
+        "logical = [tf.config.LogicalDeviceConfiguration()] * 2\n"
+        "tf.config.set_logical_device_configuration(device, logical)\n"
+        "from edge_melanoma import cli\n"
+        "cli.run()\n"
+    )
+    command = [sys.executable, "-c", code, "train", *training, "--strategy", "mirrored"]
+    subprocess.run(
+        [*command, "--out", str(tmp_path / "two")], check=True, timeout=SECONDS, env={**os.environ}
+    )
+    edge_melanoma("train", *training, "--out", tmp_path / "one")
+    manifest = read_json(tmp_path / "two" / "manifest.json")
+    assert manifest["distribution"] == {"strategy": "mirrored", "workers": 1, "replicas": 2}
+    first, second = (read_safetensors(open_run(tmp_path / run)) for run in ("one", "two"))
+    assert max(float(np.abs(first[name] - second[name]).max()) for name in first) < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "--strategy multiworker needs --out DIR"),
+        (("--out", "run", "--variant", "all"), "trains one variant at a time"),
+        (("--out", "run", "--force"), "--force would begin anew"),
+    ],
+)
+def test_what_workers_cannot_do_is_refused(
+    edge_melanoma: Cli,
+    arguments: list[str | Path],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.setenv(
+        "TF_CONFIG",
+        '{"cluster": {"worker": ["127.0.0.1:1"]}, "task": {"type": "worker", "index": 0}}',
+    )
+    result = edge_melanoma("train", *arguments, "--strategy", "multiworker", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
