@@ -35,6 +35,7 @@ from edge_melanoma.commands import train as train_command
 from edge_melanoma.errors import EdgeMelanomaError
 
 USER_ERROR, INTERRUPTED = 2, 130
+TOLD_INTERRUPTED = "edge-melanoma: interrupted; what was finished is kept."
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 app = typer.Typer(
@@ -102,12 +103,23 @@ def run() -> None:
     except SystemExit as stop:
         # Typer makes this of a KeyboardInterrupt, without a word.
         if stop.code == INTERRUPTED:
-            print("edge-melanoma: interrupted; what was finished is kept.", file=sys.stderr)
+            print(TOLD_INTERRUPTED, file=sys.stderr)
         raise
+    except Exception:
+        # Native code that a KeyboardInterrupt comes out of makes a SystemError or another of it.
+        if not _orders:
+            raise
+        print(TOLD_INTERRUPTED, file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+_orders: list[int] = []
+"""The signals by which this process was told to end."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """An order to end is obeyed as Ctrl-C is; nobody waits for what the children were doing."""
+    _orders.append(number)
     for child in multiprocessing.active_children():
         child.kill()
     raise KeyboardInterrupt

@@ -20,6 +20,17 @@ WAIT_FOR_CHILD = (
 )
 
 
+SWALLOW = (
+    "import os, signal\n"
+    "from edge_melanoma import cli\n"
+    "def work():\n"
+    "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n"
+    "    except KeyboardInterrupt as error:\n        raise SystemError('bad argument') from error\n"
+    "cli.app = work\ncli.run()\n"
+)
+"""As native code does in which a KeyboardInterrupt is raised."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_both_orders_end_with_130_and_a_sentence(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "phantoms"
@@ -29,6 +40,16 @@ def test_both_orders_end_with_130_and_a_sentence(tmp_path: Path, number: signal.
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error == "edge-melanoma: interrupted; what was finished is kept.\n"
+
+
+def test_an_order_that_native_code_made_an_error_of_is_obeyed() -> None:
+    ended = subprocess.run([sys.executable, "-c", SWALLOW], capture_output=True, text=True)
+    assert ended.returncode == 130
+    assert ended.stderr == "edge-melanoma: interrupted; what was finished is kept.\n"
+    without = SWALLOW.replace("os.kill(os.getpid(), signal.SIGINT)", "raise KeyboardInterrupt")
+    ended = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "SystemError: bad argument" in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
