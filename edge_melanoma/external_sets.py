@@ -9,11 +9,12 @@ from edge_melanoma.artifacts import SPLIT, TrainedModel, read_json
 from edge_melanoma.dataset_card import DatasetCard, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset, explain_undefined
-from edge_melanoma.integrity import screen_images
+from edge_melanoma.integrity import BadImage, screen_images
 from edge_melanoma.leaks import find_duplicates
 from edge_melanoma.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.progress import Reporter
 from edge_melanoma.run_data import find_run_records
+from edge_melanoma.scoring_shard import WHOLE, Shard
 from edge_melanoma.skipped_files import tell_skipped
 from edge_melanoma.splits import DatasetSplit
 
@@ -46,7 +47,8 @@ class LearnedPictures:
 class ExternalSet:
     """The readable pictures of a data set that a run has not learned from.
 
-    `left_out` holds the ids of the others; `compared_by` says how they were found.
+    `left_out` holds the ids of the others; `compared_by` says how they were found. `listed` counts
+    all, with the `bad` ones.
     """
 
     name: str
@@ -55,6 +57,8 @@ class ExternalSet:
     records: tuple[LesionRecord, ...]
     left_out: tuple[str, ...]
     compared_by: str
+    listed: int
+    bad: tuple[BadImage, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For evaluation.json and parity.json."""
@@ -108,23 +112,27 @@ def read_external_set(
     reporter: Reporter,
     name: str | None = None,
     cache_folder: Path | None = None,
+    shard: Shard = WHOLE,
 ) -> ExternalSet:
     """Another data set without copies of the training and validation pictures of a run.
 
     Copies are those of `find_duplicates`; of pictures that are not there any more only the hashes
     of their bytes can be compared. `learned` is none where it is not known what the model has
     learned from. What is left may be of one class. In the cache folder fingerprints are kept.
+    Of a `shard` only its own pictures are opened, and it may be of copies alone or of none.
 
     Raises:
         EdgeMelanomaError: no data set, a card that cannot be used, or nothing but copies.
     """
     card = find_card(folder)
-    listed = read_lesions(folder)
-    tell_skipped({name or folder.resolve().name: folder}, listed, reporter=reporter)
-    records = screen_images(listed, reporter=reporter).readable
+    everything = read_lesions(folder)
+    tell_skipped({name or folder.resolve().name: folder}, everything, reporter=reporter)
+    listed = shard.take(everything)
+    screening = screen_images(listed, reporter=reporter, is_part=shard != WHOLE)
+    records = screening.readable
     copies = _find_copies(records, learned, cache_folder, reporter) if learned else frozenset()
     unseen = tuple(record for record in records if record.image_id not in copies)
-    if learned is not None and not unseen:
+    if learned is not None and not unseen and shard == WHOLE:
         raise EdgeMelanomaError(
             f"Every image of {folder} is a copy of one that {learned.owner} learned from; "
             f"give a data set from elsewhere."
@@ -136,8 +144,10 @@ def read_external_set(
         records=unseen,
         left_out=tuple(record.image_id for record in records if record.image_id in copies),
         compared_by=learned.comparison if learned else "nothing",
+        listed=len(listed),
+        bad=screening.bad,
     )
-    for line in _notes_of(found, learned):
+    for line in _notes_of(found, learned, is_part=shard != WHOLE):
         reporter.say(line)
     return found
 
@@ -150,7 +160,7 @@ def _find_copies(
 ) -> frozenset[str]:
     """The ids of `records` that have the bytes of a learned picture or are near copies of one."""
     same = {record.image_id for record in records if record.sha256 in learned.hashes}
-    if not learned.records:
+    if not learned.records or not records:
         return frozenset(same)
     outside = {f"outside:{record.image_id}": record.image_id for record in records}
     named = [replace(record, image_id=f"outside:{record.image_id}") for record in records]
@@ -162,7 +172,9 @@ def _find_copies(
     return frozenset(same)
 
 
-def _notes_of(found: ExternalSet, learned: LearnedPictures | None) -> Iterator[str]:
+def _notes_of(
+    found: ExternalSet, learned: LearnedPictures | None, *, is_part: bool
+) -> Iterator[str]:
     if learned is None:
         yield (
             f"It is not known what the model learned from: "
@@ -181,5 +193,5 @@ def _notes_of(found: ExternalSet, learned: LearnedPictures | None) -> Iterator[s
             f"images in {found.name} were found by {learned.comparison}."
         )
     benign, malignant = count_classes(found.records)
-    if undefined := explain_undefined(benign=benign, malignant=malignant):
+    if not is_part and (undefined := explain_undefined(benign=benign, malignant=malignant)):
         yield f"{found.name}: {undefined}."

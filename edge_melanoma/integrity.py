@@ -32,12 +32,16 @@ class Screening:
 
 
 def screen_images(
-    records: tuple[LesionRecord, ...], *, reporter: Reporter | None = None
+    records: tuple[LesionRecord, ...],
+    *,
+    reporter: Reporter | None = None,
+    is_part: bool = False,
 ) -> Screening:
     """Read, hash and decode every picture once.
 
     Raises:
-        EdgeMelanomaError: more than 5 % of the pictures are bad.
+        EdgeMelanomaError: more than 5 % of the pictures are bad; of a part of a set, whose other
+            parts may be better, any share is passed on.
     """
     reporter = reporter or SilentReporter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -47,7 +51,8 @@ def screen_images(
         outcomes = list(results)
     bad = tuple(outcome for outcome in outcomes if isinstance(outcome, BadImage))
     readable = tuple(outcome for outcome in outcomes if isinstance(outcome, LesionRecord))
-    refuse_many_bad(bad, total=len(records))
+    if not is_part:
+        refuse_many_bad(bad, total=len(records))
     if bad:
         reporter.say(f"Going on without {describe_bad_images(bad)}")
     return Screening(readable=readable, bad=bad)

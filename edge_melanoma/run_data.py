@@ -11,6 +11,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import describe_dataset
 from edge_melanoma.images import hash_bytes, read_image_bytes
 from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.scoring_shard import WHOLE, Shard
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -37,12 +38,12 @@ def find_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
         return ()
 
 
-def read_test_side(run: TrainedModel) -> tuple[LesionRecord, ...]:
-    """The run's own test pictures, as `read_side` gives them."""
-    return read_side(run, "test")
+def read_test_side(run: TrainedModel, *, shard: Shard = WHOLE) -> tuple[LesionRecord, ...]:
+    """The run's own test pictures, or a part of them, as `read_side` gives them."""
+    return read_side(run, "test", shard=shard)
 
 
-def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
+def read_side(run: TrainedModel, side: str, *, shard: Shard = WHOLE) -> tuple[LesionRecord, ...]:
     """The run's own pictures of one side of its split, byte for byte those it was made with.
 
     Raises:
@@ -50,7 +51,10 @@ def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
     """
     split = read_json(run.folder / SPLIT)
     by_id = {record.image_id: record for record in read_run_records(run)}
-    return tuple(_verified(by_id.get(name), f"{side} image {name}", split) for name in split[side])
+    return tuple(
+        _verified(by_id.get(name), f"{side} image {name}", split)
+        for name in shard.take(split[side])
+    )
 
 
 def describe_own_side(

@@ -14,7 +14,14 @@ from edge_melanoma.commands.latency_options import (
     Threads,
     Warmup,
 )
-from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, RunArgument
+from edge_melanoma.commands.options import (
+    ExternalSets,
+    InterpreterOption,
+    JsonFile,
+    RunArgument,
+    ShardChoice,
+)
+from edge_melanoma.commands.shard_options import choose_part
 from edge_melanoma.commands.study_options import (
     Adb,
     BenchmarkBinary,
@@ -85,6 +92,7 @@ def command(
     adb: Adb = False,
     benchmark_binary: BenchmarkBinary = None,
     interpreter: InterpreterOption = None,
+    shard: ShardChoice = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=2, metavar="N", help="Only N pictures, spread over the set."),
@@ -104,6 +112,26 @@ def command(
     those of an earlier bench of the same set. On external sets models are compared, not timed, and
     no contract holds. Exit code 1: a candidate does not keep the contract.
     """
+    if shard is not None:
+        others = {
+            "--external": external,
+            "--contract": contract,
+            "--write-contract": write_contract,
+            "--mlperf": mlperf,
+            "--kernels": kernels,
+            "--interpreter-python": interpreter_python,
+            "--mistakes": mistakes,
+            "--adb": adb,
+            "--benchmark-binary": benchmark_binary,
+            "--limit": limit,
+            "--html": html,
+            "--junit": junit,
+        }
+        part, file = choose_part(shard, json, others)
+        from edge_melanoma.commands.bench_part import bench_part
+
+        bench_part(run, shard=part, json=file, data=data, interpreter=interpreter)
+        return
     named = name_external_sets(external or ())
     from edge_melanoma.commands.bench_folder import BenchCopies
     from edge_melanoma.commands.contract_choice import find_contract

@@ -33,6 +33,7 @@ from edge_melanoma.commands.bench_folder import (
     write_bench,
     write_scores,
 )
+from edge_melanoma.commands.bench_part import merged_set, refuse_other_models
 from edge_melanoma.commands.benched_sets import benched_set, external_sets
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.contract_choice import (
@@ -53,6 +54,7 @@ from edge_melanoma.quantization import score_tensor_of
 from edge_melanoma.recorded_files import record_bench
 from edge_melanoma.run_folders import hold_run, refuse_unwritable
 from edge_melanoma.runtimes import Runtime
+from edge_melanoma.score_parts import ScorePart
 
 WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
 """The tensors of a file that needs no float anywhere; biases have 32 bits."""
@@ -72,6 +74,8 @@ class ParityOrder:
     copies: BenchCopies = field(default_factory=BenchCopies)
     studies: StudyOrder = field(default_factory=StudyOrder)
     external: Mapping[str, Path] = field(default_factory=dict)
+    parts: ScorePart | None = None
+    """Scores that `bench --shard` made: nothing is scored again."""
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
@@ -94,7 +98,11 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     exports = _open_exports(run)
     refuse_unmet_sections(contracts, run, exports)
     refuse_missing_reference(order.external)
-    benched = benched_set(order.data, run, limit=order.limit, reporter=reporter)
+    if order.parts is not None:
+        refuse_other_models(order.parts, run, exports)
+        benched = merged_set(order.parts, order.data, run)
+    else:
+        benched = benched_set(order.data, run, limit=order.limit, reporter=reporter)
     external = external_sets(order.external, run, limit=order.limit, reporter=reporter)
     scoring = _make_scoring(order, run, benched.records, reporter)
     refuse_undefined_rules(contracts, exports, benched.records, name=benched.name)
@@ -153,6 +161,7 @@ def _make_scoring(
         records=records,
         is_test_side=order.data is None,
         reporter=reporter,
+        given=order.parts.predictions() if order.parts else None,
     )
 
 

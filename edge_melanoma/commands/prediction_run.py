@@ -9,7 +9,7 @@ from rich.table import Table
 from edge_melanoma.artifacts import ConvertedModel, TrainedModel
 from edge_melanoma.classifiers import KerasClassifier, choose_runtime, score_with_integers
 from edge_melanoma.commands.console import results_console
-from edge_melanoma.commands.evaluation_run import open_model
+from edge_melanoma.commands.evaluation_subject import open_model
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.images import read_image

@@ -30,6 +30,8 @@ def external_of(predictions: PredictionSet) -> ExternalSet:
         records=records,
         left_out=("copy.png",),
         compared_by="bytes",
+        listed=len(records) + 1,
+        bad=(),
     )
 
 

@@ -1,0 +1,100 @@
+"""What `bench --shard` does, and the pictures and scores of all its parts in `merge`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_exports
+from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
+from edge_melanoma.bundled import find_run_or_bundled
+from edge_melanoma.classifiers import choose_runtime
+from edge_melanoma.commands.benched_sets import BenchedSet
+from edge_melanoma.commands.scored_part import describe_part, part_of_set, tell_part
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.external_sets import learned_by_run
+from edge_melanoma.lesions import read_lesions
+from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.run_data import read_run_records
+from edge_melanoma.run_folders import refuse_unwritable
+from edge_melanoma.runtimes import Runtime
+from edge_melanoma.score_parts import ScorePart, common_facts, write_part
+from edge_melanoma.scoring_shard import Shard
+
+COMMAND = "bench"
+
+
+def bench_part(
+    run: Path | None,
+    *,
+    shard: Shard,
+    json: Path,
+    data: Path | None,
+    interpreter: Runtime | None,
+) -> ScorePart:
+    """Score one shard by Keras and every export; the run folder is only read, and not held."""
+    refuse_unwritable(json)
+    reporter = TerminalReporter()
+    opened = find_run_or_bundled(run)
+    exports = open_exports(opened)
+    if not exports:
+        raise EdgeMelanomaError(
+            f"The run {opened.folder} has no exported model; make one with: edge-melanoma export "
+            f"{opened.folder} --quantize int8"
+        )
+    learned = learned_by_run(opened) if data else None
+    part = part_of_set(opened, data, learned, shard, reporter=reporter)
+    scoring = Scoring(
+        run=opened,
+        runtime=choose_runtime(interpreter),
+        records=part.records,
+        is_test_side=data is None,
+        reporter=reporter,
+    )
+    facts = {"models": hashes_of(opened, exports), "runtime": scoring.runtime.value}
+    scores = scoring.score(exports)
+    found = part.as_score_part(common_facts(COMMAND, **facts, **part.facts), scores)
+    write_part(json, found, shard)
+    tell_part(json, found, shard)
+    return found
+
+
+def hashes_of(run: TrainedModel, exports: Sequence[ConvertedModel]) -> dict[str, str]:
+    """sha256 by mode, the trained weights under `keras`."""
+    return {REFERENCE: run.sha256} | {model.mode: model.sha256 for model in exports}
+
+
+def refuse_other_models(
+    merged: ScorePart, run: TrainedModel, exports: Sequence[ConvertedModel]
+) -> None:
+    """Parts say something of the models alone that made them.
+
+    Raises:
+        EdgeMelanomaError: the run's weights or exports are others.
+    """
+    made, present = merged.common["models"], hashes_of(run, exports)
+    if made != present:
+        odd = sorted(mode for mode in {*made, *present} if made.get(mode) != present.get(mode))
+        raise EdgeMelanomaError(
+            f"The parts were made with another {odd[0]} model than that of the run {run.folder}; "
+            f"name their run with --run, or make the parts anew."
+        )
+
+
+def merged_set(merged: ScorePart, data: Path | None, run: TrainedModel) -> BenchedSet:
+    """The pictures that were scored, found again by their ids, as `bench` would have them.
+
+    Raises:
+        EdgeMelanomaError: a picture is not in `data`, or in the run's data folders, any more.
+    """
+    listed = {r.image_id: r for r in (read_lesions(data) if data else read_run_records(run))}
+    records = []
+    for scored in merged.records:
+        found = listed.get(scored.image_id)
+        if found is None or found.is_malignant != scored.is_malignant:
+            place = data or "the data folders of the run"
+            raise EdgeMelanomaError(
+                f"The image {scored.image_id} of the parts is not in {place}, or has another "
+                f"label there; give the data set that they were made of with --data DIR."
+            )
+        records.append(replace(found, sha256=scored.sha256))
+    return BenchedSet(records=tuple(records), dataset=describe_part(merged))

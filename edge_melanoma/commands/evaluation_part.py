@@ -1,0 +1,75 @@
+"""What `evaluate --shard` does, and what becomes of its parts in `merge`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.commands.evaluation_run import conclude
+from edge_melanoma.commands.evaluation_subject import Subject, open_subject
+from edge_melanoma.commands.scored_part import describe_part, part_of_set, tell_part
+from edge_melanoma.external_sets import learned_by_run
+from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.run_folders import refuse_unwritable
+from edge_melanoma.runtimes import Runtime
+from edge_melanoma.score_parts import ScorePart, common_facts, write_part
+from edge_melanoma.scoring_shard import Shard
+
+COMMAND = "evaluate"
+OWN = "scores"
+"""The one model of an evaluation among the scores of a part."""
+
+
+def evaluate_part(
+    path: Path,
+    *,
+    shard: Shard,
+    json: Path,
+    data: Path | None,
+    threshold: float | None,
+    interpreter: Runtime | None,
+) -> ScorePart:
+    """Score one shard and write its part; nothing is measured before all parts are there."""
+    refuse_unwritable(json)
+    reporter = TerminalReporter()
+    subject = open_subject(path, data=data, threshold=threshold, interpreter=interpreter)
+    learned = learned_by_run(subject.run) if subject.run and data else None
+    part = part_of_set(subject.run, data, learned, shard, reporter=reporter)
+    (scores,) = subject.score([part.records], reporter)
+    found = part.as_score_part(
+        common_facts(COMMAND, **subject.facts, **part.facts),
+        {OWN: scores},
+        leaked=_leaked_of(subject, scores) if data is None else (),
+    )
+    write_part(json, found, shard)
+    tell_part(json, found, shard)
+    return found
+
+
+def conclude_parts(merged: ScorePart) -> dict[str, Any]:
+    """The content of `evaluate --json` of the whole set."""
+    return conclude(
+        merged.common,
+        _described(merged),
+        merged.predictions()[OWN],
+        leaked=merged.leaked,
+        outside={},
+    )
+
+
+def _leaked_of(subject: Subject, scores: PredictionSet) -> tuple[str, ...]:
+    present = frozenset(scores.image_ids)
+    return tuple(name for name in subject.leaked() if name in present)
+
+
+def _described(merged: ScorePart) -> Mapping[str, Any]:
+    block = describe_part(merged)
+    compared_by = merged.common["compared_by"]
+    if compared_by is None:
+        return {"dataset": block}
+    return {
+        "dataset": block,
+        "left_out": len(merged.left_out),
+        "left_out_images": list(merged.left_out),
+        "compared_by": compared_by,
+    }
