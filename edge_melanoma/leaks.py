@@ -135,9 +135,7 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     unique = _first_of_each(prints.pixels)
     if len(unique) < 2:
         return []
-    thumbnails = prints.thumbnails
-    if len(unique) < len(thumbnails):
-        thumbnails = thumbnails[unique]
+    thumbnails = prints.thumbnails[unique]
     candidates = find_candidates(thumbnails, reporter=reporter)
     candidates, alignment = align_candidates(thumbnails, candidates, reporter=reporter)
     fits = (alignment.match >= LEAST_MATCH) & (alignment.overlap >= LEAST_OVERLAP)
