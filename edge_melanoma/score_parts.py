@@ -83,19 +83,18 @@ def merge_parts(paths: Sequence[Path]) -> ScorePart:
         EdgeMelanomaError: a file is no part, one is missing or double, parts do not belong
             together, or more than 5 % of the pictures are bad.
     """
+    read = [(path, *read_part(path)) for path in paths]
+    counts = {shard.of for _, shard, _ in read}
+    if len(counts) > 1:
+        told = " and of ".join(str(count) for count in sorted(counts))
+        raise EdgeMelanomaError(f"The parts are of {told}; give the parts of one whole.")
     found: dict[int, tuple[Path, ScorePart]] = {}
-    counts: set[int] = set()
-    for path in paths:
-        shard, part = read_part(path)
-        counts.add(shard.of)
+    for path, shard, part in read:
         if shard.index in found:
             raise EdgeMelanomaError(
                 f"{found[shard.index][0]} and {path} are both the part {shard}; give each once."
             )
         found[shard.index] = (path, part)
-    if len(counts) > 1:
-        told = " and of ".join(str(count) for count in sorted(counts))
-        raise EdgeMelanomaError(f"The parts are of {told}; give the parts of one whole.")
     of = counts.pop()
     if missing := sorted(set(range(1, of + 1)) - found.keys()):
         raise EdgeMelanomaError(

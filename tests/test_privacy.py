@@ -1,5 +1,6 @@
 """Nothing is sent, and nothing of a picture but its pixels is kept."""
 
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from PIL import Image
 PATIENT = "Jane Q. Patient"
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 LATITUDE = 2
+PLACE = (51, 1, 30, 1, 26, 1)
+"""Degrees, minutes and seconds as EXIF has them: numerators and denominators."""
 EVENTS = (
     "import sys\n"
     "def refuse(event, arguments):\n"
@@ -28,10 +31,10 @@ EVENTS = (
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Photographs that name a patient and a place, one with a name that is a piece of HTML."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = draw_pictures(tmp_path / "data", *range(12))
+    folder = draw_pictures(tmp_path / "data", *range(24))
     exif = Image.Exif()
     exif[0x013B] = PATIENT
-    exif.get_ifd(0x8825)[LATITUDE] = (51.0, 30.0, 26.0)
+    exif.get_ifd(0x8825)[LATITUDE] = tuple(map(float, PLACE[::2]))
     for path in sorted(folder.rglob("*.png")):
         Image.open(path).save(path.with_suffix(".jpg"), exif=exif)
         path.unlink()
@@ -41,22 +44,50 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def tells_of_patient(path: Path) -> bool:
+    """Whether a file holds the patient's name, or the place in either order of bytes."""
+    data = path.read_bytes()
+    secrets = (PATIENT.encode(), struct.pack("<6I", *PLACE), struct.pack(">6I", *PLACE))
+    return any(secret in data for secret in secrets)
+
+
 def test_a_page_about_data_keeps_no_metadata_no_absolute_path_and_no_html_of_a_file_name(
     edge_melanoma: Callable[..., Any], pictures: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     page, table = out / "page.html", out / "table.json"
-    assert PATIENT.encode() in (pictures / "benign" / HOSTILE).read_bytes()
+    assert tells_of_patient(pictures / "benign" / HOSTILE)
     result = edge_melanoma("data", "check", pictures, "--html", page, "--json", table)
     assert result.exit_code == 0, result.stderr
     kept = [path for folder in (out, tmp_path / "cache") for path in folder.rglob("*")]
     written = [path for path in kept if path.is_file()]
     assert {page, table} < set(written), "the fingerprints are kept too"
-    assert [path for path in written if PATIENT.encode() in path.read_bytes()] == []
+    assert [path for path in written if tells_of_patient(path)] == []
     text = page.read_text()
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
     assert "<img src=x" not in text
     assert str(tmp_path) not in text
+
+
+@pytest.mark.slow
+def test_no_file_of_a_run_keeps_metadata_or_html_of_a_file_name(
+    edge_melanoma: Callable[..., Any], pictures: Path, tmp_path: Path
+) -> None:
+    run, caches = tmp_path / "run", tmp_path / "cache"
+    recipe = ("--variant", "frozen", "--weights", "none", "--epochs", 1, "--cache-dir", caches)
+    for arguments in (
+        ("train", "--data", pictures, "--out", run, *recipe),
+        ("export", run, "--quantize", "int8", "--calibration-images", 10),
+        ("bench", run, "--data", pictures, "--runs", 2, "--html", tmp_path / "page.html"),
+        ("card", run),
+    ):
+        result = edge_melanoma(*arguments)
+        assert result.exit_code in {0, 1}, result.stderr
+    kept = [path for folder in (run, caches) for path in folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".f16" for path in kept), "activations are among them"
+    assert [path for path in kept if tells_of_patient(path)] == []
+    for page in [path for path in kept if path.suffix in {".html", ".md"}]:
+        assert "<img src=x" not in page.read_text()
 
 
 def test_thumbnails_have_no_metadata(pictures: Path) -> None:

@@ -135,7 +135,9 @@ def test_parts_that_make_no_whole_are_refused(
 ) -> None:
     model = run / "exports" / "model_int8.tflite"
     one, two, three = make_parts(edge_melanoma, ("evaluate", model, "--data", others), 3, tmp_path)
-    (other, *_) = make_parts(edge_melanoma, ("evaluate", run, "--data", others), 1, tmp_path)
+    (other, *_) = make_parts(
+        edge_melanoma, ("evaluate", run, "--data", others), 1, tmp_path, name="other"
+    )
     (keras, *_) = make_parts(
         edge_melanoma, ("evaluate", run, "--data", others), 3, tmp_path, name="keras"
     )
