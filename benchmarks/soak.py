@@ -34,7 +34,15 @@ MEGABYTE = 1e6
 PARTS = 5
 """The readings of a stage in the order of time: the first part is its start."""
 
-COLUMNS = ("stage", "images", "CPU", "memory after a fifth", "at the end", "most", "a picture more")
+COLUMNS = (
+    "stage",
+    "images",
+    "CPU",
+    "memory after a fifth",
+    "at the end",
+    "peak",
+    "growth a picture",
+)
 CACHE = (
     "from pathlib import Path; import sys; from edge_melanoma.benchmarks.soak import fill_cache; "
     "fill_cache(Path(sys.argv[1]), Path(sys.argv[2]))"
@@ -145,7 +153,7 @@ def render_endurance(told: dict[str, Any]) -> list[str]:
             f"{one.images:,}",
             f"{one.cpu_seconds / 60:.1f} min",
             *(f"{size:.0f} MB" for size in (one.early_mb, one.late_mb, one.peak_mb)),
-            f"{one.bytes_a_picture:.0f} bytes",
+            f"{one.bytes_a_picture:.0f} bytes" if one.late_mb > one.early_mb else "none",
         ]
         for one in stages
     ]

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.tensorflow_runtime import tf
-from edge_melanoma.workers import TF_CONFIG, Cluster, Distribution, Strategy, own_rows
+from edge_melanoma.workers import (
+    PATIENCE_SECONDS,
+    TF_CONFIG,
+    Cluster,
+    Distribution,
+    Strategy,
+    own_rows,
+)
 
 HEARTBEAT_SECONDS = 10.0
-PATIENCE_SECONDS = 600.0
-"""Machines of one job may start minutes apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +95,10 @@ def join_workers(
 ) -> Replicas:
     """Wait until all workers of the cluster are there, and train with them from then on.
 
-    To be called before anything else of TensorFlow, once in a process. A worker that has not come
-    after `patience_seconds`, or is silent for `heartbeat_seconds`, is lost: whatever the others
-    wait for then raises `tf.errors.OpError`, or TensorFlow ends the process.
+    To be called before anything else of TensorFlow, once in a process. A worker that is silent for
+    `heartbeat_seconds` is lost: whatever the others wait for then raises `tf.errors.OpError`, or
+    TensorFlow ends the process. After `patience_seconds` without the first worker the others raise
+    it too; the first one waits for the others without end, and obeys no SIGTERM meanwhile.
     """
     from tensorflow.python.eager import context
 

@@ -17,6 +17,8 @@ EXAMPLE = (
     '"task": {"type": "worker", "index": 0}}'
 )
 JOBS = ("chief", "worker")
+PATIENCE_SECONDS = 600.0
+"""Within which all workers have to be there: machines of one job may start minutes apart."""
 
 
 class Strategy(StrEnum):

@@ -21,7 +21,7 @@ class WorkerProcesses:
         words = ["train", *map(str, arguments), "--out", str(out)]
         self._arguments = [*words, "--strategy", "multiworker"]
         self._out = out
-        self._addresses = [f"127.0.0.1:{port}" for port in _free_ports(WORKERS)]
+        self._addresses = [f"127.0.0.1:{port}" for port in free_ports(WORKERS)]
         self._processes = [self._start(index) for index in range(WORKERS)]
 
     def kill(self, index: int) -> None:
@@ -88,7 +88,8 @@ def two_workers(arguments: Sequence[str | Path], *, out: Path) -> Iterator[Worke
         workers.end()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nothing listens on now."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))

@@ -10,15 +10,17 @@ import multiprocessing
 import os
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.artifacts import MANIFEST
 from edge_melanoma.checkpoints import CHECKPOINT, is_finished
 from edge_melanoma.child_process import describe_death, live_with_parent
 from edge_melanoma.commands.training_order import TrainingOrder
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.progress import Reporter, TerminalReporter
-from edge_melanoma.workers import Cluster
+from edge_melanoma.workers import PATIENCE_SECONDS, Cluster
 
 MOST_RESTARTS = 10
 """In a row, without a new checkpoint between them."""
@@ -32,13 +34,13 @@ def train_among_workers(order: TrainingOrder, cluster: Cluster, folder: Path) ->
     """Let a child train until the training is finished; `folder` is the run's.
 
     Raises:
-        EdgeMelanomaError: it ended too early too often.
+        EdgeMelanomaError: it ended too early too often, or the other workers did not come.
         SystemExit: what the user has to mend; the child has told it.
     """
     reporter = TerminalReporter()
     stages = len(order.settings(order.variants[0]).spec().stages)
     failures, seen = 0, _stamp_of(folder)
-    while not (cluster.is_first and is_finished(folder, stages=stages)):
+    while not _is_over(folder, stages=stages):
         code = _run_child(order, cluster, folder)
         if code == 0:
             return
@@ -62,25 +64,41 @@ def train_among_workers(order: TrainingOrder, cluster: Cluster, folder: Path) ->
 
 
 def _run_child(order: TrainingOrder, cluster: Cluster, folder: Path) -> int:
-    """The exit code of a fresh process that trains; negative for a signal."""
+    """The exit code of a fresh process that trains; negative for a signal.
+
+    Raises:
+        EdgeMelanomaError: the other workers did not come in time.
+    """
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_train_in_child, args=(order, cluster, folder))
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_train_in_child, args=(there, order, cluster, folder))
     process.start()
+    there.close()
     try:
+        # Something can be read when the child has joined the others, and when it has ended.
+        if not here.poll(PATIENCE_SECONDS):
+            raise EdgeMelanomaError(
+                f"Worker {cluster.index} waited {PATIENCE_SECONDS:g} s for the others of "
+                f"{', '.join(cluster.addresses)}; start all within that time, and see that they "
+                f"reach each other."
+            )
         process.join()
     finally:
         if process.is_alive():
             process.kill()
             process.join()
+        here.close()
     return process.exitcode or 0
 
 
-def _train_in_child(order: TrainingOrder, cluster: Cluster, folder: Path) -> None:
+def _train_in_child(
+    joined: Connection, order: TrainingOrder, cluster: Cluster, folder: Path
+) -> None:
     """End at once, in whatever state TensorFlow is: the checkpoint is all that counts."""
     live_with_parent()
     code = 1
     try:
-        code = _train(order, cluster, folder)
+        code = _train(joined, order, cluster, folder)
     except EdgeMelanomaError as error:
         print(f"edge-melanoma: {error}", file=sys.stderr)
         code = USER_ERROR
@@ -93,7 +111,7 @@ def _train_in_child(order: TrainingOrder, cluster: Cluster, folder: Path) -> Non
         os._exit(code)
 
 
-def _train(order: TrainingOrder, cluster: Cluster, folder: Path) -> int:
+def _train(joined: Connection, order: TrainingOrder, cluster: Cluster, folder: Path) -> int:
     from edge_melanoma.agreement import OutOfStepError
     from edge_melanoma.replicas import join_workers
     from edge_melanoma.tensorflow_runtime import tf
@@ -102,6 +120,7 @@ def _train(order: TrainingOrder, cluster: Cluster, folder: Path) -> int:
     try:
         reporter.say(f"Worker {cluster.index} waits for all {len(cluster.addresses)} workers")
         replicas = join_workers(cluster)
+        joined.send(True)
         _train_together(order, folder, replicas, reporter)
     except (tf.errors.OpError, OutOfStepError):
         return PEER_LOST
@@ -130,6 +149,11 @@ def _reason(code: int) -> str:
     if code == PEER_LOST:
         return "A worker was lost, or did not come"
     return f"The training process died {describe_death(code)}"
+
+
+def _is_over(folder: Path, *, stages: int) -> bool:
+    """Whether there is nothing left to train: a worker that comes late waits for nobody."""
+    return (folder / MANIFEST).is_file() or is_finished(folder, stages=stages)
 
 
 def _stamp_of(folder: Path) -> int:

@@ -98,7 +98,7 @@ def test_pictures_that_leak_are_told_apart_in_parts_too(
     assert merged.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("elsewhere", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_parts_of_a_bench_are_the_bench(
     edge_melanoma: Cli, run: Path, others: Path, tmp_path: Path, elsewhere: bool
 ) -> None:

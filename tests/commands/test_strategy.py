@@ -1,5 +1,7 @@
 """Two real workers train what one process trains, whether or not one of them is killed."""
 
+import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worker_processes import two_workers
+from worker_processes import free_ports, two_workers
 
 from edge_melanoma.artifacts import open_run, read_json
 from edge_melanoma.network import read_safetensors
@@ -28,6 +30,14 @@ def arguments(phantoms: Path, tmp_path: Path) -> list[str | Path]:
     return [*words, tmp_path / "cache"]
 
 
+def config_of(*, worker: int) -> str:
+    """TF_CONFIG of one of two workers on this machine."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    return json.dumps(
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
+    )
+
+
 def assert_equal_runs(one: Path, other: Path) -> None:
     first, second = (read_safetensors(open_run(run)) for run in (one, other))
     assert max(float(np.abs(first[name] - second[name]).max()) for name in first) < TOLERANCE
@@ -38,7 +48,10 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 
 
 def test_two_workers_train_what_one_process_trains(
-    edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path
+    edge_melanoma: Cli,
+    arguments: list[str | Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     training = [*arguments, "--variant", "frozen", "--epochs", "2"]
     with two_workers(training, out=tmp_path / "two") as workers:
@@ -48,6 +61,31 @@ def test_two_workers_train_what_one_process_trains(
     manifest = read_json(tmp_path / "two" / "manifest.json")
     assert manifest["distribution"] == {"strategy": "multiworker", "workers": 2, "replicas": 2}
     assert read_json(tmp_path / "one" / "manifest.json")["distribution"] is None
+    with monkeypatch.context() as late:
+        late.setenv("TF_CONFIG", config_of(worker=1))
+        out = ("--out", tmp_path / "two", "--strategy", "multiworker")
+        again = edge_melanoma("train", *training, *out)
+    assert again.exit_code == 0, again.stderr
+    assert "waits for all" not in again.stderr
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_worker_whose_others_do_not_come_says_so(
+    edge_melanoma: Cli,
+    arguments: list[str | Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    worker: int,
+) -> None:
+    from edge_melanoma.commands import worker_run
+
+    monkeypatch.setattr(worker_run, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setenv("TF_CONFIG", config_of(worker=worker))
+    out = ("--out", tmp_path / "two", "--strategy", "multiworker")
+    result = edge_melanoma("train", *arguments, *out)
+    assert result.exit_code == 2
+    assert f"Worker {worker} waited 1 s for the others of 127.0.0.1:" in result.stderr
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.slow
