@@ -31,6 +31,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.external_sets import learned_from_split, read_external_sets
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import screen_images
+from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.network import round_to_half
 from edge_melanoma.predictions import predict
 from edge_melanoma.progress import Reporter, TerminalReporter
@@ -57,6 +58,7 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     if order.resume and order.out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
     teacher_run = open_teacher(order)
+    records = read_records(order, reporter)
     refuse_unusable_sets(order.external, name_folders(order.data))
     folders = {variant: _folder_for(order, variant) for variant in order.variants}
     if cluster is not None and not cluster.is_first:
@@ -71,19 +73,27 @@ def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
                 (folder / CHECKPOINT).unlink(missing_ok=True)
         if cluster is not None and not (folders[order.variants[0]] / MANIFEST).is_file():
             train_among_workers(order, cluster, folders[order.variants[0]])
-        _train_all(order, folders, teacher_run, cluster, reporter)
+        _train_all(order, folders, records, teacher_run, cluster, reporter)
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
 
 
-def gather_material(
-    order: TrainingOrder, teacher_run: TrainedModel | None, reporter: Reporter
-) -> TrainingMaterial:
-    """Read and check the pictures, and split them without copies: the same in every worker."""
-    named = name_folders(order.data)
-    records = read_data_sets(named)
+def read_records(order: TrainingOrder, reporter: Reporter) -> tuple[LesionRecord, ...]:
+    """The pictures of the order, not yet opened."""
+    records = read_data_sets(named := name_folders(order.data))
     tell_skipped(named, records, reporter=reporter)
+    return records
+
+
+def gather_material(
+    order: TrainingOrder,
+    records: tuple[LesionRecord, ...],
+    teacher_run: TrainedModel | None,
+    reporter: Reporter,
+) -> TrainingMaterial:
+    """Check the pictures and split them without copies: the same in every worker."""
+    named = name_folders(order.data)
     if order.deterministic:
         make_deterministic(order.seed)
     cards = {name: find_card(path) for name, path in named.items()}
@@ -107,12 +117,13 @@ def gather_material(
 def _train_all(
     order: TrainingOrder,
     folders: Mapping[Variant, Path],
+    records: tuple[LesionRecord, ...],
     teacher_run: TrainedModel | None,
     cluster: Cluster | None,
     reporter: Reporter,
 ) -> None:
     """Train the variants that are not finished, and score the sets from elsewhere with all."""
-    material = gather_material(order, teacher_run, reporter)
+    material = gather_material(order, records, teacher_run, reporter)
     external = read_external_sets(
         order.external,
         learned_from_split(material.split),

@@ -129,10 +129,10 @@ def _train(joined: Connection, order: TrainingOrder, cluster: Cluster, folder: P
 
 def _train_together(order: TrainingOrder, folder: Path, replicas: Any, reporter: Reporter) -> None:
     from edge_melanoma.activations import default_cache_folder
-    from edge_melanoma.commands.training_run import gather_material, open_teacher
+    from edge_melanoma.commands.training_run import gather_material, open_teacher, read_records
     from edge_melanoma.training import train_network
 
-    material = gather_material(order, open_teacher(order), reporter)
+    material = gather_material(order, read_records(order, reporter), open_teacher(order), reporter)
     train_network(
         material.split,
         order.settings(order.variants[0]),
