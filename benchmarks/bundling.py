@@ -19,9 +19,8 @@ from edge_melanoma.artifacts import (
     open_run,
     read_json,
     sha256_of,
-    write_atomically,
-    write_json,
 )
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.bundled import FOLDER, MODEL
 from edge_melanoma.dataset_card import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError

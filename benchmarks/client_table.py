@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.environment import cpu_name
 from edge_melanoma.errors import EdgeMelanomaError

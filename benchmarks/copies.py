@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.environment import describe_environment

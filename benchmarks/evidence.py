@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import read_json, write_atomically
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.benchmarks.pooled import pool_drops, render_pooled
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.benchmarks.tables import markdown_table

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.environment import cpu_name
 from edge_melanoma.errors import EdgeMelanomaError

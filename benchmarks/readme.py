@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.markdown import insert_between
 
 

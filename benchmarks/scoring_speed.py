@@ -16,13 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_melanoma.artifacts import (
-    ConvertedModel,
-    TrainedModel,
-    open_converted,
-    open_run,
-    write_json,
-)
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_converted, open_run
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.scoring import Scoring
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime

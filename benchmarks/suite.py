@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge_melanoma.artifacts import read_json, write_atomically
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.benchmarks.pareto import (
     Candidate,
     draw_pareto,

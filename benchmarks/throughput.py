@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.activations import Prefix, cache_activations
-from edge_melanoma.artifacts import open_converted, read_json, write_json
+from edge_melanoma.artifacts import open_converted, read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.bundled import bundled_model, bundled_run

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.child_process import run_in_child

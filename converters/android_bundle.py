@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma import __version__
-from edge_melanoma.artifacts import (
-    ConvertedModel,
-    TrainedModel,
-    json_text,
-    open_exports,
-    sha256_of,
-    write_atomically,
-)
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_exports, sha256_of
+from edge_melanoma.atomic_writing import json_text, write_atomically
 from edge_melanoma.bundle_manifest import MODEL_INFO
 from edge_melanoma.converters.bundle_layout import (
     ASSETS,

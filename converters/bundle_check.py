@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import json_text, read_json, sha256_of
+from edge_melanoma.artifacts import read_json, sha256_of
+from edge_melanoma.atomic_writing import json_text
 from edge_melanoma.bundle_manifest import MODEL_INFO
 from edge_melanoma.converters.bundle_layout import (
     ASSETS,

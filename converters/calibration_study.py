@@ -5,12 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import (
-    SPLIT,
-    TrainedModel,
-    read_json,
-    write_json,
-)
+from edge_melanoma.artifacts import SPLIT, TrainedModel, read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.converters.calibration import (
     CalibrationSet,

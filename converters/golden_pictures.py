@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.phantoms import draw_phantom
 
 JPEG_QUALITY = 90

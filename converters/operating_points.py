@@ -9,14 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import (
-    ConvertedModel,
-    TrainedModel,
-    open_converted,
-    sha256_of,
-    write_atomically,
-    write_json,
-)
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_converted, sha256_of
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.classifiers import TFLiteClassifier, choose_runtime
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.lesions import LesionRecord

@@ -11,14 +11,11 @@ from edge_melanoma.artifacts import (
     SPLIT,
     ConvertedModel,
     TrainedModel,
-    json_text,
     open_converted,
     read_json,
-    rows_to_csv,
     sha256_of,
-    write_atomically,
-    write_together,
 )
+from edge_melanoma.atomic_writing import json_text, rows_to_csv, write_atomically, write_together
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
 from edge_melanoma.converters.export_settings import ExportSettings

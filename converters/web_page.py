@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from edge_melanoma.artifacts import json_text, sha256_of, write_atomically
+from edge_melanoma.artifacts import sha256_of
+from edge_melanoma.atomic_writing import json_text, write_atomically
 from edge_melanoma.converters.bundle_layout import (
     FLOAT16,
     MODEL_INFO_FILE,

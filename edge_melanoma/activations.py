@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.images import scale_pixels, stream_images
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter

@@ -1,12 +1,8 @@
-"""What lies on disk: run folders, models with manifests, and writing that cannot be cut in half."""
+"""What lies on disk: run folders, and models with their manifests."""
 
-import csv
 import hashlib
-import io
 import json
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +18,6 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.json"
 LARGEST_MODEL_BYTES = 128 * 2**20
-UNFINISHED_PREFIX = ".unfinished-"
-"""Of files that are being written: they get their names when they are whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,74 +64,6 @@ class ConvertedModel:
     def size_bytes(self) -> int:
         """The file's size."""
         return len(self.data)
-
-
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync.
-
-    Raises:
-        EdgeMelanomaError: the disk is full or the folder cannot be written.
-    """
-    write_together({path: data})
-
-
-def write_together(contents: Mapping[Path, bytes | str]) -> None:
-    """The same for files that belong together: where one cannot be written, none is replaced.
-
-    Raises:
-        EdgeMelanomaError: the disk is full or a folder cannot be written.
-    """
-    written: dict[Path, Path] = {}
-    path = next(iter(contents))
-    try:
-        for path, data in contents.items():
-            written[path] = _write_temporary(path, data)
-        for path, temporary in written.items():
-            temporary.replace(path)
-        for folder in {path.parent for path in contents}:
-            _sync_folder(folder)
-    except OSError as error:
-        raise EdgeMelanomaError(
-            f"{path} cannot be written: {error.strerror}; free the disk or choose another folder."
-        ) from error
-    finally:
-        for temporary in written.values():
-            temporary.unlink(missing_ok=True)
-
-
-def _write_temporary(path: Path, data: bytes | str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
-    temporary = Path(name)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(data.encode() if isinstance(data, str) else data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write readable JSON atomically."""
-    write_atomically(path, json_text(content))
-
-
-def json_text(content: object) -> str:
-    """Readable JSON, as files hold it; NaN is refused because it is no JSON."""
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
-
-
-def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """A header of the first row's keys and a line a row."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -253,11 +179,3 @@ def _newest_run() -> Path:
             f"train one with: edge-melanoma train --data DIR."
         )
     return manifests[-1].parent
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,12 +1,86 @@
-"""Files that get their name when they are whole."""
+"""Files that get their name when they are whole, so that writing cannot be cut in half."""
 
+import csv
+import io
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_melanoma.artifacts import UNFINISHED_PREFIX
+from edge_melanoma.errors import EdgeMelanomaError
+
+UNFINISHED_PREFIX = ".unfinished-"
+"""Of files that are being written: they get their names when they are whole."""
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync.
+
+    Raises:
+        EdgeMelanomaError: the disk is full or the folder cannot be written.
+    """
+    write_together({path: data})
+
+
+def write_together(contents: Mapping[Path, bytes | str]) -> None:
+    """The same for files that belong together: where one cannot be written, none is replaced.
+
+    Raises:
+        EdgeMelanomaError: the disk is full or a folder cannot be written.
+    """
+    written: dict[Path, Path] = {}
+    path = next(iter(contents))
+    try:
+        for path, data in contents.items():
+            written[path] = _write_temporary(path, data)
+        for path, temporary in written.items():
+            temporary.replace(path)
+        for folder in {path.parent for path in contents}:
+            _sync_folder(folder)
+    except OSError as error:
+        raise EdgeMelanomaError(
+            f"{path} cannot be written: {error.strerror}; free the disk or choose another folder."
+        ) from error
+    finally:
+        for temporary in written.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _write_temporary(path: Path, data: bytes | str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write readable JSON atomically."""
+    write_atomically(path, json_text(content))
+
+
+def json_text(content: object) -> str:
+    """Readable JSON, as files hold it; NaN is refused because it is no JSON."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """A header of the first row's keys and a line a row."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 @contextmanager
@@ -24,5 +98,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

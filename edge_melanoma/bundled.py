@@ -14,8 +14,8 @@ from edge_melanoma.artifacts import (
     find_run,
     open_run,
     read_json,
-    write_atomically,
 )
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.errors import EdgeMelanomaError
 
 WORD = Path("bundled")

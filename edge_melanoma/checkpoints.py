@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network import arrays_of, assign_arrays
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.metrics import count_confusions
 from edge_melanoma.predictions import PredictionSet

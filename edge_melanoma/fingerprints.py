@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.ahead import map_ahead
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import printable
 from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_melanoma.ahead import map_ahead
 from edge_melanoma.alignment import Alignment, align_candidates
-from edge_melanoma.artifacts import write_atomically
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.candidates import Candidates, find_candidates
 from edge_melanoma.close_look import look_closely
 from edge_melanoma.components import Components

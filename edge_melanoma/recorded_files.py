@@ -6,14 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import (
-    MANIFEST,
-    UNFINISHED_PREFIX,
-    WEIGHTS,
-    read_json,
-    sha256_of,
-    write_json,
-)
+from edge_melanoma.artifacts import MANIFEST, WEIGHTS, read_json, sha256_of
+from edge_melanoma.atomic_writing import UNFINISHED_PREFIX, write_json
 from edge_melanoma.errors import EdgeMelanomaError
 
 BENCH_RECORD = "files.json"

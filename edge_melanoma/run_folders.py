@@ -8,7 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from edge_melanoma.artifacts import RUNS_FOLDER, UNFINISHED_PREFIX
+from edge_melanoma.artifacts import RUNS_FOLDER
+from edge_melanoma.atomic_writing import UNFINISHED_PREFIX
 from edge_melanoma.errors import EdgeMelanomaError
 
 LOCK, OWNER = ".lock", ".owner"

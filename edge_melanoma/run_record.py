@@ -9,16 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma import figures
-from edge_melanoma.artifacts import (
-    MANIFEST,
-    SPLIT,
-    WEIGHTS,
-    TrainedModel,
-    read_json,
-    rows_to_csv,
-    write_atomically,
-    write_json,
-)
+from edge_melanoma.artifacts import MANIFEST, SPLIT, WEIGHTS, TrainedModel, read_json
+from edge_melanoma.atomic_writing import rows_to_csv, write_atomically, write_json
 from edge_melanoma.augmentation import augment_images
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.environment import describe_determinism, describe_environment

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma import __version__
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import RESIZE_ID
 from edge_melanoma.integrity import BadImage, refuse_many_bad

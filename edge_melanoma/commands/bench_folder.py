@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import read_json, write_atomically, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.benchmarks.junit import render_junit
 from edge_melanoma.benchmarks.parity import ParityReport
 from edge_melanoma.benchmarks.report import refuse_older, render_report

@@ -8,14 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.artifacts import (
-    SPLIT,
-    TrainedModel,
-    open_run,
-    read_json,
-    write_atomically,
-    write_json,
-)
+from edge_melanoma.artifacts import SPLIT, TrainedModel, open_run, read_json
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.card_facts import CardFacts, JudgedSet
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.external_run import score_external_sets

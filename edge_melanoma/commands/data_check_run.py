@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from edge_melanoma.artifacts import write_atomically, write_json
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.data_page import render_page
 from edge_melanoma.data_report import DataReport, examine_data, report_to_json
 from edge_melanoma.data_sets import name_folders

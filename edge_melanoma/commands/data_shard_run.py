@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_melanoma.artifacts import UNFINISHED_PREFIX, write_atomically
+from edge_melanoma.atomic_writing import UNFINISHED_PREFIX, write_atomically
 from edge_melanoma.dataset_card import CARD, card_text, find_card
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.lesions import LABELS_TABLE, list_lesions

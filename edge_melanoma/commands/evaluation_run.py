@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import (
-    TrainedModel,
-    write_json,
-)
+from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.commands.evaluation_subject import open_subject
 from edge_melanoma.commands.evaluation_table import show_evaluation
 from edge_melanoma.evaluation import (

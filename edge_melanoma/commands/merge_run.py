@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.commands import bench_part, evaluation_part
 from edge_melanoma.commands.contract_choice import find_contract
 from edge_melanoma.commands.evaluation_table import show_evaluation

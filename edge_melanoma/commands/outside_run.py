@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel, write_atomically
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.benchmarks.outside import OutsideParity, compare_outside
 from edge_melanoma.classifiers import KerasClassifier, TFLiteClassifier
 from edge_melanoma.environment import package_version

@@ -6,12 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edge_melanoma.artifacts import (
-    ConvertedModel,
-    TrainedModel,
-    open_exports,
-    write_atomically,
-)
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_exports
+from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.benchmarks.contract import Contracts
 from edge_melanoma.benchmarks.contract_draft import draft_contract
 from edge_melanoma.benchmarks.findings import Findings, study_candidate

@@ -25,7 +25,7 @@ def command(
 
     Nothing is measured again: the page is that of the stored scores and figures.
     """
-    from edge_melanoma.artifacts import write_atomically
+    from edge_melanoma.atomic_writing import write_atomically
     from edge_melanoma.bundled import find_run_or_bundled
     from edge_melanoma.commands.bench_folder import PAGE, render_stored
     from edge_melanoma.commands.parity_run import bench_folder_of

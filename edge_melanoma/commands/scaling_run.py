@@ -4,15 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import (
-    MANIFEST,
-    SPLIT,
-    TrainedModel,
-    find_run,
-    read_json,
-    write_atomically,
-    write_json,
-)
+from edge_melanoma.artifacts import MANIFEST, SPLIT, TrainedModel, find_run, read_json
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.classifiers import KerasClassifier
 from edge_melanoma.environment import describe_environment
 from edge_melanoma.errors import EdgeMelanomaError

@@ -8,7 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.artifacts import TrainedModel, open_converted, open_exports, write_json
+from edge_melanoma.artifacts import TrainedModel, open_converted, open_exports
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.operating_points import (

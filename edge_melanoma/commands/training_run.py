@@ -6,12 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.activations import default_cache_folder
-from edge_melanoma.artifacts import (
-    MANIFEST,
-    TrainedModel,
-    open_run,
-    read_json,
-)
+from edge_melanoma.artifacts import MANIFEST, TrainedModel, open_run, read_json
 from edge_melanoma.checkpoints import CHECKPOINT
 from edge_melanoma.classifiers import KerasClassifier
 from edge_melanoma.commands.external_run import (

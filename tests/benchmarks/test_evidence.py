@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.evidence import render_backends, render_study
 
 

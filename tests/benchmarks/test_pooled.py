@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.artifacts import WEIGHTS, sha256_of, write_atomically, write_json
+from edge_melanoma.artifacts import WEIGHTS, sha256_of
+from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.benchmarks.pooled import pool_drops, render_pooled
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.results_tables import render_results
 from edge_melanoma.errors import EdgeMelanomaError
 

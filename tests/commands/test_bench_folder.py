@@ -9,7 +9,8 @@ import pytest
 from made import predictions_of
 from parity_reports import report_of
 
-from edge_melanoma.artifacts import TrainedModel, read_json, write_json
+from edge_melanoma.artifacts import TrainedModel, read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.commands.bench_folder import BenchCopies, render_stored, write_bench
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.predictions import PredictionSet, predictions_to_csv

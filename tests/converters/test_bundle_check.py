@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from edge_melanoma.artifacts import json_text, sha256_of
+from edge_melanoma.artifacts import sha256_of
+from edge_melanoma.atomic_writing import json_text
 from edge_melanoma.bundled import bundled_model
 from edge_melanoma.converters import golden_vectors
 from edge_melanoma.converters.bundle_check import Finding, check_bundle

@@ -11,7 +11,8 @@ import pytest
 from conftest import CommandResult
 from PIL import Image
 
-from edge_melanoma.artifacts import TrainedModel, open_run, read_json, sha256_of, write_json
+from edge_melanoma.artifacts import TrainedModel, open_run, read_json, sha256_of
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.converters import calibration_study
 from edge_melanoma.converters.calibration_study import (
     CalibrationStudy,

@@ -11,7 +11,8 @@ from made import predictions_of
 from numpy.typing import NDArray
 from small_network import GREENS, make_calibration, make_small_network
 
-from edge_melanoma.artifacts import sha256_of, write_json
+from edge_melanoma.artifacts import sha256_of
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.converters.calibration_trials import (
     TrialOrder,
     convert_int8,

@@ -20,7 +20,7 @@ from bad_images import FOLDER, ORIENTATION, READ, REFUSED, SKIPPED, TABLE, Fate,
 from odd_names import place_odd_files
 from PIL import Image
 
-from edge_melanoma.artifacts import write_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.bundled import bundled_model
 from edge_melanoma.decoding import (
     LARGEST_COSTLY_PIXEL_COUNT,

@@ -23,7 +23,8 @@ import numpy as np
 from mutations import Mutator
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import open_converted, write_json
+from edge_melanoma.artifacts import open_converted
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.cold_start import peak_rss_mb
 from edge_melanoma.bundled import bundled_model
 from edge_melanoma.child_process import run_limited

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from worker_processes import WORKERS, two_workers
 
-from edge_melanoma.artifacts import open_run, write_json
+from edge_melanoma.artifacts import open_run
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.network import read_safetensors
 from edge_melanoma.phantoms import write_phantoms
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import resize_image
 from edge_melanoma.interpreters import SessionSettings, TFLiteSession

@@ -25,7 +25,8 @@ from kotlin_compiler import (
 )
 from kotlin_mutants import MUTANTS, write_mutant
 
-from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.progress import TerminalReporter
 

@@ -24,7 +24,8 @@ from web_pictures import (
     write_spoilt,
 )
 
-from edge_melanoma.artifacts import read_json, write_json
+from edge_melanoma.artifacts import read_json
+from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.commands.web_run import write_and_tell
 from edge_melanoma.converters.litert_js import CORE, pinned_versions
 from edge_melanoma.errors import EdgeMelanomaError
