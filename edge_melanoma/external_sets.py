@@ -62,12 +62,26 @@ class ExternalSet:
 
     def as_dict(self) -> dict[str, Any]:
         """For evaluation.json and parity.json."""
-        return {
-            "dataset": describe_dataset(self.name, self.records, card=self.card),
-            "left_out": len(self.left_out),
-            "left_out_images": list(self.left_out),
-            "compared_by": self.compared_by,
-        }
+        return describe_judged(self.dataset, left_out=self.left_out, compared_by=self.compared_by)
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """The set's name, card and counts."""
+        return describe_dataset(self.name, self.records, card=self.card)
+
+
+def describe_judged(
+    dataset: Mapping[str, Any], *, left_out: Sequence[str], compared_by: str | None
+) -> dict[str, Any]:
+    """What results say of a set; of a run's own side, compared by nothing, its block alone."""
+    if compared_by is None:
+        return {"dataset": dataset}
+    return {
+        "dataset": dataset,
+        "left_out": len(left_out),
+        "left_out_images": list(left_out),
+        "compared_by": compared_by,
+    }
 
 
 def learned_from_split(split: DatasetSplit) -> LearnedPictures:

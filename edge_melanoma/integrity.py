@@ -66,13 +66,19 @@ def describe_bad_images(bad: tuple[BadImage, ...]) -> str:
     return f"{len(bad)} unreadable {plural}: {shown}{more}"
 
 
-def _screen_one(record: LesionRecord) -> LesionRecord | BadImage:
+def read_sound_bytes(record: LesionRecord) -> bytes | BadImage:
+    """The bytes of a picture that decodes fully."""
     try:
         data = read_image_bytes(record.path)
         decode_image(data, name=str(record.path))
     except UnreadableImageError as error:
         return BadImage(image_id=record.image_id, reason=str(error))
-    return replace(record, sha256=hash_bytes(data))
+    return data
+
+
+def _screen_one(record: LesionRecord) -> LesionRecord | BadImage:
+    found = read_sound_bytes(record)
+    return found if isinstance(found, BadImage) else replace(record, sha256=hash_bytes(found))
 
 
 def refuse_many_bad(bad: tuple[BadImage, ...], *, total: int) -> None:

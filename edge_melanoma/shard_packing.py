@@ -17,11 +17,15 @@ from typing import Any
 
 from edge_melanoma.ahead import map_ahead
 from edge_melanoma.atomic_writing import whole_file
-from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.image_files import PACKED_COLUMNS, PackedImage
-from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
-from edge_melanoma.integrity import BadImage, describe_bad_images, refuse_many_bad
+from edge_melanoma.images import hash_bytes
+from edge_melanoma.integrity import (
+    BadImage,
+    describe_bad_images,
+    read_sound_bytes,
+    refuse_many_bad,
+)
 from edge_melanoma.lesions import ATTRIBUTE_COLUMNS, LABELS_TABLE, LesionRecord
 from edge_melanoma.progress import Reporter
 from edge_melanoma.tensorflow_runtime import tf
@@ -93,26 +97,18 @@ def pack_images(
     return Packing(images=images, size_bytes=size_bytes, shards=len(shards), bad=tuple(bad))
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """The bytes of a picture that decodes, and their hash."""
-
-    data: bytes
-    sha256: str
-
-
 def _load_all(
     records: Sequence[LesionRecord], reporter: Reporter
-) -> Iterator[tuple[LesionRecord, _Loaded | BadImage]]:
+) -> Iterator[tuple[LesionRecord, bytes | BadImage]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = map_ahead(pool, _load, records, ahead=IMAGES_AHEAD)
+        found = map_ahead(pool, read_sound_bytes, records, ahead=IMAGES_AHEAD)
         shown = reporter.track(found, label="Packing images", total=len(records))
         yield from zip(records, shown, strict=True)
 
 
 def _without_bad(
-    found: Iterable[tuple[LesionRecord, _Loaded | BadImage]], bad: list[BadImage]
-) -> Iterator[tuple[LesionRecord, _Loaded]]:
+    found: Iterable[tuple[LesionRecord, bytes | BadImage]], bad: list[BadImage]
+) -> Iterator[tuple[LesionRecord, bytes]]:
     """Pass the pictures on and put what is none into `bad`."""
     for record, outcome in found:
         if isinstance(outcome, BadImage):
@@ -121,17 +117,8 @@ def _without_bad(
             yield record, outcome
 
 
-def _load(record: LesionRecord) -> _Loaded | BadImage:
-    try:
-        data = read_image_bytes(record.path)
-        decode_image(data, name=str(record.path))
-    except UnreadableImageError as error:
-        return BadImage(image_id=record.image_id, reason=str(error))
-    return _Loaded(data=data, sha256=hash_bytes(data))
-
-
 def _write_shards(
-    loaded: Iterator[tuple[LesionRecord, _Loaded]],
+    loaded: Iterator[tuple[LesionRecord, bytes]],
     folder: Path,
     names: Iterator[Path],
     shard_bytes: int,
@@ -140,17 +127,18 @@ def _write_shards(
     while (first := next(loaded, None)) is not None:
         path, size = folder / next(names), 0
         with whole_file(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-            for record, image in chain([first], loaded):
-                example = _example_of(record, image)
+            for record, data in chain([first], loaded):
+                sha256 = hash_bytes(data)
+                example = _example_of(record, data, sha256=sha256)
                 writer.write(example)
                 yield (
                     record,
                     PackedImage(
                         path=path,
-                        offset=size + LENGTH_BYTES + example.index(image.data),
-                        length=len(image.data),
+                        offset=size + LENGTH_BYTES + example.index(data),
+                        length=len(data),
                         name=record.image_id,
-                        sha256=image.sha256,
+                        sha256=sha256,
                     ),
                 )
                 size += LENGTH_BYTES + len(example) + CHECKSUM_BYTES
@@ -172,17 +160,17 @@ def _row_of(record: LesionRecord, image: PackedImage, folder: Path) -> tuple[str
     )
 
 
-def _example_of(record: LesionRecord, loaded: _Loaded) -> bytes:
+def _example_of(record: LesionRecord, data: bytes, *, sha256: str) -> bytes:
     """A serialised tf.train.Example; its features have the names of TensorFlow's own image sets."""
     texts = {
         "image/filename": record.image_id,
         "image/class/text": "malignant" if record.is_malignant else "benign",
-        "image/sha256": loaded.sha256,
+        "image/sha256": sha256,
         "image/lesion_id": record.lesion_id,
         **{f"image/{name}": value for name, value in record.attributes},
     }
     features = {name: _bytes(text.encode()) for name, text in texts.items() if text is not None}
-    features["image/encoded"] = _bytes(loaded.data)
+    features["image/encoded"] = _bytes(data)
     features["image/class/label"] = tf.train.Feature(
         int64_list=tf.train.Int64List(value=[int(record.is_malignant)])
     )

@@ -1,13 +1,13 @@
 """What `bench --shard` does, and the pictures and scores of all its parts in `merge`."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_exports
-from edge_melanoma.benchmarks.scoring import REFERENCE, Scoring
+from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.benchmarks.scoring import Scoring
 from edge_melanoma.bundled import find_run_or_bundled
 from edge_melanoma.classifiers import choose_runtime
+from edge_melanoma.commands.benched_models import hashes_of_models, open_benched_models
 from edge_melanoma.commands.benched_sets import BenchedSet
 from edge_melanoma.commands.scored_part import describe_part, part_of_set, tell_part
 from edge_melanoma.errors import EdgeMelanomaError
@@ -35,12 +35,7 @@ def bench_part(
     refuse_unwritable(json)
     reporter = TerminalReporter()
     opened = find_run_or_bundled(run)
-    exports = open_exports(opened)
-    if not exports:
-        raise EdgeMelanomaError(
-            f"The run {opened.folder} has no exported model; make one with: edge-melanoma export "
-            f"{opened.folder} --quantize int8"
-        )
+    exports = open_benched_models(opened)
     learned = learned_by_run(opened) if data else None
     part = part_of_set(opened, data, learned, shard, reporter=reporter)
     scoring = Scoring(
@@ -50,34 +45,12 @@ def bench_part(
         is_test_side=data is None,
         reporter=reporter,
     )
-    facts = {"models": hashes_of(opened, exports), "runtime": scoring.runtime.value}
+    facts = {"models": hashes_of_models(opened, exports), "runtime": scoring.runtime.value}
     scores = scoring.score(exports)
     found = part.as_score_part(common_facts(COMMAND, **facts, **part.facts), scores)
     write_part(json, found, shard)
     tell_part(json, found, shard)
     return found
-
-
-def hashes_of(run: TrainedModel, exports: Sequence[ConvertedModel]) -> dict[str, str]:
-    """sha256 by mode, the trained weights under `keras`."""
-    return {REFERENCE: run.sha256} | {model.mode: model.sha256 for model in exports}
-
-
-def refuse_other_models(
-    merged: ScorePart, run: TrainedModel, exports: Sequence[ConvertedModel]
-) -> None:
-    """Parts say something of the models alone that made them.
-
-    Raises:
-        EdgeMelanomaError: the run's weights or exports are others.
-    """
-    made, present = merged.common["models"], hashes_of(run, exports)
-    if made != present:
-        odd = sorted(mode for mode in {*made, *present} if made.get(mode) != present.get(mode))
-        raise EdgeMelanomaError(
-            f"The parts were made with another {odd[0]} model than that of the run {run.folder}; "
-            f"name their run with --run, or make the parts anew."
-        )
 
 
 def merged_set(merged: ScorePart, data: Path | None, run: TrainedModel) -> BenchedSet:

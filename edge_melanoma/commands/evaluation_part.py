@@ -1,13 +1,12 @@
 """What `evaluate --shard` does, and what becomes of its parts in `merge`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_melanoma.commands.evaluation_run import conclude
 from edge_melanoma.commands.evaluation_subject import Subject, open_subject
 from edge_melanoma.commands.scored_part import describe_part, part_of_set, tell_part
-from edge_melanoma.external_sets import learned_by_run
+from edge_melanoma.external_sets import describe_judged, learned_by_run
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.run_folders import refuse_unwritable
@@ -50,7 +49,11 @@ def conclude_parts(merged: ScorePart) -> dict[str, Any]:
     """The content of `evaluate --json` of the whole set."""
     return conclude(
         merged.common,
-        _described(merged),
+        describe_judged(
+            describe_part(merged),
+            left_out=merged.left_out,
+            compared_by=merged.common["compared_by"],
+        ),
         merged.predictions()[OWN],
         leaked=merged.leaked,
         outside={},
@@ -60,16 +63,3 @@ def conclude_parts(merged: ScorePart) -> dict[str, Any]:
 def _leaked_of(subject: Subject, scores: PredictionSet) -> tuple[str, ...]:
     present = frozenset(scores.image_ids)
     return tuple(name for name in subject.leaked() if name in present)
-
-
-def _described(merged: ScorePart) -> Mapping[str, Any]:
-    block = describe_part(merged)
-    compared_by = merged.common["compared_by"]
-    if compared_by is None:
-        return {"dataset": block}
-    return {
-        "dataset": block,
-        "left_out": len(merged.left_out),
-        "left_out_images": list(merged.left_out),
-        "compared_by": compared_by,
-    }

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.commands.evaluation_subject import open_subject
 from edge_melanoma.commands.evaluation_table import show_evaluation
+from edge_melanoma.commands.scored_part import part_of_set
 from edge_melanoma.evaluation import (
     WITHOUT_LEAKED,
     count_images,
@@ -15,20 +15,17 @@ from edge_melanoma.evaluation import (
     without_images,
 )
 from edge_melanoma.external_sets import (
-    LearnedPictures,
     learned_by_run,
-    read_external_set,
     read_external_sets,
 )
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.images import RESIZE_ID
-from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.progress import Reporter, TerminalReporter
+from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.reliability import measure_reliability
-from edge_melanoma.run_data import describe_own_side, read_test_side
 from edge_melanoma.run_folders import refuse_unwritable
 from edge_melanoma.runtimes import Runtime
+from edge_melanoma.scoring_shard import WHOLE
 
 
 def evaluate_model(
@@ -48,12 +45,12 @@ def evaluate_model(
     outside = read_external_sets(
         external or {}, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
     )
-    records, described = _main_set(subject.run, data, learned, reporter)
-    judged = [records, *(found.records for found in outside)]
+    inside = part_of_set(subject.run, data, learned, WHOLE, reporter=reporter)
+    judged = [inside.records, *(found.records for found in outside)]
     own, *others = subject.score(judged, reporter)
     result = conclude(
         subject.facts,
-        described,
+        inside.as_dict(),
         own,
         leaked=subject.leaked() if data is None else (),
         outside={
@@ -87,21 +84,6 @@ def conclude(
         **_without_leaked(leaked, predictions, threshold),
         "external": dict(outside),
     }
-
-
-def _main_set(
-    run: TrainedModel | None, data: Path | None, learned: LearnedPictures | None, reporter: Reporter
-) -> tuple[tuple[LesionRecord, ...], dict[str, Any]]:
-    """The pictures of --data, or of the run's own test side, and what the JSON says of them."""
-    if data is not None:
-        found = read_external_set(
-            data, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
-        )
-        return found.records, found.as_dict()
-    if run is None:
-        raise ValueError("neither a run nor a data set")
-    records = read_test_side(run)
-    return records, {"dataset": describe_own_side(run, "test", records)}
 
 
 def _measure(predictions: PredictionSet, threshold: float) -> dict[str, Any]:

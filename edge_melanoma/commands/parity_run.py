@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_exports
+from edge_melanoma.artifacts import ConvertedModel, TrainedModel
 from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.benchmarks.contract import Contracts
 from edge_melanoma.benchmarks.contract_draft import draft_contract
@@ -29,7 +29,8 @@ from edge_melanoma.commands.bench_folder import (
     write_bench,
     write_scores,
 )
-from edge_melanoma.commands.bench_part import merged_set, refuse_other_models
+from edge_melanoma.commands.bench_part import merged_set
+from edge_melanoma.commands.benched_models import open_benched_models, refuse_other_models
 from edge_melanoma.commands.benched_sets import benched_set, external_sets
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.contract_choice import (
@@ -91,7 +92,7 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     _refuse_existing(order.draft)
     contracts = choose_contracts(order.contract, reporter=reporter)
     studies = prepare_studies(order.studies)
-    exports = _open_exports(run)
+    exports = open_benched_models(run)
     refuse_unmet_sections(contracts, run, exports)
     refuse_missing_reference(order.external)
     if order.parts is not None:
@@ -180,17 +181,6 @@ def _judge(
             is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
         ),
     )
-
-
-def _open_exports(run: TrainedModel) -> list[ConvertedModel]:
-    models = open_exports(run)
-    if not models:
-        raise EdgeMelanomaError(
-            f"The run {run.folder} has no exported model; make one with: edge-melanoma export "
-            f"{run.folder} --quantize int8"
-        )
-    # float files first, each kind by size: conversion loss is read before quantisation loss.
-    return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
 def _thumbnails(

@@ -1,4 +1,4 @@
-"""One shard of the pictures that a model is judged on, and what its part says of the whole set."""
+"""The pictures that a model is judged on, all or one shard, and what a part says of the whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.external_sets import LearnedPictures, read_external_set
+from edge_melanoma.external_sets import LearnedPictures, describe_judged, read_external_set
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import BadImage
 from edge_melanoma.lesions import LesionRecord
@@ -37,6 +37,10 @@ class PartOfSet:
         """What is equal in all parts: the set, without what is this part's own."""
         dataset = {**self.dataset, **dict.fromkeys(OF_THE_PART)}
         return {"dataset": dataset, "compared_by": self.compared_by}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For evaluation.json."""
+        return describe_judged(self.dataset, left_out=self.left_out, compared_by=self.compared_by)
 
     def as_score_part(
         self,
@@ -71,7 +75,7 @@ def part_of_set(
         found = read_external_set(data, learned, reporter=reporter, cache_folder=cache, shard=shard)
         return PartOfSet(
             records=found.records,
-            dataset=found.as_dict()["dataset"],
+            dataset=found.dataset,
             compared_by=found.compared_by,
             listed=found.listed,
             left_out=found.left_out,
