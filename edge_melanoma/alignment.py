@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.candidates import WINDOWS, Candidates
-from edge_melanoma.layouts import TURNS, Floats, turn_image
-from edge_melanoma.progress import Reporter
+from edge_melanoma.candidates import WINDOWS
+from edge_melanoma.guesses import Candidates
+from edge_melanoma.layouts import THUMBNAIL_SIZE, TURNS, Floats, turn_image
+from edge_melanoma.rows_on_disk import Rows, RowsOnDisk
 
 COARSE_STEPS = 4
 FINE_STEPS = 5
 LEAST_COARSE_MATCH = 0.93
 _CHUNK = 1024
-GREY_CHUNK = 4096
 _DAMPING = 0.02
 
 
@@ -33,36 +33,46 @@ class Alignment:
     overlap: Floats
 
 
-def align_candidates(
-    thumbnails: NDArray[np.uint8], candidates: Candidates, *, reporter: Reporter
-) -> tuple[Candidates, Alignment]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greys:
+    """Thumbnails in grey on disk: whole (n, 48, 48), halved (n, 24, 24), and halved again."""
+
+    whole: RowsOnDisk
+    half: RowsOnDisk
+    quarter: RowsOnDisk
+
+
+def shrink_greys(thumbnails: Rows) -> Greys:
+    """Mean of the channels of thumbnails (n, 48, 48, 3), in three sizes."""
+    sides = (THUMBNAIL_SIZE, THUMBNAIL_SIZE // 2, THUMBNAIL_SIZE // 4)
+    whole, half, quarter = (RowsOnDisk((np.uint8, (side, side))) for side in sides)
+    for start in range(0, len(thumbnails), _CHUNK):
+        grey = thumbnails[start : start + _CHUNK].mean(axis=3).astype(np.uint8)
+        whole.append(grey)
+        half.append(halved := _halved(grey))
+        quarter.append(_halved(halved))
+    return Greys(whole=whole, half=half, quarter=quarter)
+
+
+def align_candidates(greys: Greys, candidates: Candidates) -> tuple[Candidates, Alignment]:
     """Fit each guess, first on small pictures, and keep the one that matches best for a pair.
 
     Pairs that do not match on small pictures are dropped.
     """
-    grey = _grey_of(thumbnails)
     windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
     before, after = windows[:, :2], windows[:, 2:]
     first_guess = _Guess(
         centre=np.asarray((before - after) / 2, dtype=np.float32), extent=1 - before - after
     )
-    coarse = _fit(_halved(grey), candidates, first_guess, steps=COARSE_STEPS, reporter=reporter)
+    coarse = _fit(greys.half, greys.quarter, candidates, first_guess, steps=COARSE_STEPS)
     kept = np.flatnonzero(coarse.match >= LEAST_COARSE_MATCH)
     remaining = select(candidates, kept)
     better_guess = _Guess(centre=coarse.centre[kept], extent=coarse.extent[kept])
-    fine = _fit(grey, remaining, better_guess, steps=FINE_STEPS, reporter=reporter)
+    fine = _fit(greys.whole, greys.half, remaining, better_guess, steps=FINE_STEPS)
     best = _best_of_each_pair(remaining, fine.match)
     names = Alignment.__dataclass_fields__
     chosen = Alignment(**{name: getattr(fine, name)[best] for name in names})
     return select(remaining, best), chosen
-
-
-def _grey_of(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Mean of the channels (n, 48, 48), by parts: its sums take eight times the room."""
-    grey = np.empty(thumbnails.shape[:3], np.uint8)
-    for start in range(0, len(thumbnails), GREY_CHUNK):
-        grey[start : start + GREY_CHUNK] = thumbnails[start : start + GREY_CHUNK].mean(axis=3)
-    return grey
 
 
 def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
@@ -92,15 +102,8 @@ class _Guess:
     extent: Floats
 
 
-def _fit(
-    images: NDArray[np.uint8],
-    pairs: Candidates,
-    guess: _Guess,
-    *,
-    steps: int,
-    reporter: Reporter,
-) -> Alignment:
-    halves = _halved(images)
+def _fit(images: Rows, halves: Rows, pairs: Candidates, guess: _Guess, *, steps: int) -> Alignment:
+    """The second picture of each pair, by half its size, within the first."""
 
     def fit_from(start: int) -> Alignment:
         chunk = slice(start, start + _CHUNK)
@@ -110,9 +113,7 @@ def _fit(
 
     starts = range(0, len(pairs), _CHUNK)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        fitted = pool.map(fit_from, starts)
-        tracked = reporter.track(fitted, label="Aligning pairs of images", total=len(starts))
-        parts = [_empty(), *tracked]
+        parts = [_empty(), *pool.map(fit_from, starts)]
     names = Alignment.__dataclass_fields__
     return Alignment(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}

@@ -4,7 +4,6 @@ Rows are kept on disk by the sha256 of the file, so that only new pictures are d
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,26 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.ahead import map_ahead
-from edge_melanoma.atomic_writing import write_atomically
 from edge_melanoma.decoding import UnreadableImageError
 from edge_melanoma.errors import printable
+from edge_melanoma.fingerprint_rows import ROW, VERSION, KnownRows, keep_rows
 from edge_melanoma.images import decode_image, hash_bytes, read_image_bytes
 from edge_melanoma.integrity import BadImage
 from edge_melanoma.layouts import THUMBNAIL_SIZE
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter
+from edge_melanoma.rows_on_disk import FieldOfRows, Rows, RowsOnDisk
 from edge_melanoma.trivial_statistics import TrivialStatistics, measure_picture
-
-VERSION = "fingerprints-v3"
-Rows = NDArray[Any]
-_ROW = np.dtype(
-    [
-        ("sha256", "u1", 32),
-        ("pixels", "u1", 32),
-        ("statistics", "f8", len(TrivialStatistics._fields)),
-        ("thumbnail", "u1", (THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3)),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +33,13 @@ class Fingerprints:
     """Of the n readable pictures: their records with sha256, and what was measured; the bad ones.
 
     `pixels` are sha256 of the upright pixels, `statistics` rows (n, 13) of TrivialStatistics,
-    `thumbnails` (n, 48, 48, 3).
+    `thumbnails` (n, 48, 48, 3), which lie on disk.
     """
 
     records: tuple[LesionRecord, ...]
     pixels: tuple[str, ...]
     statistics: NDArray[np.float64]
-    thumbnails: NDArray[np.uint8]
+    thumbnails: Rows
     bad: tuple[BadImage, ...]
 
 
@@ -64,50 +53,64 @@ def default_fingerprint_folder() -> Path:
 def read_fingerprints(
     records: Sequence[LesionRecord], *, cache_folder: Path | None, reporter: Reporter
 ) -> Fingerprints:
-    """Read every file, decode those that the cache does not know, and go on past the bad ones."""
+    """Read every file, decode those that the cache does not know, and go on past the bad ones.
+
+    Raises:
+        EdgeMelanomaError: the rows cannot be kept, as a disk is full.
+    """
     folder = cache_folder / VERSION if cache_folder else None
-    known = _open_cache(folder)
-    rows = np.zeros(len(records), dtype=_ROW)
-    outcomes: list[LesionRecord | BadImage] = []
+    known = KnownRows(folder)
+    rows = RowsOnDisk(ROW)
+    good: list[LesionRecord] = []
+    bad: list[BadImage] = []
+    pixels: list[str] = []
+    statistics = np.empty((len(records), len(TrivialStatistics._fields)))
     made: list[int] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = map_ahead(pool, lambda record: _fingerprint(record, known), records)
-        tracked = reporter.track(results, label="Reading images", total=len(records))
-        for number, (outcome, row, is_new) in enumerate(tracked):
-            outcomes.append(outcome)
-            if row is not None:
-                rows[number] = row
-            if is_new:
-                made.append(number)
+        for found in reporter.track(results, label="Reading images", total=len(records)):
+            if isinstance(found, BadImage):
+                bad.append(found)
+                continue
+            if found.is_new:
+                made.append(len(good))
+            statistics[len(good)] = found.row["statistics"]
+            pixels.append(found.row["pixels"].tobytes().hex())
+            good.append(found.record)
+            rows.append(found.row[None])
     if folder and made:
-        _keep(rows[made], folder)
-    good = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, LesionRecord)]
-    rows = rows[good] if len(good) < len(rows) else rows
+        keep_rows(rows, made, folder)
     return Fingerprints(
-        records=tuple(outcome for outcome in outcomes if isinstance(outcome, LesionRecord)),
-        pixels=tuple(digest.tobytes().hex() for digest in rows["pixels"]),
-        statistics=rows["statistics"].copy(),
-        thumbnails=np.ascontiguousarray(rows["thumbnail"]),
-        bad=tuple(outcome for outcome in outcomes if isinstance(outcome, BadImage)),
+        records=tuple(good),
+        pixels=tuple(pixels),
+        statistics=statistics[: len(good)],
+        thumbnails=FieldOfRows(rows, "thumbnail"),
+        bad=tuple(bad),
     )
 
 
-def _fingerprint(
-    record: LesionRecord, known: dict[str, Any]
-) -> tuple[LesionRecord | BadImage, Any, bool]:
-    """The record with its hash, its row, and whether that is new; or the bad image."""
+@dataclass(frozen=True, slots=True)
+class _Fingerprint:
+    """A record with its sha256, its row, and whether no cache knew it."""
+
+    record: LesionRecord
+    row: Any
+    is_new: bool
+
+
+def _fingerprint(record: LesionRecord, known: KnownRows) -> _Fingerprint | BadImage:
     if record.sha256 in known:
-        return record, known[record.sha256], False
+        return _Fingerprint(record, known[str(record.sha256)], is_new=False)
     try:
         data = read_image_bytes(record.path)
         sha256 = hash_bytes(data)
         found = replace(record, sha256=sha256)
         if sha256 in known:
-            return found, known[sha256], False
+            return _Fingerprint(found, known[sha256], is_new=False)
         pixels = decode_image(data, name=str(record.path))
     except UnreadableImageError as error:
-        return _bad_image(record, error), None, False
-    return found, _row_of(pixels, data, sha256), True
+        return _bad_image(record, error)
+    return _Fingerprint(found, _row_of(pixels, data, sha256), is_new=True)
 
 
 def _bad_image(record: LesionRecord, error: UnreadableImageError) -> BadImage:
@@ -118,7 +121,7 @@ def _bad_image(record: LesionRecord, error: UnreadableImageError) -> BadImage:
 
 
 def _row_of(pixels: NDArray[np.uint8], data: bytes, sha256: str) -> Any:
-    row = np.zeros((), dtype=_ROW)
+    row = np.zeros((), dtype=ROW)
     content = hashlib.sha256(repr(pixels.shape).encode())
     content.update(pixels.data)
     size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
@@ -127,19 +130,3 @@ def _row_of(pixels: NDArray[np.uint8], data: bytes, sha256: str) -> Any:
     row["statistics"] = measure_picture(pixels, data=data)
     row["thumbnail"] = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
     return row
-
-
-def _open_cache(folder: Path | None) -> dict[str, Any]:
-    """Rows by sha256, not read into memory before they are used."""
-    known: dict[str, Any] = {}
-    for path in sorted(folder.glob("*.npy")) if folder else ():
-        rows = np.load(path, mmap_mode="r")
-        known |= {digest.tobytes().hex(): rows[n] for n, digest in enumerate(rows["sha256"])}
-    return known
-
-
-def _keep(rows: Rows, folder: Path) -> None:
-    stream = io.BytesIO()
-    np.save(stream, rows)
-    name = hashlib.sha256(rows["sha256"].tobytes()).hexdigest()[:24]
-    write_atomically(folder / f"{name}.npy", stream.getvalue())

@@ -16,6 +16,8 @@ WHOLE = (0.0, 0.0, 0.0, 0.0)
 WAVES = 5
 """Cosine waves kept along each axis; finer ones change too much when a window is a little off."""
 
+SHAPE_LENGTH = 3 * WAVES**2
+
 _CELLS = 8
 _COLOURS = np.array([[1 / 3, 1 / 3, 1 / 3], [1, -1, 0], [0.5, 0.5, -1]], dtype=np.float32)
 """Brightness, red against green, yellow against blue."""

@@ -11,19 +11,23 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from edge_melanoma.ahead import map_ahead
-from edge_melanoma.alignment import Alignment, align_candidates
+from edge_melanoma.alignment import Greys, align_candidates, shrink_greys
 from edge_melanoma.atomic_writing import write_atomically
-from edge_melanoma.candidates import Candidates, find_candidates
+from edge_melanoma.candidates import find_candidates
 from edge_melanoma.close_look import look_closely
 from edge_melanoma.components import Components
 from edge_melanoma.fingerprints import Fingerprints, read_fingerprints
+from edge_melanoma.guesses import Candidates
+from edge_melanoma.layouts import Floats
 from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.progress import Reporter, SilentReporter
+from edge_melanoma.rows_on_disk import ChosenRows
 
 VERSION = "copies-v7"
 LEAST_MATCH = 0.97
@@ -135,30 +139,49 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     unique = _first_of_each(prints.pixels)
     if len(unique) < 2:
         return []
-    thumbnails = prints.thumbnails[unique]
-    candidates = find_candidates(thumbnails, reporter=reporter)
-    candidates, alignment = align_candidates(thumbnails, candidates, reporter=reporter)
-    fits = (alignment.match >= LEAST_MATCH) & (alignment.overlap >= LEAST_OVERLAP)
-    likely = np.flatnonzero(fits).tolist()
+    thumbnails = ChosenRows(prints.thumbnails, np.array(unique))
+    guesses = find_candidates(thumbnails, reporter=reporter)
+    greys = shrink_greys(thumbnails)
+    parts = (_likely_pairs(greys, part) for part in guesses)
+    tracked = reporter.track(parts, label="Aligning pairs of images", total=len(guesses))
+    likely = list(chain.from_iterable(tracked))
     records = [prints.records[number] for number in unique]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = map_ahead(
-            pool, lambda number: _look(records, candidates, alignment, number), likely
+        looks = map_ahead(pool, lambda pair: _look(records, pair), likely)
+        tracked_looks = reporter.track(looks, label="Looking closely at pairs", total=len(likely))
+        return [pair for pair in tracked_looks if pair]
+
+
+@dataclass(frozen=True, slots=True)
+class _LikelyPair:
+    """Two pictures by number, and where the second, turned, lies in the first."""
+
+    first: int
+    second: int
+    turn: int
+    centre: Floats
+    extent: Floats
+
+
+def _likely_pairs(greys: Greys, guesses: Candidates) -> list[_LikelyPair]:
+    pairs, found = align_candidates(greys, guesses)
+    fits = (found.match >= LEAST_MATCH) & (found.overlap >= LEAST_OVERLAP)
+    return [
+        _LikelyPair(
+            first=int(pairs.first[number]),
+            second=int(pairs.second[number]),
+            turn=int(pairs.turn[number]),
+            centre=found.centre[number],
+            extent=found.extent[number],
         )
-        tracked = reporter.track(looks, label="Looking closely at pairs", total=len(likely))
-        return [pair for pair in tracked if pair]
+        for number in np.flatnonzero(fits)
+    ]
 
 
-def _look(
-    records: Sequence[LesionRecord], candidates: Candidates, alignment: Alignment, number: int
-) -> CopyPair | None:
-    one, other = records[candidates.first[number]], records[candidates.second[number]]
+def _look(records: Sequence[LesionRecord], pair: _LikelyPair) -> CopyPair | None:
+    one, other = records[pair.first], records[pair.second]
     close = look_closely(
-        one.path,
-        other.path,
-        turn=int(candidates.turn[number]),
-        centre=alignment.centre[number],
-        extent=alignment.extent[number],
+        one.path, other.path, turn=pair.turn, centre=pair.centre, extent=pair.extent
     )
     if not close.is_copy:
         return None

@@ -4,18 +4,16 @@ import numpy as np
 from copied_lesions import draw
 from PIL import Image
 
-from edge_melanoma.alignment import Alignment, align_candidates
+from edge_melanoma.alignment import Alignment, align_candidates, shrink_greys
 from edge_melanoma.candidates import find_candidates
 from edge_melanoma.progress import SilentReporter
-
-SILENT = SilentReporter()
 
 
 def align(*images: Image.Image) -> Alignment:
     """Of two pictures: their only pair."""
     thumbnails = np.stack([np.asarray(i.resize((48, 48), Image.Resampling.BOX)) for i in images])
-    candidates = find_candidates(thumbnails, reporter=SILENT)
-    pairs, alignment = align_candidates(thumbnails, candidates, reporter=SILENT)
+    (candidates,) = find_candidates(thumbnails, reporter=SilentReporter())
+    pairs, alignment = align_candidates(shrink_greys(thumbnails), candidates)
     assert len(pairs) == 1
     return alignment
 

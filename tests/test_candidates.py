@@ -7,6 +7,7 @@ from copied_lesions import COPIES, draw
 from PIL import Image
 
 from edge_melanoma.candidates import WINDOWS, find_candidates
+from edge_melanoma.guesses import Candidates
 from edge_melanoma.layouts import turn_image
 from edge_melanoma.progress import SilentReporter
 
@@ -15,10 +16,15 @@ def thumbnails(*images: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.
     return np.stack([np.asarray(i.resize((48, 48), Image.Resampling.BOX)) for i in images])
 
 
+def only_part(pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Candidates:
+    (found,) = find_candidates(pictures, reporter=SilentReporter())
+    return found
+
+
 def test_every_kind_of_copy_is_paired_with_its_source() -> None:
     copies = [copy(draw(seed)) for seed, copy in enumerate(COPIES.values())]
     sources = [draw(seed) for seed in range(20)]
-    found = find_candidates(thumbnails(*sources, *copies), reporter=SilentReporter())
+    found = only_part(thumbnails(*sources, *copies))
     pairs = {frozenset(pair) for pair in np.stack([found.first, found.second], axis=1).tolist()}
     assert {frozenset((n, 20 + n)) for n in range(len(copies))} <= pairs
 
@@ -26,7 +32,7 @@ def test_every_kind_of_copy_is_paired_with_its_source() -> None:
 def test_the_turn_of_a_whole_copy_is_found() -> None:
     source = thumbnails(draw(1))[0]
     pictures = np.stack([source, turn_image(source, 6), *thumbnails(draw(8), draw(9))])
-    found = find_candidates(pictures, reporter=SilentReporter())
+    found = only_part(pictures)
     pair = next(n for n in range(len(found)) if {found.first[n], found.second[n]} == {0, 1})
     assert WINDOWS[found.window[pair]] == (0, 0, 0, 0)
     seen = turn_image(pictures[found.second[pair]], int(found.turn[pair]))
@@ -34,7 +40,7 @@ def test_the_turn_of_a_whole_copy_is_found() -> None:
 
 
 def test_no_pair_has_more_than_three_guesses_and_no_guess_is_given_twice() -> None:
-    found = find_candidates(thumbnails(*map(draw, range(12))), reporter=SilentReporter())
+    found = only_part(thumbnails(*map(draw, range(12))))
     pairs = Counter(
         frozenset(pair) for pair in np.stack([found.first, found.second], axis=1).tolist()
     )
@@ -44,5 +50,5 @@ def test_no_pair_has_more_than_three_guesses_and_no_guess_is_given_twice() -> No
 
 
 def test_two_pictures_can_be_compared() -> None:
-    found = find_candidates(thumbnails(draw(0), draw(0)), reporter=SilentReporter())
+    found = only_part(thumbnails(draw(0), draw(0)))
     assert found.agreement[0].round(3) == 1

@@ -31,7 +31,7 @@ def test_records_get_the_hash_of_their_bytes_and_pictures_that_of_their_pixels(
     expected = [hash_bytes((tmp_path / name).read_bytes()) for name in ("a.png", "a.bmp", "b.png")]
     assert [record.sha256 for record in prints.records] == expected
     assert prints.pixels[0] == prints.pixels[1] != prints.pixels[2]
-    assert prints.thumbnails.shape == (3, 48, 48, 3)
+    assert prints.thumbnails[:].shape == (3, 48, 48, 3)
     assert prints.statistics.shape == (3, 13)
 
 
@@ -62,5 +62,15 @@ def test_only_new_files_are_decoded_when_there_is_a_cache(
     second = read(tmp_path, "renamed.png", "b.png", cache=cache)
     assert decoded == ["b.png"]
     assert second.pixels[0] == first.pixels[0]
-    np.testing.assert_array_equal(second.thumbnails[0], first.thumbnails[0])
+    np.testing.assert_array_equal(second.thumbnails[:1], first.thumbnails[:])
     np.testing.assert_array_equal(second.statistics[0], first.statistics[0])
+
+
+def test_a_cache_file_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    noise(0).save(tmp_path / "a.png")
+    first = read(tmp_path, "a.png", cache=cache)
+    (kept,) = cache.rglob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:-1])
+    again = read(tmp_path, "a.png", cache=cache)
+    assert again.pixels == first.pixels
