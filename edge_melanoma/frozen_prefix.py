@@ -6,6 +6,7 @@ agree to the last digits of float32.
 
 import hashlib
 import os
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,25 +21,28 @@ from edge_melanoma.tensorflow_runtime import tf
 class FrozenPrefix:
     """From pictures in 0..1 (n, 224, 224, 3) to activations (n, *shape) at the layer `cut`.
 
-    They are kept as float16: half the disk, and scores move by less than 0.002.
+    They are kept as float16: half the disk, and scores move by less than 0.002. The network is
+    converted, which takes seconds, for the first pictures: where a cache has all, never.
     """
 
     dtype = np.dtype(np.float16)
 
     def __init__(self, network: Any, *, cut: str) -> None:
+        self._model = prefix_of(network, cut=cut)
+        self.cut = cut
+        self.shape = tuple(int(side) for side in self._model.output_shape[1:])
+        self.key = _key_of(self._model, cut)
+
+    @cached_property
+    def _interpreter(self) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
-        model = prefix_of(network, cut=cut)
-        self.cut = cut
-        self.shape = tuple(int(side) for side in model.output_shape[1:])
-        self.key = _key_of(model, cut)
         with stderr_discarded():
-            self._interpreter = Interpreter(
-                model_content=_convert(model), num_threads=os.cpu_count()
+            interpreter = Interpreter(
+                model_content=_convert(self._model), num_threads=os.cpu_count()
             )
-            self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
+            interpreter.allocate_tensors()
+        return interpreter
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Activations of some pictures; one by one, which is no slower here than in batches."""
@@ -49,9 +53,11 @@ class FrozenPrefix:
         return rows.astype(np.float32)
 
     def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        self._interpreter.set_tensor(self._input, image)
-        self._interpreter.invoke()
-        activations: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        interpreter = self._interpreter
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+        interpreter.invoke()
+        output = interpreter.get_output_details()[0]["index"]
+        activations: NDArray[np.float32] = interpreter.get_tensor(output)
         return activations
 
 
