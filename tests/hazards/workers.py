@@ -47,7 +47,9 @@ def main() -> int:
         training: list[str | Path] = ["--data", folder / "data", "--cache-dir", folder / "cache"]
         training += ["--variant", "frozen", "--weights", "none", "--epochs", str(EPOCHS)]
         words = ["train", *map(str, training), "--out", str(folder / "one")]
-        subprocess.run([sys.executable, "-m", "edge_melanoma", *words], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "edge_melanoma", *words], check=True, capture_output=True
+        )
         for number in range(chosen.rounds):
             start = time.monotonic()
             reason = run_round(training, folder, number, random.Random(f"{chosen.seed} {number}"))
