@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edge_melanoma.artifacts import ConvertedModel, TrainedModel
 from edge_melanoma.atomic_writing import write_atomically
@@ -31,7 +32,7 @@ from edge_melanoma.commands.bench_folder import (
 )
 from edge_melanoma.commands.bench_part import merged_set
 from edge_melanoma.commands.benched_models import open_benched_models, refuse_other_models
-from edge_melanoma.commands.benched_sets import benched_set, external_sets
+from edge_melanoma.commands.benched_sets import BenchedSet, benched_set, external_sets
 from edge_melanoma.commands.console import results_console
 from edge_melanoma.commands.contract_choice import (
     choose_contracts,
@@ -110,7 +111,6 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
         outside = measure_outside(
             run, exports, external, runtime=scoring.runtime, reporter=reporter
         )
-    candidates = tuple(_judge(measured, export, run, contracts) for export in exports)
     report = ParityReport(
         dataset=benched.dataset,
         threshold=run.threshold,
@@ -118,21 +118,12 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
         machine=measured.machine,
         contracts=contracts,
         reference=measured.models[REFERENCE],
-        candidates=candidates,
+        candidates=tuple(_judge(measured, export, run, contracts) for export in exports),
         sections=sections,
         external=outside,
     )
     parity = add_own_figures(report.as_dict(), measured.scores, exports)
-    write_bench(
-        folder,
-        report,
-        measured.scores,
-        parity=parity,
-        thumbnails=_thumbnails(candidates, benched.records),
-        copies=order.copies,
-    )
-    _draw_reliability(measured.scores, folder / "reliability.png", dataset=benched.name)
-    record_bench(folder, source_sha256=run.sha256)
+    _write_all(order, run, report, parity=parity, scores=measured.scores, benched=benched)
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     if order.draft is not None:
         write_atomically(order.draft, draft_contract(parity))
@@ -141,6 +132,29 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     for line in explain_own_figures(parity):
         print(line)
     return report
+
+
+def _write_all(
+    order: ParityOrder,
+    run: TrainedModel,
+    report: ParityReport,
+    *,
+    parity: Mapping[str, Any],
+    scores: Mapping[str, PredictionSet],
+    benched: BenchedSet,
+) -> None:
+    """The bench folder, and the copies that were asked for."""
+    folder = bench_folder_of(run, order.data)
+    write_bench(
+        folder,
+        report,
+        scores,
+        parity=parity,
+        thumbnails=_thumbnails(report.candidates, benched.records),
+        copies=order.copies,
+    )
+    _draw_reliability(scores, folder / "reliability.png", dataset=benched.name)
+    record_bench(folder, source_sha256=run.sha256)
 
 
 def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
