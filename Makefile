@@ -7,7 +7,7 @@ EXTERNAL ?=
 demo: $(VENV)/ready
 	$(VENV)/bin/edge-melanoma demo --out demo
 test: $(VENV)/ready
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 audit: $(VENV)/ready

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.guesses import Candidates, Guesses, plausible
 from edge_melanoma.layouts import (
-    SHAPE_LENGTH,
+    TURNED_BACK,
     TURNS,
     WHOLE,
     Floats,
@@ -26,7 +26,7 @@ from edge_melanoma.layouts import (
     turnless_features,
 )
 from edge_melanoma.progress import Reporter
-from edge_melanoma.rows_on_disk import Rows, RowsOnDisk
+from edge_melanoma.rows_on_disk import Rows
 
 WINDOWS: tuple[Window, ...] = (
     WHOLE,
@@ -63,18 +63,18 @@ def find_candidates(thumbnails: Rows, *, reporter: Reporter) -> Guesses:
     ):
         seen = layout_waves(thumbnails[start : start + _BLOCK], window)
         pairs = _pairs_of(index.neighbours(turnless_features(seen)), start, len(thumbnails))
-        guesses.add(_agreeing(pairs, number, shapes_of(seen), start, index.turned))
+        guesses.add(_agreeing(pairs, number, turned_shapes(seen), start, index.shapes))
     return guesses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Index:
-    """Whole pictures by features that no turn changes, and their layouts in all turns on disk."""
+    """Whole pictures by features that no turn changes, and their shapes (n, 75)."""
 
     tree: Any
     centre: Floats
     axes: Floats
-    turned: RowsOnDisk
+    shapes: Floats
 
     def neighbours(self, features: Floats) -> NDArray[np.int64]:
         """The pictures that are nearest to some features (n, 51), as (n, up to 6)."""
@@ -91,18 +91,16 @@ class _Index:
 def _index(thumbnails: Rows) -> _Index:
     from scipy.spatial import cKDTree
 
-    turned = RowsOnDisk((np.float32, (len(TURNS), SHAPE_LENGTH)))
     parts = []
     for start in range(0, len(thumbnails), _BLOCK):
         waves = layout_waves(thumbnails[start : start + _BLOCK], WHOLE)
-        parts.append(turnless_features(waves))
-        turned.append(turned_shapes(waves))
-    features = np.concatenate(parts)
+        parts.append((turnless_features(waves), shapes_of(waves)))
+    features, shapes = map(np.concatenate, zip(*parts, strict=True))
     centre = features.mean(axis=0)
     sample = features[:: max(1, len(features) // 3000)] - centre
     axes = np.linalg.svd(sample, full_matrices=False)[2][:FEATURES].T
     tree = cKDTree((features - centre) @ axes)
-    return _Index(tree=tree, centre=centre, axes=axes, turned=turned)
+    return _Index(tree=tree, centre=centre, axes=axes, shapes=shapes)
 
 
 def _pairs_of(neighbours: NDArray[np.int64], start: int, pictures: int) -> NDArray[np.int64]:
@@ -117,13 +115,14 @@ def _pairs_of(neighbours: NDArray[np.int64], start: int, pictures: int) -> NDArr
 
 
 def _agreeing(
-    pairs: NDArray[np.int64], window: int, seen: Floats, start: int, turned: Rows
+    pairs: NDArray[np.int64], window: int, seen: Floats, start: int, shapes: Floats
 ) -> Candidates:
-    """The pairs that look alike; `seen` are the shapes (n, 75) of the pictures from `start` on."""
+    """The pairs that look alike; `seen` are the turned shapes (n, 8, 75) from `start` on."""
+    turned_back = seen[:, TURNED_BACK]
 
     def cosines(chunk: int) -> Floats:
         first, second = pairs[chunk : chunk + _CHUNK].T
-        return np.asarray((turned[second] @ seen[first - start][:, :, None])[:, :, 0])
+        return np.asarray((turned_back[first - start] @ shapes[second][:, :, None])[:, :, 0])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(cosines, range(0, len(pairs), _CHUNK))

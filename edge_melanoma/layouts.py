@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 THUMBNAIL_SIZE = 48
 TURNS = range(8)
+TURNED_BACK = (0, 3, 2, 1, 4, 5, 6, 7)
+"""The turn that undoes each: mirrored ones undo themselves."""
+
 WHOLE = (0.0, 0.0, 0.0, 0.0)
 WAVES = 5
 """Cosine waves kept along each axis; finer ones change too much when a window is a little off."""
-
-SHAPE_LENGTH = 3 * WAVES**2
 
 _CELLS = 8
 _COLOURS = np.array([[1 / 3, 1 / 3, 1 / 3], [1, -1, 0], [0.5, 0.5, -1]], dtype=np.float32)

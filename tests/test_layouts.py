@@ -6,6 +6,7 @@ from copied_lesions import draw
 from PIL import Image
 
 from edge_melanoma.layouts import (
+    TURNED_BACK,
     TURNS,
     WHOLE,
     layout_waves,
@@ -18,6 +19,12 @@ from edge_melanoma.layouts import (
 
 def thumbnail(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.asarray(draw(seed).resize((48, 48), Image.Resampling.BOX))
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_every_turn_is_undone(turn: int) -> None:
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    np.testing.assert_array_equal(turn_image(turn_image(pixels, turn), TURNED_BACK[turn]), pixels)
 
 
 @pytest.mark.parametrize("turn", TURNS)
