@@ -24,6 +24,7 @@ from edge_melanoma.atomic_writing import write_atomically, write_json
 from edge_melanoma.bundled import FOLDER, MODEL
 from edge_melanoma.dataset_card import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.recorded_files import hashes_of
 
 EVALUATION, CARD = "evaluation.json", "MODEL_CARD.md"
 MEASURED = ".evaluation.json"
@@ -125,9 +126,11 @@ def _copy_model(model: Path, target: Path) -> None:
         write_atomically(target.with_suffix(".validation.csv"), scores.read_bytes())
     if evaluation.is_file():
         write_json(target.with_suffix(MEASURED), _without_paths(read_json(evaluation)))
+    travelling = [path for path in (target.with_suffix(MEASURED),) if path.is_file()]
+    told = {"file": target.name, "companions": hashes_of(target.parent, travelling)}
     write_json(
         target.with_suffix(".json"),
-        {**_without_command(_without_paths(converted.manifest)), "file": target.name},
+        {**_without_command(_without_paths(converted.manifest)), **told},
     )
 
 

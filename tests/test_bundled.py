@@ -13,6 +13,8 @@ from edge_melanoma import bundled
 from edge_melanoma.artifacts import TrainedModel, open_converted, open_run
 from edge_melanoma.benchmarks import bundling
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.model_seal import Seal, read_seal
+from edge_melanoma.recorded_files import verify_run
 
 
 @pytest.fixture
@@ -61,6 +63,16 @@ def test_what_the_int8_file_was_measured_to_do_travels_with_it(
     bundling.bundle_run(exported_run, model=exports / "model_int8.tflite", target=target)
     kept = json.loads((target / "exports" / "model_int8.evaluation.json").read_text())
     assert kept == {"threshold": 0.5, "dataset": {"folder": "pictures"}}
+
+
+def test_all_files_of_a_bundle_are_recorded_as_they_are(package: Path) -> None:
+    assert not verify_run(package).findings
+
+
+def test_the_model_that_ships_is_sealed_and_recorded_as_it_is() -> None:
+    model = bundled.bundled_model()
+    assert read_seal(model.read_bytes()) is Seal.INTACT
+    assert not verify_run(bundled.bundled_run().folder).findings
 
 
 def test_what_is_larger_than_may_ship_is_refused(

@@ -8,6 +8,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from mutations import without_seal
 from tflite_files import empty_model, mean_model, two_output_model
 
 from edge_melanoma.artifacts import open_converted
@@ -19,7 +20,7 @@ from edge_melanoma.model_seal import Seal, read_seal
 from edge_melanoma.model_verification import verify_model
 from edge_melanoma.runtimes import Runtime
 
-MODEL = bundled_model().read_bytes()
+MODEL = without_seal(bundled_model().read_bytes())
 
 
 def refusal_of(data: bytes) -> str:

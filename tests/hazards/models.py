@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mutations import Mutator
+from mutations import Mutator, without_seal
 from numpy.typing import NDArray
 
 from edge_melanoma.artifacts import open_converted
@@ -28,7 +28,6 @@ from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.cold_start import peak_rss_mb
 from edge_melanoma.bundled import bundled_model
 from edge_melanoma.child_process import run_limited
-from edge_melanoma.converters.packing import seal_model
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.interpreters import SessionSettings, open_limited_session
 from edge_melanoma.model_trial import TRIAL_SECONDS
@@ -71,7 +70,7 @@ class Trial:
 def try_mutations(guard: Guard, numbers: Sequence[int], *, workers: int = 1) -> list[Trial]:
     """The trials of some damaged files under one guard, in order."""
     path = bundled_model()
-    data = path.read_bytes() if guard is not Guard.SEAL else seal_model(path.read_bytes())
+    data = path.read_bytes() if guard is not Guard.NOTHING else without_seal(path.read_bytes())
     mutator = Mutator(data)
     expected, _ = _run(data, path.name)
     with (
