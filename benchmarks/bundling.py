@@ -126,7 +126,7 @@ def _copy_model(model: Path, target: Path) -> None:
         write_atomically(target.with_suffix(".validation.csv"), scores.read_bytes())
     if evaluation.is_file():
         write_json(target.with_suffix(MEASURED), _without_paths(read_json(evaluation)))
-    travelling = [path for path in (target.with_suffix(MEASURED),) if path.is_file()]
+    travelling = list(target.parent.glob(f"*{MEASURED}"))
     told = {"file": target.name, "companions": hashes_of(target.parent, travelling)}
     write_json(
         target.with_suffix(".json"),

@@ -99,9 +99,7 @@ def measure_rates(records: Sequence[LesionRecord], place: Path) -> Iterator[Rate
     yield _cache_rate("keep the pixels (decoding included)", pixels, records, place / "pixels")
     network = build_network(VARIANTS[Variant.FROZEN])
     prefix = FrozenPrefix(network, cut=GAP_LAYER)
-    prefix(
-        images[:1].astype(np.float32)
-    )  # Its conversion is not a matter of the number of pictures.
+    prefix(images[:1].astype(np.float32))  # So that its conversion is not counted.
     name = "keep the activations of a frozen backbone (decoding included)"
     yield _cache_rate(name, prefix, records, place / "frozen")
     split = _split(records)

@@ -34,7 +34,9 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     path = next(iter(contents))
     try:
         for path, data in contents.items():
-            written[path] = _write_temporary(path, data)
+            written[path] = _make_temporary(path)
+            written[path].write_bytes(data.encode() if isinstance(data, str) else data)
+            _settle(written[path])
         for path, temporary in written.items():
             temporary.replace(path)
         for folder in {path.parent for path in contents}:
@@ -46,22 +48,6 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     finally:
         for temporary in written.values():
             temporary.unlink(missing_ok=True)
-
-
-def _write_temporary(path: Path, data: bytes | str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
-    temporary = Path(name)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(data.encode() if isinstance(data, str) else data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
 
 
 def write_json(path: Path, content: object) -> None:
@@ -89,18 +75,29 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Left by an error, nothing of it stays and `path` is as it was.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = _make_temporary(path)
     try:
         yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
+        _settle(temporary)
         temporary.replace(path)
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make_temporary(path: Path) -> Path:
+    """An empty file beside `path`, whose folder is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
+    os.close(descriptor)
+    return Path(name)
+
+
+def _settle(temporary: Path) -> None:
+    """See that a file that has been written is on the disk, and let all read it."""
+    with temporary.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    temporary.chmod(0o644)
 
 
 def _sync_folder(folder: Path) -> None:

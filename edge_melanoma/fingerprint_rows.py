@@ -78,7 +78,6 @@ def keep_rows(rows: RowsOnDisk, chosen: Sequence[int], folder: Path) -> None:
         "shape": (len(numbers),),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as stream:
             np.lib.format.write_array_header_1_0(stream, header)
             for chunk in chunks:
