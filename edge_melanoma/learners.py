@@ -10,7 +10,8 @@ from edge_melanoma.replicas import Replicas
 from edge_melanoma.tensorflow_runtime import tf, tf_keras
 from edge_melanoma.workers import own_slice
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
+"""In the precision of the model, which is float32 unless tf_keras is told otherwise."""
 
 
 class Learner(Protocol):
@@ -83,7 +84,7 @@ class SharedLearner:
             replicas.spread([inputs[piece] for piece in pieces]),
             replicas.spread([kept[piece] for piece in pieces]),
             replicas.spread([labels[piece, None] for piece in pieces]),
-            tf.constant(images, tf.float32),
+            tf.constant(images, inputs.dtype),
         )
         parts = [value.numpy()[:, 0] for value in replicas.local_values(scores)]
         whole: Array = np.concatenate(parts)
@@ -96,7 +97,7 @@ class SharedLearner:
 
     def _draw_dropout(self, images: int) -> Array:
         """The factors that the model's dropout layer would multiply a whole batch with."""
-        ones = tf.ones((images, self._hidden))
+        ones = tf.ones((images, self._hidden), self._model.output.dtype)
         factors: Array = self._model.get_layer(DROPOUT_LAYER)(ones, training=True).numpy()
         return factors
 
@@ -126,8 +127,8 @@ def _compile_step(model: Any, optimizer: Any) -> Any:
         return scores
 
     signature = [
-        tf.TensorSpec((None, *model.input_shape[1:]), tf.float32),
-        tf.TensorSpec((None, 1), tf.float32),
+        tf.TensorSpec((None, *model.input_shape[1:]), model.input.dtype),
+        tf.TensorSpec((None, 1), model.output.dtype),
     ]
     return tf.function(step, input_signature=signature)
 
