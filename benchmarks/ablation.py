@@ -1,10 +1,12 @@
 """What each part of the recipe best brings: short trainings with one part taken away or changed.
 
     python -m edge_melanoma.benchmarks.ablation --data DIR --data DIR --weights FILE --out FILE
+    python -m edge_melanoma.benchmarks.ablation ... --left-out SET
 
 All trainings see the same pictures for the same epochs at the same small size, one after another,
-and are judged on the validation side alone. The whole recipe is some ten times longer: the table
-ranks its parts, it does not foretell what they end at.
+and are judged on the validation side alone, or, of a set that was left out, on all of its pictures:
+what a part brings on other cameras shows only there. The whole recipe is some twenty times longer:
+the table ranks its parts, it does not foretell what they end at.
 """
 
 import argparse
@@ -13,10 +15,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,18 @@ from edge_melanoma.activations import default_cache_folder
 from edge_melanoma.artifacts import read_json
 from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.readme import update_readme
+from edge_melanoma.benchmarks.short_recipes import (
+    ABLATIONS,
+    SHORT_EPOCHS,
+    SHORT_SIZE,
+    Ablation,
+    shorten,
+)
 from edge_melanoma.benchmarks.tables import markdown_table
 from edge_melanoma.child_process import run_in_child
 from edge_melanoma.data_sets import name_folders, read_data_sets
 from edge_melanoma.environment import describe_environment
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.fingerprints import default_fingerprint_folder
 from edge_melanoma.integrity import screen_images
 from edge_melanoma.leaks import find_duplicates, mark_clusters
@@ -37,47 +47,11 @@ from edge_melanoma.metrics import area_under_roc
 from edge_melanoma.predictions import PredictionSet
 from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.splits import DatasetSplit, SplitKind, split_lesions
-from edge_melanoma.stages import Augmentation, Stage
 from edge_melanoma.thresholds import choose_operating_point
-from edge_melanoma.variants import BACKBONE_LAYERS, BEST, VariantSpec
+from edge_melanoma.variants import BEST
 
-SHORT_SIZE = 96
-SHORT_EPOCHS = 2
-SHORT_WARMUP_STEPS = 100
 COLUMNS = ("recipe", "AUC", "specificity at recall .95", "AUC in each set", "CPU min")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ablation:
-    """A change of the recipe: of the whole of it, and of each of its stages."""
-
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    stage: Mapping[str, Any] = field(default_factory=dict)
-    largest_set_alone: bool = False
-
-
-ABLATIONS: Mapping[str, Ablation] = MappingProxyType(
-    {
-        "best, in short": Ablation(),
-        "every layer trains": Ablation(stage={"unfrozen_backbone_layers": BACKBONE_LAYERS}),
-        "last 30 layers train": Ablation(stage={"unfrozen_backbone_layers": 30}),
-        "learning rate 3e-4": Ablation(stage={"learning_rate": 3e-4}),
-        "learning rate 2e-3": Ablation(stage={"learning_rate": 2e-3}),
-        "largest set alone": Ablation(largest_set_alone=True),
-        "every picture once": Ablation(recipe={"source_share": None}),
-        "geometry varied alone": Ablation(
-            stage={
-                "augmentation": replace(
-                    BEST.stages[0].augmentation or Augmentation(), appearance=None
-                )
-            }
-        ),
-        "nothing varied": Ablation(stage={"augmentation": None}),
-        "no averaged weights": Ablation(stage={"average_decay": 0.0}),
-        "no label smoothing": Ablation(stage={"label_smoothing": 0.0}),
-        "batch-norm momentum 0.999": Ablation(recipe={"batch_norm_momentum": 0.999}),
-    }
-)
+COLUMNS_LEFT_OUT = ("recipe", "AUC on {}, left out", "AUC on validation", "CPU min")
 
 
 def main() -> None:
@@ -86,6 +60,8 @@ def main() -> None:
     records = screen_images(read_data_sets(name_folders(options.data))).readable
     copies = find_duplicates(records, cache_folder=default_fingerprint_folder())
     split = split_lesions(mark_clusters(records, copies), kind=SplitKind.FOLDERS)
+    if options.left_out:
+        split = leave_out(split, options.left_out)
     environment = describe_environment()
     del environment["command"]
     rows: dict[str, Any] = read_json(options.out)["rows"] if options.out.is_file() else {}
@@ -97,24 +73,38 @@ def main() -> None:
         )
         print(json.dumps({name: rows[name]}), flush=True)
         told = {"size": SHORT_SIZE, "epochs": SHORT_EPOCHS, "split": split.fingerprint}
+        told |= {"left_out": options.left_out}
         counts = {side: len(members) for side, members in split.sides().items()}
         write_json(options.out, told | {"images": counts, "rows": rows, "machine": environment})
     if options.readme:
-        update_readme(options.readme, name="ablation", lines=render(read_json(options.out)))
+        name = "ablation-left-out" if options.left_out else "ablation"
+        update_readme(options.readme, name=name, lines=render(read_json(options.out)))
 
 
-def shorten(spec: VariantSpec, ablation: Ablation) -> VariantSpec:
-    """The recipe's first stage, small and short, with the change put in."""
-    short: Stage = replace(
-        spec.stages[0],
-        name="short",
-        image_size=SHORT_SIZE,
-        epochs=SHORT_EPOCHS,
-        warmup_steps=SHORT_WARMUP_STEPS,
-        final_learning_rate=0.0,
-        average_decay=0.995,
+def leave_out(split: DatasetSplit, source: str) -> DatasetSplit:
+    """Nothing of `source` and no copy of it trains; all of it is judged, beside validation.
+
+    A test side stays what it is, and unseen.
+
+    Raises:
+        EdgeMelanomaError: no picture is of that source, or nothing else trains.
+    """
+    judged = tuple(
+        record for record in (*split.train, *split.validation) if record.source == source
     )
-    return replace(spec, stages=(replace(short, **ablation.stage),), **ablation.recipe)
+    copies = {record.cluster for record in judged} - {None}
+    train, validation = (
+        tuple(
+            record for record in members if record.source != source and record.cluster not in copies
+        )
+        for members in (split.train, split.validation)
+    )
+    if not judged or not train:
+        raise EdgeMelanomaError(
+            f"--left-out {source} leaves nothing to judge or nothing to train; give the name of "
+            f"one of several --data folders."
+        )
+    return replace(split, train=train, validation=(*validation, *judged))
 
 
 def measure_recipe(
@@ -160,24 +150,32 @@ def judge(predictions: PredictionSet, sources: NDArray[np.str_]) -> dict[str, An
 
 def render(told: Mapping[str, Any]) -> list[str]:
     """The table of the trainings, as lines of Markdown."""
+    left_out = told["left_out"]
+    columns = [column.format(left_out) for column in COLUMNS_LEFT_OUT] if left_out else COLUMNS
+    cells = partial(_cells_left_out, source=left_out) if left_out else _cells
     rows = [
-        [
-            name,
-            f"{row['auc']:.4f}",
-            f"{row['specificity']:.3f}",
-            ", ".join(f"{source} {auc:.4f}" for source, auc in row["auc_by_source"].items()),
-            f"{row['cpu_seconds'] / 60:.1f}",
-        ]
-        for name, row in told["rows"].items()
+        [name, *cells(row), f"{row['cpu_seconds'] / 60:.1f}"] for name, row in told["rows"].items()
     ]
-    images, machine = told["images"], told["machine"]
+    images, machine, side = told["images"], told["machine"], "judged" if left_out else "validation"
     return [
-        *markdown_table(COLUMNS, rows),
+        *markdown_table(columns, rows),
         "",
-        f"{images['train']} training and {images['validation']} validation pictures, "
+        f"{images['train']} training and {images['validation']} {side} pictures, "
         f"{told['epochs']} epochs at {told['size']} pixels, one seed, {machine['cpu']}, "
-        f"{machine['cores']} cores. Made by `python -m edge_melanoma.benchmarks.ablation`.",
+        f"{machine['cores']} cores. Made by `python -m edge_melanoma.benchmarks.ablation"
+        f"{f' --left-out {left_out}' if left_out else ''}`.",
     ]
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    each = ", ".join(f"{source} {auc:.4f}" for source, auc in row["auc_by_source"].items())
+    return [f"{row['auc']:.4f}", f"{row['specificity']:.3f}", each]
+
+
+def _cells_left_out(row: Mapping[str, Any], source: str) -> list[str]:
+    areas = dict(row["auc_by_source"])
+    left_out = f"{areas.pop(source):.4f}"
+    return [left_out, ", ".join(f"{name} {auc:.4f}" for name, auc in areas.items())]
 
 
 def _largest_set_alone(split: DatasetSplit) -> DatasetSplit:
@@ -202,6 +200,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--left-out", metavar="SET", help="Judge on this set, train on the others.")
     parser.add_argument("--only", nargs="+", choices=ABLATIONS, help="These recipes alone.")
     parser.add_argument("--cache-dir", type=Path, default=default_cache_folder())
     parser.add_argument("--readme", type=Path, help="Its part between the ablation markers.")

@@ -1,20 +1,24 @@
 """The table of shortened recipes, and what a change does to the recipe."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from edge_melanoma.benchmarks.ablation import (
+from edge_melanoma.benchmarks.ablation import judge, leave_out, render
+from edge_melanoma.benchmarks.short_recipes import (
     ABLATIONS,
     SHORT_EPOCHS,
     SHORT_SIZE,
     Ablation,
-    judge,
-    render,
     shorten,
 )
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.lesions import LesionRecord
 from edge_melanoma.predictions import PredictionSet
+from edge_melanoma.splits import DatasetSplit, SplitKind
 from edge_melanoma.variants import BACKBONE_LAYERS, BEST
 
 
@@ -61,9 +65,71 @@ def test_the_table_tells_pictures_epochs_and_size() -> None:
             "machine": {"cpu": "A CPU", "cores": 2},
             "epochs": 2,
             "size": 96,
+            "left_out": None,
         }
     )
     assert lines[2] == "| best, in short | 0.9000 | 0.750 | one 0.9500, two 0.8500 | 1.5 |"
     assert lines[-1].startswith(
         "10 training and 4 validation pictures, 2 epochs at 96 pixels, one seed, A CPU, 2 cores."
     )
+
+
+def pictures_of(source: str, side: str, *, cluster: str | None = None) -> list[LesionRecord]:
+    """A benign and a malignant one; the benign one has copies where there is a cluster."""
+    return [
+        LesionRecord(
+            image_id=f"{source}:{side}/{name}.png",
+            path=Path(source, side, f"{name}.png"),
+            is_malignant=name == "malignant",
+            source=source,
+            sha256=f"{source} {side} {name}",
+            cluster=cluster if name == "benign" else None,
+        )
+        for name in ("benign", "malignant")
+    ]
+
+
+def test_what_is_left_out_is_judged_and_neither_it_nor_a_copy_of_it_trains() -> None:
+    own, with_copy = pictures_of("one", "train"), pictures_of("one", "more", cluster="7")
+    judged, test = pictures_of("two", "validation", cluster="7"), pictures_of("two", "test")
+    split = DatasetSplit(
+        train=tuple(own),
+        validation=(*with_copy, *judged),
+        test=tuple(test),
+        kind=SplitKind.FOLDERS,
+        seed=0,
+    )
+    found = leave_out(split, "two")
+    assert found.train == tuple(own)
+    assert found.validation == (with_copy[1], *judged)
+    assert found.test == tuple(test)
+
+
+def test_leaving_out_all_or_nothing_is_refused() -> None:
+    split = DatasetSplit(
+        train=tuple(pictures_of("one", "train")),
+        validation=tuple(pictures_of("one", "validation")),
+        test=tuple(pictures_of("two", "test")),
+        kind=SplitKind.FOLDERS,
+        seed=0,
+    )
+    for name in ("one", "three"):
+        with pytest.raises(EdgeMelanomaError, match=f"--left-out {name} leaves nothing to"):
+            leave_out(split, name)
+
+
+def test_the_table_of_a_set_left_out_has_its_figures_first() -> None:
+    row = {"auc_by_source": {"one": 0.95, "two": 0.85}, "cpu_seconds": 60}
+    lines = render(
+        {
+            "rows": {"best, in short": row},
+            "images": {"train": 10, "validation": 4},
+            "machine": {"cpu": "A CPU", "cores": 2},
+            "epochs": 2,
+            "size": 96,
+            "left_out": "two",
+        }
+    )
+    assert lines[0] == "| recipe | AUC on two, left out | AUC on validation | CPU min |"
+    assert lines[2] == "| best, in short | 0.8500 | one 0.9500 | 1.0 |"
+    assert lines[-1].endswith("benchmarks.ablation --left-out two`.")
