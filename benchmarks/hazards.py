@@ -1,17 +1,21 @@
 """The table of hazards: what was tried on purpose to break the tool, and what became of it.
 
     python -m edge_melanoma.benchmarks.hazards ROWS.json... --keep FILE --readme README.md
+    python -m edge_melanoma.benchmarks.hazards ROWS.json... --keep FILE --add --readme README.md
 
-Each file holds a list of rows, one a hazard, as the runners in tests/hazards write them.
+Each file holds a list of rows, one a hazard, as the runners in tests/hazards write them. The whole
+matrix takes hours: with `--add` the other rows of the kept file stay, each of its day and machine.
 """
 
 import argparse
 import datetime
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.artifacts import read_json
 from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.benchmarks.readme import update_readme
 from edge_melanoma.environment import cpu_name
@@ -26,9 +30,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("rows", nargs="+", type=Path)
     parser.add_argument("--keep", type=Path, help="The rows with their date and machine, as JSON.")
+    parser.add_argument("--add", action="store_true", help="To the rows that --keep FILE holds.")
     parser.add_argument("--readme", type=Path, help="Its part between the hazards markers.")
     options = parser.parse_args()
-    told = collect_hazards(options.rows)
+    if options.add and not options.keep:
+        parser.error("--add needs --keep FILE")
+    told = collect_hazards(options.rows, kept=read_json(options.keep) if options.add else None)
     lines = render_hazards(told)
     print("\n".join(lines))
     if options.keep:
@@ -37,26 +44,26 @@ def main() -> None:
         update_readme(options.readme, name="hazards", lines=lines)
 
 
-def collect_hazards(files: Sequence[Path]) -> dict[str, Any]:
-    """The rows of all files, with the day and the machine.
+def collect_hazards(
+    files: Sequence[Path], *, kept: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The rows of all files, with the day and the machine, in place of the same hazards' in `kept`.
 
     Raises:
         EdgeMelanomaError: a file is missing or holds something else, or a row does not add up.
     """
-    rows = [row for path in files for row in _read_rows(path)]
-    return {
-        "schema": 1,
-        "date": datetime.date.today().isoformat(),
-        "machine": cpu_name(),
-        "rows": rows,
-    }
+    made = {"date": datetime.date.today().isoformat(), "machine": cpu_name()}
+    fresh = {row["hazard"]: row | made for path in files for row in _read_rows(path)}
+    earlier = {row["hazard"]: row for row in kept["rows"]} if kept else {}
+    return {"schema": 2, "rows": list((earlier | fresh).values())}
 
 
 def render_hazards(told: Mapping[str, Any]) -> list[str]:
     """The table as lines of Markdown, and what made it."""
     rows = [[text_of(row[name]) for name in COLUMNS] for row in told["rows"]]
-    made = f"Made by `make hazards` on {told['machine']}, {told['date']}."
-    return [*table_of(COLUMNS, rows), "", made]
+    counts = Counter((row["machine"], row["date"]) for row in told["rows"])
+    made = "; ".join(f"{count} on {machine}, {date}" for (machine, date), count in counts.items())
+    return [*table_of(COLUMNS, rows), "", f"Made by `make hazards`; rows: {made}."]
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

@@ -39,6 +39,31 @@ def test_readme_and_json_hold_the_rows_of_all_files(
     assert [row["hazard"] for row in read_json(kept)["rows"]] == ["a flood", "a fire"]
 
 
+def test_rows_that_are_added_take_the_place_of_the_same_hazard(tmp_path: Path) -> None:
+    before = {**ROW, "date": "2020-01-01", "machine": "Another"}
+    fire = {**before, "hazard": "a fire"}
+    kept = {"schema": 2, "rows": [before, fire]}
+    rows = write_rows(tmp_path / "rows.json", [{**ROW, "tried": 30, "survived": 29}])
+    told = collect_hazards([rows], kept=kept)
+    assert [(row["hazard"], row["tried"]) for row in told["rows"]] == [
+        ("a flood", 30),
+        ("a fire", 20),
+    ]
+    (fresh, stayed) = told["rows"]
+    assert stayed == fire
+    assert render_hazards(told)[-1] == (
+        f"Made by `make hazards`; rows: 1 on {fresh['machine']}, {fresh['date']}; "
+        "1 on Another, 2020-01-01."
+    )
+
+
+def test_adding_needs_a_file_to_add_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = write_rows(tmp_path / "rows.json", [ROW])
+    monkeypatch.setattr(sys, "argv", ["hazards", str(rows), "--add"])
+    with pytest.raises(SystemExit):
+        main()
+
+
 @pytest.mark.parametrize(
     ("rows", "complaint"),
     [
