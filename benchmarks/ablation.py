@@ -4,9 +4,9 @@
     python -m edge_melanoma.benchmarks.ablation ... --left-out SET
 
 All trainings see the same pictures for the same epochs at the same small size, one after another,
-and are judged on the validation side alone, or, of a set that was left out, on all of its pictures:
-what a part brings on other cameras shows only there. The whole recipe is some twenty times longer:
-the table ranks its parts, it does not foretell what they end at.
+and are judged on the validation side alone, or, of a set that was left out, on all of its pictures
+but those of a given test folder: what a part brings on other cameras shows only there. The whole
+recipe is some 20 times longer: the table ranks its parts, it does not foretell what they end at.
 """
 
 import argparse
@@ -72,10 +72,16 @@ def main() -> None:
             measure_recipe, split, ABLATIONS[name], options.weights, options.cache_dir
         )
         print(json.dumps({name: rows[name]}), flush=True)
-        told = {"size": SHORT_SIZE, "epochs": SHORT_EPOCHS, "split": split.fingerprint}
-        told |= {"left_out": options.left_out}
-        counts = {side: len(members) for side, members in split.sides().items()}
-        write_json(options.out, told | {"images": counts, "rows": rows, "machine": environment})
+        told = {
+            "size": SHORT_SIZE,
+            "epochs": SHORT_EPOCHS,
+            "split": split.fingerprint,
+            "images": {side: len(members) for side, members in split.sides().items()},
+            "left_out": options.left_out,
+            "rows": rows,
+            "machine": environment,
+        }
+        write_json(options.out, told)
     if options.readme:
         name = "ablation-left-out" if options.left_out else "ablation"
         update_readme(options.readme, name=name, lines=render(read_json(options.out)))

@@ -22,7 +22,7 @@ class Ablation:
     largest_set_alone: bool = False
 
 
-TWICE = Appearance(
+ABOUT_TWICE = Appearance(
     brightness=0.2,
     channel_gain=0.1,
     saturation=0.25,
@@ -42,8 +42,8 @@ ABLATIONS: Mapping[str, Ablation] = MappingProxyType(
         "largest set alone": Ablation(largest_set_alone=True),
         "every picture once": Ablation(recipe={"source_share": None}),
         "geometry varied alone": Ablation(stage={"augmentation": replace(MILD, appearance=None)}),
-        "light and colour varied twice as much": Ablation(
-            stage={"augmentation": replace(MILD, appearance=TWICE)}
+        "light and colour varied about twice as much": Ablation(
+            stage={"augmentation": replace(MILD, appearance=ABOUT_TWICE)}
         ),
         "nothing varied": Ablation(stage={"augmentation": None}),
         "no averaged weights": Ablation(stage={"average_decay": 0.0}),

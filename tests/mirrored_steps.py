@@ -20,6 +20,13 @@ SIZE, STEPS, IMAGES = 32, 2, 10
 LEARNING_RATE = 1e-3
 
 
+def make_two_devices() -> None:
+    """Two logical CPUs; to be called before TensorFlow has looked for devices."""
+    (device,) = tf.config.list_physical_devices("CPU")
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(device, halves)
+
+
 def take_steps(replicas: Replicas) -> dict[str, np.ndarray]:
     """All weights and moving statistics after the steps."""
     network = build_network(VARIANTS[Variant.SCRATCH], seed=0, image_size=SIZE)
@@ -38,9 +45,7 @@ def take_steps(replicas: Replicas) -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Print how far the weights have moved, by the median, and the largest difference of any."""
-    (device,) = tf.config.list_physical_devices("CPU")
-    halves = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(device, halves)
+    make_two_devices()
     tf_keras.backend.set_floatx("float64")
     network = build_network(VARIANTS[Variant.SCRATCH], seed=0, image_size=SIZE)
     start = {weight.name: weight.numpy() for weight in network.weights}

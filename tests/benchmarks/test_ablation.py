@@ -51,6 +51,19 @@ def test_a_model_is_judged_on_all_sets_and_within_each() -> None:
     assert told["specificity"] == 1 / 2
 
 
+def render_row(row: dict[str, Any], *, left_out: str | None) -> list[str]:
+    return render(
+        {
+            "rows": {"best, in short": row},
+            "images": {"train": 10, "validation": 4},
+            "machine": {"cpu": "A CPU", "cores": 2},
+            "epochs": 2,
+            "size": 96,
+            "left_out": left_out,
+        }
+    )
+
+
 def test_the_table_tells_pictures_epochs_and_size() -> None:
     row: dict[str, Any] = {
         "auc": 0.9,
@@ -58,16 +71,7 @@ def test_the_table_tells_pictures_epochs_and_size() -> None:
         "auc_by_source": {"one": 0.95, "two": 0.85},
         "cpu_seconds": 90,
     }
-    lines = render(
-        {
-            "rows": {"best, in short": row},
-            "images": {"train": 10, "validation": 4},
-            "machine": {"cpu": "A CPU", "cores": 2},
-            "epochs": 2,
-            "size": 96,
-            "left_out": None,
-        }
-    )
+    lines = render_row(row, left_out=None)
     assert lines[2] == "| best, in short | 0.9000 | 0.750 | one 0.9500, two 0.8500 | 1.5 |"
     assert lines[-1].startswith(
         "10 training and 4 validation pictures, 2 epochs at 96 pixels, one seed, A CPU, 2 cores."
@@ -120,16 +124,7 @@ def test_leaving_out_all_or_nothing_is_refused() -> None:
 
 def test_the_table_of_a_set_left_out_has_its_figures_first() -> None:
     row = {"auc_by_source": {"one": 0.95, "two": 0.85}, "cpu_seconds": 60}
-    lines = render(
-        {
-            "rows": {"best, in short": row},
-            "images": {"train": 10, "validation": 4},
-            "machine": {"cpu": "A CPU", "cores": 2},
-            "epochs": 2,
-            "size": 96,
-            "left_out": "two",
-        }
-    )
+    lines = render_row(row, left_out="two")
     assert lines[0] == "| recipe | AUC on two, left out | AUC on validation | CPU min |"
     assert lines[2] == "| best, in short | 0.8500 | one 0.9500 | 1.0 |"
     assert lines[-1].endswith("benchmarks.ablation --left-out two`.")

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from edge_melanoma.predictions import read_predictions
 
 Cli = Callable[..., Any]
 SECONDS = 280.0
+MIRRORED_STEPS = Path(__file__).parents[1] / "mirrored_steps.py"
 TOLERANCE = 1e-5
 """Of weights, which are sums of float32 in another order."""
 
@@ -105,9 +105,12 @@ def test_a_worker_may_be_killed_and_started_again(
 
 def test_two_devices_take_the_steps_of_one() -> None:
     """All layers, batch norm and its moving statistics and dropout among them, in float64."""
-    script = Path(__file__).parents[1] / "mirrored_steps.py"
     done = subprocess.run(
-        [sys.executable, script], check=True, timeout=SECONDS, capture_output=True, text=True
+        [sys.executable, MIRRORED_STEPS],
+        check=True,
+        timeout=SECONDS,
+        capture_output=True,
+        text=True,
     )
     told = json.loads(done.stdout)
     assert told["moved"] > 1e-4
@@ -118,18 +121,14 @@ def test_two_devices_of_one_process_train_what_one_trains(
     edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path
 ) -> None:
     training = [*map(str, arguments), "--variant", "frozen", "--epochs", "2"]
-    code = (
-        "import sys\n"
-        "from edge_melanoma.tensorflow_runtime import tf\n"
-        "device = tf.config.list_physical_devices('CPU')[0]\n"
-        "logical = [tf.config.LogicalDeviceConfiguration()] * 2\n"
-        "tf.config.set_logical_device_configuration(device, logical)\n"
-        "from edge_melanoma import cli\n"
-        "cli.run()\n"
-    )
+    code = "import mirrored_steps; mirrored_steps.make_two_devices()\n"
+    code += "from edge_melanoma import cli; cli.run()"
     command = [sys.executable, "-c", code, "train", *training, "--strategy", "mirrored"]
     subprocess.run(
-        [*command, "--out", str(tmp_path / "two")], check=True, timeout=SECONDS, env={**os.environ}
+        [*command, "--out", str(tmp_path / "two")],
+        check=True,
+        timeout=SECONDS,
+        cwd=MIRRORED_STEPS.parent,
     )
     edge_melanoma("train", *training, "--out", tmp_path / "one")
     manifest = read_json(tmp_path / "two" / "manifest.json")
