@@ -11,6 +11,7 @@ recipe is some 20 times longer: the table ranks its parts, it does not foretell 
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -55,8 +56,16 @@ COLUMNS_LEFT_OUT = ("recipe", "AUC on {}, left out", "AUC on validation", "CPU m
 
 
 def main() -> None:
+    """Make the table; one sentence and code 2 where that cannot be."""
+    try:
+        make_table(_parse())
+    except EdgeMelanomaError as error:
+        print(f"ablation: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def make_table(options: argparse.Namespace) -> None:
     """Train and judge each, write the figures as JSON after each and print a line each."""
-    options = _parse()
     records = screen_images(read_data_sets(name_folders(options.data))).readable
     copies = find_duplicates(records, cache_folder=default_fingerprint_folder())
     split = split_lesions(mark_clusters(records, copies), kind=SplitKind.FOLDERS)
@@ -64,7 +73,7 @@ def main() -> None:
         split = leave_out(split, options.left_out)
     environment = describe_environment()
     del environment["command"]
-    rows: dict[str, Any] = read_json(options.out)["rows"] if options.out.is_file() else {}
+    rows = known_rows(options.out, split)
     for name in options.only or ABLATIONS:
         if name in rows:
             continue
@@ -85,6 +94,29 @@ def main() -> None:
     if options.readme:
         name = "ablation-left-out" if options.left_out else "ablation"
         update_readme(options.readme, name=name, lines=render(read_json(options.out)))
+
+
+def known_rows(file: Path, split: DatasetSplit) -> dict[str, Any]:
+    """The rows of an earlier call that `file` holds, to which others are added; none without it.
+
+    Raises:
+        EdgeMelanomaError: they are of other pictures, another size or another number of epochs, so
+            that rows of today could not be compared with them.
+    """
+    if not file.is_file():
+        return {}
+    told = read_json(file)
+    if (told["split"], told["size"], told["epochs"]) != (
+        split.fingerprint,
+        SHORT_SIZE,
+        SHORT_EPOCHS,
+    ):
+        raise EdgeMelanomaError(
+            f"--out {file} holds trainings on other pictures, or at another size or length; give "
+            f"the same --data and --left-out as for those, or another file."
+        )
+    rows: dict[str, Any] = told["rows"]
+    return rows
 
 
 def leave_out(split: DatasetSplit, source: str) -> DatasetSplit:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.benchmarks.ablation import judge, leave_out, render
+from edge_melanoma.atomic_writing import write_json
+from edge_melanoma.benchmarks.ablation import judge, known_rows, leave_out, render
 from edge_melanoma.benchmarks.short_recipes import (
     ABLATIONS,
     SHORT_EPOCHS,
@@ -109,14 +110,43 @@ def test_what_is_left_out_is_judged_and_neither_it_nor_a_copy_of_it_trains() -> 
     assert found.test == tuple(test)
 
 
-def test_leaving_out_all_or_nothing_is_refused() -> None:
-    split = DatasetSplit(
-        train=tuple(pictures_of("one", "train")),
-        validation=tuple(pictures_of("one", "validation")),
-        test=tuple(pictures_of("two", "test")),
+def split_of(*sources: str) -> DatasetSplit:
+    """Two pictures of the first source train, two of the second validate, two of the third test."""
+    train, validation, test = sources
+    return DatasetSplit(
+        train=tuple(pictures_of(train, "train")),
+        validation=tuple(pictures_of(validation, "validation")),
+        test=tuple(pictures_of(test, "test")),
         kind=SplitKind.FOLDERS,
         seed=0,
     )
+
+
+def test_rows_are_gone_on_with_where_they_are_of_the_same_pictures_size_and_length(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "ablation.json"
+    split = split_of("one", "two", "three")
+    assert known_rows(file, split) == {}
+    told = {
+        "split": split.fingerprint,
+        "size": SHORT_SIZE,
+        "epochs": SHORT_EPOCHS,
+        "rows": {"best, in short": {"auc": 0.9}},
+    }
+    write_json(file, told)
+    assert known_rows(file, split) == told["rows"]
+    with pytest.raises(
+        EdgeMelanomaError, match=r"ablation\.json holds trainings on other pictures"
+    ):
+        known_rows(file, split_of("two", "one", "three"))
+    write_json(file, {**told, "epochs": SHORT_EPOCHS + 1})
+    with pytest.raises(EdgeMelanomaError, match="another size or length"):
+        known_rows(file, split)
+
+
+def test_leaving_out_all_or_nothing_is_refused() -> None:
+    split = split_of("one", "one", "two")
     for name in ("one", "three"):
         with pytest.raises(EdgeMelanomaError, match=f"--left-out {name} leaves nothing to"):
             leave_out(split, name)
