@@ -3,8 +3,9 @@
     python -m edge_melanoma.benchmarks.hazards ROWS.json... --keep FILE --readme README.md
     python -m edge_melanoma.benchmarks.hazards ROWS.json... --keep FILE --add --readme README.md
 
-Each file holds a list of rows, one a hazard, as the runners in tests/hazards write them. The whole
-matrix takes hours: with `--add` the other rows of the kept file stay, each of its day and machine.
+Each file holds a list of rows, one a hazard, as the runners in tests/hazards write them; rows of
+one hazard in several files, one a way of interrupting, are put together. The whole matrix takes
+hours: with `--add` the other rows of the kept file stay, each of its day and machine.
 """
 
 import argparse
@@ -49,11 +50,16 @@ def collect_hazards(
 ) -> dict[str, Any]:
     """The rows of all files, with the day and the machine, in place of the same hazards' in `kept`.
 
+    Rows of the same hazard become one that counts them all.
+
     Raises:
         EdgeMelanomaError: a file is missing or holds something else, or a row does not add up.
     """
     made = {"date": datetime.date.today().isoformat(), "machine": cpu_name()}
-    fresh = {row["hazard"]: row | made for path in files for row in _read_rows(path)}
+    fresh: dict[str, dict[str, Any]] = {}
+    for row in (row for path in files for row in _read_rows(path)):
+        name = row["hazard"]
+        fresh[name] = _put_together(fresh[name], row) if name in fresh else row | made
     earlier = {row["hazard"]: row for row in kept["rows"]} if kept else {}
     return {"schema": 2, "rows": list((earlier | fresh).values())}
 
@@ -64,6 +70,12 @@ def render_hazards(told: Mapping[str, Any]) -> list[str]:
     counts = Counter((row["machine"], row["date"]) for row in told["rows"])
     made = "; ".join(f"{count} on {machine}, {date}" for (machine, date), count in counts.items())
     return [*table_of(COLUMNS, rows), "", f"Made by `make hazards`; rows: {made}."]
+
+
+def _put_together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`one`, with what was tried in `other` too."""
+    counts = {name: one[name] + other[name] for name in ("tried", "survived", "lost")}
+    return {**one, **counts, "note": f"{one['note']}; {other['note']}"}
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

@@ -57,6 +57,17 @@ def test_rows_that_are_added_take_the_place_of_the_same_hazard(tmp_path: Path) -
     )
 
 
+def test_rows_of_one_hazard_in_several_files_are_one_row(tmp_path: Path) -> None:
+    files = [
+        write_rows(tmp_path / "one.json", [ROW]),
+        write_rows(tmp_path / "two.json", [{**ROW, "tried": 5, "survived": 3, "lost": 2}]),
+        write_rows(tmp_path / "three.json", [{**ROW, "note": "on the roof"}]),
+    ]
+    (row,) = collect_hazards(files)["rows"]
+    assert (row["tried"], row["survived"], row["lost"]) == (45, 41, 4)
+    assert row["note"] == "in the cellar; in the cellar; on the roof"
+
+
 def test_adding_needs_a_file_to_add_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = write_rows(tmp_path / "rows.json", [ROW])
     monkeypatch.setattr(sys, "argv", ["hazards", str(rows), "--add"])
