@@ -1,4 +1,7 @@
-"""The recipe best shortened, whole and with one part taken away or changed."""
+"""The recipe best shortened, whole and with one part taken away or changed.
+
+The short one trains from block 3 on, as the recipe's last stage does, in four fifths of the time.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_melanoma.stages import Appearance, Stage
-from edge_melanoma.variants import BACKBONE_LAYERS, MILD, VariantSpec
+from edge_melanoma.variants import BACKBONE_LAYERS, FROM_BLOCK_3, MILD, VariantSpec
 
 SHORT_SIZE = 96
 SHORT_EPOCHS = 2
@@ -58,6 +61,7 @@ def shorten(spec: VariantSpec, ablation: Ablation) -> VariantSpec:
     short: Stage = replace(
         spec.stages[0],
         name="short",
+        unfrozen_backbone_layers=FROM_BLOCK_3,
         image_size=SHORT_SIZE,
         epochs=SHORT_EPOCHS,
         warmup_steps=SHORT_WARMUP_STEPS,

@@ -147,7 +147,7 @@ FROM_BLOCK_3 = 127
 
 LOW_RESOLUTION = Stage(
     name="160 pixels",
-    unfrozen_backbone_layers=FROM_BLOCK_3,
+    unfrozen_backbone_layers=BACKBONE_LAYERS,
     learning_rate=8e-4,
     final_learning_rate=2e-4,
     warmup_steps=300,
@@ -160,6 +160,7 @@ LOW_RESOLUTION = Stage(
 FULL_RESOLUTION = replace(
     LOW_RESOLUTION,
     name="224 pixels",
+    unfrozen_backbone_layers=FROM_BLOCK_3,
     learning_rate=2.5e-4,
     final_learning_rate=2e-6,
     epochs=5,
