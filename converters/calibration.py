@@ -101,27 +101,34 @@ class CalibrationSet:
 
 
 def draw_calibration_set(
-    records: Sequence[LesionRecord], *, split: Mapping[str, Any], images: int, seed: int
+    records: Sequence[LesionRecord], *, split: Mapping[str, Any], images: int | None, seed: int
 ) -> CalibrationSet:
     """Draw from the training side that `split` (the content of split.json) lists.
 
     `records` are those of the run's data folder; a drawn picture must still have the bytes it was
-    trained with.
+    trained with. Without `images`, `DEFAULT_IMAGES` are drawn, or all that a smaller training side
+    has in equal number of each class.
 
     Raises:
         EdgeMelanomaError: too few images asked for or there, or a picture has changed.
     """
-    if images < SMALLEST_IMAGES:
+    if images is not None and images < SMALLEST_IMAGES:
         raise EdgeMelanomaError(
             f"--calibration-images is {images}; expected at least {SMALLEST_IMAGES}, "
             f"and {DEFAULT_IMAGES} or more for a model that is used."
         )
     members = _shuffled_training_side(records, split=split, seed=seed)
-    drawn = _take(members, images=images, place=0)
-    if len(drawn) < images:
+    most = 2 * min(len(side) for side in members)
+    if most < SMALLEST_IMAGES:
         raise EdgeMelanomaError(
-            f"--calibration-images {images} asks for more than the training side can give in equal "
-            f"number of each class; only {len(drawn)} were found."
+            f"The training side has {len(members[0])} benign and {len(members[1])} malignant "
+            f"images; calibrating takes {SMALLEST_IMAGES // 2} of each at least."
+        )
+    drawn = _take(members, images=images or min(DEFAULT_IMAGES, most), place=0)
+    if images is not None and len(drawn) < images:
+        raise EdgeMelanomaError(
+            f"--calibration-images {images} asks for more than the training side has in equal "
+            f"number of each class; give at most {most}."
         )
     return _make_set(drawn, hashes=_training_hashes(split), seed=seed)
 

@@ -1,7 +1,7 @@
 """How far int8 moves with the images that calibrate it: disjoint subsets of the training side."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,10 @@ def study_calibration(
     own = draw_calibration_set(
         records, split=split, images=settings.calibration_images, seed=settings.seed
     )
-    subsets, left_out = _draw_subsets(records, split=split, settings=settings)
+    settings = replace(settings, calibration_images=len(own.records))
+    subsets, left_out = _draw_subsets(
+        records, split=split, sizes={*SIZES, len(own.records)}, seed=settings.seed
+    )
     validation = read_side(run, "validation")
     plan = _plan(run, settings, validation=validation, left_out=left_out)
     path = study_path(run)
@@ -157,18 +160,16 @@ def draw_calibration_study(study: CalibrationStudy, path: Path) -> Path:
 
 
 def _draw_subsets(
-    records: Sequence[LesionRecord], *, split: Mapping[str, Any], settings: ExportSettings
+    records: Sequence[LesionRecord], *, split: Mapping[str, Any], sizes: set[int], seed: int
 ) -> tuple[tuple[CalibrationSet, ...], list[int]]:
-    """Those of every size that can be had, an export's own among them, and the sizes that cannot.
+    """Those of every size that can be had, and the sizes that cannot.
 
     Raises:
         EdgeMelanomaError: no size can be had.
     """
     drawn = {
-        size: draw_disjoint_sets(
-            records, split=split, images=size, sets=SUBSETS, seed=settings.seed
-        )
-        for size in sorted({*SIZES, settings.calibration_images})
+        size: draw_disjoint_sets(records, split=split, images=size, sets=SUBSETS, seed=seed)
+        for size in sorted(sizes)
     }
     subsets = tuple(subset for sets in drawn.values() for subset in sets)
     if not subsets:

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_melanoma.converters.calibration import DEFAULT_IMAGES
 from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -20,13 +19,16 @@ class TuningSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSettings:
-    """The choices of one export; `max_recall_drop` is a share of the malignant images."""
+    """The choices of one export; `max_recall_drop` is a share of the malignant images.
+
+    Without `calibration_images` their number is that of `draw_calibration_set`.
+    """
 
     io: InputOutput = InputOutput.INT8
     output: Output = Output.PROBABILITY
     backend: Backend = Backend.CONVERTER
     correction: Correction = Correction.LAYERWISE
-    calibration_images: int = DEFAULT_IMAGES
+    calibration_images: int | None = None
     seed: int = 0
     max_recall_drop: float | None = None
     with_map: bool = False

@@ -72,13 +72,14 @@ def command(
         ),
     ] = False,
     calibration_images: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--calibration-images",
             metavar="N",
-            help="Of the training side, half a class; a study tries this size too.",
+            help="Of the training side, half of each class; 200, or all that a smaller one has in "
+            "equal number. A study tries this size too.",
         ),
-    ] = 200,
+    ] = None,
     bias_correction: Annotated[
         Correction,
         typer.Option(

@@ -15,7 +15,7 @@ from edge_melanoma.converters.calibration import (
 )
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.images import hash_bytes, read_image_bytes
-from edge_melanoma.lesions import LesionRecord, read_lesions
+from edge_melanoma.lesions import LesionRecord, count_classes, read_lesions
 
 IN_TRAINING = 12
 
@@ -29,6 +29,15 @@ def records(tmp_path: Path) -> tuple[LesionRecord, ...]:
             grey = (first + number,) * 3
             Image.new("RGB", (8, 8), grey).save(tmp_path / name / f"{number:02}.png")
     return read_lesions(tmp_path)
+
+
+def with_few_benign(records: tuple[LesionRecord, ...], count: int) -> tuple[LesionRecord, ...]:
+    """`records` with the first `count` benign pictures alone."""
+    return tuple(
+        record
+        for record in records
+        if record.is_malignant or int(Path(record.image_id).stem) < count
+    )
 
 
 @pytest.fixture
@@ -120,8 +129,8 @@ def test_means_are_measured_on_the_images_alone(
         ),
         (
             26,
-            "--calibration-images 26 asks for more than the training side can give in equal number "
-            "of each class; only 24 were found.",
+            "--calibration-images 26 asks for more than the training side has in equal number of "
+            "each class; give at most 24.",
         ),
     ],
 )
@@ -136,14 +145,35 @@ def test_a_number_that_cannot_be_drawn_is_refused(
 def test_a_rare_class_is_not_made_up_for_with_the_other(
     records: tuple[LesionRecord, ...], split: dict[str, Any]
 ) -> None:
-    few = tuple(
-        record for record in records if record.is_malignant or Path(record.image_id).stem < "04"
-    )
+    few = with_few_benign(records, 6)
     with pytest.raises(EdgeMelanomaError) as caught:
         draw_calibration_set(few, split=split, images=16, seed=0)
     assert str(caught.value) == (
-        "--calibration-images 16 asks for more than the training side can give in equal number of "
-        "each class; only 12 were found."
+        "--calibration-images 16 asks for more than the training side has in equal number of each "
+        "class; give at most 12."
+    )
+
+
+def test_where_no_number_is_asked_for_a_small_training_side_gives_what_it_has(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    all_of_both = draw_calibration_set(records, split=split, images=None, seed=0)
+    assert count_classes(all_of_both.records) == (12, 12)
+    few = with_few_benign(records, 6)
+    assert count_classes(draw_calibration_set(few, split=split, images=None, seed=0).records) == (
+        6,
+        6,
+    )
+
+
+def test_a_training_side_of_a_handful_cannot_calibrate(
+    records: tuple[LesionRecord, ...], split: dict[str, Any]
+) -> None:
+    with pytest.raises(EdgeMelanomaError) as caught:
+        draw_calibration_set(with_few_benign(records, 4), split=split, images=None, seed=0)
+    assert str(caught.value) == (
+        "The training side has 4 benign and 12 malignant images; calibrating takes 5 of each at "
+        "least."
     )
 
 
