@@ -15,8 +15,6 @@ from edge_melanoma.progress import TerminalReporter
 from edge_melanoma.starting_weights import cached_imagenet_weights
 from edge_melanoma.variants import Variant
 
-CALIBRATION_IMAGES = 200
-
 
 def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> None:
     """Run the whole way and end with the table and the path of the .tflite file."""
@@ -42,7 +40,7 @@ def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> Non
     export_and_show(
         folder,
         parse_modes([Mode.INT8.value]),
-        settings=ExportSettings(calibration_images=min(CALIBRATION_IMAGES, count // 3), seed=seed),
+        settings=ExportSettings(seed=seed),
         force=False,
     )
     report = run_parity(ParityOrder(run=folder))
