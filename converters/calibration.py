@@ -122,12 +122,14 @@ def draw_calibration_set(
     if most < SMALLEST_IMAGES:
         raise EdgeMelanomaError(
             f"The training side has {len(members[0])} benign and {len(members[1])} malignant "
-            f"images; calibrating takes {SMALLEST_IMAGES // 2} of each at least."
+            f"images; calibrating takes {SMALLEST_IMAGES // 2} of each at least. Train on more, or "
+            f"export with --quantize none, which takes none."
         )
-    drawn = _take(members, images=images or min(DEFAULT_IMAGES, most), place=0)
-    if images is not None and len(drawn) < images:
+    wanted = min(DEFAULT_IMAGES, most) if images is None else images
+    drawn = _take(members, images=wanted, place=0)
+    if len(drawn) < wanted:
         raise EdgeMelanomaError(
-            f"--calibration-images {images} asks for more than the training side has in equal "
+            f"--calibration-images {wanted} asks for more than the training side has in equal "
             f"number of each class; give at most {most}."
         )
     return _make_set(drawn, hashes=_training_hashes(split), seed=seed)

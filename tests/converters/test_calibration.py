@@ -120,61 +120,55 @@ def test_means_are_measured_on_the_images_alone(
 
 
 @pytest.mark.parametrize(
-    ("images", "sentence"),
+    ("benign", "images", "sentence"),
     [
         (
+            12,
             9,
             "--calibration-images is 9; expected at least 10, and 200 or more for a model that is "
             "used.",
         ),
         (
+            12,
             26,
             "--calibration-images 26 asks for more than the training side has in equal number of "
             "each class; give at most 24.",
         ),
+        (
+            6,
+            16,
+            "--calibration-images 16 asks for more than the training side has in equal number of "
+            "each class; give at most 12.",
+        ),
+        (
+            4,
+            None,
+            "The training side has 4 benign and 12 malignant images; calibrating takes 5 of each "
+            "at least. Train on more, or export with --quantize none, which takes none.",
+        ),
     ],
+    ids=["few", "many", "rare class", "handful"],
 )
 def test_a_number_that_cannot_be_drawn_is_refused(
-    records: tuple[LesionRecord, ...], split: dict[str, Any], images: int, sentence: str
+    records: tuple[LesionRecord, ...],
+    split: dict[str, Any],
+    benign: int,
+    images: int | None,
+    sentence: str,
 ) -> None:
+    few = with_few_benign(records, benign)
     with pytest.raises(EdgeMelanomaError) as caught:
-        draw_calibration_set(records, split=split, images=images, seed=0)
+        draw_calibration_set(few, split=split, images=images, seed=0)
     assert str(caught.value) == sentence
 
 
-def test_a_rare_class_is_not_made_up_for_with_the_other(
-    records: tuple[LesionRecord, ...], split: dict[str, Any]
-) -> None:
-    few = with_few_benign(records, 6)
-    with pytest.raises(EdgeMelanomaError) as caught:
-        draw_calibration_set(few, split=split, images=16, seed=0)
-    assert str(caught.value) == (
-        "--calibration-images 16 asks for more than the training side has in equal number of each "
-        "class; give at most 12."
-    )
-
-
+@pytest.mark.parametrize("benign", [6, 12])
 def test_where_no_number_is_asked_for_a_small_training_side_gives_what_it_has(
-    records: tuple[LesionRecord, ...], split: dict[str, Any]
+    records: tuple[LesionRecord, ...], split: dict[str, Any], benign: int
 ) -> None:
-    all_of_both = draw_calibration_set(records, split=split, images=None, seed=0)
-    assert count_classes(all_of_both.records) == (12, 12)
-    few = with_few_benign(records, 6)
-    assert count_classes(draw_calibration_set(few, split=split, images=None, seed=0).records) == (
-        6,
-        6,
-    )
-
-
-def test_a_training_side_of_a_handful_cannot_calibrate(
-    records: tuple[LesionRecord, ...], split: dict[str, Any]
-) -> None:
-    with pytest.raises(EdgeMelanomaError) as caught:
-        draw_calibration_set(with_few_benign(records, 4), split=split, images=None, seed=0)
-    assert str(caught.value) == (
-        "The training side has 4 benign and 12 malignant images; calibrating takes 5 of each at "
-        "least."
-    )
+    few = with_few_benign(records, benign)
+    drawn = draw_calibration_set(few, split=split, images=None, seed=0)
+    assert count_classes(drawn.records) == (benign, benign)
 
 
 def test_a_picture_that_was_changed_is_refused(
