@@ -69,6 +69,21 @@ def test_a_round_field_blackens_the_corners_and_not_the_centre(images: Any) -> N
     np.testing.assert_allclose(seen[:, 12:20, 12:20], images[:, 12:20, 12:20], atol=1e-3)
 
 
+def test_noise_falls_on_its_share_of_the_pictures_alone() -> None:
+    from edge_melanoma.appearance import LARGEST_NOISE, vary_appearance
+
+    grey = np.full((40, 32, 32, 3), 0.5, dtype=np.float32)
+    plain, noisy = (
+        vary_appearance(grey, replace(STILL, noise=share), seeds=seeds_of(40))
+        for share in (0.0, 0.5)
+    )
+    deviations = (noisy - plain).std(axis=(1, 2, 3))
+    assert 10 <= np.count_nonzero(deviations) <= 30
+    assert deviations.max() <= 1.1 * LARGEST_NOISE
+    apart = noisy[deviations > 0] - 0.5
+    assert abs(np.corrcoef(apart[0].ravel(), apart[1].ravel())[0, 1]) < 0.1
+
+
 def test_a_smaller_size_shows_the_same_frame() -> None:
     from edge_melanoma.augmentation import augment_images
 
