@@ -153,31 +153,31 @@ def _fit_chunk(
 
 def _sample(images: Floats, centre: Floats, extent: Floats, grid: Floats) -> tuple[Floats, Floats]:
     """The window of each image on a grid, and 1 where it lies inside the image, else 0."""
-    count, height, width = images.shape
+    _, height, width = images.shape
     x = (centre[:, :1] + extent[:, :1] * grid + 0.5) * width - 0.5
     y = (centre[:, 1:] + extent[:, 1:] * grid + 0.5) * height - 0.5
     inside = _within(y, height)[:, :, None] * _within(x, width)[:, None, :]
-    rows = _taps(y, height)
-    columns = _taps(x, width)
-    picture = np.arange(count)[:, None, None]
-    seen = sum(
-        images[picture, row[:, :, None], column[:, None, :]]
-        * (row_weight[:, :, None] * column_weight[:, None, :])
-        for row, row_weight in rows
-        for column, column_weight in columns
-    )
-    return np.asarray(seen, dtype=np.float32), inside
+    return _transposed(_rows_at(_transposed(_rows_at(images, y)), x)), inside
 
 
 def _within(positions: Floats, length: int) -> Floats:
     return ((positions >= -0.5) & (positions <= length - 0.5)).astype(np.float32)
 
 
-def _taps(positions: Floats, length: int) -> list[tuple[NDArray[np.int64], Floats]]:
-    held = np.clip(positions, 0, length - 1.001)
+def _rows_at(images: Floats, positions: Floats) -> Floats:
+    """Rows (n, k, width) at positions (n, k) between those of images (n, height, width).
+
+    Whole rows, since numpy copies what lies side by side four times as fast as single pixels.
+    """
+    held = np.clip(positions, 0, images.shape[1] - 1.001)
     low = held.astype(np.int64)
-    share = held - low
-    return [(low, 1 - share), (low + 1, share)]
+    share = np.asarray(held - low, dtype=np.float32)[:, :, None]
+    picture = np.arange(len(images))[:, None]
+    return images[picture, low] * (1 - share) + images[picture, low + 1] * share
+
+
+def _transposed(images: Floats) -> Floats:
+    return np.ascontiguousarray(images.swapaxes(1, 2))
 
 
 def _standardise(images: Floats, inside: Floats) -> Floats:
@@ -193,13 +193,11 @@ def _gauss_newton_step(seen: Floats, second: Floats, inside: Floats, grid: Float
     size = len(grid)
     middle = (left + right) / 2
     down, across = np.gradient(middle, axis=(1, 2))
-    slopes = np.stack(
-        [across, down, across * grid[None, None, :], down * grid[None, :, None]], axis=1
-    )
-    slopes = (slopes * size).reshape(len(seen), 4, -1)
-    weighted = slopes * inside.reshape(len(seen), 1, -1)
-    normal = weighted @ slopes.swapaxes(1, 2)
+    across, down = across * inside * size, down * inside * size
+    fields = [across, down, across * grid[None, None, :], down * grid[None, :, None]]
+    slopes = np.stack(fields, axis=1).reshape(len(seen), 4, -1)
+    normal = slopes @ slopes.swapaxes(1, 2)
     damping = _DAMPING * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 4 + 1e-6
     error = (right - left).reshape(len(seen), -1, 1)
-    steps = np.linalg.solve(normal + damping * np.eye(4, dtype=np.float32), weighted @ error)
+    steps = np.linalg.solve(normal + damping * np.eye(4, dtype=np.float32), slopes @ error)
     return np.asarray(steps[:, :, 0], dtype=np.float32)
