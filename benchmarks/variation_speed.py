@@ -2,7 +2,8 @@
 
     python -m edge_melanoma.benchmarks.variation_speed --before CHECKOUT [--readme FILE]
 
-Both take turns, each time in a new process, so that a busy machine slows both alike.
+Both take turns, each time in a new process, so that a busy machine slows both alike. This file runs
+with the other checkout's package too: it uses nothing of it that is new.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from edge_melanoma.stages import Stage
 from edge_melanoma.variants import BEST
 
 WARM_UP, RUNS, ROUNDS = 2, 10, 5
+PACKAGE = "edge_melanoma"
 COLUMNS = ("stage", "before, ms", "now, ms", "ratio")
 
 
@@ -37,25 +39,33 @@ def main() -> None:
     if options.before is None:
         print(json.dumps({stage.name: time_variation(stage) for stage in BEST.stages}))
         return
-    here = Path(__file__).resolve().parents[1]
-    rounds = [[_measure(checkout) for checkout in (options.before, here)] for _ in range(ROUNDS)]
-    rows = []
-    for stage in BEST.stages:
-        pairs = [(before[stage.name], now[stage.name]) for before, now in rounds]
-        before, now = (statistics.median(times) for times in zip(*pairs, strict=True))
-        ratio = statistics.median(first / second for first, second in pairs)
-        rows.append([stage.name, f"{before:.0f}", f"{now:.0f}", f"{ratio:.2f}"])
+    if not (options.before / PACKAGE).is_dir():
+        # Python would take the installed package instead, and compare it with itself.
+        parser.error(f"--before {options.before} is no checkout: it holds no folder {PACKAGE}.")
     lines = [
-        *table_of(COLUMNS, rows),
+        *table_of(COLUMNS, _compare(options.before)),
         "",
         f"CPU time of all threads for {BEST.batch_size} pictures, median of {ROUNDS} processes "
-        f"with {RUNS} batches each, {cpu_name()}. Made by `python -m "
+        f"with {RUNS} batches each, the ratio that of the pairs, {cpu_name()}. Made by `python -m "
         f"edge_melanoma.benchmarks.variation_speed --before CHECKOUT --readme "
         f"benchmarks/README.md`.",
     ]
     print("\n".join(lines))
     if options.readme:
         update_readme(options.readme, name="variation", lines=lines)
+
+
+def _compare(checkout: Path) -> list[list[str]]:
+    """A row a stage: the times of `checkout` and of this one, which take turns."""
+    here = Path(__file__).resolve().parents[1]
+    rounds = [(_measure(checkout), _measure(here)) for _ in range(ROUNDS)]
+    rows = []
+    for stage in BEST.stages:
+        pairs = [(before[stage.name], now[stage.name]) for before, now in rounds]
+        before, now = (statistics.median(times) for times in zip(*pairs, strict=True))
+        ratio = statistics.median(first / second for first, second in pairs)
+        rows.append([stage.name, f"{before:.0f}", f"{now:.0f}", f"{ratio:.2f}"])
+    return rows
 
 
 def time_variation(stage: Stage) -> float:
