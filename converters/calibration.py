@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import (
+from edge_melanoma.data.images import (
     IMAGE_SIZE,
     hash_bytes,
     read_image,
@@ -17,8 +16,9 @@ from edge_melanoma.images import (
     scale_pixels,
     stream_images,
 )
-from edge_melanoma.lesions import LesionRecord, count_classes
-from edge_melanoma.splits import fingerprint_of
+from edge_melanoma.data.lesions import LesionRecord, count_classes
+from edge_melanoma.data.splits import fingerprint_of
+from edge_melanoma.errors import EdgeMelanomaError
 
 DEFAULT_IMAGES = 200
 SMALLEST_IMAGES = 10

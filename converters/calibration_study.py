@@ -5,9 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import SPLIT, TrainedModel, read_json
-from edge_melanoma.atomic_writing import write_json
-from edge_melanoma.child_process import run_in_child
 from edge_melanoma.converters.calibration import (
     CalibrationSet,
     draw_calibration_set,
@@ -15,14 +12,17 @@ from edge_melanoma.converters.calibration import (
 )
 from edge_melanoma.converters.calibration_trials import Trial, TrialOrder, run_trials
 from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
-from edge_melanoma.converters.modes import Mode
-from edge_melanoma.environment import describe_environment
+from edge_melanoma.data.dataset_card import describe_dataset
+from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation import describe_dataset
-from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.metrics import measure
-from edge_melanoma.predictions import read_predictions
-from edge_melanoma.run_data import read_side
+from edge_melanoma.evaluation.metrics import measure
+from edge_melanoma.evaluation.predictions import read_predictions
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.child_process import run_in_child
+from edge_melanoma.machine.environment import describe_environment
+from edge_melanoma.runs.artifacts import SPLIT, TrainedModel, read_json
+from edge_melanoma.runs.run_data import read_side
+from edge_melanoma.tflite.modes import Mode
 
 SIZES = (50, 100, 200, 500, 1000)
 SUBSETS = 5
@@ -137,7 +137,7 @@ def draw_calibration_study(study: CalibrationStudy, path: Path) -> Path:
     """Recall and AUC over the number of images: a dot a subset, a line through their means."""
     from matplotlib.figure import Figure
 
-    from edge_melanoma.figures import save_figure
+    from edge_melanoma.evaluation.figures import save_figure
 
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     places = range(len(study.sizes))

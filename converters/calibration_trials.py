@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from edge_melanoma.artifacts import open_run, sha256_of
-from edge_melanoma.classifiers import TFLiteClassifier
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.metrics import measure
-from edge_melanoma.predictions import PredictionSet, predict, read_predictions, refuse_other_images
-from edge_melanoma.progress import Reporter, SilentReporter, TerminalReporter
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.evaluation.metrics import measure
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    predict,
+    read_predictions,
+    refuse_other_images,
+)
+from edge_melanoma.machine.progress import Reporter, SilentReporter, TerminalReporter
+from edge_melanoma.runs.artifacts import open_run, sha256_of
+from edge_melanoma.runtime.classifiers import TFLiteClassifier
+from edge_melanoma.runtime.runtimes import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,9 @@ def run_trials(order: TrialOrder) -> tuple[Trial, ...]:
     The network is folded and pruned once, the latter by an export's own images: the first subset of
     as many images then gives that export's very file.
     """
-    from edge_melanoma.converters.folding import fold_batch_norm
-    from edge_melanoma.converters.pruning import prune_dead_channels
-    from edge_melanoma.network import load_network
+    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.pruning import prune_dead_channels
+    from edge_melanoma.network.network import load_network
 
     run, settings = open_run(order.folder), order.settings
     folded = fold_batch_norm(load_network(run))

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import TrainedModel, open_run
-from edge_melanoma.classifiers import TFLiteClassifier
-from edge_melanoma.converters.bias_correction import correct_biases, measure_ranges, round_to_int8
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.folding import fold_batch_norm
-from edge_melanoma.converters.heads import SCORE_LAYER, without_sigmoid
 from edge_melanoma.converters.int8_files import Int8Files, quantize_by_litert
 from edge_melanoma.converters.layer_errors import LayerError, measure_layer_errors
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
+from edge_melanoma.converters.networks.bias_correction import (
+    correct_biases,
+    measure_ranges,
+    round_to_int8,
+)
+from edge_melanoma.converters.networks.folding import fold_batch_norm
+from edge_melanoma.converters.networks.heads import SCORE_LAYER, without_sigmoid
+from edge_melanoma.converters.networks.pruning import PrunedChannels, prune_dead_channels
 from edge_melanoma.converters.orders import Conversion, ConversionOrder
 from edge_melanoma.converters.packing import seal_model
-from edge_melanoma.converters.pruning import PrunedChannels, prune_dead_channels
 from edge_melanoma.converters.quantization_aware import (
     Lesson,
     convert_tuned,
@@ -37,13 +38,16 @@ from edge_melanoma.converters.selective import (
 )
 from edge_melanoma.converters.slimming import slim_model
 from edge_melanoma.converters.tflite_export import Int8Converter, convert_network
+from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import read_image
-from edge_melanoma.network import load_network
-from edge_melanoma.predictions import PredictionSet, predict, read_predictions
-from edge_melanoma.progress import Reporter, TerminalReporter
-from edge_melanoma.runtimes import Runtime
-from edge_melanoma.tensorflow_runtime import make_deterministic, tf
+from edge_melanoma.evaluation.predictions import PredictionSet, predict, read_predictions
+from edge_melanoma.machine.progress import Reporter, TerminalReporter
+from edge_melanoma.machine.tensorflow_runtime import make_deterministic, tf
+from edge_melanoma.network.network import load_network
+from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.runtime.classifiers import TFLiteClassifier
+from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 JUDGED_IMAGES = 32
 """Calibration images on which layers are compared: each takes two slow runs of the network."""

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

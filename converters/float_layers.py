@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from edge_melanoma.converters.layer_errors import find_operators
-from edge_melanoma.converters.modes import Mode
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.modes import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

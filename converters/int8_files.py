@@ -5,11 +5,11 @@ from typing import Any
 
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.heads import SCORE_LAYER, without_sigmoid
 from edge_melanoma.converters.litert_export import quantize_float_model
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
+from edge_melanoma.converters.networks.heads import SCORE_LAYER, without_sigmoid
 from edge_melanoma.converters.slimming import slim_model
 from edge_melanoma.converters.tflite_export import Int8Converter, convert_network, correct_network
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 
 class Int8Files:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.modes import InputOutput
 from edge_melanoma.converters.tflite_export import convert_fake_quantised
-from edge_melanoma.images import IMAGE_SIZE, RESIZE_ID
-from edge_melanoma.interpreters import quantization_of
-from edge_melanoma.network import prefix_of
-from edge_melanoma.quiet import stderr_discarded
+from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
+from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.network.network import prefix_of
+from edge_melanoma.runtime.interpreters import quantization_of
+from edge_melanoma.tflite.modes import InputOutput
 
 
 class Int8Prefix:

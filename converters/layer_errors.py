@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.interpreters import quantization_of
-from edge_melanoma.quiet import stderr_discarded
+from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.runtime.interpreters import quantization_of
 
 STEPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators between float and int8, which belong to no layer."""
@@ -133,7 +133,7 @@ def draw_layer_errors(errors: Sequence[LayerError], path: Path, *, title: str) -
     """A bar of SQNR a row in the order given, its cosine beside it; colours say how bad it is."""
     from matplotlib.figure import Figure
 
-    from edge_melanoma.figures import save_figure
+    from edge_melanoma.evaluation.figures import save_figure
 
     # 0.16 inches hold a line of 7 points.
     figure = Figure(figsize=(9, 0.16 * len(errors) + 1.2), layout="constrained")

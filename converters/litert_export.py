@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.modes import InputOutput, Mode
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
-from edge_melanoma.quiet import stderr_discarded
+from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.tflite.modes import InputOutput, Mode
 
 SIGMOID_RANGE = (0.0, 255 / 256)
 """What 8 bits hold in steps of 1/256; calibration images do not reach its ends."""

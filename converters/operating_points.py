@@ -9,25 +9,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_converted, sha256_of
-from edge_melanoma.atomic_writing import write_atomically, write_json
-from edge_melanoma.classifiers import TFLiteClassifier, choose_runtime
+from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.predictions import (
+from edge_melanoma.evaluation.predictions import (
     PredictionSet,
     predict,
     predictions_to_csv,
     read_predictions,
 )
-from edge_melanoma.progress import Reporter
-from edge_melanoma.quantization import ScoreTensor, score_tensor_of
-from edge_melanoma.run_data import read_side
-from edge_melanoma.thresholds import (
+from edge_melanoma.evaluation.thresholds import (
     FileOperatingPoint,
     choose_operating_point,
     snap_to_output,
 )
+from edge_melanoma.machine.atomic_writing import write_atomically, write_json
+from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel, open_converted, sha256_of
+from edge_melanoma.runs.run_data import read_side
+from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime
+from edge_melanoma.tflite.quantization import ScoreTensor, score_tensor_of
 
 SIDE = "validation"
 

@@ -8,8 +8,8 @@ from typing import Any
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.export_settings import ExportSettings
 from edge_melanoma.converters.layer_errors import LayerError
-from edge_melanoma.converters.modes import Mode
-from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.tflite.modes import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edge_melanoma.flatbuffer_reading import FILE_IDENTIFIER
-from edge_melanoma.model_seal import SEAL_NAME, UNSTAMPED, stamp_seal
+from edge_melanoma.tflite.flatbuffer_reading import FILE_IDENTIFIER
+from edge_melanoma.tflite.model_seal import SEAL_NAME, UNSTAMPED, stamp_seal
+from edge_melanoma.tflite.quantization import MAP_NAME
 
 BUFFER_ALIGNMENT = 16
 """What the schema demands of a buffer's bytes; flatbuffers for Python forgets it for arrays."""
@@ -33,6 +34,15 @@ def seal_model(data: bytes) -> bytes:
         entry.name, entry.buffer = SEAL_NAME, len(model.buffers)
         model.buffers.append(buffer)
         model.metadata = [*(model.metadata or ()), entry]
+    return pack_model(model, size=len(data))
+
+
+def put_score_first(data: bytes) -> bytes:
+    """The same .tflite file with the score as its first output; a converter sorts them by name."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    names = {end.tensorIndex: end.name for end in model.signatureDefs[0].outputs}
+    graph = model.subgraphs[0]
+    graph.outputs = sorted(graph.outputs, key=lambda index: names[index] == MAP_NAME.encode())
     return pack_model(model, size=len(data))
 
 

@@ -7,7 +7,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.artifacts import (
+from edge_melanoma.converters.audit import audit_model
+from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
+from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
+from edge_melanoma.converters.operating_points import (
+    ValidationScores,
+    complete_operating_point,
+    forget_operating_point,
+)
+from edge_melanoma.converters.orders import Conversion, ConversionOrder
+from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.atomic_writing import (
+    json_text,
+    rows_to_csv,
+    write_atomically,
+    write_together,
+)
+from edge_melanoma.machine.child_process import run_in_child
+from edge_melanoma.machine.environment import describe_determinism, describe_environment
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.artifacts import (
     SPLIT,
     ConvertedModel,
     TrainedModel,
@@ -15,26 +37,10 @@ from edge_melanoma.artifacts import (
     read_json,
     sha256_of,
 )
-from edge_melanoma.atomic_writing import json_text, rows_to_csv, write_atomically, write_together
-from edge_melanoma.child_process import run_in_child
-from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
-from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.inspection import audit_model, inspect_model
-from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
-from edge_melanoma.converters.modes import Mode
-from edge_melanoma.converters.operating_points import (
-    ValidationScores,
-    complete_operating_point,
-    forget_operating_point,
-)
-from edge_melanoma.converters.orders import Conversion, ConversionOrder
-from edge_melanoma.environment import describe_determinism, describe_environment
-from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import RESIZE_ID
-from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.recorded_files import hashes_of
-from edge_melanoma.run_data import read_side
+from edge_melanoma.runs.recorded_files import hashes_of
+from edge_melanoma.runs.run_data import read_side
+from edge_melanoma.tflite.inspection import inspect_model
+from edge_melanoma.tflite.modes import Mode
 
 UNFINISHED = "int8-qat.unfinished"
 """Below the exports: where a tuning that was cut off is gone on with."""

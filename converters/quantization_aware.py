@@ -17,30 +17,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.activations import cache_activations
-from edge_melanoma.batches import BatchSource, CachedBatches, DistilledBatches, labels_of
-from edge_melanoma.checkpoints import (
+from edge_melanoma.converters.export_settings import TuningSettings
+from edge_melanoma.converters.int8_prefix import Int8Prefix
+from edge_melanoma.converters.networks.bias_correction import Ranges
+from edge_melanoma.converters.networks.fake_quantization import fake_quantize, settle_kernel_ranges
+from edge_melanoma.converters.networks.folding import parents_of
+from edge_melanoma.converters.networks.heads import (
+    LOGIT_LAYER,
+    PIXELS_LAYER,
+    SCORE_LAYER,
+    separate_ends,
+)
+from edge_melanoma.converters.tflite_export import convert_fake_quantised
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.evaluation.metrics import measure
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.network.network import GAP_LAYER, prefix_of, suffix_of
+from edge_melanoma.network.stages import Stage
+from edge_melanoma.tflite.modes import InputOutput, Output
+from edge_melanoma.training.activations import cache_activations
+from edge_melanoma.training.batches import BatchSource, CachedBatches, DistilledBatches, labels_of
+from edge_melanoma.training.checkpoints import (
     CHECKPOINT,
     HistoryRow,
     TrainingState,
     load_checkpoint,
     save_checkpoint,
 )
-from edge_melanoma.converters.bias_correction import Ranges
-from edge_melanoma.converters.export_settings import TuningSettings
-from edge_melanoma.converters.fake_quantization import fake_quantize, settle_kernel_ranges
-from edge_melanoma.converters.folding import parents_of
-from edge_melanoma.converters.heads import LOGIT_LAYER, PIXELS_LAYER, SCORE_LAYER, separate_ends
-from edge_melanoma.converters.int8_prefix import Int8Prefix
-from edge_melanoma.converters.modes import InputOutput, Output
-from edge_melanoma.converters.tflite_export import convert_fake_quantised
-from edge_melanoma.fitting import Trainee, fit_stage
-from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.metrics import measure
-from edge_melanoma.network import GAP_LAYER, prefix_of, suffix_of
-from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.progress import Reporter
-from edge_melanoma.stages import Stage
+from edge_melanoma.training.fitting import Trainee, fit_stage
 
 TRAINED_LAYERS = 29
 """Of the backbone, counted with batch-norm and ReLU: as many as the variants tune at most."""

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.heads import SCORE_LAYER
 from edge_melanoma.converters.layer_errors import find_operators
-from edge_melanoma.converters.modes import InputOutput
+from edge_melanoma.converters.networks.heads import SCORE_LAYER
 from edge_melanoma.converters.tflite_export import Int8Converter
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.metrics import count_confusions
-from edge_melanoma.predictions import PredictionSet, refuse_other_images
-from edge_melanoma.progress import Reporter
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.evaluation.metrics import count_confusions
+from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
+from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.tflite.modes import InputOutput
 
 MOST_LAYERS = 20
 """How many are tried: the harm of those after them is a tenth of the first one's or less."""

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.modes import InputOutput, Mode
+from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import IMAGE_SIZE
-from edge_melanoma.quiet import stderr_discarded
-from edge_melanoma.tensorflow_runtime import tf
+from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.machine.tensorflow_runtime import tf
+from edge_melanoma.tflite.modes import InputOutput, Mode
 
 
 def save_frozen(network: Any, folder: Path) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from typing import Any
 
-from edge_melanoma.converters.activation_map import put_score_first, with_activation_map
-from edge_melanoma.converters.bias_correction import (
+from edge_melanoma.converters.calibration import CalibrationSet
+from edge_melanoma.converters.layer_errors import find_operators
+from edge_melanoma.converters.networks.activation_map import with_activation_map
+from edge_melanoma.converters.networks.bias_correction import (
     Ranges,
     Rounding,
     correct_biases,
@@ -12,15 +14,14 @@ from edge_melanoma.converters.bias_correction import (
     round_to_float16,
     round_to_int8,
 )
-from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.folding import fold_batch_norm
-from edge_melanoma.converters.heads import SCORE_LAYER
-from edge_melanoma.converters.layer_errors import find_operators
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
+from edge_melanoma.converters.networks.folding import fold_batch_norm
+from edge_melanoma.converters.networks.heads import SCORE_LAYER
+from edge_melanoma.converters.packing import put_score_first
 from edge_melanoma.converters.tflite_converter import convert, run_converter
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.quiet import stderr_discarded
-from edge_melanoma.tensorflow_runtime import tf
+from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.machine.tensorflow_runtime import tf
+from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
 
 def convert_network(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge_melanoma import cli
-from edge_melanoma.artifacts import TrainedModel, open_run
-from edge_melanoma.phantoms import write_phantoms
-from edge_melanoma.variants import Variant
+from edge_melanoma.data.phantoms import write_phantoms
+from edge_melanoma.network.variants import Variant
+from edge_melanoma.runs.artifacts import TrainedModel, open_run
 
 PHANTOMS = 80
 
@@ -55,8 +55,8 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """A frozen network without ImageNet weights, trained for two epochs on the phantoms."""
-    from edge_melanoma.commands.training_order import TrainingOrder
-    from edge_melanoma.commands.training_run import train_variants
+    from edge_melanoma.training.training_order import TrainingOrder
+    from edge_melanoma.training.training_run import train_variants
 
     folder = tmp_path_factory.mktemp("runs")
     order = TrainingOrder(
@@ -76,7 +76,7 @@ def exported_run(trained_run: TrainedModel) -> TrainedModel:
     """The same with float32, float16 and int8 files."""
     from edge_melanoma.commands.export_run import export_and_show
     from edge_melanoma.converters.export_settings import ExportSettings
-    from edge_melanoma.converters.modes import parse_modes
+    from edge_melanoma.tflite.modes import parse_modes
 
     export_and_show(
         trained_run.folder,
@@ -90,13 +90,13 @@ def exported_run(trained_run: TrainedModel) -> TrainedModel:
 @pytest.fixture(scope="session")
 def android_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `android bundled` writes; not to be changed."""
-    from edge_melanoma.bundled import bundled_run
-    from edge_melanoma.converters.android_bundle import (
+    from edge_melanoma.converters.phone.android_bundle import (
         bundle_files,
         choose_int8_export,
         write_bundle,
     )
-    from edge_melanoma.crops import Crop
+    from edge_melanoma.data.crops import Crop
+    from edge_melanoma.runs.bundled import bundled_run
 
     run, folder = bundled_run(), tmp_path_factory.mktemp("android") / "bundle"
     files = bundle_files(run, choose_int8_export(run, None), float16=None, crop=Crop.NONE)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge_melanoma.phantoms import draw_phantom
+from edge_melanoma.data.phantoms import draw_phantom
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "resized": lambda image: image.resize((170, 150)),

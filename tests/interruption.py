@@ -18,8 +18,8 @@ def resume_after_death(train: Callable[..., T], folder: Path, monkeypatch: pytes
 
     A checkpoint is written after every epoch; the process dies right after that one.
     """
-    from edge_melanoma import training
-    from edge_melanoma.checkpoints import save_checkpoint
+    from edge_melanoma.training import training
+    from edge_melanoma.training.checkpoints import save_checkpoint
 
     def save_and_die(folder: Path, state: Any, network: Any) -> None:
         save_checkpoint(folder, state, network)

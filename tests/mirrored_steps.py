@@ -10,11 +10,11 @@ import json
 
 import numpy as np
 
-from edge_melanoma.learners import LoneLearner, make_learner
-from edge_melanoma.network import build_network, freeze_backbone, reset_dropout
-from edge_melanoma.replicas import ALONE, Replicas, mirror
-from edge_melanoma.tensorflow_runtime import tf, tf_keras
-from edge_melanoma.variants import BACKBONE_LAYERS, VARIANTS, Variant
+from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.network.network import build_network, freeze_backbone, reset_dropout
+from edge_melanoma.network.variants import BACKBONE_LAYERS, VARIANTS, Variant
+from edge_melanoma.training.learners import LoneLearner, make_learner
+from edge_melanoma.training.replicas import ALONE, Replicas, mirror
 
 SIZE, STEPS, IMAGES = 32, 2, 10
 LEARNING_RATE = 1e-3

@@ -1,13 +1,13 @@
 """A whole parity report of made scores, as several test files need one."""
 
-from edge_melanoma.benchmarks.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.findings import study_candidate
-from edge_melanoma.benchmarks.latency import LatencySamples
-from edge_melanoma.benchmarks.parity import MeasuredModel, ParityReport, judge
-from edge_melanoma.benchmarks.quality import compare
-from edge_melanoma.metrics import measure, measure_intervals
-from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.quantization import ScoreTensor, TensorQuantization
+from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
+from edge_melanoma.benchmarks.parity.findings import study_candidate
+from edge_melanoma.benchmarks.parity.parity import MeasuredModel, ParityReport, judge
+from edge_melanoma.benchmarks.parity.quality import compare
+from edge_melanoma.benchmarks.timing.latency import LatencySamples
+from edge_melanoma.evaluation.metrics import measure, measure_intervals
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 INT8_OUTPUT = ScoreTensor(
     name="p_malignant",

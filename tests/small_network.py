@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.lesions import LesionRecord
+from edge_melanoma.data.lesions import LesionRecord
 
 LAYERS = ("stem", "depthwise", "gap", "hidden", "p_malignant")
 GREENS = {False: (60, 70, 80, 90, 100), True: (150, 160, 170, 180, 190)}
@@ -21,7 +21,7 @@ def make_small_network() -> Any:
     One int8 step of the kernel that holds 100 and 0.3 is 100/127, so that green is rounded away:
     the score is then sigmoid(-9) for every picture, where it should be sigmoid(18 green - 9).
     """
-    from edge_melanoma.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow_runtime import tf_keras
 
     layers = tf_keras.layers
     image = tf_keras.Input((224, 224, 3), name="image")

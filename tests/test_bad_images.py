@@ -14,13 +14,13 @@ from bad_images import FOLDER, READ, REFUSED, SKIPPED, TABLE, Fate, hash_pixels
 from odd_names import place_odd_files
 from PIL import Image
 
-from edge_melanoma.bundled import bundled_model, bundled_run
-from edge_melanoma.commands.benched_sets import benched_set
-from edge_melanoma.decoding import UnreadableImageError
+from edge_melanoma.data.decoding import UnreadableImageError
+from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
+from edge_melanoma.data.integrity import LARGEST_BAD_SHARE
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.images import decode_image, read_image, read_image_bytes, resize_image
-from edge_melanoma.integrity import LARGEST_BAD_SHARE
-from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.evaluation.benched_sets import benched_set
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.bundled import bundled_model, bundled_run
 
 Run = Callable[..., Any]
 FATES = [Fate(**row) for row in json.loads((FOLDER / TABLE).read_text(encoding="utf-8"))]

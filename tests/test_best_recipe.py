@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from interruption import resume_after_death
 
-from edge_melanoma.integrity import screen_images
-from edge_melanoma.lesions import read_lesions
-from edge_melanoma.progress import SilentReporter
-from edge_melanoma.splits import split_lesions
-from edge_melanoma.variants import VARIANTS, Variant
+from edge_melanoma.data.integrity import screen_images
+from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.splits import split_lesions
+from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.network.variants import VARIANTS, Variant
 
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe's own stages, at 64 and 96 pixels, one epoch and then two."""
-    from edge_melanoma import trainees
+    from edge_melanoma.training import trainees
 
     spec = VARIANTS[Variant.BEST]
     stages = tuple(
@@ -32,9 +32,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_training_ends_with_the_same_weights(
     phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma import training
-    from edge_melanoma.network import arrays_of
-    from edge_melanoma.trainees import TrainingSettings
+    from edge_melanoma.network.network import arrays_of
+    from edge_melanoma.training import training
+    from edge_melanoma.training.trainees import TrainingSettings
 
     small(monkeypatch)
     split = split_lesions(screen_images(read_lesions(phantoms)).readable, seed=3)
@@ -64,9 +64,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
 
 def test_the_average_lies_between_the_weights_it_has_seen() -> None:
-    from edge_melanoma.averaging import UPDATE_INTERVAL, WeightAverage
-    from edge_melanoma.network import arrays_of
-    from edge_melanoma.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.network.network import arrays_of
+    from edge_melanoma.training.averaging import UPDATE_INTERVAL, WeightAverage
 
     layer = tf_keras.layers.Dense(1, use_bias=False, name="d")
     network = tf_keras.Sequential([layer])

@@ -1,6 +1,7 @@
 """Every mistake that a person can make is one sentence on stderr and exit code 2."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edge_melanoma.artifacts import TrainedModel
+from edge_melanoma.runs.artifacts import TrainedModel
 
 Cli = Callable[..., Any]
 LAYOUT = (
@@ -45,8 +46,12 @@ def test_version_is_that_of_the_package(edge_melanoma: Cli) -> None:
 def test_every_package_folder_is_listed_for_the_wheel() -> None:
     root = Path(__file__).parent.parent
     listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    inner = {path.parent.name for path in (root / "edge_melanoma").glob("*/__init__.py")}
-    assert set(listed) == {"edge_melanoma", *(f"edge_melanoma.{name}" for name in inner)}
+    packages = {
+        Path(folder).relative_to(root).as_posix().replace("/", ".")
+        for folder, _, files in os.walk(root / "edge_melanoma", followlinks=True)
+        if "__init__.py" in files
+    }
+    assert set(listed) == packages
 
 
 def test_the_android_sources_are_in_the_package_and_under_its_licence() -> None:
@@ -135,7 +140,7 @@ def test_train_says_how_to_pass_weights_that_are_not_there(
 def test_train_says_so_when_imagenet_weights_cannot_be_downloaded(
     edge_melanoma: Cli, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow_runtime import tf_keras
 
     def fail(*_: object, **__: object) -> str:
         raise Exception("URL fetch failure: no network")

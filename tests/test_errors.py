@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from edge_melanoma.child_process import child_died
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
+from edge_melanoma.machine.child_process import child_died
 
 
 @pytest.mark.parametrize(

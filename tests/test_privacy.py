@@ -94,8 +94,8 @@ def test_thumbnails_have_no_metadata(pictures: Path) -> None:
     import base64
     import io
 
-    from edge_melanoma.benchmarks.thumbnails import _encode
-    from edge_melanoma.lesions import read_lesions
+    from edge_melanoma.benchmarks.report.thumbnails import _encode
+    from edge_melanoma.data.lesions import read_lesions
 
     uri = _encode(read_lesions(pictures)[0])
     data = base64.b64decode(uri.partition("base64,")[2])

@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 from made import predictions_of
 from sklearn.metrics import roc_auc_score
 
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.splits import split_lesions
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.lesions import LesionRecord
-from edge_melanoma.metrics import area_under_roc, count_confusions, measure, wilson_interval
-from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.quantization import ScoreTensor, TensorQuantization, logit, sigmoid
-from edge_melanoma.splits import split_lesions
-from edge_melanoma.thresholds import choose_operating_point, snap_to_output
+from edge_melanoma.evaluation.metrics import (
+    area_under_roc,
+    count_confusions,
+    measure,
+    wilson_interval,
+)
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.thresholds import choose_operating_point, snap_to_output
+from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization, logit, sigmoid
 
 SCALES = st.floats(1e-6, 1e3)
 TYPES = st.sampled_from(("int8", "uint8", "int16"))

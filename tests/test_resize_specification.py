@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.images import resize_image
+from edge_melanoma.data.images import resize_image
 
 Pixels = NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import Force, RunArgument
-from edge_melanoma.crops import Crop
+from edge_melanoma.data.crops import Crop
 
 NAME = "android"
 
@@ -61,7 +61,7 @@ def command(
 ) -> None:
     """Write what an app needs: int8 and uint8 models, golden vectors, Kotlin, web page, hashes."""
     from edge_melanoma.commands.android_run import verify_and_show, write_and_show
-    from edge_melanoma.converters.modes import parse_int8_mode
+    from edge_melanoma.tflite.modes import parse_int8_mode
 
     if verify is not None:
         verify_and_show(verify, as_json=json)

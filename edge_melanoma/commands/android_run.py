@@ -8,21 +8,21 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from edge_melanoma.artifacts import find_run
-from edge_melanoma.bundled import bundled_run, is_bundled
-from edge_melanoma.commands.console import results_console
-from edge_melanoma.converters.android_bundle import (
+from edge_melanoma.converters.phone.android_bundle import (
     bundle_files,
     choose_int8_export,
     write_bundle,
 )
-from edge_melanoma.converters.bundle_check import check_bundle
-from edge_melanoma.converters.bundle_layout import SUMS, refuse_full_folder
-from edge_melanoma.converters.float16_file import find_or_convert_float16
-from edge_melanoma.converters.modes import Mode
-from edge_melanoma.crops import Crop
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.run_folders import refuse_unwritable
+from edge_melanoma.converters.phone.bundle_check import check_bundle
+from edge_melanoma.converters.phone.bundle_layout import SUMS, refuse_full_folder
+from edge_melanoma.converters.phone.float16_file import find_or_convert_float16
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.machine.console import results_console
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.artifacts import find_run
+from edge_melanoma.runs.bundled import bundled_run, is_bundled
+from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.tflite.modes import Mode
 
 DIFFERS = 1
 

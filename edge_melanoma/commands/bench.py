@@ -6,6 +6,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from edge_melanoma.benchmarks.studies.study_options import (
+    Adb,
+    BenchmarkBinary,
+    InterpreterPython,
+    KernelImages,
+    Kernels,
+    Mistakes,
+    StudyOrder,
+)
 from edge_melanoma.commands.latency_options import (
     MaxSeconds,
     MinSeconds,
@@ -22,16 +31,7 @@ from edge_melanoma.commands.options import (
     ShardChoice,
 )
 from edge_melanoma.commands.shard_options import choose_part
-from edge_melanoma.commands.study_options import (
-    Adb,
-    BenchmarkBinary,
-    InterpreterPython,
-    KernelImages,
-    Kernels,
-    Mistakes,
-    StudyOrder,
-)
-from edge_melanoma.data_sets import name_external_sets
+from edge_melanoma.data.data_sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -128,15 +128,15 @@ def command(
             "--junit": junit,
         }
         part, file = choose_part(shard, json, others)
-        from edge_melanoma.commands.bench_part import bench_part
+        from edge_melanoma.benchmarks.bench_part import bench_part
 
         bench_part(run, shard=part, json=file, data=data, interpreter=interpreter)
         return
     named = name_external_sets(external or ())
-    from edge_melanoma.commands.bench_folder import BenchCopies
-    from edge_melanoma.commands.contract_choice import find_contract
+    from edge_melanoma.benchmarks.parity.contract_choice import find_contract
+    from edge_melanoma.benchmarks.parity_run import ParityOrder, run_parity
+    from edge_melanoma.benchmarks.report.bench_folder import BenchCopies
     from edge_melanoma.commands.latency_options import choose_timing
-    from edge_melanoma.commands.parity_run import ParityOrder, run_parity
 
     report = run_parity(
         ParityOrder(

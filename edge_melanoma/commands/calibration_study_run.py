@@ -5,8 +5,6 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.bundled import find_run_or_bundled
-from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.calibration_study import (
     SUBSETS,
     CalibrationStudy,
@@ -15,10 +13,12 @@ from edge_melanoma.converters.calibration_study import (
     study_path,
 )
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.modes import Mode
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.run_data import read_run_records
-from edge_melanoma.run_folders import hold_run, refuse_unwritable
+from edge_melanoma.machine.console import results_console
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.bundled import find_run_or_bundled
+from edge_melanoma.runs.run_data import read_run_records
+from edge_melanoma.runs.run_folders import hold_run, refuse_unwritable
+from edge_melanoma.tflite.modes import Mode
 
 
 def study_and_show(

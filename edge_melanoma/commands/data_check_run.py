@@ -6,14 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from edge_melanoma.atomic_writing import write_atomically, write_json
-from edge_melanoma.data_page import render_page
-from edge_melanoma.data_report import DataReport, examine_data, report_to_json
-from edge_melanoma.data_sets import name_folders
-from edge_melanoma.fingerprints import default_fingerprint_folder
-from edge_melanoma.fix_list import list_removals, removals_to_text
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.run_folders import refuse_unwritable
+from edge_melanoma.check.data_page import render_page
+from edge_melanoma.check.data_report import DataReport, examine_data, report_to_json
+from edge_melanoma.check.fix_list import list_removals, removals_to_text
+from edge_melanoma.data.data_sets import name_folders
+from edge_melanoma.data.fingerprints import default_fingerprint_folder
+from edge_melanoma.machine.atomic_writing import write_atomically, write_json
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.run_folders import refuse_unwritable
 
 SHORTCUTS_SHOWN = 4
 

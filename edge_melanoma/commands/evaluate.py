@@ -7,7 +7,7 @@ import typer
 
 from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, ShardChoice
 from edge_melanoma.commands.shard_options import choose_part
-from edge_melanoma.data_sets import name_external_sets
+from edge_melanoma.data.data_sets import name_external_sets
 
 NAME = "evaluate"
 
@@ -39,7 +39,7 @@ def command(
     """Recall first, each metric with its 95 % interval and what it was measured on."""
     if shard is not None:
         part, file = choose_part(shard, json, {"--external": external})
-        from edge_melanoma.commands.evaluation_part import evaluate_part
+        from edge_melanoma.evaluation.evaluation_part import evaluate_part
 
         evaluate_part(
             model,

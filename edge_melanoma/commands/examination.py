@@ -7,10 +7,10 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from edge_melanoma.classifiers import probe_runtime
-from edge_melanoma.environment import cpu_name, package_version
-from edge_melanoma.interpreters import xnnpack_is_used
-from edge_melanoma.runtimes import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.machine.environment import cpu_name, package_version
+from edge_melanoma.runtime.classifiers import probe_runtime
+from edge_melanoma.runtime.interpreters import xnnpack_is_used
+from edge_melanoma.runtime.runtimes import PACKAGE_OF_RUNTIME, Runtime
 
 GIBIBYTE = 2**30
 

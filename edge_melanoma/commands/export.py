@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Output
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Output
 
 NAME = "export"
 
@@ -110,7 +110,7 @@ def command(
     from edge_melanoma.commands.calibration_study_run import study_and_show
     from edge_melanoma.commands.export_run import export_and_show
     from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
-    from edge_melanoma.converters.modes import Mode, parse_modes
+    from edge_melanoma.tflite.modes import Mode, parse_modes
 
     settings = ExportSettings(
         io=io,

@@ -50,10 +50,10 @@ def command(
     is: scores come from the parts, times are taken here. Exit code 1: a candidate does not keep the
     contract.
     """
-    from edge_melanoma.commands.bench_folder import BenchCopies
+    from edge_melanoma.benchmarks.parity_run import ParityOrder
+    from edge_melanoma.benchmarks.report.bench_folder import BenchCopies
     from edge_melanoma.commands.latency_options import choose_timing
     from edge_melanoma.commands.merge_run import merge_files
-    from edge_melanoma.commands.parity_run import ParityOrder
 
     timing = choose_timing(
         runs=runs, warmup=warmup, threads=threads, seconds=(0.0, 30.0), mlperf=False

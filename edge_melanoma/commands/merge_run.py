@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edge_melanoma.atomic_writing import write_json
-from edge_melanoma.commands import bench_part, evaluation_part
-from edge_melanoma.commands.contract_choice import find_contract
-from edge_melanoma.commands.evaluation_table import show_evaluation
-from edge_melanoma.commands.parity_run import ParityOrder, run_parity
+from edge_melanoma.benchmarks import bench_part
+from edge_melanoma.benchmarks.parity.contract_choice import find_contract
+from edge_melanoma.benchmarks.parity_run import ParityOrder, run_parity
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.run_folders import refuse_unwritable
-from edge_melanoma.score_parts import ScorePart, merge_parts
+from edge_melanoma.evaluation import evaluation_part
+from edge_melanoma.evaluation.evaluation_table import show_evaluation
+from edge_melanoma.evaluation.score_parts import ScorePart, merge_parts
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.runs.run_folders import refuse_unwritable
 
 
 def merge_files(paths: Sequence[Path], order: ParityOrder) -> bool:

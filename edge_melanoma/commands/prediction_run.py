@@ -6,18 +6,18 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel
-from edge_melanoma.classifiers import KerasClassifier, choose_runtime, score_with_integers
-from edge_melanoma.commands.console import results_console
-from edge_melanoma.commands.evaluation_subject import open_model
+from edge_melanoma.data.images import read_image
+from edge_melanoma.data.lesions import IMAGE_SUFFIXES, names_a_picture
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.evaluation import CONVENTIONAL_THRESHOLD
-from edge_melanoma.images import read_image
-from edge_melanoma.interpreters import SessionSettings
-from edge_melanoma.lesions import IMAGE_SUFFIXES, names_a_picture
-from edge_melanoma.model_trial import try_model
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
+from edge_melanoma.evaluation.evaluation_subject import open_model
+from edge_melanoma.machine.console import results_console
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel
+from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime, score_with_integers
+from edge_melanoma.runtime.interpreters import SessionSettings
+from edge_melanoma.runtime.model_trial import try_model
+from edge_melanoma.runtime.runtimes import Runtime
 
 Score = tuple[float, int | None]
 
@@ -82,7 +82,7 @@ def _score(
         return score_with_integers(settings, images)
     if run is None:
         raise ValueError("neither a run nor a converted model")
-    from edge_melanoma.network import load_network
+    from edge_melanoma.network.network import load_network
 
     classifier = KerasClassifier(load_network(run))
     return [(score, None) for score in classifier.stream_scores(images)]

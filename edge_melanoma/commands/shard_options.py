@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge_melanoma.data.scoring_shard import Shard, parse_shard
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.scoring_shard import Shard, parse_shard
 
 
 def choose_part(word: str, json: Path | None, others: Mapping[str, object]) -> tuple[Shard, Path]:

@@ -8,20 +8,20 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.artifacts import TrainedModel, open_converted, open_exports
-from edge_melanoma.atomic_writing import write_json
-from edge_melanoma.bundled import find_run_or_bundled
-from edge_melanoma.commands.console import results_console
 from edge_melanoma.converters.operating_points import (
     ValidationScores,
     complete_operating_point,
     derive_operating_point,
     save_operating_point,
 )
-from edge_melanoma.predictions import read_predictions
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.run_folders import refuse_unwritable
-from edge_melanoma.thresholds import choose_operating_point
+from edge_melanoma.evaluation.predictions import read_predictions
+from edge_melanoma.evaluation.thresholds import choose_operating_point
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.console import results_console
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.artifacts import TrainedModel, open_converted, open_exports
+from edge_melanoma.runs.bundled import find_run_or_bundled
+from edge_melanoma.runs.run_folders import refuse_unwritable
 
 COLUMNS = ("model", "recall", "95 % interval", "specificity", "threshold", "integer")
 

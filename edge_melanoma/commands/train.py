@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import Deterministic, ExternalSets, Force, Seed
-from edge_melanoma.data_sets import name_external_sets
-from edge_melanoma.splits import SplitKind
-from edge_melanoma.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
-from edge_melanoma.workers import Strategy
+from edge_melanoma.data.data_sets import name_external_sets
+from edge_melanoma.data.splits import SplitKind
+from edge_melanoma.network.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
+from edge_melanoma.training.workers import Strategy
 
 NAME = "train"
 ALL = "all"
@@ -113,8 +113,8 @@ def command(
     validation, on the test side and on each external set, beside the original work's figures.
     """
     named = name_external_sets(external or ())
-    from edge_melanoma.commands.training_order import TrainingOrder
-    from edge_melanoma.commands.training_run import train_variants
+    from edge_melanoma.training.training_order import TrainingOrder
+    from edge_melanoma.training.training_run import train_variants
 
     train_variants(
         TrainingOrder(

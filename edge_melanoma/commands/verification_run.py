@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from edge_melanoma.bundled import bundled_run, is_bundled
-from edge_melanoma.commands.console import results_console
-from edge_melanoma.recorded_files import Finding, verify_run
+from edge_melanoma.machine.console import results_console
+from edge_melanoma.runs.bundled import bundled_run, is_bundled
+from edge_melanoma.runs.recorded_files import Finding, verify_run
 
 
 def verify_and_show(folder: Path, *, as_json: bool) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from conftest import CommandResult
 from PIL import Image
 
-from edge_melanoma.artifacts import TrainedModel, open_run
-from edge_melanoma.phantoms import write_phantoms
+from edge_melanoma.data.phantoms import write_phantoms
+from edge_melanoma.runs.artifacts import TrainedModel, open_run
 
 Run = Callable[..., CommandResult]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.artifacts import TrainedModel, open_run
-from edge_melanoma.commands import outside_run
-from edge_melanoma.phantoms import write_phantoms
+from edge_melanoma.benchmarks.parity import outside_run
+from edge_melanoma.data.phantoms import write_phantoms
+from edge_melanoma.runs.artifacts import TrainedModel, open_run
 
 Cli = Callable[..., Any]
 CARD = """\

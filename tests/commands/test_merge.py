@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.artifacts import TrainedModel, read_json
-from edge_melanoma.images import hash_bytes
-from edge_melanoma.phantoms import write_phantoms
+from edge_melanoma.data.images import hash_bytes
+from edge_melanoma.data.phantoms import write_phantoms
+from edge_melanoma.runs.artifacts import TrainedModel, read_json
 
 Cli = Callable[..., Any]
 QUICK = ("--runs", "2", "--warmup", "0")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from worker_processes import free_ports, two_workers
 
-from edge_melanoma.artifacts import open_run, read_json
-from edge_melanoma.network import read_safetensors
-from edge_melanoma.predictions import read_predictions
+from edge_melanoma.evaluation.predictions import read_predictions
+from edge_melanoma.network.network import read_safetensors
+from edge_melanoma.runs.artifacts import open_run, read_json
 
 Cli = Callable[..., Any]
 SECONDS = 280.0
@@ -77,7 +77,7 @@ def test_a_worker_whose_others_do_not_come_says_so(
     monkeypatch: pytest.MonkeyPatch,
     worker: int,
 ) -> None:
-    from edge_melanoma.commands import worker_run
+    from edge_melanoma.training import worker_run
 
     monkeypatch.setattr(worker_run, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setenv("TF_CONFIG", config_of(worker=worker))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.converters.bundle_layout import SOURCES
-from edge_melanoma.converters.litert_js import (
+from edge_melanoma.commands.page_server import POLICY, make_server
+from edge_melanoma.converters.phone.bundle_layout import SOURCES
+from edge_melanoma.converters.phone.litert_js import (
     CORE,
     UTILS,
     WASM_FILES,
@@ -22,7 +23,6 @@ from edge_melanoma.converters.litert_js import (
     read_litert,
 )
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.page_server import POLICY, make_server
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from edge_melanoma.converters.calibration import (
     draw_calibration_set,
     draw_disjoint_sets,
 )
+from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import hash_bytes, read_image_bytes
-from edge_melanoma.lesions import LesionRecord, count_classes, read_lesions
 
 IN_TRAINING = 12
 

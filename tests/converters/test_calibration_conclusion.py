@@ -12,8 +12,8 @@ from edge_melanoma.converters.calibration_study import (
 )
 from edge_melanoma.converters.calibration_trials import Trial
 from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
-from edge_melanoma.converters.modes import Backend, Mode, Output
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.modes import Backend, Mode, Output
 
 TRIAL = Trial(
     images=10,

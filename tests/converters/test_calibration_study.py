@@ -11,8 +11,6 @@ import pytest
 from conftest import CommandResult
 from PIL import Image
 
-from edge_melanoma.artifacts import TrainedModel, open_run, read_json, sha256_of
-from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.converters import calibration_study
 from edge_melanoma.converters.calibration_study import (
     CalibrationStudy,
@@ -21,12 +19,14 @@ from edge_melanoma.converters.calibration_study import (
 )
 from edge_melanoma.converters.calibration_trials import Trial, TrialOrder, run_trials
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.modes import Correction, InputOutput
+from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import hash_bytes, read_image_bytes
-from edge_melanoma.lesions import read_lesions
-from edge_melanoma.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.run_data import read_run_records
+from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.runs.artifacts import TrainedModel, open_run, read_json, sha256_of
+from edge_melanoma.runs.run_data import read_run_records
+from edge_melanoma.tflite.modes import Correction, InputOutput
 
 TRIAL = Trial(
     images=10,

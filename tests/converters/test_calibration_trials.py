@@ -11,8 +11,6 @@ from made import predictions_of
 from numpy.typing import NDArray
 from small_network import GREENS, make_calibration, make_small_network
 
-from edge_melanoma.artifacts import sha256_of
-from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.converters.calibration_trials import (
     TrialOrder,
     convert_int8,
@@ -20,10 +18,12 @@ from edge_melanoma.converters.calibration_trials import (
     try_subsets,
 )
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.progress import SilentReporter
+from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.runs.artifacts import sha256_of
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 # At 0.5 all four melanomas are called, and no benign picture.
 REFERENCE = predictions_of(malignant=(0.9, 0.8, 0.7, 0.6), benign=(0.4, 0.3, 0.2, 0.1))
@@ -70,8 +70,8 @@ def small_order(
 
     Of the two subsets the first is an export's own; the other's pictures are darker.
     """
-    from edge_melanoma import network
     from edge_melanoma.converters import conversion
+    from edge_melanoma.network import network
 
     for module in (network, conversion):
         monkeypatch.setattr(module, "load_network", lambda _: make_small_network())
@@ -128,8 +128,8 @@ def export_of(order: TrialOrder) -> bytes:
 def test_a_subset_is_converted_as_an_export_is(
     small_order: Callable[[ExportSettings], TrialOrder], settings: ExportSettings
 ) -> None:
-    from edge_melanoma.converters.folding import fold_batch_norm
-    from edge_melanoma.converters.pruning import prune_dead_channels
+    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.pruning import prune_dead_channels
 
     order = small_order(settings)
     network, _ = prune_dead_channels(fold_batch_norm(make_small_network()), order.own.batches())
@@ -139,7 +139,7 @@ def test_a_subset_is_converted_as_an_export_is(
 def test_every_subset_calibrates_its_file_and_an_export_s_own_gives_the_export(
     small_order: Callable[[ExportSettings], TrialOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma.converters import pruning
+    from edge_melanoma.converters.networks import pruning
 
     pruned_by = []
 

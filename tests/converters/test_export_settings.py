@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 INT8 = (Mode.FLOAT32, Mode.INT8)
 FLOAT16 = (Mode.FLOAT32, Mode.FLOAT16)

@@ -10,20 +10,16 @@ import flatbuffers
 import pytest
 from small_network import make_calibration, make_pictures, make_small_network
 
+from edge_melanoma.converters.audit import LARGEST_INT8_BYTES, audit_model
 from edge_melanoma.converters.float_layers import Precisions, find_precisions
-from edge_melanoma.converters.heads import without_sigmoid
-from edge_melanoma.converters.inspection import (
-    LARGEST_INT8_BYTES,
-    ModelFacts,
-    audit_model,
-    inspect_model,
-)
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode, Output
+from edge_melanoma.converters.networks.heads import without_sigmoid
 from edge_melanoma.converters.slimming import slim_model
 from edge_melanoma.converters.tflite_export import Int8Converter
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
+from edge_melanoma.tflite.modes import Correction, InputOutput, Mode, Output
 
 INTEGERS = ("stem", "depthwise", "gap", "hidden", "p_malignant")
 Convert = Callable[..., bytes]

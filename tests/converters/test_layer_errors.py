@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from small_network import make_calibration, make_pictures, make_small_network
 
-from edge_melanoma.artifacts import TrainedModel
 from edge_melanoma.converters.layer_errors import (
     LayerError,
     draw_layer_errors,
@@ -19,7 +18,8 @@ from edge_melanoma.converters.layer_errors import (
     layer_errors_to_csv,
     measure_layer_errors,
 )
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
+from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
 KERNEL_LAYERS = {
     "Conv2D": "CONV_2D",
@@ -70,7 +70,7 @@ def made_error(layer: str, sqnr_db: float) -> LayerError:
 def test_every_layer_with_a_kernel_is_one_operator_in_the_network_s_order(
     exported_run: TrainedModel, mode: str
 ) -> None:
-    from edge_melanoma.network import load_network
+    from edge_melanoma.network.network import load_network
 
     network = load_network(exported_run)
     expected = [

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from graded_run import QUARTERS, STEPS, make_graded_run
 
-from edge_melanoma.artifacts import ConvertedModel, TrainedModel, open_converted
 from edge_melanoma.converters import operating_points
 from edge_melanoma.converters.operating_points import (
     ValidationScores,
@@ -16,9 +15,10 @@ from edge_melanoma.converters.operating_points import (
     forget_operating_point,
 )
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.metrics import wilson_interval
-from edge_melanoma.progress import SilentReporter, TerminalReporter
-from edge_melanoma.quantization import sigmoid
+from edge_melanoma.evaluation.metrics import wilson_interval
+from edge_melanoma.machine.progress import SilentReporter, TerminalReporter
+from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.tflite.quantization import sigmoid
 
 SILENT = SilentReporter()
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from small_network import make_calibration, make_pictures, make_sound_network
 
 from edge_melanoma.converters.export_settings import TuningSettings
-from edge_melanoma.converters.modes import Output
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.predictions import make_prediction_set
-from edge_melanoma.progress import SilentReporter
+from edge_melanoma.evaluation.predictions import make_prediction_set
+from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.tflite.modes import Output
 
 T = TypeVar("T")
 SETTINGS = TuningSettings(epochs=3, learning_rate=0.01, batch_size=4)
@@ -42,8 +42,8 @@ class WatchingReporter(SilentReporter):
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folded network, its ranges, and a lesson whose scores it does not give yet."""
-    from edge_melanoma.converters.bias_correction import measure_ranges
-    from edge_melanoma.converters.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.bias_correction import measure_ranges
+    from edge_melanoma.converters.networks.folding import fold_batch_norm
     from edge_melanoma.converters.quantization_aware import Lesson
 
     calibration = make_calibration(tmp_path_factory.mktemp("small"))
@@ -127,7 +127,7 @@ def test_only_the_layers_after_the_cut_learn(start: Any, tmp_path: Path) -> None
 
 def test_a_rate_that_ruins_the_scores_leaves_the_start(start: Any, tmp_path: Path) -> None:
     from edge_melanoma.converters.quantization_aware import make_quantised
-    from edge_melanoma.images import scale_pixels
+    from edge_melanoma.data.images import scale_pixels
 
     network, ranges, lesson = start
     quantised = make_quantised(network, ranges, output=Output.PROBABILITY)

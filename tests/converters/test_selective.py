@@ -8,12 +8,12 @@ import pytest
 from made import predictions_of
 from small_network import LAYERS, make_calibration, make_pictures, make_small_network
 
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.predictions import PredictionSet
-from edge_melanoma.progress import SilentReporter
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
 # At 0.5 all four melanomas are called.
 REFERENCE = predictions_of(malignant=(0.9, 0.8, 0.7, 0.6), benign=(0.1,))

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from small_network import LAYERS, make_calibration, make_pictures, make_small_network
 
+from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.inspection import audit_model, inspect_model
 from edge_melanoma.converters.layer_errors import find_operators
-from edge_melanoma.converters.modes import Correction, InputOutput, Mode
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.tflite.inspection import inspect_model
+from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def test_float_layers_are_for_int8_alone(
 
 def network_with(function: str) -> Any:
     """One convolution, and a layer `odd` of one TensorFlow function after it."""
-    from edge_melanoma.tensorflow_runtime import tf, tf_keras
+    from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
 
     layers = tf_keras.layers
     image = tf_keras.Input((224, 224, 3), name="image")

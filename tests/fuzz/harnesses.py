@@ -13,15 +13,15 @@ from pathlib import Path
 
 from tflite_files import empty_model, mean_model
 
-from edge_melanoma.artifacts import MANIFEST, WEIGHTS, open_converted, open_run, sha256_of
-from edge_melanoma.benchmarks.contract_file import read_contracts
-from edge_melanoma.bundled import bundled_model, bundled_run
+from edge_melanoma.benchmarks.parity.contract_file import read_contracts
+from edge_melanoma.data.images import decode_image, resize_image
+from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import decode_image, resize_image
-from edge_melanoma.lesions import read_lesions
-from edge_melanoma.model_seal import read_seal
-from edge_melanoma.model_verification import verify_model
-from edge_melanoma.quantization import score_tensor_of
+from edge_melanoma.runs.artifacts import MANIFEST, WEIGHTS, open_converted, open_run, sha256_of
+from edge_melanoma.runs.bundled import bundled_model, bundled_run
+from edge_melanoma.tflite.model_seal import read_seal
+from edge_melanoma.tflite.model_verification import verify_model
+from edge_melanoma.tflite.quantization import score_tensor_of
 
 MODES = ("float32", "float16", "int8")
 TINY_WEIGHTS = b"weights"
@@ -89,7 +89,7 @@ def run_harness(name: str, data: bytes) -> None:
 
 def seeds(name: str) -> list[bytes]:
     """Files of the right kind to begin with."""
-    data = Path(__file__).parents[1] / "data" / "bad_images"
+    data = Path(__file__).parents[1] / "fixtures" / "bad_images"
     if name == "picture":
         return [path.read_bytes() for path in sorted(data.iterdir()) if path.suffix != ".json"]
     if name == "labels":

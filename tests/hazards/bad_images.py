@@ -1,7 +1,7 @@
 """Pictures as they should not be, made from nothing, each with the one fate that it has.
 
 `python tests/hazards/bad_images.py` writes them and their table, fates.json, into
-tests/data/bad_images. The hashes in it are of pixels that are known here, or that Pillow alone
+tests/fixtures/bad_images. The hashes in it are of pixels that are known here, or that Pillow alone
 gives, and never of what edge-melanoma read.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-FOLDER = Path(__file__).parents[1] / "data" / "bad_images"
+FOLDER = Path(__file__).parents[1] / "fixtures" / "bad_images"
 TABLE = "fates.json"
 READ, SKIPPED, REFUSED = "read", "skipped", "refused"
 WIDTH, HEIGHT = 40, 48

@@ -20,15 +20,15 @@ from bad_images import FOLDER, ORIENTATION, READ, REFUSED, SKIPPED, TABLE, Fate,
 from odd_names import place_odd_files
 from PIL import Image
 
-from edge_melanoma.atomic_writing import write_json
-from edge_melanoma.bundled import bundled_model
-from edge_melanoma.decoding import (
+from edge_melanoma.data.decoding import (
     LARGEST_COSTLY_PIXEL_COUNT,
     LARGEST_PIXEL_COUNT,
     UnreadableImageError,
 )
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import printable
-from edge_melanoma.images import decode_image, read_image_bytes
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.runs.bundled import bundled_model
 
 LARGEST_MEMORY_MB = 400
 SECONDS = 300

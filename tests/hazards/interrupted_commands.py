@@ -34,33 +34,33 @@ POINTS = MappingProxyType(
     {
         "reading": Point(
             command="train",
-            module="edge_melanoma.commands.training_run",
+            module="edge_melanoma.training.training_run",
             function="screen_images",
             longest_seconds=0.5,
         ),
         "caching activations": Point(
             command="train",
-            module="edge_melanoma.activations",
+            module="edge_melanoma.training.activations",
             function="_append_rows",
             longest_seconds=1.0,
         ),
         "mid-epoch": Point(
             command="train",
-            module="edge_melanoma.fitting",
+            module="edge_melanoma.training.fitting",
             function="_run_epoch",
             longest_seconds=0.5,
             call=2,
         ),
         "between epochs": Point(
             command="train",
-            module="edge_melanoma.training",
+            module="edge_melanoma.training.training",
             function="save_checkpoint",
             longest_seconds=0.1,
             call=2,
         ),
         "saving": Point(
             command="train",
-            module="edge_melanoma.commands.training_run",
+            module="edge_melanoma.training.training_run",
             function="record_run",
             longest_seconds=2.0,
         ),
@@ -78,7 +78,7 @@ POINTS = MappingProxyType(
         ),
         "mid-bench": Point(
             command="bench",
-            module="edge_melanoma.commands.parity_run",
+            module="edge_melanoma.benchmarks.parity_run",
             function="measure_models",
             longest_seconds=6.0,
         ),
@@ -166,8 +166,9 @@ def _become_command(arguments: list[str], log: int, point: Point | None, tell: i
     os.dup2(log, 2)
     code = 70
     try:
-        from edge_melanoma import cli, training
+        from edge_melanoma import cli
         from edge_melanoma.converters import post_training
+        from edge_melanoma.training import training
 
         training.CHECKPOINT_INTERVAL_SECONDS = 0.0
         vars(post_training)["run_in_child"] = lambda function, *given: function(*given)

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from interrupted_commands import POINTS, Point, hash_results, run_forked
 
-from edge_melanoma.phantoms import write_phantoms
+from edge_melanoma.data.phantoms import write_phantoms
 
 WAYS = ("kill -9", "SIGINT", "SIGTERM", "full disk")
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    import edge_melanoma.tensorflow_runtime  # noqa: F401  (once for all forks)
+    import edge_melanoma.machine.tensorflow_runtime  # noqa: F401  (once for all forks)
 
     with tempfile.TemporaryDirectory(prefix="interruptions-") as name, small_disk() as disk:
         ground = prepare(Path(name), {POINTS[point].command for point in chosen.points})
@@ -201,8 +201,8 @@ def broken_files(run: Path) -> Iterator[str]:
     """Files with a final name that cannot be read as what they are."""
     from safetensors import SafetensorError, safe_open
 
-    from edge_melanoma.artifacts import open_converted
     from edge_melanoma.errors import EdgeMelanomaError
+    from edge_melanoma.runs.artifacts import open_converted
 
     for path in run.rglob("*"):
         try:

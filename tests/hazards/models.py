@@ -23,15 +23,15 @@ import numpy as np
 from mutations import Mutator, without_seal
 from numpy.typing import NDArray
 
-from edge_melanoma.artifacts import open_converted
-from edge_melanoma.atomic_writing import write_json
-from edge_melanoma.benchmarks.cold_start import peak_rss_mb
-from edge_melanoma.bundled import bundled_model
-from edge_melanoma.child_process import run_limited
+from edge_melanoma.benchmarks.timing.cold_start import peak_rss_mb
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.interpreters import SessionSettings, open_limited_session
-from edge_melanoma.model_trial import TRIAL_SECONDS
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.child_process import run_limited
+from edge_melanoma.runs.artifacts import open_converted
+from edge_melanoma.runs.bundled import bundled_model
+from edge_melanoma.runtime.interpreters import SessionSettings, open_limited_session
+from edge_melanoma.runtime.model_trial import TRIAL_SECONDS
+from edge_melanoma.runtime.runtimes import Runtime
 
 MUTATIONS = 1_000
 LARGEST_SECONDS, LARGEST_MEMORY_MB = 20.0, 1_000.0

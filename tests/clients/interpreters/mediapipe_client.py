@@ -23,8 +23,8 @@ from client_bundle import (
 from environments import environment, refuse_missing, run_command
 from numpy.typing import NDArray
 
+from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import IMAGE_SIZE
 
 REQUIREMENTS = ("mediapipe==1.2.2",)
 SCRIPT = Path(__file__).parent / "mediapipe_script.py"

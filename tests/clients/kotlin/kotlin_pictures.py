@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from edge_melanoma.crops import Crop
-from edge_melanoma.images import decode_image, hash_bytes, resize_image
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.data.images import decode_image, hash_bytes, resize_image
 
 COUNT = 200
 EXTREME_SIZES = (

@@ -25,10 +25,10 @@ from kotlin_compiler import (
 )
 from kotlin_mutants import MUTANTS, write_mutant
 
-from edge_melanoma.artifacts import read_json
-from edge_melanoma.atomic_writing import write_json
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.progress import TerminalReporter
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.artifacts import read_json
 
 ROOT = HERE.parents[2]
 SAMPLE = ROOT / "android_assets/sample/app/src/main"

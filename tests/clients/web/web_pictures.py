@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.images import resize_image
-from edge_melanoma.phantoms import OTHER_SIZES, draw_phantom
+from edge_melanoma.data.images import resize_image
+from edge_melanoma.data.phantoms import OTHER_SIZES, draw_phantom
 
 ODD_SIZES = ((1, 1), (1, 1000), (1000, 1), (223, 227), (224, 224), (997, 1009), (4000, 3000))
 ODD_PICTURES = 200

@@ -24,16 +24,16 @@ from web_pictures import (
     write_spoilt,
 )
 
-from edge_melanoma.artifacts import read_json
-from edge_melanoma.atomic_writing import write_json
+from edge_melanoma.commands.page_server import make_server
 from edge_melanoma.commands.web_run import write_and_tell
-from edge_melanoma.converters.litert_js import CORE, pinned_versions
+from edge_melanoma.converters.phone.litert_js import CORE, pinned_versions
+from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.images import read_image
-from edge_melanoma.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.page_server import make_server
-from edge_melanoma.progress import TerminalReporter
-from edge_melanoma.runtimes import Runtime
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.runtimes import Runtime
 
 ROOT = Path(__file__).parents[3]
 BUTTONS = ["Take a photo", "Choose a photo"]

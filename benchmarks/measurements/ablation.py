@@ -1,0 +1,249 @@
+"""What each part of the recipe best brings: short trainings with one part taken away or changed.
+
+    python benchmarks/measurements/ablation.py --data DIR --data DIR --weights FILE --out FILE
+    python benchmarks/measurements/ablation.py ... --left-out SET
+
+All trainings see the same pictures for the same epochs at the same small size, one after another,
+and are judged on the validation side alone, or, of a set that was left out, on all of its pictures
+but those of a given test folder: what a part brings on other cameras shows only there. The whole
+recipe is some 20 times longer: the table ranks its parts, it does not foretell what they end at.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from readme import update_readme
+from short_recipes import (
+    ABLATIONS,
+    SHORT_EPOCHS,
+    SHORT_SIZE,
+    Ablation,
+    shorten,
+)
+
+from edge_melanoma.benchmarks.report.tables import markdown_table
+from edge_melanoma.data.copies.leaks import find_duplicates, mark_clusters
+from edge_melanoma.data.data_sets import name_folders, read_data_sets
+from edge_melanoma.data.fingerprints import default_fingerprint_folder
+from edge_melanoma.data.integrity import screen_images
+from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.metrics import area_under_roc
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.thresholds import choose_operating_point
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.child_process import run_in_child
+from edge_melanoma.machine.environment import describe_environment
+from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.network.variants import BEST
+from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.training.activations import default_cache_folder
+
+COLUMNS = ("recipe", "AUC", "specificity at recall .95", "AUC in each set", "CPU min")
+COLUMNS_LEFT_OUT = ("recipe", "AUC on {}, left out", "AUC on validation", "CPU min")
+
+
+def main() -> None:
+    """Make the table; one sentence and code 2 where that cannot be."""
+    try:
+        make_table(_parse())
+    except EdgeMelanomaError as error:
+        print(f"ablation: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def make_table(options: argparse.Namespace) -> None:
+    """Train and judge each, write the figures as JSON after each and print a line each."""
+    records = screen_images(read_data_sets(name_folders(options.data))).readable
+    copies = find_duplicates(records, cache_folder=default_fingerprint_folder())
+    split = split_lesions(mark_clusters(records, copies), kind=SplitKind.FOLDERS)
+    if options.left_out:
+        split = leave_out(split, options.left_out)
+    environment = describe_environment()
+    del environment["command"]
+    rows = known_rows(options.out, split)
+    for name in options.only or ABLATIONS:
+        if name in rows:
+            continue
+        rows[name] = run_in_child(
+            measure_recipe, split, ABLATIONS[name], options.weights, options.cache_dir
+        )
+        print(json.dumps({name: rows[name]}), flush=True)
+        told = {
+            "size": SHORT_SIZE,
+            "epochs": SHORT_EPOCHS,
+            "split": split.fingerprint,
+            "images": {side: len(members) for side, members in split.sides().items()},
+            "left_out": options.left_out,
+            "rows": rows,
+            "machine": environment,
+        }
+        write_json(options.out, told)
+    if options.readme:
+        name = "ablation-left-out" if options.left_out else "ablation"
+        update_readme(options.readme, name=name, lines=render(read_json(options.out)))
+
+
+def known_rows(file: Path, split: DatasetSplit) -> dict[str, Any]:
+    """The rows of an earlier call that `file` holds, to which others are added; none without it.
+
+    Raises:
+        EdgeMelanomaError: they are of other pictures, another size or another number of epochs, so
+            that rows of today could not be compared with them.
+    """
+    if not file.is_file():
+        return {}
+    told = read_json(file)
+    if (told["split"], told["size"], told["epochs"]) != (
+        split.fingerprint,
+        SHORT_SIZE,
+        SHORT_EPOCHS,
+    ):
+        raise EdgeMelanomaError(
+            f"--out {file} holds trainings on other pictures, or at another size or length; give "
+            f"the same --data and --left-out as for those, or another file."
+        )
+    rows: dict[str, Any] = told["rows"]
+    return rows
+
+
+def leave_out(split: DatasetSplit, source: str) -> DatasetSplit:
+    """Nothing of `source` and no copy of it trains; all of it is judged, beside validation.
+
+    A test side stays what it is, and unseen.
+
+    Raises:
+        EdgeMelanomaError: no picture is of that source, or nothing else trains.
+    """
+    judged = tuple(
+        record for record in (*split.train, *split.validation) if record.source == source
+    )
+    copies = {record.cluster for record in judged} - {None}
+    train, validation = (
+        tuple(
+            record for record in members if record.source != source and record.cluster not in copies
+        )
+        for members in (split.train, split.validation)
+    )
+    if not judged or not train:
+        raise EdgeMelanomaError(
+            f"--left-out {source} leaves nothing to judge or nothing to train; give the name of "
+            f"one of several --data folders."
+        )
+    return replace(split, train=train, validation=(*validation, *judged))
+
+
+def measure_recipe(
+    split: DatasetSplit, ablation: Ablation, weights: str, cache_folder: Path
+) -> dict[str, Any]:
+    """Train once in this process; figures of the whole validation side, CPU and wall seconds."""
+    from edge_melanoma.training.trainees import TrainingSettings
+    from edge_melanoma.training.training import score_validation, train_network
+
+    settings = TrainingSettings(
+        variant=BEST.variant, weights=weights, recipe=shorten(BEST, ablation)
+    )
+    reporter = TerminalReporter()
+    with tempfile.TemporaryDirectory() as folder:
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = train_network(
+            _largest_set_alone(split) if ablation.largest_set_alone else split,
+            settings,
+            run_folder=Path(folder),
+            cache_folder=cache_folder,
+            reporter=reporter,
+        )
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    predictions = score_validation(
+        result.network, split, settings, cache_folder=cache_folder, reporter=reporter
+    )
+    sources = np.array([record.source or "" for record in split.validation])
+    return {"cpu_seconds": cpu, "seconds": wall, **judge(predictions, sources)}
+
+
+def judge(predictions: PredictionSet, sources: NDArray[np.str_]) -> dict[str, Any]:
+    """AUC, specificity at the operating point, and the AUC within each data set."""
+    point = choose_operating_point(predictions)
+    return {
+        "auc": area_under_roc(predictions),
+        "specificity": point.specificity,
+        "auc_by_source": {
+            str(source): area_under_roc(_part(predictions, sources == source))
+            for source in np.unique(sources)
+        },
+    }
+
+
+def render(told: Mapping[str, Any]) -> list[str]:
+    """The table of the trainings, as lines of Markdown."""
+    left_out = told["left_out"]
+    columns = [column.format(left_out) for column in COLUMNS_LEFT_OUT] if left_out else COLUMNS
+    cells = partial(_cells_left_out, source=left_out) if left_out else _cells
+    rows = [
+        [name, *cells(row), f"{row['cpu_seconds'] / 60:.1f}"] for name, row in told["rows"].items()
+    ]
+    images, machine, side = told["images"], told["machine"], "judged" if left_out else "validation"
+    return [
+        *markdown_table(columns, rows),
+        "",
+        f"{images['train']} training and {images['validation']} {side} pictures, "
+        f"{told['epochs']} epochs at {told['size']} pixels, one seed, {machine['cpu']}, "
+        f"{machine['cores']} cores. Made by `python benchmarks/measurements/ablation.py"
+        f"{f' --left-out {left_out}' if left_out else ''}`.",
+    ]
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    each = ", ".join(f"{source} {auc:.4f}" for source, auc in row["auc_by_source"].items())
+    return [f"{row['auc']:.4f}", f"{row['specificity']:.3f}", each]
+
+
+def _cells_left_out(row: Mapping[str, Any], source: str) -> list[str]:
+    areas = dict(row["auc_by_source"])
+    left_out = f"{areas.pop(source):.4f}"
+    return [left_out, ", ".join(f"{name} {auc:.4f}" for name, auc in areas.items())]
+
+
+def _largest_set_alone(split: DatasetSplit) -> DatasetSplit:
+    ((largest, _),) = Counter(record.source for record in split.train).most_common(1)
+    train, validation, test = (
+        tuple(record for record in members if record.source == largest)
+        for members in (split.train, split.validation, split.test)
+    )
+    return replace(split, train=train, validation=validation, test=test)
+
+
+def _part(predictions: PredictionSet, chosen: NDArray[np.bool_]) -> PredictionSet:
+    return PredictionSet(
+        image_ids=tuple(compress(predictions.image_ids, chosen)),
+        labels=predictions.labels[chosen],
+        scores=predictions.scores[chosen],
+    )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--left-out", metavar="SET", help="Judge on this set, train on the others.")
+    parser.add_argument("--only", nargs="+", choices=ABLATIONS, help="These recipes alone.")
+    parser.add_argument("--cache-dir", type=Path, default=default_cache_folder())
+    parser.add_argument("--readme", type=Path, help="Its part between the ablation markers.")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

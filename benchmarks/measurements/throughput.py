@@ -1,0 +1,233 @@
+"""Pictures a second and core for decoding, caching, training and scoring; what a million cost.
+
+    python benchmarks/measurements/throughput.py --data DIR --keep FILE --page FILE
+
+CPU time of all threads is divided by pictures, so that neighbours on the machine and the number of
+its cores do not enter; each step is timed after it has run once. The model that scores is the one
+in the package; trainings start from random weights, which cost what others cost.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from readme import update_readme
+
+from edge_melanoma.benchmarks.report.tables import markdown_table
+from edge_melanoma.data.images import read_image
+from edge_melanoma.data.integrity import screen_images
+from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
+from edge_melanoma.data.splits import DatasetSplit, SplitKind
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.environment import describe_environment
+from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.network.network import GAP_LAYER, build_network, load_network
+from edge_melanoma.network.stages import Stage
+from edge_melanoma.network.variants import VARIANTS, Variant
+from edge_melanoma.runs.artifacts import open_converted, read_json
+from edge_melanoma.runs.bundled import bundled_model, bundled_run
+from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.training.activations import Prefix, cache_activations
+from edge_melanoma.training.checkpoints import TrainingState
+from edge_melanoma.training.fitting import fit_stage
+from edge_melanoma.training.frozen_prefix import FrozenPrefix
+from edge_melanoma.training.trainees import TraineeMaker, TrainingSettings
+from edge_melanoma.training.varied_batches import DecodedPictures
+
+MILLION = 1_000_000
+SECONDS_AN_HOUR = 3600
+HELD_OUT = 4
+"""Pictures of each class on the validation and on the test side: few, as only training is timed."""
+
+TRAINED = (
+    (Variant.FROZEN, 0, "train `frozen`, an epoch on kept activations"),
+    (Variant.PARTIAL, 1, "train the last 30 layers (`partial`), an epoch on kept activations"),
+    (Variant.BEST, 0, "train `best` at 160 pixels, an epoch on kept pixels"),
+    (Variant.BEST, 1, "train `best` at 224 pixels, an epoch on kept pixels"),
+)
+COLUMNS = ("step", "pictures a second and core", "a million: core hours", "and on disk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """What a step takes of one core for a picture, and what it keeps of it on disk."""
+
+    step: str
+    cpu_ms: float
+    bytes_kept: int | None = None
+
+
+def main() -> None:
+    """Time every step, write the figures, and show the table."""
+    options = _parse()
+    listed = spread(read_lesions(options.data), limit=options.images)
+    records = screen_images(listed).readable
+    environment = describe_environment()
+    del environment["command"]
+    with tempfile.TemporaryDirectory() as place:
+        rates = list(measure_rates(records, Path(place)))
+    told = {
+        "schema": 1,
+        "dataset": options.data.name,
+        "images": len(records),
+        "file_bytes": round(np.mean([Path(str(r.path)).stat().st_size for r in records])),
+        "rows": [asdict(rate) for rate in rates],
+        "environment": environment,
+    }
+    write_json(options.keep, told)
+    lines = render_rates(read_json(options.keep))
+    print("\n".join(lines))
+    if options.page:
+        update_readme(options.page, name="throughput", lines=lines)
+
+
+def measure_rates(records: Sequence[LesionRecord], place: Path) -> Iterator[Rate]:
+    """All steps; `place` is an empty folder for caches."""
+    images = np.stack([read_image(record.path) for record in records])
+    yield _rate("read, decode, resize", len(records), lambda: _decode(records))
+    photograph = replace(records[0], path=_enlarged(images[0], place / "photograph.jpg"))
+    yield _rate("the same of a JPEG of 4000x3000", 4, lambda: _decode([photograph] * 4))
+    pixels = DecodedPictures()
+    yield _cache_rate("keep the pixels (decoding included)", pixels, records, place / "pixels")
+    network = build_network(VARIANTS[Variant.FROZEN])
+    prefix = FrozenPrefix(network, cut=GAP_LAYER)
+    prefix(images[:1].astype(np.float32))  # So that its conversion is not counted.
+    name = "keep the activations of a frozen backbone (decoding included)"
+    yield _cache_rate(name, prefix, records, place / "frozen")
+    split = _split(records)
+    for variant, number, step in TRAINED:
+        yield Rate(step=step, cpu_ms=_epoch_cpu_ms(split, variant, number, place / "train"))
+    converted = open_converted(bundled_model())
+    session = TFLiteSession(
+        SessionSettings(data=converted.data, name=converted.path.name, runtime=choose_runtime(None))
+    )
+    yield _rate(
+        "score by the int8 file, one thread", len(images), lambda: [*map(session.score, images)]
+    )
+    keras = KerasClassifier(load_network(bundled_run()))
+    yield _rate(
+        "score by Keras, float32", len(images), lambda: [*map(keras.malignant_scores, images[None])]
+    )
+
+
+def render_rates(told: dict[str, Any]) -> list[str]:
+    """The table as lines of Markdown, and what it was measured on."""
+    rows = []
+    for entry in told["rows"]:
+        rate = Rate(**entry)
+        hours = rate.cpu_ms / 1000 * MILLION / SECONDS_AN_HOUR
+        kept = rate.bytes_kept * MILLION / 1e9 if rate.bytes_kept is not None else None
+        rows.append(
+            [
+                rate.step,
+                f"{1000 / rate.cpu_ms:,.0f}",
+                f"{hours:.2f}",
+                f"{kept:.1f} GB" if kept is not None else "",
+            ]
+        )
+    hours_of = {entry["step"]: entry["cpu_ms"] / 3.6 for entry in told["rows"]}
+    best = [
+        (VARIANTS[variant].stages[number], hours_of[step])
+        for variant, number, step in TRAINED
+        if variant is Variant.BEST
+    ]
+    epochs = " and ".join(f"{stage.epochs} at {stage.image_size} pixels" for stage, _ in best)
+    environment = told["environment"]
+    return [
+        *markdown_table(COLUMNS, rows),
+        "",
+        f"All epochs of `best` ({epochs}) over a million pictures: "
+        f"{sum(stage.epochs * hours for stage, hours in best):.0f} core hours.",
+        "",
+        f"{told['images']} pictures of {told['dataset']}, of {told['file_bytes'] / 1000:.1f} kB; "
+        f"CPU time on {environment['cpu']}. Made by `python -m "
+        f"edge_melanoma.benchmarks.measurements.throughput`.",
+    ]
+
+
+def _rate(
+    step: str, images: int, work: Callable[[], object], *, bytes_kept: int | None = None
+) -> Rate:
+    work()
+    start = time.process_time()
+    work()
+    cpu_ms = (time.process_time() - start) * 1000 / images
+    return Rate(step=step, cpu_ms=cpu_ms, bytes_kept=bytes_kept)
+
+
+def _cache_rate(step: str, prefix: Prefix, records: Sequence[LesionRecord], folder: Path) -> Rate:
+    def fill() -> None:
+        # Each time a new folder: what is kept is not computed again.
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:
+            cache_activations(prefix, records, cache_folder=Path(fresh), reporter=SilentReporter())
+
+    folder.mkdir()
+    size = prefix.dtype.itemsize * int(np.prod(prefix.shape))
+    return _rate(step, len(records), fill, bytes_kept=size)
+
+
+def _decode(records: Sequence[LesionRecord]) -> None:
+    for record in records:
+        read_image(record.path)
+
+
+def _enlarged(image: NDArray[np.uint8], path: Path) -> Path:
+    """The picture as large as a phone's."""
+    Image.fromarray(image).resize((4000, 3000)).save(path, quality=90)
+    return path
+
+
+def _split(records: Sequence[LesionRecord]) -> DatasetSplit:
+    classes = [[r for r in records if r.is_malignant is malignant] for malignant in (False, True)]
+    parts = [
+        tuple(record for members in classes for record in members[start:end])
+        for start, end in ((0, HELD_OUT), (HELD_OUT, 2 * HELD_OUT), (2 * HELD_OUT, None))
+    ]
+    validation, test, train = parts
+    return DatasetSplit(
+        train=train, validation=validation, test=test, kind=SplitKind.POOLED, seed=0
+    )
+
+
+def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_folder: Path) -> float:
+    """CPU time a training picture in the second epoch, when all is kept and compiled."""
+    spec = VARIANTS[variant]
+    stage: Stage = replace(spec.stages[number], epochs=2, patience=None)
+    network = build_network(spec, image_size=stage.image_size)
+    maker = TraineeMaker(
+        split,
+        TrainingSettings(variant=variant, weights="none"),
+        cache_folder,
+        SilentReporter(),
+    )
+    trainee = maker.trainee(network, stage, number=number, batch_size=spec.batch_size)
+    ends: list[float] = []
+    fit_stage(
+        trainee,
+        stage,
+        state=TrainingState(settings=""),
+        on_epoch=lambda: ends.append(time.process_time()),
+        reporter=SilentReporter(),
+    )
+    return (ends[1] - ends[0]) * 1000 / len(split.train)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--keep", type=Path, required=True, help="The figures, as JSON.")
+    parser.add_argument("--page", type=Path, help="Its part between the throughput markers.")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""All models of a bench over the same pictures: Keras first, then each exported file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    make_prediction_set,
+    read_predictions,
+)
+from edge_melanoma.machine.environment import package_version
+from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel
+from edge_melanoma.runtime.classifiers import KERAS_BATCH_SIZE, KerasClassifier
+from edge_melanoma.runtime.decoded_images import DecodedImages, decoded
+from edge_melanoma.runtime.interpreters import SessionSettings
+from edge_melanoma.runtime.model_trial import try_model
+from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.scoring_pool import ScoringPool
+
+REFERENCE = "keras"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """Scores every model on `records`; what is finished stays in `finished` when it is stopped.
+
+    `is_test_side` tells whether these are the pictures whose scores the training stored. `given`
+    are scores that were made elsewhere, by the same models on the same pictures.
+    """
+
+    run: TrainedModel
+    runtime: Runtime
+    records: tuple[LesionRecord, ...]
+    is_test_side: bool
+    reporter: Reporter
+    finished: dict[str, PredictionSet] = field(default_factory=dict)
+    given: Mapping[str, PredictionSet] | None = None
+
+    def score(self, exports: Sequence[ConvertedModel]) -> dict[str, PredictionSet]:
+        """The predictions by mode, the reference under `keras`."""
+        if self.given is not None:
+            return dict(self.given)
+        for model in exports:
+            try_model(model, runtime=self.runtime)
+        with decoded([record.path for record in self.records], reporter=self.reporter) as images:
+            self.finished[REFERENCE] = self._score_reference(images)
+            models = {
+                model.mode: SessionSettings(
+                    data=model.data, name=model.path.name, runtime=self.runtime
+                )
+                for model in exports
+            }
+            with ScoringPool(models, images) as pool:
+                for number, mode in enumerate(models, start=1):
+                    scores = self.reporter.track(
+                        pool.stream_scores(mode),
+                        label=f"{mode} ({number} of {len(models)})",
+                        total=images.count,
+                    )
+                    self.finished[mode] = self._predictions(list(scores))
+        return self.finished
+
+    def _score_reference(self, images: DecodedImages) -> PredictionSet:
+        """Keras where TensorFlow is installed, else the scores that the training stored."""
+        if package_version("tensorflow") is None:
+            return self._stored_scores()
+        from edge_melanoma.network.network import load_network
+
+        classifier = KerasClassifier(load_network(self.run))
+        pixels = images.open()
+        scores = (
+            score
+            for start in range(0, images.count, KERAS_BATCH_SIZE)
+            for score in classifier.malignant_scores(pixels[start : start + KERAS_BATCH_SIZE])
+        )
+        tracked = self.reporter.track(scores, label="Keras", total=images.count)
+        return self._predictions(list(tracked))
+
+    def _predictions(self, scores: list[float]) -> PredictionSet:
+        return make_prediction_set(self.records, np.array(scores, dtype=np.float64))
+
+    def _stored_scores(self) -> PredictionSet:
+        if not self.is_test_side:
+            raise EdgeMelanomaError(
+                "bench --data needs the package tensorflow for the reference, which is not "
+                "installed; install it with: pip install 'edge-melanoma[train]'"
+            )
+        self.reporter.say("TensorFlow is not installed: the reference is as the training stored it")
+        stored = read_predictions(self.run.folder / "predictions_test.csv")
+        position = {image_id: number for number, image_id in enumerate(stored.image_ids)}
+        chosen = [position[record.image_id] for record in self.records]
+        return PredictionSet(
+            image_ids=tuple(record.image_id for record in self.records),
+            labels=stored.labels[chosen],
+            scores=stored.scores[chosen],
+        )

@@ -1,0 +1,216 @@
+"""A parity report for a person, in the terminal and in Markdown: recall comes first."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from edge_melanoma.benchmarks.parity.parity import ParityReport
+from edge_melanoma.benchmarks.parity.quality import Ties
+from edge_melanoma.benchmarks.report.outside_tables import describe_sets, outside_sections
+from edge_melanoma.benchmarks.report.proof_tables import (
+    describe_proof,
+    describe_verdict,
+    interval_section,
+    proof_sections,
+    rule_section,
+)
+from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.timing.latency import PERCENTILES
+from edge_melanoma.tflite.quantization import ScoreTensor
+
+QUALITY_COLUMNS = (
+    "model",
+    "recall",
+    "drop",
+    "specificity",
+    "precision",
+    "F1",
+    "accuracy",
+    "drop",
+    "AUC",
+    "agreement",
+    "lost/gained",
+    "verdict",
+)
+COST_COLUMNS = (
+    "model",
+    "runtime",
+    "size MB",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "CPU p50 ms",
+    "p50 ratio",
+)
+EXAMPLES_SHOWN = 5
+QUALITY_CAPTION = "Drop = reference - candidate. Research only, not a medical device."
+MARKDOWN_SIGNS = re.compile(r"([\\`*\[\]|~!])")
+
+Parity = Mapping[str, Any]
+
+
+def describe_report(parity: Parity) -> str:
+    """What was measured on what, in one line."""
+    data, machine, threshold = parity["dataset"], parity["machine"], parity["threshold"]
+    noise = ", contaminated by other load" if machine["contaminated"] else ""
+    return (
+        f"{data['name']}: {data['images']} images, {data['malignant']} malignant; "
+        f"threshold {threshold['reference']:.4f} from {threshold['source']}; "
+        f"{machine['cpu']}, load {machine['load']:.1f}{noise}"
+    )
+
+
+def render_terminal(report: ParityReport) -> list[Table]:
+    """The tables for a terminal: quality, then cost, then what was proved."""
+    parity = report.as_dict()
+    sections = [quality_section(parity), cost_section(parity), *proof_sections(parity)]
+    sections += [*report.sections, *outside_sections(parity)]
+    return [_terminal_table(section) for section in sections]
+
+
+def render_markdown(report: ParityReport) -> str:
+    """The verdict, the tables, the flips and the failures as Markdown, fit for a pull request."""
+    parity = report.as_dict()
+    quality, cost = quality_section(parity), cost_section(parity)
+    lines = ["# Parity of the exported models with the trained network", ""]
+    lines += [f"**{describe_verdict(parity)}**", "", escape_markdown(describe_report(parity)), ""]
+    lines += [describe_proof(parity), ""] if proof_sections(parity) else []
+    lines += [*markdown_table(quality.columns, quality.rows), "", quality.note, "", cost.title, ""]
+    lines += markdown_table(cost.columns, cost.rows)
+    lines += ["", "| model | sha256 |", "|---|---|"]
+    models = [parity["reference"], *parity["candidates"]]
+    lines += [f"| {model['mode']} | `{model['sha256']}` |" for model in models]
+    for section in outside_sections(parity):
+        table = markdown_table(section.columns, section.rows)
+        lines += ["", f"## {escape_markdown(section.title)}", "", *table, "", section.note]
+    told = (*explain_candidates(report), *describe_sets(report))
+    notes = [f"- {escape_markdown(note)}" for note in told]
+    lines += ["", *notes] if notes else []
+    proofs = proof_sections(parity)
+    intervals = [interval_section(parity)] if proofs else []
+    for section in [rule_section(parity), *proofs, *intervals, *report.sections]:
+        table = markdown_table(section.columns, section.rows)
+        lines += ["", f"## {section.title}", "", *table, "", section.note]
+    return "\n".join(lines) + "\n"
+
+
+def quality_section(parity: Parity) -> ReportSection:
+    """Metrics of every model at the reference's operating point."""
+    reference = _quality_cells(parity["reference"], drops=("", ""))
+    rows = [(*reference, "", "", "reference"), *map(_candidate_row, parity["candidates"])]
+    return ReportSection(
+        title=describe_report(parity),
+        columns=QUALITY_COLUMNS,
+        rows=tuple(rows),
+        note=QUALITY_CAPTION,
+    )
+
+
+def cost_section(parity: Parity) -> ReportSection:
+    """Size and time of every model."""
+    rows = [_cost_cells(parity["reference"], ratio=1.0)]
+    rows += [_cost_cells(model, ratio=model["latency_ratio"]) for model in parity["candidates"]]
+    return ReportSection(
+        title=_describe_timing(parity), columns=COST_COLUMNS, rows=tuple(rows), note=""
+    )
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    rule = "|".join("---" for _ in columns)
+    return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def escape_markdown(text: str) -> str:
+    """Text, such as a file's name, that Markdown shows as it is."""
+    return MARKDOWN_SIGNS.sub(r"\\\1", html.escape(" ".join(text.splitlines()), quote=False))
+
+
+def explain_candidates(report: ParityReport) -> list[str]:
+    """A line for each failure, for the melanomas that a candidate loses and for its ties."""
+    lines = []
+    for candidate in report.candidates:
+        lines += [f"{candidate.model.mode} fails: {failure}" for failure in candidate.failures]
+        lost = candidate.comparison.flips.lost_malignant
+        if lost:
+            more = f" and {len(lost) - EXAMPLES_SHOWN} more" if len(lost) > EXAMPLES_SHOWN else ""
+            names = ", ".join(lost[:EXAMPLES_SHOWN])
+            lines.append(f"{candidate.model.mode} loses {len(lost)} malignant: {names}{more}")
+        ties = candidate.comparison.ties
+        if ties and ties.images:
+            lines.append(f"{candidate.model.mode}: {_describe_ties(ties)}")
+    return lines
+
+
+def _describe_ties(ties: Ties) -> str:
+    images, lie = ("1 image", "lies") if ties.images == 1 else (f"{ties.images} images", "lie")
+    place = _describe_place(ties.output)
+    return f"{images} ({ties.malignant} malignant) {lie} on the threshold{place}"
+
+
+def _describe_place(output: ScoreTensor) -> str:
+    if output.quantization.is_float:
+        return " itself"
+    scale = output.quantization.scale
+    step = f"{scale:.3g} of the logit" if output.is_logit else f"1/{1 / scale:.6g}"
+    return f"'s own step of {step}"
+
+
+def _terminal_table(section: ReportSection) -> Table:
+    table = Table(title=escape(section.title), caption=escape(section.note))
+    for number, column in enumerate(section.columns):
+        table.add_column(column, justify="right" if number else "left")
+    for cells in section.rows:
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def _describe_timing(parity: Parity) -> str:
+    times = next((c["latency_ms"] for c in parity["candidates"] if c["latency_ms"]), None)
+    if times is None:
+        return "Latency was not measured"
+    return (
+        f"One picture at a time, {times['threads']} thread(s), {times['runs']} runs "
+        f"after {times['warmup']} for warm-up"
+    )
+
+
+def _candidate_row(candidate: Parity) -> tuple[str, ...]:
+    drops, flips = candidate["drop"], candidate["flips"]
+    return (
+        *_quality_cells(candidate, drops=(f"{drops['recall']:+.4f}", f"{drops['accuracy']:+.4f}")),
+        f"{candidate['agreement']:.2%}",
+        f"{flips['lost_malignant']}/{flips['gained_malignant']}",
+        candidate["verdict"],
+    )
+
+
+def _quality_cells(model: Parity, *, drops: tuple[str, str]) -> tuple[str, ...]:
+    recall_drop, accuracy_drop = drops
+    shown = {name: f"{value:.4f}" for name, value in model["metrics"].items()}
+    return (
+        model["mode"],
+        shown["recall"],
+        recall_drop,
+        *(shown[name] for name in ("specificity", "precision", "f1", "accuracy")),
+        accuracy_drop,
+        shown["auc"],
+    )
+
+
+def _cost_cells(model: Parity, *, ratio: float | None) -> tuple[str, ...]:
+    cells = (model["mode"], model["runtime"], f"{model['size_bytes'] / 1e6:.2f}")
+    times = model["latency_ms"]
+    if times is None:
+        return (*cells, "not run", "", "", "", "")
+    percentiles = [f"{times[f'p{share}']:.2f}" for share in PERCENTILES]
+    return (
+        *cells,
+        *percentiles,
+        f"{times['cpu_p50']:.2f}",
+        "" if ratio is None else f"{ratio:.2f}",
+    )

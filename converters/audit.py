@@ -1,0 +1,119 @@
+"""Whether a converted file is what its mode promises: wrong calibration converts silently."""
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+
+from edge_melanoma.converters.float_layers import refuse_other_floats
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts
+from edge_melanoma.tflite.modes import InputOutput, Mode, Output
+from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME, TensorQuantization
+
+INPUT_SCALE_TOLERANCE = 1e-3
+"""Relative. A range pinned to 0..1 gives 1/255 but for rounding; unscaled pixels give 1."""
+
+
+INTEGER_TYPES = frozenset({"int8", "int32", "uint8"})
+
+
+FLOAT_TYPES = frozenset({"float32", "float16"})
+
+
+LARGEST_INT8_BYTES = 2_620_000
+"""Of MobileNetV2 with alpha 1.0, written without repetitions; the score's layer may be float."""
+
+
+def audit_model(
+    facts: ModelFacts,
+    *,
+    mode: Mode,
+    io: InputOutput,
+    output: Output = Output.PROBABILITY,
+    float_layers: Collection[str] = (),
+    data: bytes | None = None,
+) -> None:
+    """Refuse a file that is not what its mode promises: wrong calibration converts silently.
+
+    All but the mode counts for int8 files. `data` is the file itself, which is read again where
+    layers are to be float, that of the score among them if that is the `output`.
+
+    Raises:
+        EdgeMelanomaError: what is wrong, the first thing found.
+        ValueError: layers are to be float, and the file is not given.
+    """
+    if facts.input_shape[0] != 1:
+        raise EdgeMelanomaError(f"The {mode} model has a batch of {facts.input_shape[0]}, not 1.")
+    if not mode.is_full_int8:
+        return
+    floats = {*float_layers, *([SCORE_NAME] if output is Output.FLOAT32 else [])}
+    if floats:
+        if data is None:
+            raise ValueError("the layers in float are read from the file, which is not given")
+        _refuse_other_types(facts, INTEGER_TYPES | {"float32"}, mode=mode)
+        refuse_other_floats(data, floats, mode=mode, output_name=facts.output_name)
+    elif io is InputOutput.FLOAT32:
+        _refuse_float_operators(facts, mode=mode)
+    else:
+        _refuse_other_types(facts, INTEGER_TYPES, mode=mode)
+    _refuse_other_ends(facts, mode=mode, io=io, output=output)
+    if facts.size_bytes > LARGEST_INT8_BYTES and floats <= {SCORE_NAME}:
+        raise EdgeMelanomaError(
+            f"The {mode} model has {facts.size_bytes} bytes; expected at most {LARGEST_INT8_BYTES}."
+        )
+
+
+def _refuse_other_types(facts: ModelFacts, types: frozenset[str], *, mode: Mode) -> None:
+    others = set(facts.tensor_types) - types
+    if others:
+        raise EdgeMelanomaError(
+            f"The {mode} model is not wholly int8: it has tensors of {', '.join(sorted(others))}."
+        )
+
+
+def _refuse_float_operators(facts: ModelFacts, *, mode: Mode) -> None:
+    """With float32 ends there are two float tensors, the ends, and a step on each side of them."""
+    floats = sum(facts.tensor_types.get(name, 0) for name in FLOAT_TYPES)
+    steps = sum(facts.operators.get(name, 0) for name in ("QUANTIZE", "DEQUANTIZE"))
+    if floats != 2 or steps != 2:
+        raise EdgeMelanomaError(
+            f"The {mode} model is not wholly int8 between its float32 ends: it has {floats} float "
+            f"tensors and {steps} steps between float and int8, expected 2 and 2."
+        )
+
+
+def _refuse_other_ends(facts: ModelFacts, *, mode: Mode, io: InputOutput, output: Output) -> None:
+    name = LOGIT_NAME if output is Output.LOGIT else SCORE_NAME
+    if facts.output_name != name:
+        raise EdgeMelanomaError(
+            f"The {mode} model's output is called {facts.output_name}; expected {name}."
+        )
+    output_type = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
+    output_scale = None if output is Output.LOGIT else SIGMOID_SCALE
+    _refuse_other_end("input", facts.input, mode=mode, dtype=io, scale=1 / 255)
+    _refuse_other_end("output", facts.output, mode=mode, dtype=output_type, scale=output_scale)
+
+
+def _refuse_other_end(
+    end: str, found: TensorQuantization, *, mode: Mode, dtype: InputOutput, scale: float | None
+) -> None:
+    """A scale of none is a logit's: free, but its steps must hold 0, where P is 0.5."""
+    if dtype is InputOutput.FLOAT32:
+        fits, expected = True, dtype.value
+    elif scale is None:
+        limits = np.iinfo(dtype.value)
+        fits = 0 < found.scale < math.inf and limits.min <= found.zero_point <= limits.max
+        expected = f"{dtype}, a finite scale above 0 and a zero point of {limits.min}..{limits.max}"
+    else:
+        zero_point = {InputOutput.INT8: -128, InputOutput.UINT8: 0}[dtype]
+        close = abs(found.scale / scale - 1) <= INPUT_SCALE_TOLERANCE
+        fits = close and found.zero_point == zero_point
+        expected = f"{dtype}, {scale:.6g} and {zero_point}"
+    if found.dtype == dtype.value and fits:
+        return
+    steps = f" with scale {found.scale:.6g} and zero point {found.zero_point}"
+    raise EdgeMelanomaError(
+        f"The {mode} model's {end} is {found.dtype}{'' if found.is_float else steps}; "
+        f"expected {expected}."
+    )

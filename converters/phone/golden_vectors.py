@@ -1,0 +1,138 @@
+"""golden.json: what each step from a picture's file to P(malignant) gives, to the last bit."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.data.images import RESIZE_ID, decode_image, hash_bytes, resize_image
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.child_process import run_in_child
+from edge_melanoma.runtime.classifiers import choose_runtime
+from edge_melanoma.runtime.interpreters import SessionSettings, open_limited_session
+from edge_melanoma.runtime.runtimes import Kernels, Runtime
+
+SCHEMA = 1
+EXACT_FOR = "LiteRT 2.x, CPU, XNNPACK"
+SAFETY_FACTOR = 2
+"""Other kernels round in yet other places than the two that were measured."""
+
+INT8_STEPS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOutputs:
+    """What a model gives for several pictures: its outputs' integers, and P(malignant)."""
+
+    integers: tuple[int, ...]
+    scores: tuple[float, ...]
+    xnnpack_parts: int
+
+
+def describe_vectors(
+    pictures: Mapping[str, bytes], *, int8: bytes, uint8: bytes, crop: Crop
+) -> dict[str, Any]:
+    """The content of golden.json for pictures by file name.
+
+    Raises:
+        EdgeMelanomaError: a picture cannot be read, or LiteRT does not run here with XNNPACK.
+    """
+    upright = {name: decode_image(data, name=name) for name, data in pictures.items()}
+    inputs = [prepare_pixels(pixels, crop) for pixels in upright.values()]
+    expected = run_model(int8, inputs)
+    _refuse_other_kernels(expected)
+    twin = run_model(uint8, inputs)
+    vectors = [
+        {
+            "file": name,
+            "width": pixels.shape[1],
+            "height": pixels.shape[0],
+            "exif_orientation": _orientation_of(pictures[name]),
+            "decoded_sha256": hash_bytes(pixels.tobytes()),
+            "resized_sha256": hash_bytes(resized.tobytes()),
+            "int8_output": signed,
+            "uint8_output": unsigned,
+            "p_malignant": score,
+        }
+        for (name, pixels), resized, signed, unsigned, score in zip(
+            upright.items(), inputs, expected.integers, twin.integers, expected.scores, strict=True
+        )
+    ]
+    return {
+        "schema": SCHEMA,
+        "resize_id": RESIZE_ID,
+        "crop": crop.value,
+        "tolerance": {
+            "exact_for": EXACT_FOR,
+            "other_kernels": _tolerance(int8, inputs, expected.integers),
+        },
+        "vectors": vectors,
+    }
+
+
+def prepare_pixels(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """An upright picture (height, width, 3) as the network sees it: (224, 224, 3)."""
+    return resize_image(crop.apply(pixels))
+
+
+def run_model(
+    data: bytes, images: Sequence[NDArray[np.uint8]], *, kernels: Kernels = Kernels.DEFAULT
+) -> ModelOutputs:
+    """The outputs of an integer model in LiteRT for pictures (224, 224, 3), in a child process."""
+    settings = SessionSettings(
+        data=data, name="the model", runtime=choose_runtime(Runtime.LITERT), kernels=kernels
+    )
+    return run_in_child(_run_here, settings, list(images))
+
+
+def _run_here(settings: SessionSettings, images: list[NDArray[np.uint8]]) -> ModelOutputs:
+    session = open_limited_session(settings)
+    scores, integers = [], []
+    for image in images:
+        scores.append(session.score(image))
+        integers.append(int(session.raw_output()[0]))
+    return ModelOutputs(
+        integers=tuple(integers), scores=tuple(scores), xnnpack_parts=session.xnnpack_parts
+    )
+
+
+def _refuse_other_kernels(found: ModelOutputs) -> None:
+    if not found.xnnpack_parts:
+        raise EdgeMelanomaError(
+            "LiteRT runs without XNNPACK here, whose outputs the golden vectors hold; unset "
+            "TF_DISABLE_XNNPACK."
+        )
+
+
+def _tolerance(
+    data: bytes, images: Sequence[NDArray[np.uint8]], expected: Sequence[int]
+) -> dict[str, Any]:
+    """In output steps, from what LiteRT's own other kernels give for the same pictures."""
+    largest = {
+        kernels: max(
+            abs(found - wanted)
+            for found, wanted in zip(
+                run_model(data, images, kernels=kernels).integers, expected, strict=True
+            )
+        )
+        for kernels in (Kernels.BUILT_IN, Kernels.REFERENCE)
+    }
+    measured = " and ".join(f"{steps} for its {name} kernels" for name, steps in largest.items())
+    return {
+        "output_steps": SAFETY_FACTOR * max(1, *largest.values()),
+        "derivation": (
+            f"The largest differences from XNNPACK on these {len(images)} pictures, in steps of "
+            f"1/{INT8_STEPS}, measured with LiteRT: {measured}; {SAFETY_FACTOR} times the larger, "
+            f"since kernels of other makers round in yet other places."
+        ),
+    }
+
+
+def _orientation_of(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as image:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))

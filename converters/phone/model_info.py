@@ -1,0 +1,220 @@
+"""model_info.json: what an app has to know of the models beside it, as numbers and rules."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_melanoma import __version__
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
+from edge_melanoma.evaluation.metrics import wilson_interval
+from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel, read_json, sha256_of
+from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, inspect_model
+from edge_melanoma.tflite.quantization import MAP_NAME, SCORE_NAME, TensorQuantization
+
+SCHEMA = 1
+CLASSES = ("benign", "malignant")
+DISCLAIMER = (
+    "For research only. Not a medical device, not evaluated on patients; no decision about a "
+    "person may rest on it."
+)
+DECISION = "malignant where the output is at or above the threshold"
+
+INPUT_RULES = {"int8": "q = p - 128", "uint8": "q = p", "float32": "p / 255"}
+OUTPUT_RULES = {"int8": "p = (q + 128) / 256", "uint8": "p = q / 256", "float32": "p = q"}
+ACTIVATION_MAP = {
+    "name": MAP_NAME,
+    "shape": [1, 7, 7],
+    "dtype": "float32",
+    "unit": "logit: what is above 0 spoke for malignant",
+}
+"""The second output of a float16 file that was asked for one."""
+
+SHIFTS = {"int8": 128, "uint8": 0}
+"""What is added to an output's integer before it is divided by 256."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundledModel:
+    """A model of a bundle: its bytes as they are before the metadata, and where it decides."""
+
+    file: str
+    data: bytes
+    threshold: float
+    threshold_integer: int | None
+
+
+def describe_models(
+    models: Sequence[BundledModel], *, crop: Crop, operating_point: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of model_info.json as it is attached to each model: without hashes and sizes.
+
+    Raises:
+        EdgeMelanomaError: a model's ends are not those that the rules of an app are written for.
+    """
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "edge-melanoma", "version": __version__},
+        "models": [_describe_model(model) for model in models],
+        "preprocessing": {
+            "width": IMAGE_SIZE,
+            "height": IMAGE_SIZE,
+            "colour_order": "RGB",
+            "exif_orientation": "applied",
+            "crop": crop.value,
+            "resize_id": RESIZE_ID,
+        },
+        "labels": list(CLASSES),
+        "positive_label": CLASSES[1],
+        "decision": DECISION,
+        "operating_point": dict(operating_point),
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def with_hashes(info: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+    """model_info.json as it lies beside the models, whose final bytes are `files`."""
+    models = []
+    for model in info["models"]:
+        data = files[model["file"]]
+        told = {"file": model["file"], "sha256": sha256_of(data), "size_bytes": len(data)}
+        models.append(told | model)
+    return {**info, "models": models}
+
+
+def without_hashes(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as it is attached to each model."""
+    models = [
+        {key: value for key, value in model.items() if key not in {"sha256", "size_bytes"}}
+        for model in info["models"]
+    ]
+    return {**info, "models": models}
+
+
+def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[str, Any]:
+    """The recall asked for, and what the threshold of a file gives on each set it was measured on.
+
+    That is validation, where it was chosen, and what the file's evaluation holds, if it has one
+    beside it: `<file>.evaluation.json`, written by `evaluate --json`.
+    """
+    point = model.manifest["operating_point"]
+    name = run.manifest["dataset"]["name"]
+    measured = [_measured_on_validation(f"{name}, validation side", point)]
+    path = model.path.with_suffix(".evaluation.json")
+    if path.is_file():
+        measured += _measured_in(read_json(path), model)
+    return {
+        "min_recall": point["min_recall"],
+        "chosen_on": point["source"],
+        "measured_with": "melanoma_int8.tflite",
+        "measured": measured,
+    }
+
+
+def _describe_model(model: BundledModel) -> dict[str, Any]:
+    facts = inspect_model(model.data)
+    _refuse_other_ends(model.file, facts)
+    told = {
+        "file": model.file,
+        "input": {
+            "name": "image",
+            "shape": list(facts.input_shape),
+            **facts.input.as_dict(),
+            "integer_rule": INPUT_RULES[facts.input.dtype],
+        },
+        "output": {
+            "name": facts.output_name,
+            "shape": [1, 1],
+            **facts.output.as_dict(),
+            "rule": OUTPUT_RULES[facts.output.dtype],
+        },
+        "threshold": {"float": model.threshold, "integer": model.threshold_integer},
+    }
+    return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
+
+
+def _refuse_other_ends(file: str, facts: ModelFacts) -> None:
+    """The rules are checked against the tensors' own numbers, on every grey level."""
+    if facts.input_shape != (1, IMAGE_SIZE, IMAGE_SIZE, 3) or facts.output_name != SCORE_NAME:
+        raise EdgeMelanomaError(
+            f"{file} takes {list(facts.input_shape)} and gives {facts.output_name}; an app is told "
+            f"of [1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3] and {SCORE_NAME}."
+        )
+    if not _takes_plain_pixels(facts.input) or not _gives_steps(facts.output):
+        raise EdgeMelanomaError(
+            f"{file} has an input of {facts.input.dtype}, scale {facts.input.scale:.6g}, zero "
+            f"point {facts.input.zero_point}, and an output of {facts.output.dtype}, scale "
+            f"{facts.output.scale:.6g}, zero point {facts.output.zero_point}; an app is told of "
+            f"pixels as they are and of P in steps of 1/256. Export it with --quantize int8."
+        )
+
+
+def _takes_plain_pixels(end: TensorQuantization) -> bool:
+    if end.is_float:
+        return end.dtype == "float32"
+    if end.dtype not in SHIFTS:
+        return False
+    return np.array_equal(end.pixel_table().astype(np.int64), np.arange(256) - SHIFTS[end.dtype])
+
+
+def _gives_steps(end: TensorQuantization) -> bool:
+    if end.is_float:
+        return end.dtype == "float32"
+    return end.scale == SIGMOID_SCALE and end.zero_point == -SHIFTS.get(end.dtype, 1)
+
+
+def _measured_on_validation(name: str, point: Mapping[str, Any]) -> dict[str, Any]:
+    benign, malignant = point["benign"], point["malignant"]
+    cleared = round(point["specificity"] * benign)
+    return {
+        "set": name,
+        "images": benign + malignant,
+        "benign": benign,
+        "malignant": malignant,
+        "recall": _rounded(point["recall"]),
+        "recall_interval": _rounded(point["recall_interval"]),
+        "specificity": _rounded(point["specificity"]),
+        "specificity_interval": _rounded(wilson_interval(cleared, benign)),
+    }
+
+
+def _measured_in(evaluation: Mapping[str, Any], model: ConvertedModel) -> Iterator[dict[str, Any]]:
+    """A row a set of an evaluation at the file's own threshold.
+
+    Raises:
+        EdgeMelanomaError: it is of another file, or at another threshold.
+    """
+    if (
+        evaluation["model"]["sha256"] != model.sha256
+        or evaluation["threshold"] != model.manifest["threshold"]
+    ):
+        raise EdgeMelanomaError(
+            f"The evaluation beside {model.path} is of another file or threshold; make it again "
+            f"with edge-melanoma evaluate --json, or remove it."
+        )
+    name = evaluation["dataset"]["name"]
+    yield _row(name, evaluation["dataset"], evaluation)
+    if WITHOUT_LEAKED in evaluation:
+        rest = evaluation[WITHOUT_LEAKED]
+        yield _row(f"{name} without leaked copies", rest, rest)
+    for outside, found in evaluation["external"].items():
+        yield _row(f"{outside}, from elsewhere", found["dataset"], found)
+
+
+def _row(name: str, counts: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"set": name} | {key: counts[key] for key in ("images", "benign", "malignant")}
+    for metric in ("recall", "specificity"):
+        row[metric] = _rounded(measured["metrics"][metric])
+        row[f"{metric}_interval"] = _rounded(measured["intervals"].get(metric))
+    return row
+
+
+def _rounded(value: Any) -> Any:
+    """A share or an interval in six digits: another SciPy's last ones must not change the file."""
+    if isinstance(value, float):
+        return round(value, 6)
+    return None if value is None else [round(bound, 6) for bound in value]

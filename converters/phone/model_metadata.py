@@ -1,0 +1,211 @@
+"""Standard TFLite metadata inside a model file: what it is, its tensors, and files attached to it.
+
+Written with flatbuffers alone, by metadata_schema.fbs of TFLite: the numbers below are the places
+of the fields in its tables. The same arguments give the same bytes. There is no score threshold in
+it on purpose: below one, clients return nothing, which a person would read as benign.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers.number_types import Int8Flags, Uint32Flags
+
+from edge_melanoma.converters.packing import pack_model
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.quantization import SCORE_NAME
+
+METADATA_NAME = b"TFLITE_METADATA"
+IDENTIFIER = b"M001"
+PARSER_VERSION = "1.0.0"
+
+LABELS, DISPLAY_LABELS = "labels.txt", "labels_en.txt"
+RGB, FEATURE_PROPERTIES, IMAGE_PROPERTIES, NORMALIZATION = 1, 1, 2, 1
+DESCRIPTIONS, AXIS_LABELS = 1, 2
+FIRST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelText:
+    """What a person reads of a model."""
+
+    name: str
+    description: str
+    version: str
+    author: str
+    licence: str
+
+
+def attach_metadata(
+    data: bytes, text: ModelText, *, size: int, files: Mapping[str, bytes]
+) -> bytes:
+    """The model with metadata and with `files` behind it as an uncompressed ZIP.
+
+    The input is described as RGB of `size` x `size` pixels scaled to 0..1, the output P(malignant)
+    as one score with `labels.txt` and `labels_en.txt` of the files. What the network computes is
+    not touched.
+
+    Raises:
+        EdgeMelanomaError: the model has metadata already.
+    """
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    if _metadata_buffers(model):
+        raise EdgeMelanomaError("The model has metadata already; expected one as it was exported.")
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    content = _MetadataWriter().write(text, size=size, outputs=_output_names(model), files=files)
+    buffer.data = np.frombuffer(content, np.uint8)
+    entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+    return _with_zip(pack_model(model, size=len(data)), files)
+
+
+def read_attached_files(data: bytes) -> dict[str, bytes]:
+    """The files attached to a model with metadata, by name.
+
+    Raises:
+        EdgeMelanomaError: it has no metadata, or no files.
+    """
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    buffers = _metadata_buffers(model)
+    if not buffers or bytes(buffers[0].data[4:8]) != IDENTIFIER:
+        raise EdgeMelanomaError(
+            "The model has no metadata; expected the standard TFLite metadata that "
+            "edge-melanoma android writes."
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise EdgeMelanomaError(
+            f"The files attached to the model cannot be read: {error}."
+        ) from error
+
+
+class _MetadataWriter:
+    """Builds the tables of the metadata, the inner ones first, as flatbuffers demands."""
+
+    def __init__(self) -> None:
+        self._builder = flatbuffers.Builder(1024)
+
+    def write(
+        self, text: ModelText, *, size: int, outputs: Sequence[str], files: Mapping[str, bytes]
+    ) -> bytes:
+        """The bytes of a ModelMetadata table."""
+        labels = [name for name in (LABELS, DISPLAY_LABELS) if name in files]
+        image = self._image(size)
+        scores = [self._output(name, labels) for name in outputs]
+        graph = self._table({2: self._tables([image]), 3: self._tables(scores)})
+        others = [self._file(name, DESCRIPTIONS) for name in sorted({*files} - {*labels})]
+        root = self._table(
+            {
+                0: self._text(text.name),
+                1: self._text(text.description),
+                2: self._text(text.version),
+                3: self._tables([graph]),
+                4: self._text(text.author),
+                5: self._text(text.licence),
+                6: self._tables(others),
+                7: self._text(PARSER_VERSION),
+            }
+        )
+        self._builder.Finish(root, IDENTIFIER)
+        return bytes(self._builder.Output())
+
+    def _image(self, size: int) -> int:
+        sides = self._table({}, {0: (Uint32Flags, size), 1: (Uint32Flags, size)})
+        properties = self._table({1: sides}, {0: (Int8Flags, RGB)})
+        content = self._table({1: properties}, {0: (Int8Flags, IMAGE_PROPERTIES)})
+        scaling = self._table({0: self._floats(0.0), 1: self._floats(255.0)})
+        unit = self._table({1: scaling}, {0: (Int8Flags, NORMALIZATION)})
+        return self._table(
+            {
+                0: self._text("image"),
+                1: self._text(
+                    "An upright RGB photograph of a skin lesion, its whole frame or centre square "
+                    "resized as model_info.json says."
+                ),
+                3: content,
+                4: self._tables([unit]),
+                5: self._range(0.0, 1.0),
+            }
+        )
+
+    def _output(self, name: str, labels: Sequence[str]) -> int:
+        content = self._table({1: self._table({})}, {0: (Int8Flags, FEATURE_PROPERTIES)})
+        if name != SCORE_NAME:
+            return self._table({0: self._text(name), 3: content})
+        files = [
+            self._file(label, AXIS_LABELS, locale="en" if label == DISPLAY_LABELS else None)
+            for label in labels
+        ]
+        told = "The probability that the lesion is malignant; model_info.json has the threshold."
+        return self._table(
+            {
+                0: self._text(name),
+                1: self._text(told),
+                3: content,
+                5: self._range(0.0, 1.0),
+                6: self._tables(files),
+            }
+        )
+
+    def _file(self, name: str, kind: int, *, locale: str | None = None) -> int:
+        places = {0: self._text(name)} | ({} if locale is None else {3: self._text(locale)})
+        return self._table(places, {2: (Int8Flags, kind)})
+
+    def _range(self, low: float, high: float) -> int:
+        return self._table({0: self._floats(high), 1: self._floats(low)})
+
+    def _text(self, text: str) -> int:
+        return int(self._builder.CreateString(text))
+
+    def _floats(self, *values: float) -> int:
+        return int(self._builder.CreateNumpyVector(np.array(values, np.float32)))
+
+    def _tables(self, places: Sequence[int]) -> int:
+        self._builder.StartVector(4, len(places), 4)
+        for place in reversed(places):
+            self._builder.PrependUOffsetTRelative(place)
+        return int(self._builder.EndVector())
+
+    def _table(
+        self, places: Mapping[int, int], numbers: Mapping[int, tuple[Any, int]] | None = None
+    ) -> int:
+        """A table of the fields that lie elsewhere and of those that are numbers."""
+        numbers = numbers or {}
+        self._builder.StartObject(max([*places, *numbers], default=-1) + 1)
+        for field, place in places.items():
+            self._builder.PrependUOffsetTRelativeSlot(field, place, 0)
+        for field, (flags, number) in numbers.items():
+            self._builder.PrependSlot(flags, field, number, 0)
+        return int(self._builder.EndObject())
+
+
+def _metadata_buffers(model: Any) -> list[Any]:
+    entries = [entry for entry in model.metadata or () if entry.name == METADATA_NAME]
+    return [model.buffers[entry.buffer] for entry in entries]
+
+
+def _output_names(model: Any) -> list[str]:
+    """What the signature calls the outputs, in the order of the graph's."""
+    graph = model.subgraphs[0]
+    ends = [end for signature in model.signatureDefs or () for end in signature.outputs]
+    names = {end.tensorIndex: end.name.decode() for end in ends}
+    return [names.get(index, graph.tensors[index].name.decode()) for index in graph.outputs]
+
+
+def _with_zip(data: bytes, files: Mapping[str, bytes]) -> bytes:
+    stream = io.BytesIO(data)
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, FIRST_ZIP_TIME)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            archive.writestr(entry, files[name])
+    return stream.getvalue()

@@ -1,0 +1,249 @@
+"""How a model does on parts of a data set, and which differences are more than chance.
+
+A share that nothing defines is none and has a reason, never 0 or 1. Each group is tested against
+the other pictures of the set whose attribute is known, by Fisher's exact test; Holm's correction
+(1979) holds the chance of any false finding in the table of one set at 5 %.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.card.traits import ATTRIBUTES, ORDER, STATED, Traits
+from edge_melanoma.evaluation.metrics import Interval, area_under_roc, wilson_interval
+from edge_melanoma.evaluation.predictions import PredictionSet
+
+FEWEST = 10
+"""Images of a class below which a share is marked as of few, and not tested."""
+
+SIGNIFICANCE = 0.05
+NOT_KNOWN = "not known"
+GATHERED, OTHERS = "site", "others"
+"""Sites with fewer than ten images stand together."""
+
+Cell = tuple[str, str, bool]
+"""Attribute, value, and whether the malignant or the benign pictures of it."""
+
+Comparison = tuple[str, bool, frozenset[frozenset[str]]]
+"""Attribute, the same, and the two sets of values that stand against each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A recall or a specificity of one group: decisions that were right among `images`.
+
+    `p` is that of the test against the rest, `holm_p` the corrected one; none where there is no
+    test. Nothing but the number of images is there where the group lacks the class.
+    """
+
+    images: int
+    right: int
+    value: float | None
+    interval: Interval | None
+    p: float | None = None
+    holm_p: float | None = None
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether it says little, whatever its value."""
+        return self.images < FEWEST
+
+    @property
+    def differs(self) -> bool:
+        """Whether it differs from the rest by more than chance, after correction."""
+        return self.holm_p is not None and self.holm_p < SIGNIFICANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subgroup:
+    """The pictures of one value of one attribute; malignant is the positive class."""
+
+    attribute: str
+    value: str
+    recall: Share
+    specificity: Share
+    auc: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For subgroups.json."""
+        content: dict[str, Any] = {"attribute": self.attribute, "group": self.value}
+        content |= {"malignant": self.recall.images, "benign": self.specificity.images}
+        for name, share in (("recall", self.recall), ("specificity", self.specificity)):
+            content |= {
+                name: share.value,
+                f"{name}_interval": share.interval,
+                f"{name}_p": share.p,
+                f"{name}_holm_p": share.holm_p,
+                f"{name}_differs": share.differs,
+            }
+        content |= {"auc": self.auc, "few_malignant": self.recall.is_of_few}
+        return content | {"few_benign": self.specificity.is_of_few, "undefined": self.undefined()}
+
+    def undefined(self) -> dict[str, str]:
+        """Metrics that this group does not define, with the reason."""
+        reasons: dict[str, str] = {}
+        if not self.recall.images:
+            reasons |= {"recall": "no malignant images", "auc": "no malignant images"}
+        if not self.specificity.images:
+            reasons |= {"specificity": "no benign images", "auc": "no benign images"}
+        return reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubgroupTable:
+    """The subgroups of one data set; `absent` names attributes that no picture of it states."""
+
+    threshold: float
+    groups: tuple[Subgroup, ...]
+    tests: int
+    absent: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For subgroups.json."""
+        return {
+            "threshold": self.threshold,
+            "tests": self.tests,
+            "significance": SIGNIFICANCE,
+            "absent": list(self.absent),
+            "groups": [group.as_dict() for group in self.groups],
+        }
+
+
+def measure_subgroups(
+    predictions: PredictionSet, traits: Sequence[Traits], *, threshold: float
+) -> SubgroupTable:
+    """The subgroups of `predictions` at `threshold`; `traits` are in the same order.
+
+    Raises:
+        ValueError: not as many traits as predictions.
+    """
+    if len(traits) != len(predictions.labels):
+        raise ValueError(f"{len(traits)} traits of {len(predictions.labels)} pictures.")
+    names = {*STATED, *(name for known in traits for name in known)}
+    members = {
+        name: _members_of(name, [known.get(name) for known in traits])
+        for name in sorted(names, key=_place_of)
+    }
+    right = predictions.decisions(threshold=threshold) == predictions.labels
+    counts = {
+        (name, value, positive): _count(right, mask & (predictions.labels == positive))
+        for name, values in members.items()
+        for value, mask in values.items()
+        for positive in (True, False)
+    }
+    tests = _test_groups(counts)
+    groups = tuple(
+        Subgroup(
+            attribute=name,
+            value=value,
+            recall=_share(counts, (name, value, True), tests),
+            specificity=_share(counts, (name, value, False), tests),
+            auc=_auc_of(predictions, mask),
+        )
+        for name, values in members.items()
+        for value, mask in values.items()
+    )
+    return SubgroupTable(
+        threshold=threshold,
+        groups=groups,
+        tests=len(tests),
+        absent=tuple(name for name, values in members.items() if not values),
+    )
+
+
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
+    """Holm's corrected p values, in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    raised = np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(raised, 1.0)
+    return [float(p) for p in adjusted]
+
+
+def _place_of(attribute: str) -> tuple[int, str]:
+    return (ATTRIBUTES.index(attribute), "") if attribute in ATTRIBUTES else (99, attribute)
+
+
+def _members_of(attribute: str, values: Sequence[str | None]) -> dict[str, NDArray[np.bool_]]:
+    """Which pictures have each value, in the order of the table; nothing where all are unknown."""
+    sizes = Counter(value for value in values if value is not None)
+    if not sizes:
+        return {}
+    rare = {v for v, size in sizes.items() if size < FEWEST and attribute == GATHERED}
+    named = [NOT_KNOWN if v is None else OTHERS if v in rare else v for v in values]
+    last = {OTHERS: 1, NOT_KNOWN: 2}
+    ordered = sorted(
+        set(named),
+        key=lambda v: (
+            last.get(v, 0),
+            ORDER.index(v) if v in ORDER else len(ORDER),
+            -sizes.get(v, 0),
+            v,
+        ),
+    )
+    column = np.array(named)
+    return {value: column == value for value in ordered}
+
+
+def _count(right: NDArray[np.bool_], mask: NDArray[np.bool_]) -> tuple[int, int]:
+    return int(right[mask].sum()), int(mask.sum())
+
+
+def _test_groups(counts: Mapping[Cell, tuple[int, int]]) -> dict[Comparison, tuple[float, float]]:
+    """p and corrected p of each comparison that has ten images on either side."""
+    from scipy.stats import fisher_exact
+
+    p_values: dict[Comparison, float] = {}
+    for cell in counts:
+        comparison = _comparison_of(counts, cell)
+        sides = [
+            np.sum([counts[cell[0], value, cell[2]] for value in side], axis=0)
+            for side in comparison[2]
+            if side
+        ]
+        if len(sides) == 2 and min(images for _, images in sides) >= FEWEST:
+            table = np.array([[right, images - right] for right, images in sides])
+            p_values[comparison] = float(fisher_exact(table).pvalue)
+    adjusted = holm_adjust(list(p_values.values()))
+    return {
+        comparison: (p, holm_p)
+        for (comparison, p), holm_p in zip(p_values.items(), adjusted, strict=True)
+    }
+
+
+def _comparison_of(counts: Mapping[Cell, tuple[int, int]], cell: Cell) -> Comparison:
+    """A group against the rest: the same comparison for both values of an attribute with two."""
+    attribute, value, positive = cell
+    known = {v for name, v, _ in counts if name == attribute and v != NOT_KNOWN}
+    group = frozenset({value}) & known
+    return attribute, positive, frozenset({group, frozenset(known - group)})
+
+
+def _share(
+    counts: Mapping[Cell, tuple[int, int]],
+    cell: Cell,
+    tests: Mapping[Comparison, tuple[float, float]],
+) -> Share:
+    right, images = counts[cell]
+    p, holm_p = tests.get(_comparison_of(counts, cell), (None, None))
+    return Share(
+        images=images,
+        right=right,
+        value=right / images if images else None,
+        interval=wilson_interval(right, images) if images else None,
+        p=p,
+        holm_p=holm_p,
+    )
+
+
+def _auc_of(predictions: PredictionSet, mask: NDArray[np.bool_]) -> float | None:
+    ids = tuple(np.array(predictions.image_ids, dtype=object)[mask])
+    part = PredictionSet(
+        image_ids=ids, labels=predictions.labels[mask], scores=predictions.scores[mask]
+    )
+    return area_under_roc(part) if 0 < part.labels.sum() < len(part.labels) else None

@@ -1,0 +1,145 @@
+"""Pairs of pictures that may be copies of one another, found by an index instead of all pairs.
+
+Each picture is looked up whole and as windows of itself among the others whole: a k-d tree over
+features that no turn changes. Of what the tree gives, the pairs whose coarse layouts agree remain.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.data.copies.guesses import Candidates, Guesses, plausible
+from edge_melanoma.data.copies.layouts import (
+    TURNED_BACK,
+    TURNS,
+    WHOLE,
+    Floats,
+    Window,
+    layout_waves,
+    shapes_of,
+    turned_shapes,
+    turnless_features,
+)
+from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.machine.rows_on_disk import Rows
+
+WINDOWS: tuple[Window, ...] = (
+    WHOLE,
+    (0.125, 0.0, 0.125, 0.0),  # the middle square of a 4:3 photograph
+    (0.0, 0.0, 0.15, 0.15),  # crops that keep a corner, which the grid below finds badly
+    (0.15, 0.15, 0.0, 0.0),
+    (0.0, 0.15, 0.15, 0.0),
+    (0.15, 0.0, 0.0, 0.15),
+    # Any other crop of up to a quarter a side lies near one of these.
+    *itertools.product((0.06, 0.19), (0.06, 0.19), (0.06, 0.19), (0.06, 0.19)),
+)
+NEIGHBOURS = 6
+FEATURES = 16
+APPROXIMATION = 0.5
+LARGEST_DISTANCE = 250.0
+"""Farthest that a copy was seen in 480 synthetic ones: 238."""
+_BLOCK = 2048
+"""Pictures that are looked up at once: 57 MB."""
+
+_CHUNK = 4096
+
+
+def find_candidates(thumbnails: Rows, *, reporter: Reporter) -> Guesses:
+    """Pairs of pictures (n, 48, 48, 3) that may show the same, with up to three guesses each.
+
+    The work grows as n log n: 22 look-ups a picture, 6 neighbours each.
+    """
+    index = _index(thumbnails)
+    guesses = Guesses(len(thumbnails))
+    blocks = _blocks(thumbnails)
+    steps = ((*block, *view) for block in blocks for view in enumerate(WINDOWS))
+    total = -(-len(thumbnails) // _BLOCK) * len(WINDOWS)
+    for start, pictures, number, window in reporter.track(
+        steps, label="Comparing images", total=total
+    ):
+        seen = layout_waves(pictures, window)
+        pairs = _pairs_of(index.neighbours(turnless_features(seen)), start, len(thumbnails))
+        guesses.add(_agreeing(pairs, number, turned_shapes(seen), start, index.shapes))
+    return guesses
+
+
+def _blocks(thumbnails: Rows) -> Iterator[tuple[int, Floats]]:
+    """The pictures part by part, each with the number of its first."""
+    for start in range(0, len(thumbnails), _BLOCK):
+        yield start, thumbnails[start : start + _BLOCK].astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Index:
+    """Whole pictures by features that no turn changes, and their shapes (n, 75)."""
+
+    tree: Any
+    centre: Floats
+    axes: Floats
+    shapes: Floats
+
+    def neighbours(self, features: Floats) -> NDArray[np.int64]:
+        """The pictures that are nearest to some features (n, 51), as (n, up to 6)."""
+        _, found = self.tree.query(
+            (features - self.centre) @ self.axes,
+            k=range(1, min(NEIGHBOURS, self.tree.n) + 1),
+            eps=APPROXIMATION,
+            distance_upper_bound=LARGEST_DISTANCE,
+            workers=-1,
+        )
+        return np.asarray(found)
+
+
+def _index(thumbnails: Rows) -> _Index:
+    from scipy.spatial import cKDTree
+
+    parts = []
+    for _, pictures in _blocks(thumbnails):
+        waves = layout_waves(pictures, WHOLE)
+        parts.append((turnless_features(waves), shapes_of(waves)))
+    features, shapes = map(np.concatenate, zip(*parts, strict=True))
+    centre = features.mean(axis=0)
+    sample = features[:: max(1, len(features) // 3000)] - centre
+    axes = np.linalg.svd(sample, full_matrices=False)[2][:FEATURES].T
+    tree = cKDTree((features - centre) @ axes)
+    return _Index(tree=tree, centre=centre, axes=axes, shapes=shapes)
+
+
+def _pairs_of(neighbours: NDArray[np.int64], start: int, pictures: int) -> NDArray[np.int64]:
+    """Rows (first, second) of neighbours of the pictures from `start` on.
+
+    The tree marks a missing neighbour by the number of all `pictures`.
+    """
+    first = np.repeat(np.arange(start, start + len(neighbours)), neighbours.shape[1])
+    second = neighbours.ravel()
+    kept = (second < pictures) & (second != first)
+    return np.stack([first[kept], second[kept]], axis=1)
+
+
+def _agreeing(
+    pairs: NDArray[np.int64], window: int, seen: Floats, start: int, shapes: Floats
+) -> Candidates:
+    """The pairs that look alike; `seen` are the turned shapes (n, 8, 75) from `start` on."""
+    turned_back = seen[:, TURNED_BACK]
+
+    def cosines(chunk: int) -> Floats:
+        first, second = pairs[chunk : chunk + _CHUNK].T
+        return np.asarray((turned_back[first - start] @ shapes[second][:, :, None])[:, :, 0])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = pool.map(cosines, range(0, len(pairs), _CHUNK))
+        agreement = np.concatenate([np.zeros((0, len(TURNS)), np.float32), *parts])
+    rows, turns = np.nonzero(plausible(agreement, agreement.max(axis=1, keepdims=True)))
+    return Candidates(
+        first=pairs[rows, 0],
+        second=pairs[rows, 1],
+        window=np.full(len(rows), window),
+        turn=turns,
+        agreement=agreement[rows, turns],
+    )

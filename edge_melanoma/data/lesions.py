@@ -1,0 +1,243 @@
+"""Which pictures there are and what each one shows, read from folders or from a labels.csv."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_melanoma.data.image_files import (
+    PACKED_COLUMNS,
+    ImageFile,
+    path_inside,
+    read_packed_columns,
+)
+from edge_melanoma.errors import EdgeMelanomaError
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"}
+    | {".heic", ".heif", ".avif"}
+)
+"""Files of other names are skipped. What is in one of these is not told by its name."""
+LABELS_TABLE = "labels.csv"
+CLASS_IS_MALIGNANT = {"benign": False, "malignant": True}
+SIDE_NAMES = {
+    "train": "train",
+    "test": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+}
+# HAM10000 tables call carcinomas "other_malignant": not melanomas, and malignant all the same.
+LABEL_IS_MALIGNANT = CLASS_IS_MALIGNANT | {"0": False, "1": True, "other_malignant": True}
+ATTRIBUTE_COLUMNS = {
+    "age": ("age", "age_approx"),
+    "sex": ("sex", "gender"),
+    "site": ("site", "localization", "anatom_site_general", "anatom_site_general_challenge"),
+    "diagnosis": ("diagnosis", "dx"),
+}
+"""What a labels.csv may say of the patient, by the names that public tables have for it."""
+
+NOT_STATED = frozenset({"", "unknown", "unk", "nan", "na", "n/a", "none"})
+EXPECTED_LAYOUT = (
+    "expected the folders benign and malignant, the same inside train and test, "
+    "or a labels.csv with the columns file,label[,lesion_id]"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LesionRecord:
+    """One picture of one lesion.
+
+    `image_id` is the file's path relative to its data set, with forward slashes; `side` is the
+    given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
+    until they have been read; `source` names the data set where there are several; `cluster` names
+    the copies that the picture is one of, none until they have been looked for, or without any.
+    `attributes` pairs the names of `ATTRIBUTE_COLUMNS` with what the table says in lower case; what
+    it does not say is not among them.
+    """
+
+    image_id: str
+    path: ImageFile
+    is_malignant: bool
+    lesion_id: str | None = None
+    side: str | None = None
+    sha256: str | None = None
+    source: str | None = None
+    cluster: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
+    """The pictures of a data set, sorted by image id, not yet opened.
+
+    Reads a labels.csv where there is one, of files or of shards; otherwise class folders, either
+    directly below `folder` or inside train and test. Names are matched without regard to case.
+
+    Raises:
+        EdgeMelanomaError: no such folder, no pictures, a class missing, or an unknown class.
+    """
+    records = list_lesions(folder)
+    _refuse_missing_class(records, folder)
+    return records
+
+
+def list_lesions(folder: Path) -> tuple[LesionRecord, ...]:
+    """The same for a data set that may hold one class only."""
+    if not folder.is_dir():
+        raise EdgeMelanomaError(f"There is no folder {folder}; {EXPECTED_LAYOUT}.")
+    table = folder / LABELS_TABLE
+    records = _read_table(table) if table.is_file() else _read_folders(folder)
+    if not records:
+        raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
+    return tuple(sorted(records, key=lambda record: record.image_id))
+
+
+def count_classes(records: tuple[LesionRecord, ...]) -> tuple[int, int]:
+    """Numbers of benign and of malignant pictures."""
+    malignant = sum(record.is_malignant for record in records)
+    return len(records) - malignant, malignant
+
+
+def _read_folders(folder: Path) -> list[LesionRecord]:
+    subfolders = _visible_folders(folder)
+    sides = [sub for sub in subfolders if sub.name.lower() in SIDE_NAMES]
+    if not sides:
+        return _read_class_folders(folder, data_folder=folder, side=None)
+    for sub in subfolders:
+        if sub not in sides and any(_image_files(sub)):
+            raise EdgeMelanomaError(
+                f"The folder {sub} holds images beside train and test; {EXPECTED_LAYOUT}."
+            )
+    records: list[LesionRecord] = []
+    for sub in sides:
+        side = SIDE_NAMES[sub.name.lower()]
+        records += _read_class_folders(sub, data_folder=folder, side=side)
+    return records
+
+
+def _read_class_folders(folder: Path, *, data_folder: Path, side: str | None) -> list[LesionRecord]:
+    records = []
+    for sub in _visible_folders(folder):
+        if sub.name.lower() not in CLASS_IS_MALIGNANT:
+            raise EdgeMelanomaError(
+                f"The folder {sub} is neither benign nor malignant; {EXPECTED_LAYOUT}."
+            )
+        records += [
+            LesionRecord(
+                image_id=path.relative_to(data_folder).as_posix(),
+                path=path,
+                is_malignant=CLASS_IS_MALIGNANT[sub.name.lower()],
+                side=side,
+            )
+            for path in _image_files(sub)
+        ]
+    return records
+
+
+def names_a_picture(path: Path) -> bool:
+    """Whether a file is taken for a picture: by its suffix, and not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_passed_over(folder: Path) -> bool:
+    """Whether nobody looks into a folder: hidden ones, those of archivers, and links.
+
+    A loop of links would list a picture many times.
+    """
+    return folder.name.startswith((".", "__")) or folder.is_symlink()
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    return sorted(
+        sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith((".", "__"))
+    )
+
+
+def _image_files(folder: Path) -> Iterator[Path]:
+    """Among them folders with the name of a picture, so that the one who reads it refuses it."""
+    for parent, folders, names in os.walk(folder):
+        yield from (path for name in names if names_a_picture(path := Path(parent, name)))
+        yield from (path for name in folders if names_a_picture(path := Path(parent, name)))
+        folders[:] = [
+            name
+            for name in folders
+            if not names_a_picture(Path(name)) and not is_passed_over(Path(parent, name))
+        ]
+
+
+def _read_table(table: Path) -> list[LesionRecord]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            missing = {"file", "label"} - set(reader.fieldnames)
+            if missing:
+                raise EdgeMelanomaError(
+                    f"{table} lacks the column {' and '.join(sorted(missing))}; "
+                    f"expected the header file,label[,lesion_id]."
+                )
+            records = [_record_of_row(row, table, reader.line_num) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EdgeMelanomaError(f"{table} is not a UTF-8 CSV file: {error}.") from error
+    _refuse_repeated_file(records, table)
+    return records
+
+
+def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> LesionRecord:
+    label = (row["label"] or "").strip().lower()
+    if label not in LABEL_IS_MALIGNANT:
+        raise EdgeMelanomaError(
+            f"{table} line {line} has the label '{row['label'] or ''}'; "
+            f"expected benign or malignant (or 0 or 1)."
+        )
+    file = path_inside((row["file"] or "").strip(), table=table, line=line)
+    name = file.relative_to(table.parent)
+    packed = None
+    if PACKED_COLUMNS[0] in row:
+        packed = read_packed_columns(row, name=name.as_posix(), table=table, line=line)
+    return LesionRecord(
+        image_id=name.as_posix(),
+        path=packed or file,
+        is_malignant=LABEL_IS_MALIGNANT[label],
+        lesion_id=(row.get("lesion_id") or "").strip() or None,
+        side=SIDE_NAMES.get(name.parts[0].lower()),
+        attributes=_attributes_of(row),
+    )
+
+
+def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Of several columns for one attribute the first that says something."""
+    stated = [
+        (attribute, (row.get(column) or "").strip().lower())
+        for attribute, columns in ATTRIBUTE_COLUMNS.items()
+        for column in columns
+    ]
+    pairs = [(attribute, value) for attribute, value in stated if value not in NOT_STATED]
+    return tuple({attribute: value for attribute, value in reversed(pairs)}.items())
+
+
+def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:
+    ids = Counter(record.image_id for record in records)
+    repeated = [image_id for image_id, count in ids.items() if count > 1]
+    if repeated:
+        raise EdgeMelanomaError(
+            f"{table} names the file '{repeated[0]}' more than once; expected one row a file."
+        )
+
+
+def _refuse_missing_class(records: Sequence[LesionRecord], folder: Path) -> None:
+    for name, is_malignant in CLASS_IS_MALIGNANT.items():
+        if not any(record.is_malignant == is_malignant for record in records):
+            raise EdgeMelanomaError(
+                f"There are no {name} images in {folder}; both classes are needed: "
+                f"{EXPECTED_LAYOUT}."
+            )
+
+
+def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:
+    """At most `limit` records, evenly spaced in the order of the set."""
+    if limit is None or limit >= len(records):
+        return records
+    return tuple(records[number * len(records) // limit] for number in range(limit))

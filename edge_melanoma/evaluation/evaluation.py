@@ -1,0 +1,203 @@
+"""What evaluation.json says of a model: metrics with intervals, and what they were measured on."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.evaluation.metrics import (
+    ConfusionCounts,
+    Interval,
+    count_confusions,
+    measure,
+    measure_intervals,
+    wilson_interval,
+)
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.reliability import measure_reliability
+from edge_melanoma.evaluation.thresholds import OperatingPoint
+
+CONVENTIONAL_THRESHOLD = 0.5
+"""The original work's, and that of most published tables."""
+
+METRICS = ("recall", "specificity", "precision", "f1", "accuracy", "auc")
+WITHOUT_LEAKED = "test_without_leaked"
+"""The given test side without pictures that have copies in the given training part."""
+
+
+def evaluate_predictions(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
+    """Metrics, 95 % intervals, confusion counts and classification report at one threshold."""
+    return {
+        "threshold": threshold,
+        "metrics": measure(predictions, threshold=threshold).as_dict(),
+        "intervals": measure_intervals(predictions, threshold=threshold),
+        "confusion": asdict(count_confusions(predictions, threshold=threshold)),
+        "classification_report": _classification_report(predictions, threshold=threshold),
+    }
+
+
+def evaluate_defined(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
+    """The same for pictures that may be of one class, as a set from elsewhere can turn out to be.
+
+    A metric that one class alone does not define is none, and `undefined` names it.
+    """
+    if predictions.labels.any() and not predictions.labels.all():
+        return evaluate_predictions(predictions, threshold=threshold) | {"undefined": []}
+    counts = count_confusions(predictions, threshold=threshold)
+    share = (counts.true_positive + counts.true_negative) / len(predictions.labels)
+    numbers = count_images(predictions)
+    undefined = undefined_metrics(benign=numbers["benign"], malignant=numbers["malignant"])
+    return {
+        "threshold": threshold,
+        "metrics": {name: None if name in undefined else share for name in METRICS},
+        "intervals": _one_class_intervals(counts, undefined),
+        "confusion": asdict(counts),
+        "classification_report": None,
+        "undefined": list(undefined),
+    }
+
+
+def undefined_metrics(*, benign: int, malignant: int) -> tuple[str, ...]:
+    """What pictures of one class do not define; nothing where there are both.
+
+    Precision and F1 could be computed, and would only tell which class is missing.
+    """
+    if benign and malignant:
+        return ()
+    missing = "specificity" if malignant else "recall"
+    return tuple(name for name in METRICS if name in (missing, "precision", "f1", "auc"))
+
+
+def explain_undefined(*, benign: int, malignant: int) -> str | None:
+    """The same in words, with the reason."""
+    names = undefined_metrics(benign=benign, malignant=malignant)
+    if not names:
+        return None
+    shown = [{"f1": "F1", "auc": "AUC"}.get(name, name) for name in names]
+    lacking = "benign" if malignant else "malignant"
+    return f"{', '.join(shown[:-1])} and {shown[-1]} are undefined without {lacking} images"
+
+
+def format_share(value: float | None, *, sign: str = "") -> str:
+    """A metric as a table shows it; `sign` is + for drops."""
+    return "undefined" if value is None else f"{value:{sign}.4f}"
+
+
+def evaluate_at_both(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
+    """At the operating point and at 0.5, and the calibration, whatever classes there are."""
+    return {
+        "calibration": measure_reliability(predictions).as_dict(),
+        "at_operating_point": evaluate_defined(predictions, threshold=threshold),
+        "at_half": evaluate_defined(predictions, threshold=CONVENTIONAL_THRESHOLD),
+    }
+
+
+def evaluate_sides(
+    sides: Mapping[str, PredictionSet],
+    *,
+    operating_point: OperatingPoint,
+    dataset: Mapping[str, object],
+    leaked_test: Collection[str] = (),
+) -> dict[str, Any]:
+    """The content of evaluation.json: every side at the operating point and at 0.5, and its ECE.
+
+    Where test pictures have copies in the given training part (`leaked_test`, their ids), the test
+    side is measured without them too.
+    """
+    measured = {
+        side: _evaluate_side(predictions, threshold=operating_point.threshold)
+        for side, predictions in sides.items()
+    }
+    if leaked_test:
+        rest = without_images(sides["test"], leaked_test)
+        if len(rest.labels):
+            measured[WITHOUT_LEAKED] = _evaluate_side(rest, threshold=operating_point.threshold)
+    return {
+        "schema": 1,
+        "dataset": dict(dataset),
+        "operating_point": asdict(operating_point),
+        "sides": measured,
+        "external": {},
+    }
+
+
+def without_images(predictions: PredictionSet, image_ids: Collection[str]) -> PredictionSet:
+    """The predictions of all other pictures."""
+    kept = ~np.isin(predictions.image_ids, list(image_ids))
+    ids = tuple(np.array(predictions.image_ids)[kept].tolist())
+    return PredictionSet(
+        image_ids=ids, labels=predictions.labels[kept], scores=predictions.scores[kept]
+    )
+
+
+def count_images(predictions: PredictionSet) -> dict[str, int]:
+    """All, malignant and benign ones."""
+    malignant = int(predictions.labels.sum())
+    images = len(predictions.labels)
+    return {"images": images, "malignant": malignant, "benign": images - malignant}
+
+
+def _evaluate_side(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
+    return count_images(predictions) | evaluate_at_both(predictions, threshold=threshold)
+
+
+def _one_class_intervals(
+    counts: ConfusionCounts, undefined: Collection[str]
+) -> dict[str, Interval]:
+    """Wilson's, of the shares that one class defines: its own, and the accuracy, which is equal."""
+    images = sum(asdict(counts).values())
+    bounds = wilson_interval(counts.true_positive + counts.true_negative, images)
+    return {name: bounds for name in METRICS if name not in undefined}
+
+
+def _classification_report(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
+    from sklearn.metrics import classification_report
+
+    report: dict[str, Any] = classification_report(
+        predictions.labels,
+        predictions.decisions(threshold=threshold),
+        labels=[False, True],
+        target_names=["benign", "malignant"],
+        output_dict=True,
+        zero_division=0.0,
+    )
+    return report
+
+
+def conclude(
+    facts: Mapping[str, Any],
+    described: Mapping[str, Any],
+    predictions: PredictionSet,
+    *,
+    leaked: Sequence[str],
+    outside: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The content of `evaluate --json`: what was scored, `described`, and what the scores say."""
+    threshold = facts["threshold"]
+    return {
+        "schema": 1,
+        "model": facts["model"],
+        "threshold_source": facts["threshold_source"],
+        "resize": RESIZE_ID,
+        **described,
+        **measure_set(predictions, threshold),
+        **_measure_without_leaked(leaked, predictions, threshold),
+        "external": dict(outside),
+    }
+
+
+def measure_set(predictions: PredictionSet, threshold: float) -> dict[str, Any]:
+    measured = evaluate_defined(predictions, threshold=threshold)
+    return measured | {"calibration": measure_reliability(predictions).as_dict()}
+
+
+def _measure_without_leaked(
+    leaked: Sequence[str], predictions: PredictionSet, threshold: float
+) -> dict[str, Any]:
+    """The run's test side without pictures that have copies in the given training part, if any."""
+    rest = without_images(predictions, leaked)
+    if not leaked or not len(rest.labels):
+        return {}
+    return {WITHOUT_LEAKED: count_images(rest) | evaluate_defined(rest, threshold=threshold)}

@@ -1,0 +1,173 @@
+"""The one architecture: MobileNetV2, whole or its first layers, and a small head, in tf_keras.
+
+Flat because quantization-aware training refuses nested models, without a Rescaling layer because
+that costs int8 accuracy: pixels are scaled to 0..1 before they enter.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.data.images import IMAGE_SIZE
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.network.variants import VARIANTS, Variant, VariantSpec
+from edge_melanoma.network.weights_files import read_safetensors_bytes
+from edge_melanoma.runs.artifacts import TrainedModel
+
+GAP_LAYER, HIDDEN_LAYER, DROPOUT_LAYER, SCORE_LAYER = "gap", "hidden", "dropout", "p_malignant"
+
+WeightArrays = Mapping[str, NDArray[np.float32]]
+
+
+def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_SIZE) -> Any:
+    """An untrained network: input (batch, 224, 224, 3) in 0..1, output P(malignant) (batch, 1).
+
+    The weights have the same shapes for any `image_size`, a multiple of 32.
+    """
+    tf_keras.backend.experimental.enable_tf_random_generator()
+    tf_keras.utils.set_random_seed(seed)
+    layers = tf_keras.layers
+    image = tf_keras.Input((image_size, image_size, 3), name="image")
+    backbone = tf_keras.applications.MobileNetV2(
+        input_tensor=image, include_top=False, weights=None, alpha=1.0
+    )
+    last = backbone.get_layer(spec.last_layer).output
+    features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
+    hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
+    hidden = layers.Dropout(spec.dropout, name=DROPOUT_LAYER)(hidden)
+    score = layers.Dense(1, activation="sigmoid", name=SCORE_LAYER)(hidden)
+    network = tf_keras.Model(image, score, name="edge_melanoma")
+    for norm in _batch_norms(network):
+        norm.momentum = spec.batch_norm_momentum
+    return network
+
+
+def count_backbone_layers(network: Any) -> int:
+    """Layers up to the pooling, the input layer included: 154 of a whole MobileNetV2."""
+    return [layer.name for layer in network.layers].index(GAP_LAYER)
+
+
+def freeze_backbone(network: Any, *, unfrozen_layers: int) -> None:
+    """Let the head and the last `unfrozen_layers` of the backbone train, nothing else.
+
+    tf_keras runs a frozen batch-norm layer on its stored statistics.
+    """
+    first_unfrozen = count_backbone_layers(network) - unfrozen_layers
+    for index, layer in enumerate(network.layers):
+        layer.trainable = index >= first_unfrozen
+
+
+def cut_layer(network: Any, *, unfrozen_layers: int) -> str | None:
+    """The last layer whose output no training step of such a stage can change, if there is one."""
+    frozen_layers = count_backbone_layers(network) - unfrozen_layers
+    if frozen_layers == 0:
+        return None
+    if unfrozen_layers == 0:
+        return GAP_LAYER
+    return str(network.layers[frozen_layers - 1].name)
+
+
+def reset_dropout(network: Any, *, seeds: Sequence[int]) -> None:
+    """Begin the dropout masks anew from `seeds`, so that an epoch can be repeated exactly."""
+    state = np.random.SeedSequence(seeds).generate_state(1)[0]
+    for layer in network.layers:
+        if isinstance(layer, tf_keras.layers.Dropout):
+            generator = layer._random_generator._generator
+            generator.reset_from_seed(int(state))
+
+
+def prefix_of(network: Any, *, cut: str) -> Any:
+    """The part from the picture up to the output of `cut`, sharing its layers."""
+    return tf_keras.Model(network.input, network.get_layer(cut).output, name="prefix")
+
+
+def compile_forward(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out."""
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+    graph = tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
+
+    def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = graph(tf.constant(inputs)).numpy()
+        return outputs
+
+    return forward
+
+
+def suffix_of(network: Any, *, cut: str) -> Any:
+    """The part from the output of `cut` to the score, sharing its layers."""
+    return tf_keras.Model(network.get_layer(cut).output, network.output, name="suffix")
+
+
+def arrays_of(network: Any) -> dict[str, NDArray[np.float32]]:
+    """Every weight under `layer/weight`, in the network's order."""
+    return {_array_name(weight): weight.numpy() for weight in network.weights}
+
+
+def assign_arrays(network: Any, arrays: WeightArrays, *, source: Path | None) -> None:
+    """Put `arrays` into the network, all or nothing.
+
+    Raises:
+        EdgeMelanomaError: a weight is missing, left over, or of another shape.
+    """
+    expected = {_array_name(weight): tuple(weight.shape) for weight in network.weights}
+    found = {name: tuple(array.shape) for name, array in arrays.items()}
+    if expected != found:
+        odd = sorted(set(expected.items()) ^ set(found.items()))[0][0]
+        raise EdgeMelanomaError(
+            f"The weights file {source} does not fit MobileNetV2 alpha 1.0: '{odd}' has the shape "
+            f"{found.get(odd, 'missing')}, expected {expected.get(odd, 'none')}."
+        )
+    network.set_weights([arrays[_array_name(weight)] for weight in network.weights])
+
+
+def _array_name(weight: Any) -> str:
+    return str(weight.name).removesuffix(":0")
+
+
+def calibrate_batch_norm(network: Any, inputs: NDArray[np.float32]) -> None:
+    """Set every batch-norm layer's statistics from one batch (n, 224, 224, 3).
+
+    A random backbone would otherwise pass on signals of no use: the moving statistics start at
+    mean 0 and variance 1, whatever the random kernels give.
+    """
+    norms = _batch_norms(network)
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.trainable, layer.momentum = True, 0.0
+    network(tf.constant(inputs), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def _batch_norms(model: Any) -> list[Any]:
+    kind = tf_keras.layers.BatchNormalization
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def load_network(run: TrainedModel) -> Any:
+    """The trained network of a run: architecture from its variant, weights from its safetensors.
+
+    Raises:
+        EdgeMelanomaError: the weights do not fit the variant.
+    """
+    network = build_network(VARIANTS[Variant(run.variant)])
+    assign_arrays(network, read_safetensors(run), source=run.weights_path)
+    return network
+
+
+def read_safetensors(run: TrainedModel) -> WeightArrays:
+    """The arrays of a run, as float32 whatever they are stored as."""
+    return read_safetensors_bytes(run.weights_path.read_bytes(), source=run.weights_path)
+
+
+def round_to_half(network: Any) -> None:
+    """Give every weight the nearest value that float16 has."""
+    rounded = {
+        name: array.astype(np.float16).astype(np.float32)
+        for name, array in arrays_of(network).items()
+    }
+    assign_arrays(network, rounded, source=None)

@@ -1,0 +1,131 @@
+"""Where a network's backbone starts from: ImageNet, a file of weights, or another run."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.tensorflow_runtime import tf_keras
+from edge_melanoma.network.network import (
+    HIDDEN_LAYER,
+    SCORE_LAYER,
+    WeightArrays,
+    arrays_of,
+    assign_arrays,
+    read_safetensors,
+)
+from edge_melanoma.network.weights_files import read_weights_file
+from edge_melanoma.runs.artifacts import TrainedModel, sha256_of
+from edge_melanoma.runs.bundled import WORD, bundled_run
+
+IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+IMAGENET_WEIGHTS_HELP = (
+    f"download {IMAGENET_FILE} on another machine "
+    "and pass it with --weights PATH, or train from random weights with --weights none"
+)
+IMAGENET_BYTES = 9_406_464
+"""Keras publishes no hash of this file: its length, the name of its server and the names and shapes
+of its arrays are what can be checked. The hash of what was used goes to the run's manifest."""
+DOWNLOAD_TIMEOUT_SECONDS = 20.0
+
+
+def load_backbone_weights(network: Any, weights: str) -> None:
+    """Start the backbone from `imagenet`, `none` (random, batch-norm calibrated later) or a file.
+
+    From `bundled`, the model in the package, the head starts too where the network has the same.
+
+    Raises:
+        EdgeMelanomaError: no such file, it does not fit, or ImageNet weights cannot be downloaded.
+    """
+    if weights == "none":
+        return
+    if weights == str(WORD):
+        _copy_all(network, bundled_run())
+        return
+    path = _find_imagenet() if weights == "imagenet" else Path(weights)
+    if not path.exists():
+        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
+    _assign_backbone(network, read_weights_file(path), source=path)
+
+
+def copy_backbone(network: Any, run: TrainedModel) -> None:
+    """Start the backbone as that of a run, which may be longer.
+
+    Raises:
+        EdgeMelanomaError: a weight is missing in the run.
+    """
+    _assign_backbone(network, read_safetensors(run), source=run.weights_path)
+
+
+def _copy_all(network: Any, run: TrainedModel) -> None:
+    arrays, present = read_safetensors(run), arrays_of(network)
+    alike = {name: array.shape for name, array in arrays.items()} == {
+        name: array.shape for name, array in present.items()
+    }
+    if alike:
+        assign_arrays(network, arrays, source=run.weights_path)
+    else:
+        _assign_backbone(network, arrays, source=run.weights_path)
+
+
+def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
+    """The head stays; what `arrays` hold of layers that the network has not got is not used."""
+    present = arrays_of(network)
+    head = {
+        name: array
+        for name, array in present.items()
+        if name.split("/")[0] in {HIDDEN_LAYER, SCORE_LAYER}
+    }
+    fitting = {name: array for name, array in arrays.items() if name in present}
+    assign_arrays(network, {**fitting, **head}, source=source)
+
+
+def describe_weights(weights: str) -> dict[str, str | None]:
+    """What a network started from, with the hash of the file, for the manifest of its run."""
+    if weights == str(WORD):
+        return {"name": weights, "sha256": bundled_run().sha256}
+    path = cached_imagenet_weights() if weights == "imagenet" else Path(weights)
+    is_file = path is not None and path.is_file()
+    return {
+        "name": path.name if path is not None and is_file and weights != "imagenet" else weights,
+        "sha256": sha256_of(path.read_bytes()) if path is not None and is_file else None,
+    }
+
+
+def _find_imagenet() -> Path:
+    """Keras' file, downloaded where it is not here yet.
+
+    Raises:
+        EdgeMelanomaError: it cannot be had, or is another one.
+    """
+    path = _download_imagenet()
+    if path.stat().st_size != IMAGENET_BYTES:
+        raise EdgeMelanomaError(
+            f"{path} has {path.stat().st_size} bytes instead of the {IMAGENET_BYTES} of Keras' "
+            f"ImageNet weights; remove it, or name a file of your own with --weights PATH."
+        )
+    return path
+
+
+def _download_imagenet() -> Path:
+    module = tf_keras.applications.mobilenet_v2
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        url = module.BASE_WEIGHT_PATH + IMAGENET_FILE
+        return Path(tf_keras.utils.get_file(IMAGENET_FILE, url, cache_subdir="models"))
+    except Exception as error:
+        # get_file raises a bare Exception with the URL's failure; any failure means "not had".
+        raise EdgeMelanomaError(
+            f"The ImageNet weights cannot be downloaded; {IMAGENET_WEIGHTS_HELP}."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+
+
+def cached_imagenet_weights() -> Path | None:
+    """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    path = home / "models" / IMAGENET_FILE
+    return path if path.is_file() else None

@@ -1,0 +1,80 @@
+"""The model that ships inside the package: a trained run of the recipe best, with its int8 file.
+
+Its folder is laid out like any run folder. What a command would write into it (exports, benches)
+goes to a copy of its own, since an installed package may be read-only.
+"""
+
+from pathlib import Path
+import edge_melanoma
+from edge_melanoma.runs.artifacts import (
+
+    MANIFEST,
+
+    RUNS_FOLDER,
+
+    WEIGHTS,
+
+    TrainedModel,
+
+    find_run,
+
+    open_run,
+
+    read_json,
+
+)
+from edge_melanoma.machine.atomic_writing import write_atomically
+from edge_melanoma.errors import EdgeMelanomaError
+
+WORD = Path("bundled")
+"""What a person writes instead of a run folder or a model file."""
+
+FOLDER = Path(edge_melanoma.__file__).with_name("bundled_run")
+MODEL = Path("exports", "model_int8.tflite")
+
+
+def find_run_or_bundled(folder: Path | None) -> TrainedModel:
+    """As `find_run`, and for the word `bundled` the run in the package, unpacked."""
+    if is_bundled(folder):
+        return open_run(_unpack())
+    return find_run(folder)
+
+
+def is_bundled(path: Path | None) -> bool:
+    """Whether a person means the model in the package: nothing of that name is here."""
+    return path == WORD and not WORD.exists()
+
+
+def bundled_model() -> Path:
+    """The int8 .tflite file, its manifest beside it."""
+    return _folder() / MODEL
+
+
+def bundled_run() -> TrainedModel:
+    """The run as it lies in the package: to read, not to write into."""
+    return open_run(_folder())
+
+
+def _folder() -> Path:
+    if not (FOLDER / MANIFEST).is_file():
+        raise EdgeMelanomaError(
+            f"This copy of edge-melanoma holds no trained model ({FOLDER} is missing); "
+            f"install the whole package, or name a run folder or a .tflite file."
+        )
+    return FOLDER
+
+
+def _unpack() -> Path:
+    """A copy of the run below runs/, made once, that commands may write into."""
+    target = RUNS_FOLDER / WORD
+    if (target / MANIFEST).is_file():
+        there, here = (read_json(folder / MANIFEST)["files"] for folder in (target, _folder()))
+        if there[WEIGHTS] == here[WEIGHTS]:
+            return target
+        raise EdgeMelanomaError(
+            f"{target} holds another model than the one in the package; move it away."
+        )
+    for path in sorted(_folder().rglob("*"), key=lambda path: path.name == MANIFEST):
+        if path.is_file():
+            write_atomically(target / path.relative_to(_folder()), path.read_bytes())
+    return target

@@ -1,0 +1,216 @@
+"""The TFLite interpreters: which there are, which run here, and one model loaded in one of them.
+
+A session belongs into a child process: tflite-runtime fails beside an imported TensorFlow, and a
+broken model may end the process that runs it. See `child_process`.
+"""
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.data.images import IMAGE_SIZE
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.child_process import limit_memory
+from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.runtime.runtimes import Kernels, Runtime
+from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
+
+DELEGATE_NODE = "DELEGATE"
+PICTURE_SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
+RESOLVERS = {
+    Kernels.BUILT_IN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    Kernels.REFERENCE: "BUILTIN_REF",
+}
+MAP_SHAPE = [1, 7, 7]
+"""Of an activation map, which may follow the score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """A model and how to run it; small enough to be sent to a child process."""
+
+    data: bytes
+    name: str
+    runtime: Runtime
+    threads: int = 1
+    kernels: Kernels = Kernels.DEFAULT
+
+
+class TFLiteSession:
+    """One model in one interpreter, ready for single pictures."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        """Load from bytes: given a path, some interpreters crash on broken files.
+
+        Raises:
+            EdgeMelanomaError: the interpreter refuses the file, or it is no lesion classifier.
+        """
+        self._name = settings.name
+        self._interpreter = _make_interpreter(settings)
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        _refuse_other_networks(inputs, outputs, name=settings.name)
+        self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
+        self.input_quantization = quantization_of(inputs[0])
+        self.output_quantization = quantization_of(outputs[0])
+        self.score_tensor = ScoreTensor(
+            name=_output_name(self._interpreter.get_signature_list(), outputs[0]),
+            quantization=self.output_quantization,
+        )
+        self.pixel_table = self.input_quantization.pixel_table()
+
+    @property
+    def xnnpack_parts(self) -> int:
+        """How many stretches of the loaded graph XNNPACK runs; the rest is built-in kernels.
+
+        Asked of the graph itself: the log tells of a delegate even where it takes no operator,
+        and XNNPACK is the only one that these interpreters bring.
+        """
+        operators = self._interpreter._get_ops_details()
+        return sum(operator["op_name"] == DELEGATE_NODE for operator in operators)
+
+    def load_image(self, image: NDArray[np.uint8]) -> None:
+        """Put a picture (224, 224, 3) into the input tensor."""
+        self._load(self._values_of(image))
+
+    def invoke(self) -> None:
+        """Run the network on what the input tensor holds."""
+        self._interpreter.invoke()
+
+    def raw_output(self) -> NDArray[np.generic]:
+        """The output tensor's one value as it is, shape (1,)."""
+        values: NDArray[np.generic] = self._interpreter.get_tensor(self._output_index).reshape(-1)
+        return values
+
+    def score(self, image: NDArray[np.uint8]) -> float:
+        """P(malignant) of a picture (224, 224, 3); of a file that ends in a logit too."""
+        return self.score_values(self._values_of(image))
+
+    def score_values(self, values: NDArray[np.generic]) -> float:
+        """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
+        self._load(values)
+        self.invoke()
+        raw = self.raw_output()
+        if not self.score_tensor.holds_score(raw):
+            value = self.score_tensor.quantization.dequantize(raw)[0]
+            raise EdgeMelanomaError(
+                f"{self._name} is no lesion classifier: for a picture it gave {value:g}, which is "
+                f"no probability."
+            )
+        return float(self.score_tensor.scores(raw)[0])
+
+    def _values_of(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
+        """What the pixels become at the input tensor.
+
+        Raises:
+            EdgeMelanomaError: they are no RGB bytes: floats would be cut to other levels.
+        """
+        if image.dtype != np.uint8:
+            raise EdgeMelanomaError(
+                f"A picture is RGB bytes, uint8 from 0 to 255; got {image.dtype}."
+            )
+        values: NDArray[np.generic] = self.pixel_table.take(image)
+        return values
+
+    def _load(self, values: NDArray[np.generic]) -> None:
+        expected = self.input_quantization.dtype
+        if values.dtype != expected or values.shape != PICTURE_SHAPE:
+            raise EdgeMelanomaError(
+                f"The model's input takes {expected} values of shape {PICTURE_SHAPE}; got "
+                f"{values.dtype} of shape {values.shape}."
+            )
+        self._interpreter.set_tensor(self._input_index, values[np.newaxis])
+
+
+def open_limited_session(settings: SessionSettings) -> TFLiteSession:
+    """A session in a child process whose memory is limited once the interpreter is there.
+
+    Raises:
+        EdgeMelanomaError: as a session does.
+    """
+    load_interpreter_class(settings.runtime)
+    limit_memory()
+    return TFLiteSession(settings)
+
+
+def _refuse_other_networks(
+    inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], *, name: str
+) -> None:
+    shapes = [list(details["shape"]) for details in inputs]
+    ends = [list(details["shape"]) for details in outputs]
+    sizes = [int(np.prod(shape)) for shape in ends if shape != MAP_SHAPE]
+    if shapes != [[1, *PICTURE_SHAPE]] or sizes != [1] or ends[0] == MAP_SHAPE:
+        raise EdgeMelanomaError(
+            f"{name} is not a lesion classifier: expected one input of shape "
+            f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output with one value, P(malignant)."
+        )
+    for details in [*inputs, *outputs]:
+        dtype = np.dtype(details["dtype"])
+        if dtype.kind in "iu" and not details["quantization"][0] > 0:
+            raise EdgeMelanomaError(
+                f"{name} is not a lesion classifier: its {dtype.name} tensor {details['name']} has "
+                f"no scale, so its integers mean nothing."
+            )
+
+
+def _output_name(signatures: dict[str, Any], output: dict[str, Any]) -> str:
+    """What the file's signature calls its one output; without such a one, the tensor's name."""
+    for signature in signatures.values():
+        if len(signature["outputs"]) == 1:
+            return str(signature["outputs"][0])
+    return str(output["name"])
+
+
+def _make_interpreter(settings: SessionSettings) -> Any:
+    interpreter_class = load_interpreter_class(settings.runtime)
+    options = _kernel_options(settings)
+    try:
+        with stderr_discarded():
+            interpreter = interpreter_class(
+                model_content=settings.data, num_threads=settings.threads, **options
+            )
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[0].rstrip(".")
+        raise EdgeMelanomaError(
+            f"The interpreter {settings.runtime.value} refuses {settings.name}: {reason}."
+        ) from error
+    return interpreter
+
+
+def _kernel_options(settings: SessionSettings) -> dict[str, Any]:
+    if settings.kernels is Kernels.DEFAULT:
+        return {}
+    module = importlib.import_module(load_interpreter_class(settings.runtime).__module__)
+    resolver = module.OpResolverType[RESOLVERS[settings.kernels]]
+    return {"experimental_op_resolver_type": resolver}
+
+
+def load_interpreter_class(runtime: Runtime) -> Any:
+    """The class `Interpreter` of a runtime.
+
+    Raises:
+        ImportError: the runtime is not installed or does not fit the installed NumPy.
+    """
+    if runtime is Runtime.TF_LITE:
+        from edge_melanoma.machine.tensorflow_runtime import tf
+
+        return tf.lite.Interpreter
+    return importlib.import_module(f"{runtime.value}.interpreter").Interpreter
+
+
+def xnnpack_is_used(runtime: Runtime) -> bool:
+    """Whether the runtime's default path for int8 is XNNPACK; tflite-runtime's is not."""
+    return runtime is not Runtime.TFLITE_RUNTIME and not os.environ.get("TF_DISABLE_XNNPACK")
+
+
+def quantization_of(details: dict[str, Any]) -> TensorQuantization:
+    """Type, scale and zero point of a tensor as an interpreter describes it."""
+    scale, zero_point = details["quantization"]
+    return TensorQuantization(
+        dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point)
+    )

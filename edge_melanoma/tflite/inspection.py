@@ -1,0 +1,96 @@
+"""Reads a .tflite file back, without running it: tensors, scales, operators, and an audit."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.quantization import MAP_NAME, TensorQuantization
+
+SIGMOID_SCALE = 1 / 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What is in a .tflite file: operators by name, tensors by type, its ends."""
+
+    size_bytes: int
+    operators: dict[str, int]
+    tensor_types: dict[str, int]
+    input: TensorQuantization
+    output: TensorQuantization
+    input_shape: tuple[int, ...]
+    output_name: str
+    has_map: bool = False
+
+
+def inspect_model(data: bytes) -> ModelFacts:
+    """Read the flatbuffer of a .tflite file.
+
+    Raises:
+        EdgeMelanomaError: it cannot be read, or is not one graph with one input and one output,
+            beside which only an activation map may stand.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+        graph = model.subgraphs[0]
+        (input_index,), output_index = graph.inputs, _score_index(model, graph)
+        ends = graph.tensors[input_index], graph.tensors[output_index]
+        return _describe(model, graph, *ends, size_bytes=len(data))
+    except Exception as error:
+        # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
+        raise EdgeMelanomaError(f"The model cannot be read as a .tflite file: {error}.") from error
+
+
+def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int) -> ModelFacts:
+    from ai_edge_litert import schema_py_generated as schema
+
+    type_names = _names_of(schema.TensorType)
+    operator_names = _names_of(schema.BuiltinOperator)
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    operators = Counter(operator_names[codes[op.opcodeIndex]] for op in graph.operators)
+    tensors = Counter(type_names[tensor.type].lower() for tensor in graph.tensors)
+    return ModelFacts(
+        size_bytes=size_bytes,
+        operators=dict(sorted(operators.items())),
+        tensor_types=dict(sorted(tensors.items())),
+        input=_quantization_of(image, type_names),
+        output=_quantization_of(score, type_names),
+        input_shape=tuple(int(side) for side in image.shape),
+        output_name=_output_name(model, graph, graph.outputs[0]),
+        has_map=len(graph.outputs) > 1,
+    )
+
+
+def _score_index(model: Any, graph: Any) -> int:
+    """The tensor of the first output, beside which nothing but a map may stand."""
+    first, *others = (int(index) for index in graph.outputs)
+    names = [_output_name(model, graph, index) for index in others]
+    if names not in ([], [MAP_NAME]):
+        raise ValueError(f"expected one output, found {', '.join(names)} beside it")
+    return first
+
+
+def _output_name(model: Any, graph: Any, index: int) -> str:
+    """What the signature calls an output, by which readers tell logits; else the tensor's name."""
+    ends = [end for signature in model.signatureDefs or () for end in signature.outputs]
+    names = [end.name for end in ends if end.tensorIndex == index]
+    name: bytes = names[0] if names else graph.tensors[index].name or b""
+    return name.decode()
+
+
+def _names_of(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def _quantization_of(tensor: Any, type_names: dict[int, str]) -> TensorQuantization:
+    quantization = getattr(tensor, "quantization", None)
+    scales = getattr(quantization, "scale", None)
+    zero_points = getattr(quantization, "zeroPoint", None)
+    return TensorQuantization(
+        dtype=type_names[tensor.type].lower(),
+        scale=float(scales[0]) if scales is not None and len(scales) else 0.0,
+        zero_point=int(zero_points[0]) if zero_points is not None and len(zero_points) else 0,
+    )

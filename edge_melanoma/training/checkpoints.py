@@ -1,0 +1,106 @@
+"""The state of an unfinished training, in one safetensors file that is replaced atomically.
+
+Holds the network, the optimizer, the best weights so far and the history, so that a training that
+was stopped goes on as if it had not been.
+"""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.atomic_writing import write_atomically
+from edge_melanoma.network.network import arrays_of, assign_arrays
+
+CHECKPOINT = "checkpoint.safetensors"
+HistoryRow = dict[str, float | int | str]
+Arrays = dict[str, NDArray[np.float32]]
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingState:
+    """Where a training stands: `stage` and `epoch` are the next to run, both counted from 0."""
+
+    settings: str
+    stage: int = 0
+    epoch: int = 0
+    history: list[HistoryRow] = field(default_factory=list)
+    best_loss: float | None = None
+    epochs_since_best: int = 0
+    best_arrays: Arrays = field(default_factory=dict)
+    optimizer_arrays: Arrays = field(default_factory=dict)
+    average_arrays: Arrays = field(default_factory=dict)
+
+    def begin_next_stage(self) -> None:
+        """Forget what belongs to one stage alone."""
+        self.stage, self.epoch = self.stage + 1, 0
+        self.best_loss, self.epochs_since_best = None, 0
+        self.best_arrays, self.optimizer_arrays, self.average_arrays = {}, {}, {}
+
+
+def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
+    """Write the state and the network's present weights."""
+    from safetensors.numpy import save
+
+    arrays: Arrays = {}
+    for group, members in (
+        ("network", arrays_of(network)),
+        ("best", state.best_arrays),
+        ("optimizer", state.optimizer_arrays),
+        ("average", state.average_arrays),
+    ):
+        arrays |= {f"{group}:{name}": np.asarray(array) for name, array in members.items()}
+    told = {
+        "settings": state.settings,
+        "stage": state.stage,
+        "epoch": state.epoch,
+        "history": state.history,
+        "best_loss": state.best_loss,
+        "epochs_since_best": state.epochs_since_best,
+    }
+    write_atomically(folder / CHECKPOINT, save(arrays, metadata={"state": json.dumps(told)}))
+
+
+def is_finished(folder: Path, *, stages: int) -> bool:
+    """Whether the checkpoint of a folder is that of a training whose stages are all over."""
+    from safetensors import safe_open
+
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return False
+    with safe_open(path, framework="numpy") as file:
+        return bool(json.loads(file.metadata()["state"])["stage"] >= stages)
+
+
+def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingState:
+    """The state that `save_checkpoint` wrote, its weights put into `network`.
+
+    Raises:
+        EdgeMelanomaError: the checkpoint belongs to other settings or other data.
+    """
+    from safetensors import safe_open
+
+    path = folder / CHECKPOINT
+    groups: defaultdict[str, Arrays] = defaultdict(dict)
+    with safe_open(path, framework="numpy") as file:
+        told = json.loads(file.metadata()["state"])
+        for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
+            group, _, name = key.partition(":")
+            groups[group][name] = file.get_tensor(key)
+    if told["settings"] != settings:
+        raise EdgeMelanomaError(
+            f"{path} was made with other settings or other images; "
+            f"repeat the command that began it, or start anew with --force."
+        )
+    assign_arrays(network, groups["network"], source=path)
+    return TrainingState(
+        **told,
+        best_arrays=groups["best"],
+        optimizer_arrays=groups["optimizer"],
+        average_arrays=groups["average"],
+    )

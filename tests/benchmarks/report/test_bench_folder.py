@@ -1,0 +1,106 @@
+"""`report` makes the page again, and says what is wrong with the files that it is made from."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import predictions_of
+from parity_reports import report_of
+
+from edge_melanoma.benchmarks.report.bench_folder import BenchCopies, render_stored, write_bench
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
+from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.runs.artifacts import TrainedModel, read_json
+
+Cli = Callable[..., Any]
+BEFORE = predictions_of(malignant=(0.9, 0.8, 0.4), benign=(0.1, 0.6, 0.2))
+AFTER = predictions_of(malignant=(0.4, 0.8, 0.6), benign=(0.1, 0.6, 0.2))
+
+
+def write(folder: Path) -> Path:
+    write_bench(
+        folder,
+        report_of(BEFORE, AFTER),
+        {"keras": BEFORE, "int8": AFTER},
+        thumbnails={},
+        copies=BenchCopies(),
+    )
+    return folder
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(EdgeMelanomaError) as caught:
+        render_stored(folder)
+    return str(caught.value)
+
+
+def test_the_page_is_the_same_when_it_is_made_again(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bench")
+    assert render_stored(folder) == (folder / "report.html").read_text()
+
+
+def test_a_run_that_was_not_benched_has_no_page(
+    edge_melanoma: Cli, trained_run: TrainedModel, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(trained_run.folder, folder, ignore=shutil.ignore_patterns("bench"))
+    result = edge_melanoma("report", folder)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"edge-melanoma: There is no bench in {folder / 'bench'}; make one with: edge-melanoma "
+        "bench\n"
+    )
+
+
+def test_scores_of_other_images_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bench")
+    other = PredictionSet(
+        image_ids=tuple(f"other{name}" for name in AFTER.image_ids),
+        labels=AFTER.labels,
+        scores=AFTER.scores,
+    )
+    (folder / "predictions_int8.csv").write_text(predictions_to_csv(other))
+    assert refusal(folder) == (
+        "The two prediction sets are of different images; score both models on the same ones."
+    )
+
+
+def test_scores_of_another_number_of_images_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bench")
+    fewer = predictions_of(malignant=(0.9,), benign=(0.1,))
+    for mode in ("keras", "int8"):
+        (folder / f"predictions_{mode}.csv").write_text(predictions_to_csv(fewer))
+    assert refusal(folder) == (
+        f"{folder / 'parity.json'} is of 6 images and predictions_keras.csv beside it of 2; bench "
+        "the run again."
+    )
+
+
+@pytest.mark.parametrize("text", [None, "", "image_id,is_malignant,score\na,1,high\n"])
+def test_a_table_of_scores_that_is_broken_is_named(tmp_path: Path, text: str | None) -> None:
+    folder = write(tmp_path / "bench")
+    path = folder / "predictions_int8.csv"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    expected = f"{path} is not a readable table of scores; bench the run again."
+    if text == "":
+        expected = (
+            "The two prediction sets are of different images; score both models on the same ones."
+        )
+    assert refusal(folder) == expected
+
+
+def test_a_bench_of_an_older_version_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "bench")
+    parity = read_json(folder / "parity.json")
+    del parity["candidates"][0]["flip_details"]
+    write_json(folder / "parity.json", parity)
+    (folder / "thumbnails.json").unlink()
+    assert refusal(folder) == (
+        "The parity.json holds no flips with their scores, as an older version wrote it; make it "
+        "anew with: edge-melanoma bench"
+    )

@@ -1,0 +1,85 @@
+"""What was proved, as tables: cells of a report of made scores."""
+
+from made import predictions_of
+from parity_reports import report_of
+
+from edge_melanoma.benchmarks.parity.contract import ParityContract
+from edge_melanoma.benchmarks.parity.threshold_parity import NO_POINT_OF_ITS_OWN
+from edge_melanoma.benchmarks.report.proof_tables import (
+    describe_proof,
+    describe_verdict,
+    interval_section,
+    proof_sections,
+    rule_section,
+)
+
+BEFORE = predictions_of(malignant=(0.9,) * 10, benign=(0.1,) * 10)
+AFTER = predictions_of(malignant=(0.4,) + (0.9,) * 9, benign=(0.1,) * 10)
+
+
+def test_statistics_have_a_row_a_candidate_recall_first() -> None:
+    parity = report_of(BEFORE, AFTER).as_dict()
+    statistics, points = proof_sections(parity)
+    (row,) = statistics.rows
+    assert statistics.columns[:3] == ("model", "recall drop (95 % interval)", "upper 95 %")
+    assert row[0] == "int8"
+    low, high = parity["candidates"][0]["drop_intervals"]["recall"]
+    assert row[1] == f"+0.1000 ({low:+.4f} .. {high:+.4f})"
+    bound = parity["candidates"][0]["tests"]["noninferiority"]["recall"]["upper95"]
+    assert row[2] == f"{bound:.4f}"
+    assert row[-2:] == ("1.000", "1.000")
+    assert len(points.rows) == 3
+
+
+def test_a_threshold_that_is_not_there_is_a_dash_with_its_reason() -> None:
+    _, points = proof_sections(report_of(BEFORE, AFTER).as_dict())
+    half, reference, own = points.rows
+    assert half[:7] == (
+        "int8",
+        "0.5",
+        "0.5000",
+        "0.5000",
+        "1.0000 -> 0.9000",
+        "+0.1000",
+        "1.0000 -> 1.0000",
+    )
+    assert reference[1:] == ("reference's", *half[2:])
+    assert set(own[3:]) == {"-"}
+    assert points.note.endswith(f" A dash: int8: {NO_POINT_OF_ITS_OWN}.")
+
+
+def test_margins_have_a_table_where_a_contract_sets_them() -> None:
+    contract = ParityContract(recall_noninferiority_margin=0.2, auc_noninferiority_margin=0.3)
+    *_, margins = proof_sections(report_of(BEFORE, AFTER, contract=contract).as_dict())
+    assert margins.title == "Non-inferiority"
+    assert [(row[1], row[4], row[-1]) for row in margins.rows] == [
+        ("recall", "0.2", "NOT SHOWN"),
+        ("auc", "0.3", "shown"),
+    ]
+
+
+def test_every_rule_is_listed_and_the_verdict_counts_them() -> None:
+    parity = report_of(BEFORE, AFTER).as_dict()
+    assert rule_section(parity).rows == (
+        ("int8", "max_recall_drop", "0.005", "0.1", "MISSED"),
+        ("int8", "max_accuracy_drop", "0.005", "0.05", "MISSED"),
+        ("int8", "min_agreement", "0.99", "0.95", "MISSED"),
+    )
+    assert describe_verdict(parity) == "Fail: int8; 3 of 3 checks missed"
+    kept = report_of(BEFORE, BEFORE).as_dict()
+    assert describe_verdict(kept) == "Pass: 3 checks of 1 exported models"
+
+
+def test_the_proof_counts_malignant_images() -> None:
+    text = describe_proof(report_of(BEFORE, AFTER).as_dict())
+    assert text.startswith("10 malignant images cannot exclude a recall drop below ")
+
+
+def test_every_share_has_wilsons_interval() -> None:
+    keras, int8 = interval_section(report_of(BEFORE, AFTER).as_dict()).rows
+    # Wilson of 9 in 10 by hand: (0.9 + z^2/20 -+ z sqrt(0.009 + z^2/400)) / (1 + z^2/10).
+    assert int8[:2] == ("int8", "0.9000 (0.596 .. 0.982)")
+    # Of 19 in 20: (0.95 + z^2/40 -+ z sqrt(0.002375 + z^2/1600)) / (1 + z^2/20).
+    assert int8[-1] == "0.9500 (0.764 .. 0.991)"
+    assert (keras[1], keras[-1]) == ("1.0000 (0.722 .. 1.000)", "")
+    assert keras[-2] == "0.2000"

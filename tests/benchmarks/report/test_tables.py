@@ -1,0 +1,267 @@
+"""The parity report as a person reads it, made from figures that are written out here."""
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
+from edge_melanoma.benchmarks.parity.parity import MeasuredModel, ParityReport, judge
+from edge_melanoma.benchmarks.parity.quality import Comparison, Flips, Ties
+from edge_melanoma.benchmarks.report.tables import (
+    describe_report,
+    explain_candidates,
+    markdown_table,
+    render_markdown,
+    render_terminal,
+)
+from edge_melanoma.benchmarks.timing.latency import LatencySamples
+from edge_melanoma.evaluation.metrics import Metrics
+from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
+
+BEFORE = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
+AFTER = Metrics(recall=0.94, specificity=0.91, precision=0.9, f1=0.92, accuracy=0.926, auc=0.96)
+REFERENCE = MeasuredModel(
+    runtime="keras",
+    mode="keras",
+    size_bytes=9_640_000,
+    sha256="aa",
+    metrics=BEFORE,
+    intervals={},
+    latency=LatencySamples(
+        wall_ns=(20_000_000, 20_000_000), cpu_ns=(30_000_000, 30_000_000), warmup=3, threads=1
+    ),
+)
+CANDIDATE = MeasuredModel(
+    runtime="ai_edge_litert",
+    mode="int8",
+    size_bytes=2_500_000,
+    sha256="bb",
+    metrics=AFTER,
+    intervals={},
+    latency=LatencySamples(
+        wall_ns=(5_000_000, 5_000_000), cpu_ns=(4_000_000, 4_000_000), warmup=3, threads=1
+    ),
+)
+
+
+def make_report(
+    *,
+    lost: tuple[str, ...] = ("m/1.png",),
+    candidate: MeasuredModel = CANDIDATE,
+    ties: Ties | None = None,
+) -> ParityReport:
+    comparison = Comparison(
+        reference=BEFORE,
+        candidate=AFTER,
+        flips=Flips(
+            lost_malignant=lost,
+            gained_malignant=(),
+            new_false_alarm=(),
+            cleared_false_alarm=("b/1.png",),
+        ),
+        ties=ties,
+        distinct_scores=150,
+        agreement=0.99,
+        max_score_difference=0.1,
+        mean_score_difference=0.01,
+        mcnemar_p=1.0,
+        recall_drop_upper95=0.04,
+    )
+    contract = ParityContract()
+    return ParityReport(
+        dataset={"name": "small set", "images": 200, "malignant": 100},
+        threshold=0.25,
+        threshold_source="validation",
+        machine={"cpu": "a processor", "load": 0.51, "contaminated": False},
+        contracts=Contracts(general=contract),
+        reference=REFERENCE,
+        candidates=(judge(candidate, comparison, reference=REFERENCE, contract=contract),),
+    )
+
+
+QUALITY = """\
+| model | recall | drop | specificity | precision | F1 | accuracy | drop | AUC | agreement \
+| lost/gained | verdict |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+| keras | 0.9500 |  | 0.9000 | 0.9000 | 0.9200 | 0.9250 |  | 0.9700 |  |  | reference |
+| int8 | 0.9400 | +0.0100 | 0.9100 | 0.9000 | 0.9200 | 0.9260 | -0.0010 | 0.9600 | 99.00% | 1/0 \
+| fail |"""
+COST = """\
+| model | runtime | size MB | p50 ms | p90 ms | p99 ms | CPU p50 ms | p50 ratio |
+|---|---|---|---|---|---|---|---|
+| keras | keras | 9.64 | 20.00 | 20.00 | 20.00 | 30.00 | 1.00 |
+| int8 | ai_edge_litert | 2.50 | 5.00 | 5.00 | 5.00 | 4.00 | 0.25 |"""
+
+
+def test_the_markdown_report_says_everything_once_and_in_order() -> None:
+    assert (
+        render_markdown(make_report())
+        == f"""\
+# Parity of the exported models with the trained network
+
+**Fail: int8; 1 of 3 checks missed**
+
+small set: 200 images, 100 malignant; threshold 0.2500 from validation; a processor, load 0.5
+
+{QUALITY}
+
+Drop = reference - candidate. Research only, not a medical device.
+
+One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
+
+{COST}
+
+| model | sha256 |
+|---|---|
+| keras | `aa` |
+| int8 | `bb` |
+
+- int8 fails: max_recall_drop is 0.005, measured 0.01
+- int8 loses 1 malignant: m/1.png
+- small set: no data set card (dataset.toml): source, licence and label definition unknown
+
+## Contract
+
+| model | rule | limit | measured | verdict |
+|---|---|---|---|---|
+| int8 | max_recall_drop | 0.005 | 0.01 | MISSED |
+| int8 | max_accuracy_drop | 0.005 | -0.001 | kept |
+| int8 | min_agreement | 0.99 | 0.99 | kept |
+
+Limits from the defaults; a margin is held against the drop's upper bound.
+"""
+    )
+
+
+def test_the_terminal_shows_the_cells_of_the_markdown() -> None:
+    quality, cost = render_terminal(make_report())
+    for table, markdown in ((quality, QUALITY), (cost, COST)):
+        cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+        lines = ["| " + " | ".join(row) + " |" for row in zip(*cells, strict=True)]
+        expected = markdown.splitlines()
+        assert lines == [expected[0], *expected[2:]]
+    stream = StringIO()
+    Console(file=stream, width=160).print(quality)
+    assert "Research only, not a medical device." in stream.getvalue()
+
+
+def test_recall_is_the_first_figure_of_a_row() -> None:
+    quality, _ = render_terminal(make_report())
+    assert [column.header for column in quality.columns][:3] == ["model", "recall", "drop"]
+
+
+def test_a_noisy_machine_is_named() -> None:
+    quiet = make_report()
+    noisy = replace(quiet, machine={**quiet.machine, "contaminated": True})
+    assert describe_report(noisy.as_dict()) == (
+        "small set: 200 images, 100 malignant; threshold 0.2500 from validation; "
+        "a processor, load 0.5, contaminated by other load"
+    )
+
+
+def test_a_model_that_was_not_run_has_no_times() -> None:
+    report = make_report(candidate=replace(CANDIDATE, latency=None))
+    assert "| int8 | ai_edge_litert | 2.50 | not run |  |  |  |  |" in render_markdown(report)
+    assert "\nLatency was not measured\n" in render_markdown(report)
+
+
+@pytest.mark.parametrize(
+    ("count", "ending"),
+    [
+        (1, "1 malignant: m1"),
+        (5, "5 malignant: m1, m2, m3, m4, m5"),
+        (7, "7 malignant: m1, m2, m3, m4, m5 and 2 more"),
+    ],
+)
+def test_five_lost_melanomas_are_named_and_the_rest_counted(count: int, ending: str) -> None:
+    report = make_report(lost=tuple(f"m{number + 1}" for number in range(count)))
+    assert explain_candidates(report) == [
+        "int8 fails: max_recall_drop is 0.005, measured 0.01",
+        f"int8 loses {ending}",
+    ]
+
+
+def output_of(name: str, *, dtype: str, scale: float) -> ScoreTensor:
+    quantization = TensorQuantization(dtype=dtype, scale=scale, zero_point=0)
+    return ScoreTensor(name=name, quantization=quantization)
+
+
+@pytest.mark.parametrize(
+    ("ties", "sentence"),
+    [
+        (
+            Ties(images=23, malignant=9, output=output_of("p", dtype="int8", scale=1 / 256)),
+            "int8: 23 images (9 malignant) lie on the threshold's own step of 1/256",
+        ),
+        (
+            Ties(images=1, malignant=0, output=output_of("logit", dtype="uint8", scale=0.08125)),
+            "int8: 1 image (0 malignant) lies on the threshold's own step of 0.0813 of the logit",
+        ),
+        (
+            Ties(images=2, malignant=2, output=output_of("logit", dtype="float32", scale=0.0)),
+            "int8: 2 images (2 malignant) lie on the threshold itself",
+        ),
+    ],
+)
+def test_ties_are_told_in_words_after_the_losses(ties: Ties, sentence: str) -> None:
+    report = make_report(ties=ties)
+    assert explain_candidates(report) == [
+        "int8 fails: max_recall_drop is 0.005, measured 0.01",
+        "int8 loses 1 malignant: m/1.png",
+        sentence,
+    ]
+
+
+def test_no_ties_need_no_line() -> None:
+    none = Ties(images=0, malignant=0, output=output_of("p", dtype="int8", scale=1 / 256))
+    assert explain_candidates(make_report(ties=none)) == explain_candidates(make_report())
+
+
+def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
+    report = make_report(lost=())
+    clean = replace(report.candidates[0], outcomes=())
+    assert explain_candidates(replace(report, candidates=(clean,))) == []
+
+
+def test_a_markdown_table_has_a_rule_as_wide_as_its_columns() -> None:
+    assert markdown_table(("a", "b"), [("1", "2"), ("3", "")]) == [
+        "| a | b |",
+        "|---|---|",
+        "| 1 | 2 |",
+        "| 3 |  |",
+    ]
+
+
+def test_a_ratio_to_an_untimed_reference_is_left_empty() -> None:
+    untimed = replace(REFERENCE, latency=None)
+    report = make_report()
+    timed = report.candidates[0].model
+    candidate = judge(
+        timed, report.candidates[0].comparison, reference=untimed, contract=ParityContract()
+    )
+    lines = render_markdown(
+        replace(report, reference=untimed, candidates=(candidate,))
+    ).splitlines()
+    (row,) = [line for line in lines if line.startswith("| int8 | ai_edge_litert |")]
+    assert row.endswith("| 4.00 |  |")
+
+
+def test_brackets_in_the_name_of_a_data_set_are_shown() -> None:
+    report = make_report()
+    named = replace(report, dataset={**report.dataset, "name": "set [old]"})
+    console = Console(file=StringIO(), width=160)
+    console.print(render_terminal(named)[0])
+    stream = console.file
+    assert isinstance(stream, StringIO)
+    assert "set [old]: " in stream.getvalue()
+
+
+def test_markdown_shows_a_file_name_and_runs_nothing_of_it() -> None:
+    name = "m/<img src=x onerror=alert(1)>|`*[a](b).jpg\nb"
+    text = render_markdown(make_report(lost=(name,)))
+    assert (
+        "- int8 loses 1 malignant: m/&lt;img src=x onerror=alert(1)&gt;\\|\\`\\*\\[a\\](b).jpg b\n"
+    ) in text
+    assert "<img" not in text

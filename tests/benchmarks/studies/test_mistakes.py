@@ -1,0 +1,97 @@
+"""Each classic mistake on pictures and levels that can be counted."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_melanoma.benchmarks.studies.mistakes import MISTAKES
+from edge_melanoma.data.images import resize_image
+from edge_melanoma.tflite.quantization import TensorQuantization
+
+FLOAT = TensorQuantization(dtype="float32", scale=0.0, zero_point=0)
+INT8 = TensorQuantization(dtype="int8", scale=1 / 255, zero_point=-128)
+UINT8 = TensorQuantization(dtype="uint8", scale=1 / 255, zero_point=0)
+LEVELS = [0, 1, 127, 128, 255]
+RIGHT = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+
+
+def table(name: str, tensor: TensorQuantization) -> list[float]:
+    found = MISTAKES[name].table_for(tensor)
+    assert found is not None
+    assert found.dtype == np.dtype(tensor.dtype)
+    return [float(value) for value in found[LEVELS]]
+
+
+def picture(name: str, image: NDArray[np.uint8] = RIGHT) -> NDArray[np.uint8]:
+    found = MISTAKES[name].picture(image)
+    assert found.shape == (224, 224, 3)
+    assert found.dtype == np.uint8
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "floats", "int8"),
+    [
+        # int8 holds 0..1 as -128..127: all above is 127.
+        ("no division", [0, 1, 127, 128, 255], [-128, 127, 127, 127, 127]),
+        # Grey 127 lies just below nought, which is -128.
+        (
+            "[-1,1]",
+            [-1, 1 / 127.5 - 1, 127 / 127.5 - 1, 128 / 127.5 - 1, 1],
+            [-128, -128, -128, -127, 127],
+        ),
+        ("whole division", [0, 0, 0, 0, 1], [-128, -128, -128, -128, 127]),
+        ("signed bytes", [0, 1 / 255, 127 / 255, -128 / 255, -1 / 255], [0, 1, 127, -128, -1]),
+    ],
+)
+def test_levels_become_the_wrong_numbers(name: str, floats: list[float], int8: list[float]) -> None:
+    assert table(name, FLOAT) == pytest.approx(floats, abs=1e-7)
+    assert table(name, INT8) == int8
+
+
+def test_unsigned_bytes_cannot_be_wrapped() -> None:
+    assert MISTAKES["signed bytes"].table_for(UINT8) is None
+
+
+def test_other_mistakes_keep_the_levels() -> None:
+    kept = [name for name, mistake in MISTAKES.items() if mistake.table is None]
+    assert len(kept) == 6
+    for name in kept:
+        assert table(name, INT8) == [-128, -127, -1, 0, 127]
+
+
+def test_bgr_changes_the_first_channel_and_the_last_over() -> None:
+    assert np.array_equal(picture("BGR"), resize_image(RIGHT)[..., [2, 1, 0]])
+
+
+def test_a_picture_whose_turn_is_ignored_lies_on_its_side() -> None:
+    image = np.zeros((224, 224, 3), np.uint8)
+    image[:10] = 255
+    lying = picture("EXIF ignored", image)
+    assert (lying[:, :10] == 255).all()
+    assert (lying[:, 10:] == 0).all()
+
+
+def test_the_crop_loses_the_sides_of_a_wide_picture_and_nothing_of_a_square() -> None:
+    assert np.array_equal(picture("centre crop"), resize_image(RIGHT[:, 50:350].copy()))
+    square = RIGHT[:, :300].copy()
+    assert np.array_equal(picture("centre crop", square), resize_image(square))
+
+
+def test_the_nearest_pixel_is_one_of_the_picture_and_bilinear_means_four() -> None:
+    image = np.zeros((448, 448, 3), np.uint8)
+    image[::2] = 200
+    # Of each two rows the nearest is one; between them lies their mean.
+    assert set(np.unique(picture("nearest resize", image))) <= {0, 200}
+    assert set(np.unique(picture("no antialiasing", image))) == {100}
+    # Rows of a third of the new pitch: four neighbours miss what the triangle filter sees.
+    fine = np.zeros((672, 672, 3), np.uint8)
+    fine[1::3] = 210
+    assert set(np.unique(picture("no antialiasing", fine))) == {210}
+    assert 60 <= resize_image(fine)[112].mean() <= 110
+
+
+def test_a_poor_jpeg_changes_much_of_noise_and_nothing_of_grey() -> None:
+    assert np.abs(picture("JPEG quality 50").astype(int) - resize_image(RIGHT)).mean() > 3
+    grey = np.full((224, 224, 3), 128, np.uint8)
+    assert np.array_equal(picture("JPEG quality 50", grey), grey)

@@ -1,0 +1,205 @@
+"""Times on a phone through a stand-in for adb: what it is asked, and every way that it fails."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from stand_in_adb import write_adb
+from tflite_files import mean_model
+
+from edge_melanoma.benchmarks.studies.phone import open_phone, time_on_phone
+from edge_melanoma.benchmarks.studies.phone_table import COLUMNS, invocation_rows, phone_section
+from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
+from edge_melanoma.benchmarks.timing.timing import INVOCATION_COLUMNS
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.runs.artifacts import ConvertedModel
+
+TIMES = """\
+INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\r
+INFO: count=50 first=9004 curr=8983 min=8980 max=9061 avg=8996 std=15 p5=8983 median=8992 p95=9043\r
+INFO: Inference timings in us: Init: 6143, First inference: 9054, Warmup (avg): 9054, \
+Inference (avg): 8996\r
+INFO: Memory footprint delta from the start of the tool (MB): init=14.5 overall=15.25\r
+"""
+PLACE = "/data/local/tmp/edge-melanoma"
+ONE_PHONE = "List of devices attached\nR5CT\tdevice\n\n"
+ANSWERS: dict[str, tuple[int, str]] = {
+    "devices": (0, ONE_PHONE),
+    "getprop ro.product.model": (0, "Pixel 8\r\n"),
+    "getprop ro.build.version.release": (0, "15\n"),
+    "getprop ro.product.cpu.abi": (0, "arm64-v8a\n"),
+    "--graph": (0, TIMES),
+}
+HELP = (
+    "expected the program benchmark_model of TensorFlow Lite for Android (the native binary, not "
+    "the APK)"
+)
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> Path:
+    path = tmp_path / "benchmark_model"
+    path.write_bytes(b"\x7fELF and so on")
+    return path
+
+
+@pytest.fixture
+def adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a stand-in that answers as one phone does."""
+    folder = write_adb(tmp_path / "platform-tools").parent
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    answer(folder, ANSWERS)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ConvertedModel:
+    path = tmp_path / "model_int8.tflite"
+    data = mean_model(tensor="", signature="p_malignant")
+    path.write_bytes(data)
+    return ConvertedModel(path=path, mode="int8", data=data, sha256="", manifest={})
+
+
+def answer(folder: Path, answers: dict[str, tuple[int, str]]) -> None:
+    (folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+
+
+def asked(folder: Path) -> list[list[str]]:
+    lines = (folder / "asked.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_each_file_is_pushed_run_on_each_number_of_threads_and_removed(
+    adb: Path, binary: Path, model: ConvertedModel
+) -> None:
+    settings = TimingSettings(runs=100, warmup=10, threads=(1, 4))
+    report = time_on_phone(
+        open_phone(binary), binary, [model], settings=settings, say=SilentReporter().say
+    )
+    run = [f"{PLACE}/benchmark_model", f"--graph={PLACE}/model_int8.tflite"]
+    counts = ["--num_runs=100", "--warmup_runs=10", "--max_secs=30", "2>&1"]
+    phone = ["-s", "R5CT"]
+    assert [words for words in asked(adb) if "getprop" not in words] == [
+        ["devices"],
+        [*phone, "shell", "mkdir", "-p", PLACE],
+        [*phone, "push", str(binary), f"{PLACE}/benchmark_model"],
+        [*phone, "shell", "chmod", "755", f"{PLACE}/benchmark_model"],
+        [*phone, "push", str(model.path), f"{PLACE}/model_int8.tflite"],
+        [*phone, "shell", *run, "--num_threads=1", *counts],
+        [*phone, "shell", *run, "--num_threads=4", *counts],
+        [*phone, "shell", "rm", "-rf", PLACE],
+    ]
+    told = report.as_dict()
+    assert told["device"] == {
+        "model": "Pixel 8",
+        "android": "15",
+        "abi": "arm64-v8a",
+        "soc": "",
+        "serial": "R5CT",
+    }
+    assert [(row["mode"], row["threads"], row["p50"]) for row in told["models"]] == [
+        ("int8", 1, 8.992),
+        ("int8", 4, 8.992),
+    ]
+
+
+def test_a_phone_stands_in_a_table_of_its_own_and_among_the_invocations(
+    adb: Path, binary: Path, model: ConvertedModel
+) -> None:
+    report = time_on_phone(
+        open_phone(binary), binary, [model], settings=TimingSettings(), say=SilentReporter().say
+    )
+    section = phone_section(report)
+    assert section.title == "On a phone: Pixel 8, Android 15, arm64-v8a"
+    figures = ("8.99", "8.98", "9.04", "8.98", "9.00", "9.06", "9.05", "6.14", "15.2", "50")
+    assert section.rows == (("int8", "1", "XNNPACK", *figures),)
+    assert len(section.rows[0]) == len(COLUMNS)
+    assert section.key == "phone"
+    (row,) = invocation_rows(report)
+    assert dict(zip(INVOCATION_COLUMNS, row, strict=True)) == {
+        **dict.fromkeys(INVOCATION_COLUMNS, ""),
+        **{"model": "int8 on Pixel 8", "threads": "1", "kernels": "XNNPACK", "runs": "50"},
+        **{"p50 ms": "8.99", "min": "8.98", "mean": "9.00"},
+    }
+
+
+def test_a_program_that_fails_leaves_nothing_on_the_phone(
+    adb: Path, binary: Path, model: ConvertedModel
+) -> None:
+    answer(adb, ANSWERS | {"--graph": (1, "CANNOT LINK EXECUTABLE: wrong ABI.\n")})
+    phone = open_phone(binary)
+    with pytest.raises(EdgeMelanomaError) as caught:
+        time_on_phone(phone, binary, [model], settings=TimingSettings(), say=SilentReporter().say)
+    assert str(caught.value) == (
+        f"adb shell {PLACE}/benchmark_model --graph={PLACE}/model_int8.tflite failed: "
+        f"CANNOT LINK EXECUTABLE: wrong ABI."
+    )
+    assert asked(adb)[-1][2:] == ["shell", "rm", "-rf", PLACE]
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        (
+            "List of devices attached\n\n",
+            "adb sees no device; connect a phone with USB debugging allowed, or start an "
+            "emulator, and look at: adb devices",
+        ),
+        (
+            "* daemon started successfully\nList of devices attached\nR5CT\tunauthorized\n",
+            "The device R5CT is unauthorized; unlock it, allow this computer's USB debugging, and "
+            "look at: adb devices",
+        ),
+        (
+            "List of devices attached\nR5CT\tdevice\nemulator-5554\tdevice\n",
+            "adb sees 2 devices (R5CT, emulator-5554); choose one with the environment variable "
+            "ANDROID_SERIAL.",
+        ),
+    ],
+)
+def test_no_device_or_several_is_one_sentence(
+    devices: str, message: str, adb: Path, binary: Path
+) -> None:
+    answer(adb, {"devices": (0, devices)})
+    with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
+        open_phone(binary)
+
+
+def test_the_environment_chooses_among_several(
+    adb: Path, binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(adb, {"devices": (0, ONE_PHONE + "emulator-5554\tdevice\n")})
+    monkeypatch.setenv("ANDROID_SERIAL", "emulator-5554")
+    assert open_phone(binary).serial == "emulator-5554"
+    monkeypatch.setenv("ANDROID_SERIAL", "other")
+    with pytest.raises(EdgeMelanomaError, match=r"^adb sees no device other; "):
+        open_phone(binary)
+
+
+def test_without_adb_it_is_said_where_it_comes_from(
+    binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    message = (
+        "bench --adb needs the program adb, which is not on PATH; install the Android SDK "
+        "platform-tools."
+    )
+    with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
+        open_phone(binary)
+
+
+def test_another_file_than_a_linux_program_is_refused(tmp_path: Path) -> None:
+    apk = tmp_path / "benchmark.apk"
+    for path, message in (
+        (None, f"bench --adb needs --benchmark-binary FILE; {HELP}."),
+        (apk, f"There is no --benchmark-binary {apk}; {HELP}."),
+    ):
+        with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
+            open_phone(path)
+    apk.write_bytes(b"PK\x03\x04")
+    message = f"--benchmark-binary {apk} is no Linux program; {HELP}."
+    with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
+        open_phone(apk)

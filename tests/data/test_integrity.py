@@ -1,0 +1,123 @@
+"""Pictures that cannot be used are named and left out, and too many of them stop the work."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_melanoma.data.integrity import BadImage, describe_bad_images, screen_images
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.progress import TerminalReporter
+
+
+def picture(seed: int, file_format: str = "PNG") -> bytes:
+    """Noise, so that the file is long enough to be cut."""
+    stream = io.BytesIO()
+    noise = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(stream, file_format)
+    return stream.getvalue()
+
+
+def write_files(folder: Path, contents: dict[str, bytes]) -> tuple[LesionRecord, ...]:
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return tuple(
+        LesionRecord(image_id=name, path=folder / name, is_malignant=False) for name in contents
+    )
+
+
+def good_pictures(count: int) -> dict[str, bytes]:
+    return {f"good{number:02}.png": picture(number) for number in range(count)}
+
+
+def test_readable_pictures_keep_their_order_and_get_the_hash_of_their_bytes(
+    tmp_path: Path,
+) -> None:
+    contents = dict(reversed(good_pictures(5).items())) | {"z.jpg": picture(9, "JPEG")}
+    screening = screen_images(write_files(tmp_path, contents))
+    assert screening.bad == ()
+    assert {record.image_id: record.sha256 for record in screening.readable} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
+    }
+    assert [record.image_id for record in screening.readable] == list(contents)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("truncated.jpg", picture(0, "JPEG")[:-200]),
+        ("truncated.png", picture(0)[:-200]),
+        ("headless.png", picture(0)[100:]),
+        ("text.jpg", b"This is no picture."),
+        ("empty.png", b""),
+    ],
+)
+def test_a_broken_file_among_twenty_is_left_out(tmp_path: Path, name: str, content: bytes) -> None:
+    records = write_files(tmp_path, {"a.png": picture(1), name: content} | good_pictures(18))
+    screening = screen_images(records)
+    assert [image.image_id for image in screening.bad] == [name]
+    readable = [record.image_id for record in screening.readable]
+    assert readable == ["a.png", *good_pictures(18)]
+
+
+def test_the_reason_is_a_sentence_that_names_the_file(tmp_path: Path) -> None:
+    broken = {"cut.png": picture(0)[:-200], "empty.jpg": b""}
+    missing = LesionRecord(image_id="m", path=tmp_path / "m.png", is_malignant=True)
+    records = (*write_files(tmp_path, good_pictures(57) | broken), missing)
+    assert screen_images(records).bad == (
+        BadImage(
+            image_id="cut.png",
+            reason=f"The image {tmp_path / 'cut.png'} is truncated or broken: "
+            "image file is truncated.",
+        ),
+        BadImage(image_id="empty.jpg", reason=f"The image {tmp_path / 'empty.jpg'} is empty."),
+        BadImage(
+            image_id="m",
+            reason=f"The image {tmp_path / 'm.png'} is missing or is not a regular file.",
+        ),
+    )
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = write_files(tmp_path, good_pictures(19) | {"empty.jpg": b""})
+    screen_images(records, reporter=TerminalReporter())
+    assert capsys.readouterr().err == (
+        f"Going on without 1 unreadable image: The image {tmp_path / 'empty.jpg'} is empty.\n"
+    )
+
+
+def test_nothing_is_said_when_all_pictures_are_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen_images(write_files(tmp_path, good_pictures(2)), reporter=TerminalReporter())
+    assert capsys.readouterr().err == ""
+
+
+def test_one_in_nineteen_is_too_many(tmp_path: Path) -> None:
+    records = write_files(tmp_path, good_pictures(18) | {"empty.jpg": b""})
+    with pytest.raises(EdgeMelanomaError) as caught:
+        screen_images(records)
+    assert str(caught.value) == (
+        "1 of 19 images cannot be used, more than 5%; mend or remove them first: "
+        f"1 unreadable image: The image {tmp_path / 'empty.jpg'} is empty."
+    )
+
+
+def test_three_examples_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+    records = write_files(tmp_path, {f"{letter}.jpg": b"" for letter in "abcde"})
+    with pytest.raises(EdgeMelanomaError) as caught:
+        screen_images(records)
+    shown = " ".join(f"The image {tmp_path / name}.jpg is empty." for name in "abc")
+    assert str(caught.value) == (
+        "5 of 5 images cannot be used, more than 5%; mend or remove them first: "
+        f"5 unreadable images: {shown} (and 2 more)"
+    )
+
+
+def test_three_bad_images_are_all_shown() -> None:
+    bad = tuple(BadImage(image_id=name, reason=f"{name} is bad.") for name in "xyz")
+    assert describe_bad_images(bad) == "3 unreadable images: x is bad. y is bad. z is bad."
