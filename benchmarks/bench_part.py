@@ -3,22 +3,21 @@
 from dataclasses import replace
 from pathlib import Path
 
-from edge_melanoma.benchmarks.benched_models import hashes_of_models, open_benched_models
+from edge_melanoma.benchmarks.bench import hashes_of_models, open_benched_models
 from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.data.scoring_shard import Shard
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.benched_sets import BenchedSet
-from edge_melanoma.evaluation.external_sets import learned_by_run
+from edge_melanoma.evaluation.judged_pictures import BenchedSet, learned_by_run
 from edge_melanoma.evaluation.score_parts import ScorePart, common_facts, write_part
 from edge_melanoma.evaluation.scored_part import describe_part, part_of_set, tell_part
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import find_run_or_bundled
-from edge_melanoma.runs.run_data import read_run_records
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.runtime.classifiers import choose_runtime
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 COMMAND = "bench"
 

@@ -11,17 +11,17 @@ from edge_melanoma.converters.calibration import (
     draw_disjoint_sets,
 )
 from edge_melanoma.converters.calibration_trials import Trial, TrialOrder, run_trials
-from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
-from edge_melanoma.data.dataset_card import describe_dataset
+from edge_melanoma.converters.settings import ExportSettings, TuningSettings
+from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.child_process import run_in_child
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.runs.artifacts import SPLIT, TrainedModel, read_json
-from edge_melanoma.runs.run_data import read_side
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.runs.models import SPLIT, TrainedModel, read_json
+from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.tflite.modes import Mode
 
 SIZES = (50, 100, 200, 500, 1000)

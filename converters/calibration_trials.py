@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import (
@@ -17,10 +17,10 @@ from edge_melanoma.evaluation.predictions import (
     read_predictions,
     refuse_other_images,
 )
-from edge_melanoma.machine.progress import Reporter, SilentReporter, TerminalReporter
-from edge_melanoma.runs.artifacts import open_run, sha256_of
+from edge_melanoma.machine.terminal import Reporter, SilentReporter, TerminalReporter
+from edge_melanoma.runs.models import open_run, sha256_of
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def run_trials(order: TrialOrder) -> tuple[Trial, ...]:
 
 def convert_int8(network: Any, calibration: CalibrationSet, settings: ExportSettings) -> bytes:
     """The int8 file of a folded network with the end, backend and correction of an export."""
-    from edge_melanoma.converters.int8_files import Int8Files
+    from edge_melanoma.converters.conversion import Int8Files
     from edge_melanoma.converters.packing import seal_model
 
     return seal_model(Int8Files(network, calibration, settings).convert())

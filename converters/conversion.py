@@ -1,4 +1,7 @@
-"""From a run's weights to the bytes of its exports: what the child process of an export does."""
+"""From a run's weights to the bytes of its exports: what the child process of an export does.
+
+Int8 files of a folded network by post-training quantisation, as an export's settings ask.
+"""
 
 import errno
 import os
@@ -12,42 +15,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.int8_files import Int8Files, quantize_by_litert
+from edge_melanoma.converters.float_layers import Recovery, rank_layers, time_cpu, win_back_recall
+from edge_melanoma.converters.job import Conversion, ConversionOrder
 from edge_melanoma.converters.layer_errors import LayerError, measure_layer_errors
+from edge_melanoma.converters.litert import quantize_float_model
 from edge_melanoma.converters.networks.bias_correction import (
     correct_biases,
     measure_ranges,
     round_to_int8,
 )
 from edge_melanoma.converters.networks.folding import fold_batch_norm
-from edge_melanoma.converters.networks.heads import SCORE_LAYER, without_sigmoid
+from edge_melanoma.converters.networks.heads import without_sigmoid
 from edge_melanoma.converters.networks.pruning import PrunedChannels, prune_dead_channels
-from edge_melanoma.converters.orders import Conversion, ConversionOrder
-from edge_melanoma.converters.packing import seal_model
+from edge_melanoma.converters.packing import seal_model, slim_model
 from edge_melanoma.converters.quantization_aware import (
     Lesson,
     convert_tuned,
     float_layers_of,
     tune_quantised,
 )
-from edge_melanoma.converters.selective import (
-    Recovery,
-    rank_layers,
-    time_cpu,
-    win_back_recall,
-)
-from edge_melanoma.converters.slimming import slim_model
-from edge_melanoma.converters.tflite_export import Int8Converter, convert_network
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.converters.tflite import Int8Converter, convert_network, correct_network
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predict, read_predictions
-from edge_melanoma.machine.progress import Reporter, TerminalReporter
-from edge_melanoma.machine.tensorflow_runtime import make_deterministic, tf
+from edge_melanoma.machine.tensorflow import make_deterministic, tf
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import load_network
-from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
+from edge_melanoma.tflite.quantization import SCORE_NAME
+
+
+class Int8Files:
+    """Files that differ in the layers they keep in float."""
+
+    def __init__(self, network: Any, calibration: CalibrationSet, settings: ExportSettings) -> None:
+        self._network = without_sigmoid(network) if settings.output is Output.LOGIT else network
+        self._calibration, self._settings = calibration, settings
+        self._converter = Int8Converter(
+            self._network,
+            io=settings.io,
+            calibration=calibration,
+            correction=settings.correction,
+        )
+
+    def convert(self, float_layers: Collection[str] = ()) -> bytes:
+        """One file, as small as it can be written."""
+        if self._settings.backend is Backend.LITERT:
+            return slim_model(
+                quantize_by_litert(
+                    self._network, Mode.INT8, self._calibration, self._settings, float_layers
+                )
+            )
+        has_float_end = self._settings.output is Output.FLOAT32
+        return slim_model(
+            self._converter.convert(
+                (*float_layers, SCORE_NAME) if has_float_end else float_layers,
+                output=InputOutput.FLOAT32 if has_float_end else None,
+            )
+        )
+
+
+def quantize_by_litert(
+    network: Any,
+    mode: Mode,
+    calibration: CalibrationSet,
+    settings: ExportSettings,
+    float_layers: Collection[str] = (),
+) -> bytes:
+    """A file in any mode by LiteRT's quantizer, the network's means corrected if asked for."""
+    if settings.correction is Correction.LAYERWISE:
+        network = correct_network(network, mode, calibration)
+    data = convert_network(network, Mode.FLOAT32, io=settings.io, calibration=None)
+    return quantize_float_model(
+        data, mode, io=settings.io, calibration=calibration, float_layers=float_layers
+    )
+
 
 JUDGED_IMAGES = 32
 """Calibration images on which layers are compared: each takes two slow runs of the network."""
@@ -132,7 +178,7 @@ class _Workshop:
         files = Int8Files(self._pruned[0], self._calibration, settings)
         float_layers: tuple[str, ...] = ()
         if settings.output is Output.FLOAT32:
-            float_layers = (SCORE_LAYER,)
+            float_layers = (SCORE_NAME,)
         notes: dict[str, Any] = {}
         if settings.max_recall_drop is None:
             data = files.convert()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.runtime.interpreters import quantization_of
 
 STEPS = frozenset({"QUANTIZE", "DEQUANTIZE"})

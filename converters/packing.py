@@ -1,8 +1,12 @@
 """Puts the objects of a .tflite file's schema into bytes, each distinct array and string once.
 
 A model that has an entry for a seal is sealed: whoever changes a model packs it here again.
+
+Writes a converter's .tflite file anew, smaller, without changing one bit of its outputs.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import flatbuffers
@@ -10,9 +14,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edge_melanoma.tflite.flatbuffer_reading import FILE_IDENTIFIER
-from edge_melanoma.tflite.model_seal import SEAL_NAME, UNSTAMPED, stamp_seal
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.flatbuffer import FILE_IDENTIFIER
 from edge_melanoma.tflite.quantization import MAP_NAME
+from edge_melanoma.tflite.seal import SEAL_NAME, UNSTAMPED, stamp_seal
 
 BUFFER_ALIGNMENT = 16
 """What the schema demands of a buffer's bytes; flatbuffers for Python forgets it for arrays."""
@@ -66,3 +71,132 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
         if key not in self._places:
             self._places[key] = super().CreateString(s, *rest)
         return self._places[key]
+
+
+CONVERTER_METADATA = b"CONVERSION_METADATA"
+KERNEL_LAYER = re.compile(r"([^/;]+)/(?:Conv2D|depthwise|MatMul)\d*(?:;|$)")
+"""The layer with weights among those that the converter joined into one tensor's name."""
+
+ROLES = ("", "/kernel", "/bias")
+
+
+def slim_model(data: bytes) -> bytes:
+    """The same model with each distinct vector, string and constant written once.
+
+    The converter writes eight zero bytes a channel for the zero points of every kernel and bias,
+    tensor names of 100 letters and a buffer for each activation. The scales and zero points of
+    biases stay: without them, or with one for all channels, XNNPACK does not take the layer. What
+    is appended behind the flatbuffer, as a ZIP of labels, is not carried over.
+
+    Raises:
+        EdgeMelanomaError: it cannot be read, or keeps its weights outside of the flatbuffer.
+    """
+    try:
+        model = schema.ModelT.InitFromPackedBuf(data, 0)
+        outside = any(buffer.offset > 1 for buffer in model.buffers)
+        _shorten(model)
+    except Exception as error:
+        # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
+        raise EdgeMelanomaError(f"The model cannot be read as a .tflite file: {error}.") from error
+    if outside:
+        raise EdgeMelanomaError(
+            "The model keeps its weights outside of the flatbuffer; expected them in its buffers."
+        )
+    return min(pack_model(model, size=len(data)), data, key=len)
+
+
+def _shorten(model: Any) -> None:
+    """Leave out what no interpreter reads, and name each tensor in a few letters."""
+    model.description = None
+    model.metadata = [m for m in model.metadata or () if m.name != CONVERTER_METADATA]
+    _merge_buffers(model)
+    for number, graph in enumerate(model.subgraphs):
+        ends = _signature_names(model, number)
+        for tensor, name in zip(graph.tensors, _short_names(graph, ends), strict=True):
+            tensor.name = name
+
+
+def _merge_buffers(model: Any) -> None:
+    """One buffer for all tensors without data, the first as ever, and one for equal data."""
+    empty = schema.BufferT()
+    merged, numbers = [empty], {b"": 0}
+    for user in _buffer_users(model):
+        buffer = model.buffers[user.buffer]
+        content = b"" if buffer.data is None else bytes(buffer.data)
+        if content not in numbers:
+            numbers[content] = len(merged)
+            merged.append(buffer)
+        user.buffer = numbers[content]
+    model.buffers = merged
+    model.metadataBuffer = None
+
+
+def _buffer_users(model: Any) -> Iterator[Any]:
+    for graph in model.subgraphs:
+        yield from graph.tensors
+    yield from model.metadata
+
+
+def _signature_names(model: Any, graph_number: int) -> dict[int, str]:
+    """What the signatures of one graph call its inputs and outputs."""
+    signatures = [s for s in model.signatureDefs or () if s.subgraphIndex == graph_number]
+    return {
+        end.tensorIndex: end.name.decode()
+        for signature in signatures
+        for end in [*signature.inputs, *signature.outputs]
+    }
+
+
+def _short_names(graph: Any, ends: dict[int, str]) -> list[str]:
+    """A name of each tensor, in order: its end's, its layer's or its layer's with its role."""
+    wanted = _constant_names(graph, ends)
+    wanted |= {
+        index: _layer_of(tensor.name)
+        for index, tensor in enumerate(graph.tensors)
+        if index not in wanted
+    }
+    taken: set[str] = set()
+    names = {}
+    for index in sorted(wanted, key=lambda index: (index not in ends, index)):
+        names[index] = _free_name(wanted[index], taken)
+        taken.add(names[index])
+    return [names[index] for index in range(len(graph.tensors))]
+
+
+def _constant_names(graph: Any, ends: dict[int, str]) -> dict[int, str]:
+    """Names of weights, and of what is computed from weights alone, by who takes them.
+
+    The buffers are merged: only what has no data has buffer 0.
+    """
+    constants = {index for index, tensor in enumerate(graph.tensors) if tensor.buffer}
+    for operator in graph.operators:
+        if constants.issuperset(operator.inputs):
+            constants.update(operator.outputs)
+    names = dict(ends)
+    for operator in reversed(graph.operators):
+        output = operator.outputs[0]
+        layer = names.get(output) or _layer_of(graph.tensors[output].name)
+        roles = ROLES if len(operator.inputs) == len(ROLES) else ("", "/constant")
+        for position, index in enumerate(operator.inputs):
+            if index in constants:
+                names[index] = layer + (roles[position] if position < len(roles) else "")
+    return names
+
+
+def _layer_of(name: bytes | None) -> str:
+    """The tf_keras layer in a name such as `net/block_1_relu/Relu6;net/block_1/Conv2D1`."""
+    text = (name or b"tensor").decode()
+    found = KERNEL_LAYER.search(text)
+    if found:
+        return found[1]
+    parts = text.split(";")[0].split(":")[0].split("/")
+    return parts[-2] if len(parts) > 1 else parts[0]
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """`name`, if it is taken with a number behind it as TensorFlow counts outputs."""
+    free, number = name, 0
+    while free in taken:
+        number += 1
+        free = f"{name}:{number}"
+    return free

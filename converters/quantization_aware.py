@@ -4,10 +4,13 @@ The start is what post-training quantisation ends with: folded, pruned, biases c
 calibrated. Batch-norm is folded, so that its statistics cannot change. Of the network only the last
 part learns; what comes before it is run as the int8 file runs it, by LiteRT, and kept as integers:
 the activations that training sees are exactly those of the file.
+
+The first part of an int8 network, run as its file runs it.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,25 +20,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.export_settings import TuningSettings
-from edge_melanoma.converters.int8_prefix import Int8Prefix
 from edge_melanoma.converters.networks.bias_correction import Ranges
 from edge_melanoma.converters.networks.fake_quantization import fake_quantize, settle_kernel_ranges
 from edge_melanoma.converters.networks.folding import parents_of
-from edge_melanoma.converters.networks.heads import (
-    LOGIT_LAYER,
-    PIXELS_LAYER,
-    SCORE_LAYER,
-    separate_ends,
-)
-from edge_melanoma.converters.tflite_export import convert_fake_quantised
+from edge_melanoma.converters.networks.heads import PIXELS_LAYER, separate_ends
+from edge_melanoma.converters.settings import TuningSettings
+from edge_melanoma.converters.tflite import convert_fake_quantised
+from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.machine.processes import stderr_discarded
+from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import GAP_LAYER, prefix_of, suffix_of
-from edge_melanoma.network.stages import Stage
+from edge_melanoma.network.recipes import Stage
+from edge_melanoma.runtime.interpreters import quantization_of
 from edge_melanoma.tflite.modes import InputOutput, Output
+from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME
 from edge_melanoma.training.activations import cache_activations
 from edge_melanoma.training.batches import BatchSource, CachedBatches, DistilledBatches, labels_of
 from edge_melanoma.training.checkpoints import (
@@ -46,6 +47,44 @@ from edge_melanoma.training.checkpoints import (
     save_checkpoint,
 )
 from edge_melanoma.training.fitting import Trainee, fit_stage
+
+
+class Int8Prefix:
+    """From pictures in 0..1 to the integers that the int8 file has at the layer `cut`."""
+
+    dtype = np.dtype(np.int8)
+
+    def __init__(self, quantised: Any, *, cut: str) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        model = prefix_of(quantised, cut=cut)
+        data = convert_fake_quantised(model, ends=(InputOutput.INT8, InputOutput.INT8))
+        self.cut = cut
+        self.shape = tuple(int(side) for side in model.output_shape[1:])
+        digest = hashlib.sha256(f"{RESIZE_ID} {IMAGE_SIZE}".encode() + data).hexdigest()
+        self.key = f"int8-{cut}-{digest[:16]}"
+        with stderr_discarded():
+            self._interpreter = Interpreter(model_content=data, num_threads=os.cpu_count())
+            self._interpreter.allocate_tensors()
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        self._pixels, self._activations = map(quantization_of, (self._input, self._output))
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
+        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
+
+    def restore(self, rows: NDArray[np.int8]) -> NDArray[np.float32]:
+        """The real numbers that the integers stand for."""
+        return self._activations.dequantize(rows).astype(np.float32)
+
+    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.int8]:
+        pixels = self._pixels.quantize(image.astype(np.float64))
+        self._interpreter.set_tensor(self._input["index"], pixels)
+        self._interpreter.invoke()
+        integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
+        return integers
+
 
 TRAINED_LAYERS = 29
 """Of the backbone, counted with batch-norm and ReLU: as many as the variants tune at most."""
@@ -138,7 +177,7 @@ def tune_quantised(
 def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
     """The fake-quantised network from picture to score or logit, as its file will be."""
     network = separate_ends(corrected)
-    ends = {PIXELS_LAYER: (0.0, 1.0), LOGIT_LAYER: LOGIT_RANGE, SCORE_LAYER: SCORE_RANGE}
+    ends = {PIXELS_LAYER: (0.0, 1.0), LOGIT_NAME: LOGIT_RANGE, SCORE_NAME: SCORE_RANGE}
     if output is Output.FLOAT32:
         kept = {**ranges, PIXELS_LAYER: ends[PIXELS_LAYER]}
         return fake_quantize(network, kept, float_layers=float_layers_of(output))
@@ -147,14 +186,14 @@ def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
 
 def float_layers_of(output: Output) -> tuple[str, ...]:
     """The layers that a kind of output keeps in float."""
-    return (LOGIT_LAYER, SCORE_LAYER) if output is Output.FLOAT32 else ()
+    return (LOGIT_NAME, SCORE_NAME) if output is Output.FLOAT32 else ()
 
 
 def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output) -> bytes:
     """The int8 file of a tuned network."""
     network = tuned.network
     if output is Output.LOGIT:
-        network = prefix_of(network, cut=LOGIT_LAYER)
+        network = prefix_of(network, cut=LOGIT_NAME)
     end = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
     return convert_fake_quantised(network, ends=(io, end))
 

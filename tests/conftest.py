@@ -10,8 +10,8 @@ import pytest
 
 from edge_melanoma import cli
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.network.variants import Variant
-from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.network.recipes import Variant
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 PHANTOMS = 80
 
@@ -55,8 +55,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """A frozen network without ImageNet weights, trained for two epochs on the phantoms."""
-    from edge_melanoma.training.training_order import TrainingOrder
-    from edge_melanoma.training.training_run import train_variants
+    from edge_melanoma.training.session import TrainingOrder, train_variants
 
     folder = tmp_path_factory.mktemp("runs")
     order = TrainingOrder(
@@ -75,7 +74,7 @@ def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
 def exported_run(trained_run: TrainedModel) -> TrainedModel:
     """The same with float32, float16 and int8 files."""
     from edge_melanoma.commands.export_run import export_and_show
-    from edge_melanoma.converters.export_settings import ExportSettings
+    from edge_melanoma.converters.settings import ExportSettings
     from edge_melanoma.tflite.modes import parse_modes
 
     export_and_show(
@@ -90,11 +89,7 @@ def exported_run(trained_run: TrainedModel) -> TrainedModel:
 @pytest.fixture(scope="session")
 def android_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `android bundled` writes; not to be changed."""
-    from edge_melanoma.converters.phone.android_bundle import (
-        bundle_files,
-        choose_int8_export,
-        write_bundle,
-    )
+    from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
     from edge_melanoma.data.crops import Crop
     from edge_melanoma.runs.bundled import bundled_run
 

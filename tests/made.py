@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 
 
 def predictions_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -> PredictionSet:

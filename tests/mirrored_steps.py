@@ -10,9 +10,9 @@ import json
 
 import numpy as np
 
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.machine.tensorflow import tf, tf_keras
 from edge_melanoma.network.network import build_network, freeze_backbone, reset_dropout
-from edge_melanoma.network.variants import BACKBONE_LAYERS, VARIANTS, Variant
+from edge_melanoma.network.recipes import BACKBONE_LAYERS, VARIANTS, Variant
 from edge_melanoma.training.learners import LoneLearner, make_learner
 from edge_melanoma.training.replicas import ALONE, Replicas, mirror
 

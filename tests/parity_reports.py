@@ -1,9 +1,9 @@
 """A whole parity report of made scores, as several test files need one."""
 
+from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.findings import study_candidate
-from edge_melanoma.benchmarks.parity.parity import MeasuredModel, ParityReport, judge
-from edge_melanoma.benchmarks.parity.quality import compare
+from edge_melanoma.benchmarks.parity.statistics import study_candidate
+from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet

@@ -21,7 +21,7 @@ def make_small_network() -> Any:
     One int8 step of the kernel that holds 100 and 0.3 is 100/127, so that green is rounded away:
     the score is then sigmoid(-9) for every picture, where it should be sigmoid(18 green - 9).
     """
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     layers = tf_keras.layers
     image = tf_keras.Input((224, 224, 3), name="image")

@@ -16,10 +16,10 @@ from PIL import Image
 
 from edge_melanoma.data.decoding import UnreadableImageError
 from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
-from edge_melanoma.data.integrity import LARGEST_BAD_SHARE
+from edge_melanoma.data.screening import LARGEST_BAD_SHARE
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.evaluation.benched_sets import benched_set
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.evaluation.judged_pictures import benched_set
+from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
 
 Run = Callable[..., Any]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from interruption import resume_after_death
 
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import split_lesions
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.network.variants import VARIANTS, Variant
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.network.recipes import VARIANTS, Variant
 
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 
 
 def test_the_average_lies_between_the_weights_it_has_seen() -> None:
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
     from edge_melanoma.network.network import arrays_of
     from edge_melanoma.training.averaging import UPDATE_INTERVAL, WeightAverage
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
 LAYOUT = (
@@ -140,7 +140,7 @@ def test_train_says_how_to_pass_weights_that_are_not_there(
 def test_train_says_so_when_imagenet_weights_cannot_be_downloaded(
     edge_melanoma: Cli, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     def fail(*_: object, **__: object) -> str:
         raise Exception("URL fetch failure: no network")

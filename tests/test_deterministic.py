@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made import hash_file
 
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
 

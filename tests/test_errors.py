@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
-from edge_melanoma.machine.child_process import child_died
+from edge_melanoma.machine.processes import child_died
 
 
 @pytest.mark.parametrize(

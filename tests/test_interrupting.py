@@ -13,7 +13,7 @@ DRAW = [sys.executable, "-m", "edge_melanoma", "data", "phantoms", "--count", "1
 WAIT_FOR_CHILD = (
     "import os, sys, time\n"
     "from edge_melanoma import cli\n"
-    "from edge_melanoma.machine.child_process import run_in_child\n"
+    "from edge_melanoma.machine.processes import run_in_child\n"
     "def work():\n    print(os.getpid(), flush=True); time.sleep(300)\n"
     "if __name__ == '__main__':\n"
     "    cli.app = lambda: run_in_child(work)\n    cli.run()\n"

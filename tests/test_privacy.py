@@ -94,7 +94,7 @@ def test_thumbnails_have_no_metadata(pictures: Path) -> None:
     import base64
     import io
 
-    from edge_melanoma.benchmarks.report.thumbnails import _encode
+    from edge_melanoma.benchmarks.report.page import _encode
     from edge_melanoma.data.lesions import read_lesions
 
     uri = _encode(read_lesions(pictures)[0])

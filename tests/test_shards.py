@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from made import draw_pictures, hash_file, picture_id
 
-from edge_melanoma.check.data_report import examine_data, report_to_json
+from edge_melanoma.check.report import examine_data, report_to_json
 from edge_melanoma.commands.data_shard_run import shard_data
 from edge_melanoma.data.image_files import PackedImage
 from edge_melanoma.data.images import read_image_bytes
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import LesionRecord, list_lesions, read_lesions
+from edge_melanoma.data.screening import screen_images
+from edge_melanoma.data.sets import list_skipped
 from edge_melanoma.data.shard_packing import pack_images
-from edge_melanoma.data.skipped_files import list_skipped
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 
 CARD = """name = "Drawn"
 source = 'a "test"'
@@ -89,7 +89,7 @@ def test_shards_go_to_all_disks_in_turn(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_tensorflow_reads_the_shards(pictures: Path, tmp_path: Path) -> None:
-    from edge_melanoma.machine.tensorflow_runtime import tf
+    from edge_melanoma.machine.tensorflow import tf
 
     packed = pack(pictures, tmp_path / "shards")
     shards = sorted({str(image.path) for image in places_of(packed)})
@@ -110,7 +110,7 @@ def test_tensorflow_reads_the_shards(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_the_card_goes_with_the_pictures(pictures: Path, tmp_path: Path) -> None:
-    from edge_melanoma.data.dataset_card import find_card
+    from edge_melanoma.data.cards import find_card
 
     pack(pictures, tmp_path / "shards")
     assert find_card(tmp_path / "shards") == find_card(pictures)

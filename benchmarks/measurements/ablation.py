@@ -34,21 +34,20 @@ from short_recipes import (
 )
 
 from edge_melanoma.benchmarks.report.tables import markdown_table
-from edge_melanoma.data.copies.leaks import find_duplicates, mark_clusters
-from edge_melanoma.data.data_sets import name_folders, read_data_sets
-from edge_melanoma.data.fingerprints import default_fingerprint_folder
-from edge_melanoma.data.integrity import screen_images
+from edge_melanoma.data.copies.search import find_duplicates, mark_clusters
+from edge_melanoma.data.screening import default_fingerprint_folder, screen_images
+from edge_melanoma.data.sets import name_folders, read_data_sets
 from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import area_under_roc
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.child_process import run_in_child
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.network.variants import BEST
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.network.recipes import BEST
+from edge_melanoma.runs.models import read_json
 from edge_melanoma.training.activations import default_cache_folder
 
 COLUMNS = ("recipe", "AUC", "specificity at recall .95", "AUC in each set", "CPU min")

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.dataset_card import describe_cards
+from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_atomically, write_json
-from edge_melanoma.runs.artifacts import (
+from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.runs.bundled import FOLDER, MODEL
+from edge_melanoma.runs.models import (
     MANIFEST,
     TrainedModel,
     open_converted,
@@ -23,7 +24,6 @@ from edge_melanoma.runs.artifacts import (
     read_json,
     sha256_of,
 )
-from edge_melanoma.runs.bundled import FOLDER, MODEL
 from edge_melanoma.runs.recorded_files import hashes_of
 
 EVALUATION, CARD = "evaluation.json", "MODEL_CARD.md"

@@ -16,10 +16,10 @@ from typing import Any
 from readme import update_readme
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_json
 from edge_melanoma.machine.environment import cpu_name
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.markdown import table_of, text_of
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.runs.models import read_json
 
 MODEL_INFO = Path("app/src/main/assets/model_info.json")
 COLUMNS = ("client", "version", "input", "pictures", "outputs", "decisions changed", "note")

@@ -19,14 +19,14 @@ from typing import Any
 
 from PIL import Image
 
-from edge_melanoma.data.data_sets import name_folders, read_data_sets
 from edge_melanoma.data.images import decode_image, read_image_bytes
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.child_process import run_in_child
+from edge_melanoma.data.screening import screen_images
+from edge_melanoma.data.sets import name_folders, read_data_sets
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.machine.terminal import TerminalReporter
 
 Change = Callable[[Image.Image, random.Random], Image.Image]
 
@@ -121,7 +121,7 @@ def measure_search(records: tuple[LesionRecord, ...], sources: dict[str, str]) -
     A false alarm is a copy that pairs with a picture outside the cluster that its source has
     without it.
     """
-    from edge_melanoma.data.copies.leaks import find_duplicates
+    from edge_melanoma.data.copies.search import find_duplicates
 
     started, cpu = time.monotonic(), time.process_time()
     found = find_duplicates(records, reporter=TerminalReporter())

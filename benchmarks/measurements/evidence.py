@@ -16,8 +16,8 @@ from pooled import pool_drops, render_pooled
 from readme import update_readme
 
 from edge_melanoma.benchmarks.report.tables import markdown_table
-from edge_melanoma.machine.atomic_writing import write_atomically
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.runs.models import read_json
 
 STUDY = "calibration_study"
 STUDIED = "partial"

@@ -14,9 +14,9 @@ from typing import Any
 from readme import update_readme
 
 from edge_melanoma.benchmarks.report.tables import markdown_table
-from edge_melanoma.data.dataset_card import describe_cards
+from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED, format_share
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.runs.models import read_json
 
 COLUMNS = (
     "model",

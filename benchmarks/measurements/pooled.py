@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, paired_drop_upper_bound
-from edge_melanoma.benchmarks.parity.quality import find_flips
 from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
-from edge_melanoma.runs.artifacts import open_run
+from edge_melanoma.runs.models import open_run
 
 COLUMNS = (
     "mode",

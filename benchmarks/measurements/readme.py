@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge_melanoma.machine.atomic_writing import write_atomically
+from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.markdown import insert_between
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from pareto import pareto_front, read_candidates
 
-from edge_melanoma.benchmarks.report.outside_tables import (
+from edge_melanoma.benchmarks.report.tables import (
     OUTSIDE_COLUMNS,
     describe_outside,
+    markdown_table,
     outside_rows,
 )
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
-from edge_melanoma.evaluation.training_table import describe_measured_sets
-from edge_melanoma.network.variants import PUBLISHED, Variant
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.evaluation.tables import describe_measured_sets
+from edge_melanoma.network.recipes import PUBLISHED, Variant
+from edge_melanoma.runs.models import read_json
 
 INSIDE_COLUMNS = (
     "variant",

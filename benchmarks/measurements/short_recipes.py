@@ -8,8 +8,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from edge_melanoma.network.stages import Appearance, Stage
-from edge_melanoma.network.variants import BACKBONE_LAYERS, FROM_BLOCK_3, MILD, VariantSpec
+from edge_melanoma.network.recipes import (
+    BACKBONE_LAYERS,
+    FROM_BLOCK_3,
+    MILD,
+    Appearance,
+    Stage,
+    VariantSpec,
+)
 
 SHORT_SIZE = 96
 SHORT_EPOCHS = 2

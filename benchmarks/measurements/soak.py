@@ -23,10 +23,10 @@ from typing import Any
 from readme import update_readme
 
 from edge_melanoma.benchmarks.report.tables import markdown_table
-from edge_melanoma.machine.atomic_writing import write_json
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.runs.bundled import bundled_model
+from edge_melanoma.runs.models import read_json
 
 SIZE = 64
 """Side of the pictures in pixels: quick to draw, and all are 224 to the network."""
@@ -132,13 +132,12 @@ def memory_of_tree(pid: int) -> int:
 
 def fill_cache(pictures: Path, folder: Path) -> None:
     """Activations of all pictures at the end of a frozen backbone."""
-    from edge_melanoma.data.integrity import screen_images
     from edge_melanoma.data.lesions import read_lesions
-    from edge_melanoma.machine.progress import TerminalReporter
+    from edge_melanoma.data.screening import screen_images
+    from edge_melanoma.machine.terminal import TerminalReporter
     from edge_melanoma.network.network import GAP_LAYER, build_network
-    from edge_melanoma.network.variants import VARIANTS, Variant
-    from edge_melanoma.training.activations import cache_activations
-    from edge_melanoma.training.frozen_prefix import FrozenPrefix
+    from edge_melanoma.network.recipes import VARIANTS, Variant
+    from edge_melanoma.training.activations import FrozenPrefix, cache_activations
 
     reporter = TerminalReporter()
     prefix = FrozenPrefix(build_network(VARIANTS[Variant.FROZEN]), cut=GAP_LAYER)

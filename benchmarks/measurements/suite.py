@@ -16,9 +16,9 @@ from pareto import Candidate, draw_pareto, read_candidates
 from readme import update_readme
 from results_tables import render_results
 
-from edge_melanoma.machine.atomic_writing import write_atomically
-from edge_melanoma.network.variants import ORIGINAL, Variant
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.network.recipes import ORIGINAL, Variant
+from edge_melanoma.runs.models import read_json
 
 MODES = ("all",)
 PARETO = "pareto.png"

@@ -22,23 +22,21 @@ from readme import update_readme
 
 from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.data.images import read_image
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
+from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
-from edge_melanoma.machine.atomic_writing import write_json
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.network import GAP_LAYER, build_network, load_network
-from edge_melanoma.network.stages import Stage
-from edge_melanoma.network.variants import VARIANTS, Variant
-from edge_melanoma.runs.artifacts import open_converted, read_json
+from edge_melanoma.network.recipes import VARIANTS, Stage, Variant
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
+from edge_melanoma.runs.models import open_converted, read_json
 from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.training.activations import Prefix, cache_activations
+from edge_melanoma.training.activations import FrozenPrefix, Prefix, cache_activations
 from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.fitting import fit_stage
-from edge_melanoma.training.frozen_prefix import FrozenPrefix
 from edge_melanoma.training.trainees import TraineeMaker, TrainingSettings
 from edge_melanoma.training.varied_batches import DecodedPictures
 

@@ -19,14 +19,14 @@ from typing import Any
 from readme import update_readme
 
 from edge_melanoma.benchmarks.report.tables import markdown_table
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import split_lesions
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.child_process import run_in_child
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.network.variants import Variant
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.network.recipes import Variant
+from edge_melanoma.runs.models import read_json
 
 KIBIBYTE = 1024
 WAYS = {"plain": False, "cached": True}
@@ -106,7 +106,7 @@ def measure_training(
     """Train once in this process; CPU and wall seconds, peak memory in bytes, test metrics."""
     from edge_melanoma.evaluation.metrics import measure
     from edge_melanoma.evaluation.predictions import predict
-    from edge_melanoma.machine.progress import SilentReporter
+    from edge_melanoma.machine.terminal import SilentReporter
     from edge_melanoma.runtime.classifiers import KerasClassifier
     from edge_melanoma.training.trainees import TrainingSettings
     from edge_melanoma.training.training import train_network

@@ -1,15 +1,32 @@
-"""The trained network and its exported files on pictures from elsewhere: quality, not time."""
+"""The trained network and its exported files on pictures from elsewhere: quality, not time.
 
-from collections.abc import Mapping
+What `bench --external` does: the network and every file on data sets from elsewhere.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_melanoma.benchmarks.parity.quality import Flips, find_flips
+from edge_melanoma.benchmarks.parity.comparison import Flips, find_flips
+from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
-from edge_melanoma.evaluation.external_sets import ExternalSet
-from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
+from edge_melanoma.evaluation.judged_pictures import ExternalSet
+from edge_melanoma.evaluation.predictions import (
+    Classifier,
+    PredictionSet,
+    predict,
+    predictions_to_csv,
+    refuse_other_images,
+)
+from edge_melanoma.machine.environment import package_version
+from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runtime.classifiers import KerasClassifier, TFLiteClassifier
+from edge_melanoma.runtime.names import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,3 +135,65 @@ def _compare_one(
 
 def _figures(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {name: measured[name] for name in ("metrics", "intervals", "undefined")}
+
+
+def refuse_missing_reference(external: Mapping[str, Path]) -> None:
+    """The reference of a set from elsewhere is scored with Keras, which is not in the light core.
+
+    Raises:
+        MissingExtraError: there are such sets, and no TensorFlow.
+    """
+    if external and package_version("tensorflow") is None:
+        raise MissingExtraError.for_package(
+            "tensorflow", extra="train", purpose="bench --external, for the reference,"
+        )
+
+
+def measure_outside(
+    run: TrainedModel,
+    exports: Sequence[ConvertedModel],
+    external: Sequence[ExternalSet],
+    *,
+    runtime: Runtime,
+    reporter: Reporter,
+) -> tuple[OutsideParity, ...]:
+    """Score each set with each model, keep the scores in the bench folder, and compare."""
+    if not external:
+        return ()
+    from edge_melanoma.network.network import load_network
+
+    network = KerasClassifier(load_network(run))
+    scores = {"keras": _score(network, external, reporter, label="keras")}
+    for model in exports:
+        with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime) as tflite:
+            scores[model.mode] = _score(tflite, external, reporter, label=model.mode)
+    points = {model.mode: model.manifest.get("operating_point") for model in exports}
+    own = {mode: float(point["threshold"]) for mode, point in points.items() if point}
+    return tuple(_compare(run, found, scores, own) for found in external)
+
+
+def _score(
+    classifier: Classifier, external: Sequence[ExternalSet], reporter: Reporter, *, label: str
+) -> dict[str, PredictionSet]:
+    return {
+        found.name: predict(
+            classifier, found.records, reporter=reporter, label=f"{label} on {found.name}"
+        )
+        for found in external
+    }
+
+
+def _compare(
+    run: TrainedModel,
+    found: ExternalSet,
+    scores: Mapping[str, Mapping[str, PredictionSet]],
+    own_thresholds: Mapping[str, float],
+) -> OutsideParity:
+    of_set = {mode: by_set[found.name] for mode, by_set in scores.items()}
+    for mode, predictions in of_set.items():
+        path = run.folder / "bench" / "external" / found.name / f"predictions_{mode}.csv"
+        write_atomically(path, predictions_to_csv(predictions))
+    reference = of_set.pop("keras")
+    return compare_outside(
+        found, reference, of_set, threshold=run.threshold, own_thresholds=own_thresholds
+    )

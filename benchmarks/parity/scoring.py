@@ -13,14 +13,17 @@ from edge_melanoma.evaluation.predictions import (
     read_predictions,
 )
 from edge_melanoma.machine.environment import package_version
-from edge_melanoma.machine.progress import Reporter
-from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel
-from edge_melanoma.runtime.classifiers import KERAS_BATCH_SIZE, KerasClassifier
-from edge_melanoma.runtime.decoded_images import DecodedImages, decoded
-from edge_melanoma.runtime.interpreters import SessionSettings
-from edge_melanoma.runtime.model_trial import try_model
-from edge_melanoma.runtime.runtimes import Runtime
-from edge_melanoma.runtime.scoring_pool import ScoringPool
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runtime.classifiers import (
+    KERAS_BATCH_SIZE,
+    DecodedImages,
+    KerasClassifier,
+    ScoringPool,
+    decoded,
+)
+from edge_melanoma.runtime.interpreters import SessionSettings, try_model
+from edge_melanoma.runtime.names import Runtime
 
 REFERENCE = "keras"
 

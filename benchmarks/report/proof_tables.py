@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_melanoma.benchmarks.parity.proof import describe_limits
+from edge_melanoma.benchmarks.parity.paired_tests import describe_limits
 from edge_melanoma.benchmarks.sections import ReportSection
 
 STATISTICS_COLUMNS = (

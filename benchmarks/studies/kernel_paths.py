@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import last_line
 from edge_melanoma.machine.environment import package_version
-from edge_melanoma.runtime.runtimes import PACKAGE_OF_RUNTIME, Kernels, Runtime
+from edge_melanoma.machine.processes import last_line
+from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Kernels, Runtime
 
 PROBE = "import importlib, numpy, sys; importlib.import_module(sys.argv[1])"
 PROBE_SECONDS = 120

@@ -1,4 +1,7 @@
-"""The same file by different kernels: how far its outputs part, and which decisions turn."""
+"""The same file by different kernels: how far its outputs part, and which decisions turn.
+
+Kernel variance as a table: largest difference first to be seen, then what it turned.
+"""
 
 import json
 import os
@@ -15,14 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.benchmarks.parity.quality import Flips, find_flips
+from edge_melanoma.benchmarks.parity.comparison import Flips, find_flips
+from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.predictions import make_prediction_set
-from edge_melanoma.machine.child_process import last_line, run_in_child
-from edge_melanoma.machine.progress import Reporter
-from edge_melanoma.runtime.decoded_images import DecodedImages, decoded
+from edge_melanoma.machine.processes import last_line, run_in_child
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runtime.classifiers import DecodedImages, decoded
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.tflite.quantization import ScoreTensor
 
@@ -183,3 +187,65 @@ def _largest_step(
     if tensor.quantization.is_float:
         return None
     return int(np.abs(other.astype(np.int64) - base.astype(np.int64)).max())
+
+
+COLUMNS = (
+    "model",
+    "interpreter",
+    "kernels",
+    "threads",
+    "lost/gained malignant",
+    "false alarms new/cleared",
+    "largest difference, quanta",
+    "of P",
+    "identical",
+    "CPU ms",
+)
+
+
+def kernel_section(outcomes: Sequence[KernelOutcome]) -> ReportSection:
+    """A row for each file and path, those that did not run with the reason."""
+    images = max((outcome.images for outcome in outcomes), default=0)
+    return ReportSection(
+        title="The same file by different kernels",
+        columns=COLUMNS,
+        rows=tuple(_row(outcome) for outcome in outcomes),
+        note=f"{images} images, spread over the set; each row is held against the first of its "
+        f"model, at the threshold. Quanta: steps of the output's integer. A phone that runs other "
+        f"kernels than these gives other scores.{_describe_skipped(outcomes)}",
+        key="kernels",
+        content=[outcome.as_dict() for outcome in outcomes],
+    )
+
+
+def _row(outcome: KernelOutcome) -> tuple[str, ...]:
+    path = outcome.path
+    way = (outcome.mode, path.runtime.value, _describe_kernels(outcome), str(path.threads))
+    if outcome.flips is None:
+        return (*way, "not run", "", "", "", "", "")
+    flips = outcome.flips.counts()
+    return (
+        *way,
+        f"{flips['lost_malignant']}/{flips['gained_malignant']}",
+        f"{flips['new_false_alarm']}/{flips['cleared_false_alarm']}",
+        "float" if outcome.max_quanta is None else str(outcome.max_quanta),
+        f"{outcome.max_score_difference:.4g}",
+        f"{outcome.identical:.1%}",
+        f"{outcome.cpu_ms:.1f}",
+    )
+
+
+def _describe_kernels(outcome: KernelOutcome) -> str:
+    asked = outcome.path.kernels.value
+    if outcome.flips is None:
+        return asked
+    return f"{asked}: XNNPACK" if outcome.xnnpack_parts else f"{asked}: no XNNPACK"
+
+
+def _describe_skipped(outcomes: Sequence[KernelOutcome]) -> str:
+    reasons = dict.fromkeys(
+        f" {outcome.path.runtime.value} did not run {outcome.mode}: {outcome.reason}."
+        for outcome in outcomes
+        if outcome.flips is None
+    )
+    return "".join(reasons)

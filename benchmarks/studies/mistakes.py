@@ -1,18 +1,33 @@
 """The classic errors between a picture and a network's input, each as one function.
 
 Nothing here is how it should be done: see `images` and `TensorQuantization.pixel_table` for that.
+
+What each preprocessing mistake costs: the same pictures, done wrong, against done right.
 """
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.images import IMAGE_SIZE, resize_image
+from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.data.image_files import ImageFile
+from edge_melanoma.data.images import IMAGE_SIZE, decode_image, read_image_bytes, resize_image
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.evaluation.metrics import Metrics, measure
+from edge_melanoma.evaluation.predictions import make_prediction_set
+from edge_melanoma.machine.processes import child_died, make_pool
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.tflite.quantization import TensorQuantization
 
 Pixels = NDArray[np.uint8]
@@ -120,3 +135,161 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType(
         "JPEG quality 50": Mistake(what="saved again at a poor quality", picture=_poor_jpeg),
     }
 )
+
+
+CORRECT = "none: as it should be"
+ALL = {CORRECT: Mistake(what="decoded upright, squashed, levels from 0 to 1"), **MISTAKES}
+COLUMNS = (
+    "mistake",
+    "what",
+    "recall",
+    "lost recall",
+    "specificity",
+    "lost",
+    "AUC",
+    "pictures changed",
+)
+
+_session: TFLiteSession | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MistakePrice:
+    """The metrics with one mistake, and what is lost of those without; none: it cannot be made."""
+
+    mode: str
+    mistake: str
+    what: str
+    images_changed: int
+    metrics: Metrics | None
+    lost_recall: float = 0.0
+    lost_specificity: float = 0.0
+    lost_auc: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For parity.json."""
+        told: dict[str, Any] = asdict(self)
+        metrics = told.pop("metrics")
+        if metrics is None:
+            way = {"mode": self.mode, "mistake": self.mistake, "what": self.what}
+            return way | {"skipped": "the input tensor does not allow it"}
+        return {**told, **metrics}
+
+
+def price_mistakes(
+    model: SessionSettings,
+    records: Sequence[LesionRecord],
+    *,
+    threshold: float,
+    reporter: Reporter,
+) -> list[MistakePrice]:
+    """Score the pictures with each mistake by one model; its name is its mode.
+
+    The dearest in recall comes first, after the row without a mistake.
+    """
+    rows = _score(model, [record.path for record in records], reporter)
+    scores = np.array([[score for score, _ in row] for row in rows], dtype=np.float64)
+    changed = np.array([[is_changed for _, is_changed in row] for row in rows]).sum(axis=0)
+    right = measure(make_prediction_set(records, scores[:, 0]), threshold=threshold)
+    prices = []
+    for number, (name, mistake) in enumerate(ALL.items()):
+        is_possible = not np.isnan(scores[:, number]).any()
+        metrics = None
+        if is_possible:
+            predictions = make_prediction_set(records, scores[:, number])
+            metrics = measure(predictions, threshold=threshold)
+        prices.append(
+            MistakePrice(
+                mode=model.name,
+                mistake=name,
+                what=mistake.what,
+                images_changed=int(changed[number]),
+                metrics=metrics,
+                lost_recall=right.recall - metrics.recall if metrics else 0.0,
+                lost_specificity=right.specificity - metrics.specificity if metrics else 0.0,
+                lost_auc=right.auc - metrics.auc if metrics else 0.0,
+            )
+        )
+    return [prices[0], *sorted(prices[1:], key=_cheapness)]
+
+
+def mistake_section(prices: Sequence[MistakePrice]) -> ReportSection:
+    """A row for each mistake, dearest first."""
+    return ReportSection(
+        title="Preprocessing mistakes and what they cost",
+        columns=COLUMNS,
+        rows=tuple(_row(price) for price in prices),
+        note=f"Model {prices[0].mode}, the same images and threshold; lost = right - wrong, so "
+        f"that a minus is a gain in one of the two, mostly paid in the other. A mistake that "
+        f"changes no picture of this set is not harmless elsewhere.",
+        key="mistakes",
+        content=[price.as_dict() for price in prices],
+    )
+
+
+def _cheapness(price: MistakePrice) -> tuple[bool, float, float]:
+    return price.metrics is None, -price.lost_recall, -price.lost_specificity
+
+
+def _row(price: MistakePrice) -> tuple[str, ...]:
+    if price.metrics is None:
+        return (price.mistake, price.what, "cannot be made", "", "", "", "", "")
+    return (
+        price.mistake,
+        price.what,
+        f"{price.metrics.recall:.4f}",
+        f"{price.lost_recall:+.4f}",
+        f"{price.metrics.specificity:.4f}",
+        f"{price.lost_specificity:+.4f}",
+        f"{price.metrics.auc:.4f}",
+        str(price.images_changed),
+    )
+
+
+def _score(
+    model: SessionSettings, paths: Sequence[ImageFile], reporter: Reporter
+) -> list[list[tuple[float, bool]]]:
+    """For each picture and mistake: the score, and whether the network's input was another."""
+    with make_pool(os.cpu_count() or 1, initializer=_prepare, initargs=(model,)) as pool:
+        try:
+            rows = pool.map(_score_picture, paths)
+            return list(reporter.track(rows, label="Mistakes", total=len(paths)))
+        except BrokenProcessPool as error:
+            raise child_died() from error
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _prepare(model: SessionSettings) -> None:
+    global _session
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _session = TFLiteSession(model)
+
+
+@cache
+def _tables() -> dict[str, NDArray[np.generic] | None]:
+    """In a child: of each mistake, what the levels become at the model's input."""
+    tensor = _opened().input_quantization
+    return {name: mistake.table_for(tensor) for name, mistake in ALL.items()}
+
+
+def _score_picture(path: ImageFile) -> list[tuple[float, bool]]:
+    pixels = decode_image(read_image_bytes(path), name=str(path))
+    session, tables, right = _opened(), _tables(), None
+    row = []
+    for name, mistake in ALL.items():
+        table = tables[name]
+        if table is None:
+            row.append((float("nan"), False))
+            continue
+        values = table.take(mistake.picture(pixels))
+        right = values if right is None else right
+        row.append((session.score_values(values), not np.array_equal(values, right)))
+    return row
+
+
+def _opened() -> TFLiteSession:
+    if _session is None:
+        raise RuntimeError("a child process was asked for a score before it had a model")
+    return _session

@@ -1,19 +1,113 @@
-"""The exported files timed on a phone: pushed by adb, run by the official benchmark program."""
+"""The exported files timed on a phone: pushed by adb, run by the official benchmark program.
+
+What the official TFLite benchmark program says, read into numbers.
+
+Times on a phone in the report: rows beside those of this machine, and a table of their own.
+"""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edge_melanoma.benchmarks.studies.phone_output import PhoneTimes, parse_benchmark_output
-from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
+from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import last_line
-from edge_melanoma.runs.artifacts import ConvertedModel
+from edge_melanoma.machine.processes import last_line
+from edge_melanoma.runs.models import ConvertedModel
+
+MICROSECONDS_A_MILLISECOND = 1000.0
+NUMBER = r"([-+.\deE]+)"
+RUNS = re.compile(r"count=(\d+)\s+first=(?P<figures>.*)")
+FIGURE = re.compile(rf"(\w+)={NUMBER}")
+SUMMARY = re.compile(
+    rf"Inference timings in us: Init: {NUMBER}, First inference: {NUMBER}, "
+    rf"Warmup \(avg\): {NUMBER}, Inference \(avg\): {NUMBER}"
+)
+MEMORY = re.compile(rf"(?:Memory|memory) footprint.*\(MB\): init={NUMBER} overall={NUMBER}")
+APPLIED = re.compile(r"model graph will be (?:partially|completely) executed by the delegate")
+REFUSED = re.compile(r"model graph will not be executed by the delegate")
+CREATED = "Created TensorFlow Lite XNNPACK delegate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneTimes:
+    """Milliseconds of one model on a phone; wall time, on random input.
+
+    Programs before TensorFlow 2.17 tell no percentiles: these are none then. `xnnpack` is none
+    where the output does not speak of it.
+    """
+
+    threads: int
+    runs: int
+    init: float
+    first: float
+    mean: float
+    min: float
+    max: float
+    std: float
+    p5: float | None
+    p50: float | None
+    p95: float | None
+    memory_mb: float | None
+    xnnpack: bool | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For parity.json."""
+        return asdict(self)
+
+
+def parse_benchmark_output(text: str, *, threads: int) -> PhoneTimes:
+    """The timed runs and the summary, with or without a log's `INFO: ` before each line.
+
+    Raises:
+        EdgeMelanomaError: the program did not come to its end.
+    """
+    runs = [match for match in map(RUNS.search, text.splitlines()) if match]
+    summary = SUMMARY.search(text)
+    # With a warm-up of several runs, the timed ones are the second line of this form.
+    if not runs or summary is None:
+        told = last_line(text).rstrip(".")
+        last = f": {told}" if told else ", and said nothing"
+        raise EdgeMelanomaError(
+            f"The benchmark program ended without times{last}; expected the official TFLite "
+            f"benchmark_model, built for the phone's processor."
+        )
+    figures = {name: float(value) for name, value in FIGURE.findall("first=" + runs[-1]["figures"])}
+    memory = MEMORY.search(text)
+    return PhoneTimes(
+        threads=threads,
+        runs=int(runs[-1][1]),
+        init=float(summary[1]) / MICROSECONDS_A_MILLISECOND,
+        first=float(summary[2]) / MICROSECONDS_A_MILLISECOND,
+        mean=figures["avg"] / MICROSECONDS_A_MILLISECOND,
+        min=figures["min"] / MICROSECONDS_A_MILLISECOND,
+        max=figures["max"] / MICROSECONDS_A_MILLISECOND,
+        std=figures["std"] / MICROSECONDS_A_MILLISECOND,
+        p5=_milliseconds(figures.get("p5")),
+        p50=_milliseconds(figures.get("median")),
+        p95=_milliseconds(figures.get("p95")),
+        memory_mb=float(memory[2]) if memory else None,
+        xnnpack=_uses_xnnpack(text),
+    )
+
+
+def _milliseconds(microseconds: float | None) -> float | None:
+    return None if microseconds is None else microseconds / MICROSECONDS_A_MILLISECOND
+
+
+def _uses_xnnpack(text: str) -> bool | None:
+    if REFUSED.search(text):
+        return False
+    if APPLIED.search(text) or CREATED in text:
+        return True
+    return None
+
 
 REMOTE = PurePosixPath("/data/local/tmp/edge-melanoma")
 """The one place of a phone where a program that was pushed may run."""
@@ -177,3 +271,78 @@ def _adb(adb: str, *words: str) -> str:
         reason = reason.rstrip(".") or f"it ended with {result.returncode}"
         raise EdgeMelanomaError(f"adb {' '.join(words[2:5])} failed: {reason}.")
     return result.stdout.replace("\r", "")
+
+
+COLUMNS = (
+    "model",
+    "threads",
+    "kernels",
+    "p50 ms",
+    "p5 ms",
+    "p95 ms",
+    "min ms",
+    "mean ms",
+    "max ms",
+    "first ms",
+    "init ms",
+    "memory MB",
+    "runs",
+)
+
+
+def phone_section(report: PhoneReport) -> ReportSection:
+    """A row for each file and number of threads."""
+    device = report.device
+    return ReportSection(
+        title=f"On a phone: {report.name}, Android {device['android']}, "
+        f"{device['soc'] or device['abi']}",
+        columns=COLUMNS,
+        rows=tuple(_row(mode, times) for mode, times in report.times),
+        note="By the official benchmark_model: random input, wall time, one file after another; "
+        "a phone that gets warm gets slower.",
+        key="phone",
+        content=report.as_dict(),
+    )
+
+
+def invocation_rows(report: PhoneReport) -> tuple[tuple[str, ...], ...]:
+    """The same as rows of the table of invocations on this machine; what is not told is empty."""
+    return tuple(
+        (
+            f"{mode} on {report.name}",
+            str(times.threads),
+            _kernels(times),
+            _shown(times.p50),
+            "",
+            "",
+            "",
+            _shown(times.min),
+            _shown(times.mean),
+            "",
+            "",
+            str(times.runs),
+            "",
+        )
+        for mode, times in report.times
+    )
+
+
+def _row(mode: str, times: PhoneTimes) -> tuple[str, ...]:
+    return (
+        mode,
+        str(times.threads),
+        _kernels(times),
+        *map(_shown, (times.p50, times.p5, times.p95, times.min, times.mean, times.max)),
+        _shown(times.first),
+        _shown(times.init),
+        "" if times.memory_mb is None else f"{times.memory_mb:.1f}",
+        str(times.runs),
+    )
+
+
+def _kernels(times: PhoneTimes) -> str:
+    return {True: "XNNPACK", False: "built-in", None: "not told"}[times.xnnpack]
+
+
+def _shown(milliseconds: float | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds:.2f}"

@@ -6,17 +6,21 @@ from dataclasses import dataclass, replace
 from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath, list_paths
-from edge_melanoma.benchmarks.studies.kernel_table import kernel_section
-from edge_melanoma.benchmarks.studies.kernels import compare_kernels
-from edge_melanoma.benchmarks.studies.mistake_prices import mistake_section, price_mistakes
-from edge_melanoma.benchmarks.studies.phone import Phone, open_phone, time_on_phone
-from edge_melanoma.benchmarks.studies.phone_table import invocation_rows, phone_section
+from edge_melanoma.benchmarks.studies.kernels import compare_kernels, kernel_section
+from edge_melanoma.benchmarks.studies.mistakes import mistake_section, price_mistakes
+from edge_melanoma.benchmarks.studies.phone import (
+    Phone,
+    invocation_rows,
+    open_phone,
+    phone_section,
+    time_on_phone,
+)
 from edge_melanoma.benchmarks.studies.study_options import StudyOrder
-from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
-from edge_melanoma.benchmarks.timing.timing import INVOCATIONS
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
+from edge_melanoma.benchmarks.timing.tables import INVOCATIONS
 from edge_melanoma.data.lesions import spread
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import ConvertedModel
+from edge_melanoma.runs.models import ConvertedModel
 from edge_melanoma.runtime.interpreters import SessionSettings
 
 PRICED_MODE = "int8"

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.benchmarks.timing.timed_models import KerasRun, TFLiteFile, TimedModel
-from edge_melanoma.machine.child_process import run_in_child
-from edge_melanoma.machine.quiet import stderr_discarded
+from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
+from edge_melanoma.machine.processes import run_in_child, stderr_discarded
 from edge_melanoma.runtime.interpreters import load_interpreter_class, quantization_of
 
 MEGABYTE = 1e6

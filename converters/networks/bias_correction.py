@@ -21,7 +21,7 @@ from edge_melanoma.converters.networks.folding import (
     output_axis,
     parents_of,
 )
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 LARGEST_INT8 = 127
 INPUT_RANGE = (0.0, 1.0)

@@ -13,7 +13,7 @@ import tensorflow_model_optimization as tfmot
 
 from edge_melanoma.converters.networks.bias_correction import Ranges
 from edge_melanoma.converters.networks.folding import has_kernel
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 quantization = tfmot.quantization.keras
 

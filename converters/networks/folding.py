@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.tensorflow_runtime import tf_keras
+from edge_melanoma.machine.tensorflow import tf_keras
 
 Float32 = NDArray[np.float32]
 

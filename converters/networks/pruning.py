@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.converters.networks.folding import output_axis
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 MARGIN = 0.3
 """Share of a channel's range on calibration images by which other images may exceed it.

@@ -12,10 +12,10 @@ from PIL import ExifTags, Image
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import RESIZE_ID, decode_image, hash_bytes, resize_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import run_in_child
+from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runtime.classifiers import choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, open_limited_session
-from edge_melanoma.runtime.runtimes import Kernels, Runtime
+from edge_melanoma.runtime.names import Kernels, Runtime
 
 SCHEMA = 1
 EXACT_FOR = "LiteRT 2.x, CPU, XNNPACK"

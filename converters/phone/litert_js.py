@@ -1,16 +1,60 @@
-"""LiteRT.js, which runs .tflite files in a browser, as npm has it: pinned by version and hash."""
+"""LiteRT.js, which runs .tflite files in a browser, as npm has it: pinned by version and hash.
+
+Packages from npm, each pinned by version and hash in a package-lock.json.
+"""
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
 
-from edge_melanoma.converters.phone.bundle_layout import SOURCES
-from edge_melanoma.converters.phone.npm import LOCK, install_locked
+from edge_melanoma.converters.phone.layout import SOURCES
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import read_json, sha256_of
+from edge_melanoma.runs.models import read_json, sha256_of
+
+LOCK = "package-lock.json"
+INSTALL_SECONDS = 600
+
+
+def install_locked(sources: Path, folder: Path) -> Path:
+    """The node_modules below `folder` that the lock file in `sources` asks for, installed once.
+
+    A copy of the lock file marks the end of an installation: one that failed is begun anew.
+
+    Raises:
+        EdgeMelanomaError: npm cannot get a package, or its content is not the pinned one.
+    """
+    pinned, installed = (sources / LOCK).read_bytes(), folder / "installed.json"
+    if not installed.is_file() or installed.read_bytes() != pinned:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in ("package.json", LOCK):
+            shutil.copyfile(sources / name, folder / name)
+        _run_npm(folder)
+        installed.write_bytes(pinned)
+    return folder / "node_modules"
+
+
+def _run_npm(folder: Path) -> None:
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EdgeMelanomaError(f"npm ci took more than {INSTALL_SECONDS} seconds.") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise EdgeMelanomaError(f"npm ci failed: {lines[0] if lines else 'without a word'}.")
+
 
 WEB_SOURCES = SOURCES / "web"
 CORE, UTILS = "@litertjs/core", "@litertjs/wasm-utils"

@@ -4,15 +4,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from edge_melanoma.converters.phone.bundle_layout import (
+from edge_melanoma.converters.phone.layout import (
     FLOAT16,
     MODEL_INFO_FILE,
     NOTICE,
     UINT8,
     refuse_full_folder,
 )
-from edge_melanoma.machine.atomic_writing import json_text, write_atomically
-from edge_melanoma.runs.artifacts import sha256_of
+from edge_melanoma.machine.files import json_text, write_atomically
+from edge_melanoma.runs.models import sha256_of
 
 WEB = "web/"
 NOT_SERVED = frozenset({"package.json", "package-lock.json"})

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.data.images import scale_pixels
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+from edge_melanoma.machine.tensorflow import tf, tf_keras
 from edge_melanoma.network.network import GAP_LAYER
+from edge_melanoma.tflite.quantization import SCORE_NAME
 
-SCORE_LAYER = "p_malignant"
 PICTURES_AT_ONCE = 16
 
 
@@ -31,7 +31,7 @@ def heat_maps(
     score vanishes where the score is near 0 or 1, which is where the worst errors are.
     """
     features = network.get_layer(GAP_LAYER).input
-    head = network.get_layer(SCORE_LAYER)
+    head = network.get_layer(SCORE_NAME)
     seeing = tf_keras.Model(network.input, features, name="seeing")
     judging = tf_keras.Model(features, head.input, name="judging")
     size = (pictures.shape[2], pictures.shape[1])

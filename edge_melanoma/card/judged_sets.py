@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_melanoma.card.card_facts import FailureSheet, JudgedSet
+from edge_melanoma.card.facts import FailureSheet, JudgedSet
 from edge_melanoma.card.failure_sheets import (
     FailedCase,
     Failure,
@@ -23,9 +23,9 @@ from edge_melanoma.data.lesions import LesionRecord, read_lesions
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
-from edge_melanoma.machine.progress import Reporter
-from edge_melanoma.runs.artifacts import TrainedModel
-from edge_melanoma.runs.run_data import describe_own_side, read_test_side
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.runs.pictures import describe_own_side, read_test_side
 
 TEST_SIDE = "test"
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.card.field_of_view import find_field
+from edge_melanoma.card.artefacts import find_field
 
 
 class SkinTone(StrEnum):

@@ -9,7 +9,7 @@ from edge_melanoma.card.skin_tone import SkinTone, classify_skin_tone
 from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.machine.terminal import Reporter
 
 AGE_BANDS = ((30.0, "under 30"), (50.0, "30 to 49"), (70.0, "50 to 69"), (131.0, "70 and over"))
 """Each with the age in years below which it ends; 130 is more than anyone has reached."""

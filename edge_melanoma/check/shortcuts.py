@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.trivial_statistics import TrivialStatistics
+from edge_melanoma.data.statistics import TrivialStatistics
 
 ALL_TOGETHER = "all together"
 FOLDS = 5

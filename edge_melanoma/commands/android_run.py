@@ -8,20 +8,15 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from edge_melanoma.converters.phone.android_bundle import (
-    bundle_files,
-    choose_int8_export,
-    write_bundle,
-)
-from edge_melanoma.converters.phone.bundle_check import check_bundle
-from edge_melanoma.converters.phone.bundle_layout import SUMS, refuse_full_folder
-from edge_melanoma.converters.phone.float16_file import find_or_convert_float16
+from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
+from edge_melanoma.converters.phone.check import check_bundle
+from edge_melanoma.converters.phone.layout import SUMS, refuse_full_folder
+from edge_melanoma.converters.phone.twins import find_or_convert_float16
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.machine.console import results_console
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import find_run
+from edge_melanoma.machine.terminal import TerminalReporter, results_console
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runs.models import find_run
 from edge_melanoma.tflite.modes import Mode
 
 DIFFERS = 1

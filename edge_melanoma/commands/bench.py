@@ -31,7 +31,7 @@ from edge_melanoma.commands.options import (
     ShardChoice,
 )
 from edge_melanoma.commands.shard_options import choose_part
-from edge_melanoma.data.data_sets import name_external_sets
+from edge_melanoma.data.sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -133,9 +133,9 @@ def command(
         bench_part(run, shard=part, json=file, data=data, interpreter=interpreter)
         return
     named = name_external_sets(external or ())
-    from edge_melanoma.benchmarks.parity.contract_choice import find_contract
-    from edge_melanoma.benchmarks.parity_run import ParityOrder, run_parity
-    from edge_melanoma.benchmarks.report.bench_folder import BenchCopies
+    from edge_melanoma.benchmarks.bench import ParityOrder, run_parity
+    from edge_melanoma.benchmarks.parity.contract import find_contract
+    from edge_melanoma.benchmarks.report.folder import BenchCopies
     from edge_melanoma.commands.latency_options import choose_timing
 
     report = run_parity(

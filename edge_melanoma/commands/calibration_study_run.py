@@ -12,12 +12,11 @@ from edge_melanoma.converters.calibration_study import (
     study_calibration,
     study_path,
 )
-from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.machine.console import results_console
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.machine.terminal import TerminalReporter, results_console
 from edge_melanoma.runs.bundled import find_run_or_bundled
-from edge_melanoma.runs.run_data import read_run_records
-from edge_melanoma.runs.run_folders import hold_run, refuse_unwritable
+from edge_melanoma.runs.folders import hold_run, refuse_unwritable
+from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.tflite.modes import Mode
 
 

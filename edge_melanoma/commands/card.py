@@ -31,8 +31,8 @@ def command(
     misses and false alarms to failures/ as Grad-CAM sheets. Sets of --external are added to the
     run's evaluation.
     """
-    from edge_melanoma.card.card_run import CardOrder, make_card
-    from edge_melanoma.data.data_sets import name_external_sets
+    from edge_melanoma.card.card import CardOrder, make_card
+    from edge_melanoma.data.sets import name_external_sets
 
     make_card(
         CardOrder(

@@ -84,7 +84,7 @@ def phantoms(
 ) -> None:
     """Write generated lesion pictures: no photographs, and no evidence about patients."""
     from edge_melanoma.data.phantoms import write_phantoms
-    from edge_melanoma.runs.run_folders import refuse_unwritable
+    from edge_melanoma.runs.folders import refuse_unwritable
 
     refuse_unwritable(folder / "README.txt")
     paths = write_phantoms(folder, count=count, seed=seed, size=size)

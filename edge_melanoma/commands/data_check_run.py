@@ -6,14 +6,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from edge_melanoma.check.data_page import render_page
-from edge_melanoma.check.data_report import DataReport, examine_data, report_to_json
-from edge_melanoma.check.fix_list import list_removals, removals_to_text
-from edge_melanoma.data.data_sets import name_folders
-from edge_melanoma.data.fingerprints import default_fingerprint_folder
-from edge_melanoma.machine.atomic_writing import write_atomically, write_json
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.check.page import render_page
+from edge_melanoma.check.report import (
+    DataReport,
+    examine_data,
+    list_removals,
+    removals_to_text,
+    report_to_json,
+)
+from edge_melanoma.data.screening import default_fingerprint_folder
+from edge_melanoma.data.sets import name_folders
+from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.folders import refuse_unwritable
 
 SHORTCUTS_SHOWN = 4
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_melanoma.data.dataset_card import CARD, card_text, find_card
+from edge_melanoma.data.cards import CARD, card_text, find_card
 from edge_melanoma.data.lesions import LABELS_TABLE, list_lesions
+from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.shard_packing import SHARD_PATTERN, Packing, pack_images
-from edge_melanoma.data.skipped_files import tell_skipped
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import UNFINISHED_PREFIX, write_atomically
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.machine.files import UNFINISHED_PREFIX, write_atomically
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.folders import refuse_unwritable
 
 LINK_PATTERN = "disk-*"
 OWN_FILES = (LABELS_TABLE, CARD)

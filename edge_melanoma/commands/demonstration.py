@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-from edge_melanoma.benchmarks.parity_run import ParityOrder, run_parity
+from edge_melanoma.benchmarks.bench import ParityOrder, run_parity
 from edge_melanoma.commands.export_run import export_and_show
-from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.post_training import path_of
+from edge_melanoma.converters.export import path_of
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.network.recipes import Variant
 from edge_melanoma.network.starting_weights import cached_imagenet_weights
-from edge_melanoma.network.variants import Variant
-from edge_melanoma.runs.artifacts import open_run
+from edge_melanoma.runs.models import open_run
 from edge_melanoma.tflite.modes import Mode, parse_modes
-from edge_melanoma.training.training_order import TrainingOrder
-from edge_melanoma.training.training_run import train_variants
+from edge_melanoma.training.session import TrainingOrder, train_variants
 
 
 def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> None:

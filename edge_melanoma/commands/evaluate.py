@@ -7,7 +7,7 @@ import typer
 
 from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, ShardChoice
 from edge_melanoma.commands.shard_options import choose_part
-from edge_melanoma.data.data_sets import name_external_sets
+from edge_melanoma.data.sets import name_external_sets
 
 NAME = "evaluate"
 

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.fingerprints import default_fingerprint_folder
 from edge_melanoma.data.scoring_shard import WHOLE
+from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.evaluation.evaluation import conclude, measure_set
-from edge_melanoma.evaluation.evaluation_subject import open_subject
-from edge_melanoma.evaluation.evaluation_table import show_evaluation
-from edge_melanoma.evaluation.external_sets import learned_by_run, read_external_sets
+from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_sets
 from edge_melanoma.evaluation.scored_part import part_of_set
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.run_folders import refuse_unwritable
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.evaluation.subject import open_subject
+from edge_melanoma.evaluation.tables import show_evaluation
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runtime.names import Runtime
 
 
 def evaluate_model(

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from edge_melanoma.machine.environment import cpu_name, package_version
 from edge_melanoma.runtime.classifiers import probe_runtime
 from edge_melanoma.runtime.interpreters import xnnpack_is_used
-from edge_melanoma.runtime.runtimes import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
 GIBIBYTE = 2**30
 

@@ -109,7 +109,7 @@ def command(
     """Convert a run and read every file back: an int8 export that is not wholly int8 is refused."""
     from edge_melanoma.commands.calibration_study_run import study_and_show
     from edge_melanoma.commands.export_run import export_and_show
-    from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
+    from edge_melanoma.converters.settings import ExportSettings, TuningSettings
     from edge_melanoma.tflite.modes import Mode, parse_modes
 
     settings = ExportSettings(

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edge_melanoma.converters.export_settings import ExportSettings
-from edge_melanoma.converters.post_training import export_run
-from edge_melanoma.machine.console import results_console
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import MANIFEST, ConvertedModel
+from edge_melanoma.converters.export import export_run
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.machine.terminal import TerminalReporter, results_console
 from edge_melanoma.runs.bundled import find_run_or_bundled
-from edge_melanoma.runs.run_data import read_run_records
-from edge_melanoma.runs.run_folders import hold_run, refuse_unwritable
+from edge_melanoma.runs.folders import hold_run, refuse_unwritable
+from edge_melanoma.runs.models import MANIFEST, ConvertedModel
+from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.tflite.modes import Mode
 from edge_melanoma.training.activations import default_cache_folder
 

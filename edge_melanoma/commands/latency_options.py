@@ -8,7 +8,7 @@ import typer
 from edge_melanoma.errors import EdgeMelanomaError
 
 if TYPE_CHECKING:
-    from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
+    from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 
 Runs = Annotated[int, typer.Option("--runs", min=2, help="Timed invocations a model, at least.")]
 Warmup = Annotated[int, typer.Option("--warmup", min=0, help="Untimed ones before.")]
@@ -48,7 +48,7 @@ def choose_timing(
     Raises:
         EdgeMelanomaError: a number of threads that is none, or the least is above the most.
     """
-    from edge_melanoma.benchmarks.timing.round_robin import (
+    from edge_melanoma.benchmarks.timing.in_turn import (
         MLPERF_QUERIES,
         MLPERF_SECONDS,
         TimingSettings,

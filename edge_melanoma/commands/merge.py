@@ -50,8 +50,8 @@ def command(
     is: scores come from the parts, times are taken here. Exit code 1: a candidate does not keep the
     contract.
     """
-    from edge_melanoma.benchmarks.parity_run import ParityOrder
-    from edge_melanoma.benchmarks.report.bench_folder import BenchCopies
+    from edge_melanoma.benchmarks.bench import ParityOrder
+    from edge_melanoma.benchmarks.report.folder import BenchCopies
     from edge_melanoma.commands.latency_options import choose_timing
     from edge_melanoma.commands.merge_run import merge_files
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_melanoma.benchmarks import bench_part
-from edge_melanoma.benchmarks.parity.contract_choice import find_contract
-from edge_melanoma.benchmarks.parity_run import ParityOrder, run_parity
+from edge_melanoma.benchmarks.bench import ParityOrder, run_parity
+from edge_melanoma.benchmarks.parity.contract import find_contract
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import evaluation_part
-from edge_melanoma.evaluation.evaluation_table import show_evaluation
 from edge_melanoma.evaluation.score_parts import ScorePart, merge_parts
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.evaluation.tables import show_evaluation
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.runs.folders import refuse_unwritable
 
 
 def merge_files(paths: Sequence[Path], order: ParityOrder) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 RunArgument = Annotated[
     Path | None,

@@ -10,14 +10,12 @@ from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import IMAGE_SUFFIXES, names_a_picture
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
-from edge_melanoma.evaluation.evaluation_subject import open_model
-from edge_melanoma.machine.console import results_console
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel
+from edge_melanoma.evaluation.subject import open_model
+from edge_melanoma.machine.terminal import TerminalReporter, results_console
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime, score_with_integers
-from edge_melanoma.runtime.interpreters import SessionSettings
-from edge_melanoma.runtime.model_trial import try_model
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.interpreters import SessionSettings, try_model
+from edge_melanoma.runtime.names import Runtime
 
 Score = tuple[float, int | None]
 

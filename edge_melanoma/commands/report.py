@@ -25,12 +25,12 @@ def command(
 
     Nothing is measured again: the page is that of the stored scores and figures.
     """
-    from edge_melanoma.benchmarks.parity_run import bench_folder_of
-    from edge_melanoma.benchmarks.report.bench_folder import PAGE, render_stored
-    from edge_melanoma.machine.atomic_writing import write_atomically
+    from edge_melanoma.benchmarks.bench import bench_folder_of
+    from edge_melanoma.benchmarks.report.folder import PAGE, render_stored
+    from edge_melanoma.machine.files import write_atomically
     from edge_melanoma.runs.bundled import find_run_or_bundled
+    from edge_melanoma.runs.folders import refuse_unwritable
     from edge_melanoma.runs.recorded_files import record_bench
-    from edge_melanoma.runs.run_folders import refuse_unwritable
 
     found = find_run_or_bundled(run)
     folder = bench_folder_of(found, data)

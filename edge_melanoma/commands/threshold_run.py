@@ -16,12 +16,11 @@ from edge_melanoma.converters.operating_points import (
 )
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.console import results_console
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import TrainedModel, open_converted, open_exports
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import TerminalReporter, results_console
 from edge_melanoma.runs.bundled import find_run_or_bundled
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runs.models import TrainedModel, open_converted, open_exports
 
 COLUMNS = ("model", "recall", "95 % interval", "specificity", "threshold", "integer")
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from edge_melanoma.commands.options import Deterministic, ExternalSets, Force, Seed
-from edge_melanoma.data.data_sets import name_external_sets
+from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.data.splits import SplitKind
-from edge_melanoma.network.variants import ORIGINAL, TEACHER_WEIGHTS, Variant
+from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, Variant
 from edge_melanoma.training.workers import Strategy
 
 NAME = "train"
@@ -113,8 +113,7 @@ def command(
     validation, on the test side and on each external set, beside the original work's figures.
     """
     named = name_external_sets(external or ())
-    from edge_melanoma.training.training_order import TrainingOrder
-    from edge_melanoma.training.training_run import train_variants
+    from edge_melanoma.training.session import TrainingOrder, train_variants
 
     train_variants(
         TrainingOrder(

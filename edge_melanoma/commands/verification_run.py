@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from edge_melanoma.machine.console import results_console
+from edge_melanoma.machine.terminal import results_console
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
 from edge_melanoma.runs.recorded_files import Finding, verify_run
 

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from edge_melanoma.commands.page_server import make_server
-from edge_melanoma.converters.phone.android_bundle import bundle_files, choose_int8_export
-from edge_melanoma.converters.phone.bundle_layout import refuse_full_folder
-from edge_melanoma.converters.phone.float16_file import find_or_convert_float16
+from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export
+from edge_melanoma.converters.phone.layout import refuse_full_folder
 from edge_melanoma.converters.phone.litert_js import read_litert
+from edge_melanoma.converters.phone.twins import find_or_convert_float16
 from edge_melanoma.converters.phone.web_page import page_files, write_page
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import find_run
+from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
-from edge_melanoma.runs.run_folders import refuse_unwritable
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runs.models import find_run
 
 
 def write_and_tell(

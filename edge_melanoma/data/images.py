@@ -29,7 +29,7 @@ from PIL import Image
 from edge_melanoma.data.decoding import UnreadableImageError, decode_upright
 from edge_melanoma.data.image_files import ImageFile, PackedImage
 from edge_melanoma.errors import printable
-from edge_melanoma.machine.ahead import map_ahead
+from edge_melanoma.machine.processes import map_ahead
 
 IMAGE_SIZE = 224
 RESIZE_ID = "triangle-22bit-v1"

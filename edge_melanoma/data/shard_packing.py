@@ -17,18 +17,18 @@ from typing import Any
 
 from edge_melanoma.data.image_files import PACKED_COLUMNS, PackedImage
 from edge_melanoma.data.images import hash_bytes
-from edge_melanoma.data.integrity import (
+from edge_melanoma.data.lesions import ATTRIBUTE_COLUMNS, LABELS_TABLE, LesionRecord
+from edge_melanoma.data.screening import (
     BadImage,
     describe_bad_images,
     read_sound_bytes,
     refuse_many_bad,
 )
-from edge_melanoma.data.lesions import ATTRIBUTE_COLUMNS, LABELS_TABLE, LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.ahead import map_ahead
-from edge_melanoma.machine.atomic_writing import whole_file
-from edge_melanoma.machine.progress import Reporter
-from edge_melanoma.machine.tensorflow_runtime import tf
+from edge_melanoma.machine.files import whole_file
+from edge_melanoma.machine.processes import map_ahead
+from edge_melanoma.machine.tensorflow import tf
+from edge_melanoma.machine.terminal import Reporter
 
 SHARD_PATTERN = "shard-*.tfrecord"
 COLUMNS = ("file", "label", "lesion_id", *ATTRIBUTE_COLUMNS, *PACKED_COLUMNS)

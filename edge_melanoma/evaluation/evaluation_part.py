@@ -5,14 +5,14 @@ from typing import Any
 
 from edge_melanoma.data.scoring_shard import Shard
 from edge_melanoma.evaluation.evaluation import conclude
-from edge_melanoma.evaluation.evaluation_subject import Subject, open_subject
-from edge_melanoma.evaluation.external_sets import describe_judged, learned_by_run
+from edge_melanoma.evaluation.judged_pictures import describe_judged, learned_by_run
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.score_parts import ScorePart, common_facts, write_part
 from edge_melanoma.evaluation.scored_part import describe_part, part_of_set, tell_part
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.run_folders import refuse_unwritable
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.evaluation.subject import Subject, open_subject
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runtime.names import Runtime
 
 COMMAND = "evaluate"
 OWN = "scores"

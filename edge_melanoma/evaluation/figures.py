@@ -15,7 +15,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import count_confusions
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import EDGES, measure_reliability
-from edge_melanoma.machine.atomic_writing import write_atomically
+from edge_melanoma.machine.files import write_atomically
 
 BENIGN_COLOUR, MALIGNANT_COLOUR = "#0072B2", "#D55E00"
 SIDE_COLOURS = ("#7F7F7F", "#009E73", "#CC79A7")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.machine.terminal import Reporter
 
 
 class Classifier(Protocol):

@@ -10,12 +10,12 @@ import numpy as np
 
 from edge_melanoma import __version__
 from edge_melanoma.data.images import RESIZE_ID
-from edge_melanoma.data.integrity import BadImage, refuse_many_bad
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.scoring_shard import Shard
+from edge_melanoma.data.screening import BadImage, refuse_many_bad
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.files import write_json
 
 SCHEMA = 1
 LARGEST_PART_BYTES = 2**31

@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.dataset_card import describe_dataset
-from edge_melanoma.data.fingerprints import default_fingerprint_folder
-from edge_melanoma.data.integrity import BadImage
+from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.scoring_shard import Shard
-from edge_melanoma.evaluation.external_sets import (
+from edge_melanoma.data.screening import BadImage, default_fingerprint_folder
+from edge_melanoma.evaluation.judged_pictures import (
     LearnedPictures,
     describe_judged,
     read_external_set,
 )
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.score_parts import ScorePart
-from edge_melanoma.machine.progress import Reporter
-from edge_melanoma.runs.artifacts import TrainedModel
-from edge_melanoma.runs.run_data import describe_own_side, read_test_side
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.runs.pictures import describe_own_side, read_test_side
 
 OF_THE_PART = ("images", "benign", "malignant", "fingerprint")
 """Of a dataset block: what is known of the whole set only when all parts are there."""

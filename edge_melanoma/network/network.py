@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
-from edge_melanoma.network.variants import VARIANTS, Variant, VariantSpec
-from edge_melanoma.network.weights_files import read_safetensors_bytes
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.machine.tensorflow import tf, tf_keras
+from edge_melanoma.network.recipes import VARIANTS, Variant, VariantSpec
+from edge_melanoma.network.weight_files import read_safetensors_bytes
+from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.tflite.quantization import SCORE_NAME
 
-GAP_LAYER, HIDDEN_LAYER, DROPOUT_LAYER, SCORE_LAYER = "gap", "hidden", "dropout", "p_malignant"
+GAP_LAYER, HIDDEN_LAYER, DROPOUT_LAYER = "gap", "hidden", "dropout"
 
 WeightArrays = Mapping[str, NDArray[np.float32]]
 
@@ -39,7 +40,7 @@ def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_S
     features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
     hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
     hidden = layers.Dropout(spec.dropout, name=DROPOUT_LAYER)(hidden)
-    score = layers.Dense(1, activation="sigmoid", name=SCORE_LAYER)(hidden)
+    score = layers.Dense(1, activation="sigmoid", name=SCORE_NAME)(hidden)
     network = tf_keras.Model(image, score, name="edge_melanoma")
     for norm in _batch_norms(network):
         norm.momentum = spec.batch_norm_momentum

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.tensorflow_runtime import tf_keras
+from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.network.network import (
     HIDDEN_LAYER,
-    SCORE_LAYER,
     WeightArrays,
     arrays_of,
     assign_arrays,
     read_safetensors,
 )
-from edge_melanoma.network.weights_files import read_weights_file
-from edge_melanoma.runs.artifacts import TrainedModel, sha256_of
+from edge_melanoma.network.weight_files import read_weights_file
 from edge_melanoma.runs.bundled import WORD, bundled_run
+from edge_melanoma.runs.models import TrainedModel, sha256_of
+from edge_melanoma.tflite.quantization import SCORE_NAME
 
 IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 IMAGENET_WEIGHTS_HELP = (
@@ -75,7 +75,7 @@ def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> Non
     head = {
         name: array
         for name, array in present.items()
-        if name.split("/")[0] in {HIDDEN_LAYER, SCORE_LAYER}
+        if name.split("/")[0] in {HIDDEN_LAYER, SCORE_NAME}
     }
     fitting = {name: array for name, array in arrays.items() if name in present}
     assign_arrays(network, {**fitting, **head}, source=source)

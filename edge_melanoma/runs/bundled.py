@@ -5,26 +5,19 @@ goes to a copy of its own, since an installed package may be read-only.
 """
 
 from pathlib import Path
+
 import edge_melanoma
-from edge_melanoma.runs.artifacts import (
-
-    MANIFEST,
-
-    RUNS_FOLDER,
-
-    WEIGHTS,
-
-    TrainedModel,
-
-    find_run,
-
-    open_run,
-
-    read_json,
-
-)
-from edge_melanoma.machine.atomic_writing import write_atomically
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.runs.models import (
+    MANIFEST,
+    RUNS_FOLDER,
+    WEIGHTS,
+    TrainedModel,
+    find_run,
+    open_run,
+    read_json,
+)
 
 WORD = Path("bundled")
 """What a person writes instead of a run folder or a model file."""

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from edge_melanoma.runs.artifacts import MANIFEST, WEIGHTS, read_json, sha256_of
-from edge_melanoma.machine.atomic_writing import UNFINISHED_PREFIX, write_json
+
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import UNFINISHED_PREFIX, write_json
+from edge_melanoma.runs.models import MANIFEST, WEIGHTS, read_json, sha256_of
 
 BENCH_RECORD = "files.json"
 """In a bench folder: the hashes of its files."""

@@ -1,9 +1,20 @@
-"""The two ways to run a model: Keras in this process, TFLite in child processes on all cores."""
+"""The two ways to run a model: Keras in this process, TFLite in child processes on all cores.
+
+Several .tflite models over the same decoded pictures, in one process a core for all of them.
+
+Pictures decoded once for all models: one array in a temporary file that processes share.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,17 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.data.image_files import ImageFile
-from edge_melanoma.data.images import read_image, scale_pixels, stream_images
+from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels, stream_images
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
-from edge_melanoma.machine.ahead import map_ahead
-from edge_melanoma.machine.child_process import child_died, make_pool, run_in_child
+from edge_melanoma.machine.processes import child_died, make_pool, map_ahead, run_in_child
+from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.interpreters import (
     SessionSettings,
     TFLiteSession,
     load_interpreter_class,
     open_limited_session,
 )
-from edge_melanoma.runtime.runtimes import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
 KERAS_BATCH_SIZE = 32
 CHUNK_SIZE = 16
@@ -173,3 +184,112 @@ def _score_with_integers(
         (session.score(read_image(file)), None if is_float else int(session.raw_output()[0]))
         for file in files
     ]
+
+
+BYTES_AN_IMAGE = IMAGE_SIZE * IMAGE_SIZE * 3
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedImages:
+    """A file of uint8 pixels (count, 224, 224, 3); small enough to be sent to a child process."""
+
+    path: Path
+    count: int
+
+    def open(self) -> NDArray[np.uint8]:
+        """The pixels, mapped and not read: every process shares the system's one copy."""
+        shape = (self.count, IMAGE_SIZE, IMAGE_SIZE, 3)
+        return np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape)
+
+
+@contextmanager
+def decoded(paths: Sequence[ImageFile], *, reporter: Reporter) -> Iterator[DecodedImages]:
+    """Decode and resize all of `paths` in their order; the file is gone afterwards.
+
+    Raises:
+        EdgeMelanomaError: the temporary folder has not enough room, or a picture is broken.
+    """
+    with tempfile.TemporaryDirectory(prefix="edge-melanoma-") as folder:
+        _refuse_small_disk(Path(folder), len(paths))
+        images = DecodedImages(path=Path(folder) / "images.uint8", count=len(paths))
+        batches = stream_images(paths, batch_size=BATCH)
+        ones = (image for batch in batches for image in batch)
+        with images.path.open("wb") as stream:
+            for image in reporter.track(ones, label="Decoding", total=len(paths)):
+                stream.write(image.tobytes())
+        yield images
+
+
+def _refuse_small_disk(folder: Path, count: int) -> None:
+    needed, free = count * BYTES_AN_IMAGE, shutil.disk_usage(folder).free
+    if needed > free:
+        raise EdgeMelanomaError(
+            f"The decoded pixels of {count} images need {needed / 1e6:.3g} MB in "
+            f"{folder.parent}, which has {free / 1e6:.3g} MB free; make room, set TMPDIR to "
+            f"another folder, or take fewer images with --limit."
+        )
+
+
+CHUNK = 16
+"""Pictures a process takes at once: few enough that all cores end together."""
+
+_models: Mapping[str, SessionSettings] = {}
+_pixels: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
+_sessions: dict[str, TFLiteSession] = {}
+
+
+class ScoringPool:
+    """One single-threaded process a core that holds the pictures and opens models when asked.
+
+    Use it as a context manager: leaving it ends the processes.
+    """
+
+    def __init__(
+        self, models: Mapping[str, SessionSettings], images: DecodedImages, *, workers: int = 0
+    ) -> None:
+        self._count = images.count
+        self._pool = make_pool(
+            workers or os.cpu_count() or 1, initializer=_prepare, initargs=(models, images)
+        )
+
+    def __enter__(self) -> "ScoringPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def stream_scores(self, name: str) -> Iterator[float]:
+        """P(malignant) of every picture by the model `name`, in order, as they come.
+
+        Raises:
+            EdgeMelanomaError: the interpreter refuses the model, or dies of it.
+        """
+        starts = range(0, self._count, CHUNK)
+        futures = [self._pool.submit(_score_chunk, name, start) for start in starts]
+        try:
+            for future in futures:
+                yield from future.result()
+        except BrokenProcessPool as error:
+            raise child_died() from error
+
+
+def _prepare(models: Mapping[str, SessionSettings], images: DecodedImages) -> None:
+    """In a child, which an interruption ends at once and without a word: the parent tells of it."""
+    global _models, _pixels
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _models, _pixels = models, images.open()
+
+
+def _score_chunk(name: str, start: int) -> list[float]:
+    if name not in _sessions:
+        # One at a time: the models of a bench come one after another.
+        _sessions.clear()
+        _sessions[name] = open_limited_session(_models[name])
+    session = _sessions[name]
+    return [session.score(image) for image in _pixels[start : start + CHUNK]]

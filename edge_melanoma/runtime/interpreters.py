@@ -2,6 +2,11 @@
 
 A session belongs into a child process: tflite-runtime fails beside an imported TensorFlow, and a
 broken model may end the process that runs it. See `child_process`.
+
+A .tflite file that no hash vouches for runs once before it is believed, where it can do no harm.
+
+The trial has a process, a limit of memory and a limit of time of its own. A classifier's graph has
+no loops: what one picture takes, every picture takes.
 """
 
 import importlib
@@ -14,9 +19,9 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import limit_memory
-from edge_melanoma.machine.quiet import stderr_discarded
-from edge_melanoma.runtime.runtimes import Kernels, Runtime
+from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
+from edge_melanoma.runs.models import ConvertedModel
+from edge_melanoma.runtime.names import Kernels, Runtime
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 DELEGATE_NODE = "DELEGATE"
@@ -197,7 +202,7 @@ def load_interpreter_class(runtime: Runtime) -> Any:
         ImportError: the runtime is not installed or does not fit the installed NumPy.
     """
     if runtime is Runtime.TF_LITE:
-        from edge_melanoma.machine.tensorflow_runtime import tf
+        from edge_melanoma.machine.tensorflow import tf
 
         return tf.lite.Interpreter
     return importlib.import_module(f"{runtime.value}.interpreter").Interpreter
@@ -214,3 +219,27 @@ def quantization_of(details: dict[str, Any]) -> TensorQuantization:
     return TensorQuantization(
         dtype=np.dtype(details["dtype"]).name, scale=float(scale), zero_point=int(zero_point)
     )
+
+
+TRIAL_SECONDS = 18.0
+LEVELS = (0, 128, 255)
+"""Black, grey and white: numbers that overflow do so at the ends."""
+
+
+def try_model(model: ConvertedModel, *, runtime: Runtime) -> None:
+    """Raise where the model does not survive its trial; one that is vouched for needs none.
+
+    Raises:
+        EdgeMelanomaError: the interpreter refuses it, or it gives no probabilities.
+        ChildDiedError: it ended its process, took too much memory or too long.
+    """
+    if model.is_vouched_for:
+        return
+    settings = SessionSettings(data=model.data, name=model.path.name, runtime=runtime)
+    run_limited(_try, settings, what=f"The model {model.path}", seconds=TRIAL_SECONDS)
+
+
+def _try(settings: SessionSettings) -> None:
+    session = open_limited_session(settings)
+    for level in LEVELS:
+        session.score(np.full((IMAGE_SIZE, IMAGE_SIZE, 3), level, np.uint8))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.run_folders import owner_of
+from edge_melanoma.runs.folders import owner_of
 from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.replicas import Replicas
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.tensorflow_runtime import tf
-from edge_melanoma.network.stages import Appearance
+from edge_melanoma.machine.tensorflow import tf
+from edge_melanoma.network.recipes import Appearance
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Of ITU-R BT.601."""

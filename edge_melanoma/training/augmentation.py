@@ -9,8 +9,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.tensorflow_runtime import tf
-from edge_melanoma.network.stages import Augmentation
+from edge_melanoma.machine.tensorflow import tf
+from edge_melanoma.network.recipes import Augmentation
 
 LARGEST_UNFILTERED_SHRINKAGE = 4 / 3
 """Pictures that lose more than this are averaged over two by two pixels before."""

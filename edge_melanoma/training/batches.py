@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.images import scale_pixels, stream_images
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.network.stages import Augmentation
-from edge_melanoma.training.activations import CachedActivations
+from edge_melanoma.network.recipes import Augmentation
+from edge_melanoma.training.activations import CachedActivations, FrozenPrefix
 from edge_melanoma.training.augmentation import augment_images
-from edge_melanoma.training.frozen_prefix import FrozenPrefix
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

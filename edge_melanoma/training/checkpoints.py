@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_atomically
+from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.network.network import arrays_of, assign_arrays
 
 CHECKPOINT = "checkpoint.safetensors"

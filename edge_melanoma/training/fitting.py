@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import arrays_of, assign_arrays, compile_forward, reset_dropout
-from edge_melanoma.network.stages import Stage
+from edge_melanoma.network.recipes import Stage
 from edge_melanoma.training.averaging import WeightAverage
 from edge_melanoma.training.batches import BatchSource
 from edge_melanoma.training.checkpoints import HistoryRow, TrainingState

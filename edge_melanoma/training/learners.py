@@ -5,8 +5,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
-from edge_melanoma.network.network import DROPOUT_LAYER, HIDDEN_LAYER, SCORE_LAYER
+from edge_melanoma.machine.tensorflow import tf, tf_keras
+from edge_melanoma.network.network import DROPOUT_LAYER, HIDDEN_LAYER
+from edge_melanoma.tflite.quantization import SCORE_NAME
 from edge_melanoma.training.replicas import Replicas
 from edge_melanoma.training.workers import own_slice
 
@@ -138,7 +139,7 @@ def _twin_of(model: Any) -> Any:
     copy = tf_keras.models.clone_model(model, clone_function=_copy_layer)
     hidden = copy.get_layer(HIDDEN_LAYER).output
     kept = tf_keras.Input(hidden.shape[1:], name="kept")
-    scored = copy.get_layer(SCORE_LAYER)(tf_keras.layers.Multiply()([hidden, kept]))
+    scored = copy.get_layer(SCORE_NAME)(tf_keras.layers.Multiply()([hidden, kept]))
     return tf_keras.Model([copy.input, kept], scored, name="twin")
 
 

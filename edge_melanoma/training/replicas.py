@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.tensorflow_runtime import tf
+from edge_melanoma.machine.tensorflow import tf
 from edge_melanoma.training.workers import (
     PATIENCE_SECONDS,
     TF_CONFIG,

@@ -2,7 +2,7 @@
 
 import math
 
-from edge_melanoma.network.stages import Stage
+from edge_melanoma.network.recipes import Stage
 
 
 def learning_rate_at(stage: Stage, *, step: int, steps_per_epoch: int) -> float:

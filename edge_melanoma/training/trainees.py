@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.splits import DatasetSplit
-from edge_melanoma.machine.progress import Reporter
+from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import cut_layer, freeze_backbone, suffix_of
-from edge_melanoma.network.stages import Stage
-from edge_melanoma.network.variants import VARIANTS, Variant, VariantSpec
-from edge_melanoma.runs.artifacts import TrainedModel
-from edge_melanoma.training.activations import cache_activations
+from edge_melanoma.network.recipes import VARIANTS, Stage, Variant, VariantSpec
+from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.training.activations import FrozenPrefix, cache_activations
 from edge_melanoma.training.batches import (
     BatchSource,
     CachedBatches,
@@ -26,7 +25,6 @@ from edge_melanoma.training.batches import (
     labels_of,
 )
 from edge_melanoma.training.fitting import Trainee
-from edge_melanoma.training.frozen_prefix import FrozenPrefix
 from edge_melanoma.training.sampling import draw_epoch
 from edge_melanoma.training.varied_batches import varied_batches
 

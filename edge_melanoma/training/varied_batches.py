@@ -18,8 +18,8 @@ from edge_melanoma.data.images import (
     stream_images,
 )
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.machine.progress import Reporter
-from edge_melanoma.network.stages import Stage
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.network.recipes import Stage
 from edge_melanoma.training.activations import CachedActivations, cache_activations
 from edge_melanoma.training.appearance import vary_appearance
 from edge_melanoma.training.augmentation import augment_images

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.training.training_order import TrainingOrder
+from edge_melanoma.training.session import TrainingOrder
 
 
 def order_of_worker(order: TrainingOrder) -> TrainingOrder:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import describe_death, live_with_parent
-from edge_melanoma.machine.progress import Reporter, TerminalReporter
-from edge_melanoma.runs.artifacts import MANIFEST
+from edge_melanoma.machine.processes import describe_death, live_with_parent
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter
+from edge_melanoma.runs.models import MANIFEST
 from edge_melanoma.training.checkpoints import CHECKPOINT, is_finished
-from edge_melanoma.training.training_order import TrainingOrder
+from edge_melanoma.training.session import TrainingOrder
 from edge_melanoma.training.workers import PATIENCE_SECONDS, Cluster
 
 MOST_RESTARTS = 10
@@ -112,7 +112,7 @@ def _train_in_child(
 
 
 def _train(joined: Connection, order: TrainingOrder, cluster: Cluster, folder: Path) -> int:
-    from edge_melanoma.machine.tensorflow_runtime import tf
+    from edge_melanoma.machine.tensorflow import tf
     from edge_melanoma.training.agreement import OutOfStepError
     from edge_melanoma.training.replicas import join_workers
 
@@ -129,8 +129,8 @@ def _train(joined: Connection, order: TrainingOrder, cluster: Cluster, folder: P
 
 def _train_together(order: TrainingOrder, folder: Path, replicas: Any, reporter: Reporter) -> None:
     from edge_melanoma.training.activations import default_cache_folder
+    from edge_melanoma.training.session import gather_material, open_teacher, read_records
     from edge_melanoma.training.training import train_network
-    from edge_melanoma.training.training_run import gather_material, open_teacher, read_records
 
     material = gather_material(order, read_records(order, reporter), open_teacher(order), reporter)
     train_network(

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.benchmarks import measurement
-from edge_melanoma.benchmarks.measurement import describe_doubts, describe_machine
+from edge_melanoma.benchmarks import measure
+from edge_melanoma.benchmarks.measure import describe_doubts, describe_machine
 from edge_melanoma.benchmarks.timing.cold_start import ColdStart
+from edge_melanoma.benchmarks.timing.in_turn import EndToEnd, TimingSettings, TurnTimes
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
-from edge_melanoma.benchmarks.timing.round_robin import EndToEnd, TimingSettings, TurnTimes
-from edge_melanoma.benchmarks.timing.timing import ModelTiming
-from edge_melanoma.runs.artifacts import TrainedModel, open_converted
+from edge_melanoma.benchmarks.timing.tables import ModelTiming
+from edge_melanoma.runs.models import TrainedModel, open_converted
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization, score_tensor_of
 
 
@@ -79,7 +79,7 @@ def test_a_quiet_machine_is_believed_whatever_its_load_was_of_this_program() -> 
 
 
 def test_each_ground_for_contamination_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measurement, "core_count", lambda: 2)
+    monkeypatch.setattr(measure, "core_count", lambda: 2)
     waited = replace(QUIET, wall_ns=(15,) * 4)
     assert machine_of(waited)["contaminated_because"] == [
         "wall time was up to 1.5 times CPU time on one thread"

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.card.field_of_view import find_field, grey_of
+from edge_melanoma.card.artefacts import find_field, grey_of
 
 
 def skin() -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_melanoma.card.line_morphology import close_along, line_at, open_along
+from edge_melanoma.card.artefacts import close_along, line_at, open_along
 
 
 def test_lines_run_along_rows_columns_and_diagonals() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from made import predictions_of
 
-from edge_melanoma.card.card_facts import CardFacts, FailureSheet, JudgedSet
+from edge_melanoma.card.card import render_card
+from edge_melanoma.card.facts import CardFacts, FailureSheet, JudgedSet
 from edge_melanoma.card.failure_sheets import Failure
-from edge_melanoma.card.model_card import render_card
 from edge_melanoma.card.subgroups import measure_subgroups
 from edge_melanoma.evaluation.evaluation import evaluate_at_both
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 
 # At 0.5: recall 3 of 4, specificity 4 of 5.
 NINE = predictions_of(malignant=(0.9, 0.8, 0.6, 0.2), benign=(0.7, 0.4, 0.3, 0.2, 0.1))

@@ -9,7 +9,7 @@ from PIL import Image
 from edge_melanoma.card.traits import read_traits, traits_from_table
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 def record_of(path: Path = Path("a.png"), **attributes: str) -> LesionRecord:

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from copied_lesions import COPIES, draw, write_lesions
 
-from edge_melanoma.check.data_page import render_page
-from edge_melanoma.check.data_report import examine_data
-from edge_melanoma.check.fix_list import list_removals
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.check.page import render_page
+from edge_melanoma.check.report import examine_data, list_removals
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 def page_of(folder: Path) -> str:

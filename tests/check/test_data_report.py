@@ -4,8 +4,8 @@ from pathlib import Path
 
 from copied_lesions import draw, write_lesions
 
-from edge_melanoma.check.data_report import DataReport, examine_data, report_to_json
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.check.report import DataReport, examine_data, report_to_json
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 def examine(*folders: Path) -> DataReport:

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_melanoma.check.data_report import DataReport, SetSummary
-from edge_melanoma.check.fix_list import list_removals, removals_to_text
-from edge_melanoma.data.copies.leaks import Duplicates
-from edge_melanoma.data.fingerprints import Fingerprints
-from edge_melanoma.data.integrity import BadImage
+from edge_melanoma.check.report import DataReport, SetSummary, list_removals, removals_to_text
+from edge_melanoma.data.copies.search import Duplicates
 from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.screening import BadImage, Fingerprints
 
 Groups = tuple[tuple[str, ...], ...]
 

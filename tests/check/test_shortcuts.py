@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge_melanoma.check.shortcuts import ALL_TOGETHER, measure_shortcuts
-from edge_melanoma.data.trivial_statistics import TrivialStatistics
+from edge_melanoma.data.statistics import TrivialStatistics
 
 FIELDS = TrivialStatistics._fields
 

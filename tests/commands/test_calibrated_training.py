@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.evaluation.temperature_scaling import TemperatureScaling
-from edge_melanoma.network.variants import VARIANTS, Variant
-from edge_melanoma.runs.artifacts import TrainedModel, open_run, read_json
+from edge_melanoma.evaluation.scaling import TemperatureScaling
+from edge_melanoma.network.recipes import VARIANTS, Variant
+from edge_melanoma.runs.models import TrainedModel, open_run, read_json
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,7 @@ def calibrated_run(
 ) -> TrainedModel:
     """The fixture `trained_run` again, by a recipe that is calibrated."""
     from edge_melanoma.training import trainees
-    from edge_melanoma.training.training_order import TrainingOrder
-    from edge_melanoma.training.training_run import train_variants
+    from edge_melanoma.training.session import TrainingOrder, train_variants
 
     recipe = replace(VARIANTS[Variant.FROZEN], calibrated=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +54,7 @@ def arrays_of(run: TrainedModel) -> dict[str, NDArray[np.float32]]:
 @pytest.fixture(scope="module")
 def later_run(trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """The fixture `trained_run`, calibrated after it was finished."""
-    from edge_melanoma.training.scaling_run import calibrate_run
+    from edge_melanoma.training.calibrate import calibrate_run
 
     out = tmp_path_factory.mktemp("later") / "run"
     return open_run(calibrate_run(trained_run.folder, out=out, force=False))

@@ -12,7 +12,7 @@ from conftest import CommandResult
 from PIL import Image
 
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 Run = Callable[..., CommandResult]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.benchmarks.parity import outside_run
+from edge_melanoma.benchmarks.parity import outside
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 Cli = Callable[..., Any]
 CARD = """\
@@ -199,7 +199,7 @@ def test_bench_measures_every_file_on_each_set_from_outside(
 def test_bench_needs_tensorflow_for_the_reference_outside(
     edge_melanoma: Cli, exported_run: TrainedModel, clinic: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outside_run, "package_version", lambda name: None)
+    monkeypatch.setattr(outside, "package_version", lambda name: None)
     refuse(
         edge_melanoma("bench", exported_run.folder, "--external", f"clinic={clinic}"),
         "bench --external, for the reference, needs the package tensorflow, which is not "

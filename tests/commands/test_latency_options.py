@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 from edge_melanoma.commands.latency_options import choose_timing, parse_threads
 from edge_melanoma.errors import EdgeMelanomaError
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge_melanoma.data.images import hash_bytes
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.runs.artifacts import TrainedModel, read_json
+from edge_melanoma.runs.models import TrainedModel, read_json
 
 Cli = Callable[..., Any]
 QUICK = ("--runs", "2", "--warmup", "0")

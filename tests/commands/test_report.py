@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 from parity_reports import report_of
 
-from edge_melanoma.benchmarks.parity.parity import ParityReport
-from edge_melanoma.benchmarks.report.report import (
-    ROWS_A_KIND,
-    TEMPLATES,
-    refuse_older,
-    render_report,
-)
+from edge_melanoma.benchmarks.parity.verdict import ParityReport
+from edge_melanoma.benchmarks.report.page import ROWS_A_KIND, TEMPLATES, refuse_older, render_report
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
 

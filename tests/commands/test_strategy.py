@@ -14,7 +14,7 @@ from worker_processes import free_ports, two_workers
 
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.network.network import read_safetensors
-from edge_melanoma.runs.artifacts import open_run, read_json
+from edge_melanoma.runs.models import open_run, read_json
 
 Cli = Callable[..., Any]
 SECONDS = 280.0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from graded_run import make_graded_run
 
-from edge_melanoma.runs.artifacts import TrainedModel, open_converted
+from edge_melanoma.runs.models import TrainedModel, open_converted
 
 Cli = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_melanoma.commands.page_server import POLICY, make_server
-from edge_melanoma.converters.phone.bundle_layout import SOURCES
+from edge_melanoma.converters.phone.layout import SOURCES
 from edge_melanoma.converters.phone.litert_js import (
     CORE,
     UTILS,

@@ -11,7 +11,7 @@ from edge_melanoma.converters.calibration_study import (
     refuse_other_exports,
 )
 from edge_melanoma.converters.calibration_trials import Trial
-from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
+from edge_melanoma.converters.settings import ExportSettings, TuningSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.modes import Backend, Mode, Output
 

@@ -18,14 +18,14 @@ from edge_melanoma.converters.calibration_study import (
     study_path,
 )
 from edge_melanoma.converters.calibration_trials import Trial, TrialOrder, run_trials
-from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.images import hash_bytes, read_image_bytes
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.runs.artifacts import TrainedModel, open_run, read_json, sha256_of
-from edge_melanoma.runs.run_data import read_run_records
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.runs.models import TrainedModel, open_run, read_json, sha256_of
+from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.tflite.modes import Correction, InputOutput
 
 TRIAL = Trial(

@@ -17,12 +17,12 @@ from edge_melanoma.converters.calibration_trials import (
     run_trials,
     try_subsets,
 )
-from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.runs.artifacts import sha256_of
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.runs.models import sha256_of
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 # At 0.5 all four melanomas are called, and no benign picture.
@@ -103,7 +103,7 @@ def float_scores(greens: Sequence[float]) -> NDArray[np.float64]:
 def export_of(order: TrialOrder) -> bytes:
     """The int8 file of an export with the order's settings."""
     from edge_melanoma.converters.conversion import convert_modes
-    from edge_melanoma.converters.orders import ConversionOrder
+    from edge_melanoma.converters.job import ConversionOrder
 
     export = ConversionOrder(
         folder=order.folder,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 

@@ -13,11 +13,11 @@ from small_network import make_calibration, make_pictures, make_small_network
 from edge_melanoma.converters.audit import LARGEST_INT8_BYTES, audit_model
 from edge_melanoma.converters.float_layers import Precisions, find_precisions
 from edge_melanoma.converters.networks.heads import without_sigmoid
-from edge_melanoma.converters.slimming import slim_model
-from edge_melanoma.converters.tflite_export import Int8Converter
+from edge_melanoma.converters.packing import slim_model
+from edge_melanoma.converters.tflite import Int8Converter
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
 from edge_melanoma.tflite.modes import Correction, InputOutput, Mode, Output
 

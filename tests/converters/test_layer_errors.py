@@ -18,7 +18,7 @@ from edge_melanoma.converters.layer_errors import (
     layer_errors_to_csv,
     measure_layer_errors,
 )
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
 KERNEL_LAYERS = {
@@ -31,7 +31,7 @@ KERNEL_LAYERS = {
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[Mode, bytes]:
     """The small network as it is and in int8, uncorrected."""
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     calibration = make_calibration(tmp_path_factory.mktemp("small"))
     return {
@@ -99,7 +99,7 @@ def test_sums_pooling_and_the_nameless_sigmoid_have_their_layers(
 def test_a_step_between_float_and_int8_is_no_operator_of_a_layer(
     files: dict[Mode, bytes], tmp_path: Path
 ) -> None:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     data = convert_network(
         make_small_network(),

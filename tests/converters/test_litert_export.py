@@ -13,18 +13,18 @@ from PIL import Image
 
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.litert_export import quantize_float_model
+from edge_melanoma.converters.litert import quantize_float_model
 from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import InputOutput, Mode
 
 QUANTIZE_ELSEWHERE = """
 import pickle, sys
-from edge_melanoma.converters.litert_export import quantize_float_model
+from edge_melanoma.converters.litert import quantize_float_model
 sys.stdout.buffer.write(quantize_float_model(**pickle.load(sys.stdin.buffer)))
 assert "tensorflow" not in sys.modules
 """
@@ -48,7 +48,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> CalibrationSet:
 @pytest.fixture(scope="module")
 def network() -> Any:
     """MobileNetV2's kinds of layers, folded; three channels of the first have died in training."""
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     tf_keras.utils.set_random_seed(0)
     layers = tf_keras.layers
@@ -88,7 +88,7 @@ def float_model(network: Any) -> bytes:
 
 
 def converted(network: Any) -> bytes:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     return convert_network(network, Mode.FLOAT32, io=InputOutput.INT8, calibration=None)
 
@@ -132,7 +132,7 @@ def test_an_int8_file_scores_as_the_float_file_whatever_its_ends(
 def test_an_activation_s_range_is_that_of_the_calibration_and_holds_0(
     quantize: Quantize, network: Any, calibration: CalibrationSet
 ) -> None:
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     probe = tf_keras.Model(network.input, network.get_layer("block_3_project").output)
     outputs = np.concatenate([probe(image).numpy().ravel() for image in calibration.inputs()])
@@ -197,7 +197,7 @@ def test_other_modes_have_float_ends_and_dynamic_has_the_two_large_kernels_only(
 def test_an_operator_that_the_quantizer_does_not_know_is_named_unless_it_stays_float(
     calibration: CalibrationSet,
 ) -> None:
-    from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+    from edge_melanoma.machine.tensorflow import tf, tf_keras
 
     layers = tf_keras.layers
     odd = [layers.GlobalAveragePooling2D(), layers.Activation(tf.exp, name="odd")]

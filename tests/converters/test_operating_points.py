@@ -16,8 +16,8 @@ from edge_melanoma.converters.operating_points import (
 )
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import wilson_interval
-from edge_melanoma.machine.progress import SilentReporter, TerminalReporter
-from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted
 from edge_melanoma.tflite.quantization import sigmoid
 
 SILENT = SilentReporter()

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from edge_melanoma.converters.audit import audit_model
-from edge_melanoma.converters.export_settings import ExportSettings, TuningSettings
-from edge_melanoma.converters.post_training import UNFINISHED, export_run, path_of
+from edge_melanoma.converters.export import UNFINISHED, export_run, path_of
+from edge_melanoma.converters.settings import ExportSettings, TuningSettings
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.runs.artifacts import TrainedModel, open_run, read_json, sha256_of
-from edge_melanoma.runs.run_data import read_run_records
+from edge_melanoma.runs.models import TrainedModel, open_run, read_json, sha256_of
+from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Backend, InputOutput, Mode, Output
 

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from small_network import make_calibration, make_pictures, make_sound_network
 
-from edge_melanoma.converters.export_settings import TuningSettings
+from edge_melanoma.converters.settings import TuningSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.tflite.modes import Output
 
 T = TypeVar("T")

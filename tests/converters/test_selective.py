@@ -10,9 +10,9 @@ from small_network import LAYERS, make_calibration, make_pictures, make_small_ne
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
 # At 0.5 all four melanomas are called.
@@ -39,7 +39,7 @@ def search(
     losses: list[int], *, max_recall_drop: float, most_layers: int = 9, layers: str = "abcdef"
 ) -> tuple[Any, list[tuple[str, ...]]]:
     """A search through files that lose so many of four melanomas with 0, 1, 2 ... float layers."""
-    from edge_melanoma.converters.selective import LayerHarm, win_back_recall
+    from edge_melanoma.converters.float_layers import LayerHarm, win_back_recall
 
     asked: list[tuple[str, ...]] = []
 
@@ -62,7 +62,7 @@ def search(
 
 @pytest.fixture(scope="module")
 def converter(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from edge_melanoma.converters.tflite_export import Int8Converter
+    from edge_melanoma.converters.tflite import Int8Converter
 
     return Int8Converter(
         make_small_network(),
@@ -74,7 +74,7 @@ def converter(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def reference() -> bytes:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     return convert_network(
         make_small_network(), Mode.FLOAT32, io=InputOutput.INT8, calibration=None
@@ -84,7 +84,7 @@ def reference() -> bytes:
 def test_the_layer_that_loses_the_score_is_ranked_first_and_won_back(
     converter: Any, reference: bytes
 ) -> None:
-    from edge_melanoma.converters.selective import rank_layers, win_back_recall
+    from edge_melanoma.converters.float_layers import rank_layers, win_back_recall
 
     pictures, labels = make_pictures()
     harms = rank_layers(converter, reference=reference, images=pictures, reporter=SilentReporter())
@@ -116,7 +116,7 @@ def test_the_layer_that_loses_the_score_is_ranked_first_and_won_back(
 def test_every_layer_but_the_last_is_judged_by_a_score_without_steps(
     converter: Any, reference: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma.converters.selective import rank_layers
+    from edge_melanoma.converters.float_layers import rank_layers
 
     outputs = {}
 
@@ -151,7 +151,7 @@ def test_one_more_layer_a_step_until_the_drop_is_small_enough() -> None:
 
 
 def test_a_layer_that_makes_it_worse_is_put_back() -> None:
-    from edge_melanoma.converters.selective import LayerHarm, win_back_recall
+    from edge_melanoma.converters.float_layers import LayerHarm, win_back_recall
 
     losses = {"": 3, "a": 2, "ab": 3, "ac": 1, "acd": 2, "ace": 0}
     recovery = win_back_recall(
@@ -188,7 +188,7 @@ def test_when_it_cannot_be_reached_the_sentence_names_the_best_that_was(
 
 
 def test_a_drop_of_just_what_is_allowed_is_allowed() -> None:
-    from edge_melanoma.converters.selective import win_back_recall
+    from edge_melanoma.converters.float_layers import win_back_recall
 
     # 1000 melanomas of which 5 are lost: 1 - 0.995 is 0.005 and a rounding more.
     before = predictions_of(malignant=(0.9,) * 1000, benign=(0.1,))
@@ -206,7 +206,7 @@ def test_a_drop_of_just_what_is_allowed_is_allowed() -> None:
 
 
 def test_other_pictures_than_the_reference_s_are_refused() -> None:
-    from edge_melanoma.converters.selective import win_back_recall
+    from edge_melanoma.converters.float_layers import win_back_recall
 
     with pytest.raises(EdgeMelanomaError, match="different images"):
         win_back_recall(

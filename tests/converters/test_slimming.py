@@ -10,11 +10,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.packing import seal_model
-from edge_melanoma.converters.slimming import slim_model
+from edge_melanoma.converters.packing import seal_model, slim_model
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import run_in_child
-from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.tflite.modes import InputOutput, Mode
 
 CHANNELS = 64
@@ -144,7 +143,7 @@ def run(
 
 def run_in_tensorflow(files: list[bytes], inputs: NDArray[Any]) -> list[list[bytes]]:
     """In a child process: with the interpreter that comes with TensorFlow."""
-    from edge_melanoma.machine.tensorflow_runtime import tf
+    from edge_melanoma.machine.tensorflow import tf
 
     kernels = tf.lite.experimental.OpResolverType.AUTO
     return [run(data, kernels, inputs, interpreter_class=tf.lite.Interpreter) for data in files]
@@ -237,7 +236,7 @@ def converted(exported_run: TrainedModel) -> bytes:
 
 
 def convert_again(folder: Path) -> bytes:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
     from edge_melanoma.network.network import load_network
 
     network = load_network(open_run(folder))

@@ -13,7 +13,7 @@ from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
 
@@ -25,7 +25,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> CalibrationSet:
 
 @pytest.fixture(scope="module")
 def converter(calibration: CalibrationSet) -> Any:
-    from edge_melanoma.converters.tflite_export import Int8Converter
+    from edge_melanoma.converters.tflite import Int8Converter
 
     return Int8Converter(
         make_small_network(),
@@ -66,7 +66,7 @@ def test_just_the_layers_that_were_named_stay_float(
 def test_without_float_layers_the_file_is_wholly_int8_and_that_of_a_plain_conversion(
     converter: Any, calibration: CalibrationSet
 ) -> None:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     data = converter.convert()
     audit_model(inspect_model(data), mode=Mode.INT8, io=InputOutput.INT8)
@@ -113,7 +113,7 @@ def test_the_signature_keeps_its_names(converter: Any) -> None:
 def test_with_correction_a_float_layer_is_not_rounded_and_its_mean_is_right(
     calibration: CalibrationSet,
 ) -> None:
-    from edge_melanoma.converters.tflite_export import Int8Converter
+    from edge_melanoma.converters.tflite import Int8Converter
 
     converter = Int8Converter(make_small_network(), io=InputOutput.INT8, calibration=calibration)
     # The layer before is kept first: its kernels are of no use for the next file.
@@ -155,7 +155,7 @@ def test_what_cannot_be_had_is_refused(
 def test_float_layers_are_for_int8_alone(
     mode: Mode, options: dict[str, Any], calibration: CalibrationSet
 ) -> None:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     with pytest.raises(ValueError, match="for int8") as caught:
         convert_network(None, mode, io=InputOutput.INT8, calibration=calibration, **options)
@@ -164,7 +164,7 @@ def test_float_layers_are_for_int8_alone(
 
 def network_with(function: str) -> Any:
     """One convolution, and a layer `odd` of one TensorFlow function after it."""
-    from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+    from edge_melanoma.machine.tensorflow import tf, tf_keras
 
     layers = tf_keras.layers
     image = tf_keras.Input((224, 224, 3), name="image")
@@ -193,7 +193,7 @@ def network_with(function: str) -> Any:
 def test_an_operator_that_cannot_be_converted_or_quantised_is_named(
     function: str, sentence: str, calibration: CalibrationSet
 ) -> None:
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     with pytest.raises(EdgeMelanomaError) as caught:
         convert_network(
@@ -207,7 +207,7 @@ def test_an_operator_that_cannot_be_converted_or_quantised_is_named(
 
 
 def test_one_calibration_serves_many_files(calibration: CalibrationSet) -> None:
-    from edge_melanoma.converters.tflite_export import Int8Converter
+    from edge_melanoma.converters.tflite import Int8Converter
 
     read: Counter[str] = Counter()
 

@@ -1,6 +1,6 @@
 """Groups of names that were joined."""
 
-from edge_melanoma.data.components import Components
+from edge_melanoma.data.splits import Components
 
 
 def test_names_joined_by_way_of_others_are_one_group() -> None:

@@ -6,7 +6,7 @@ import pytest
 from made import draw_pictures
 from PIL import Image
 
-from edge_melanoma.data.data_sets import (
+from edge_melanoma.data.sets import (
     name_external_sets,
     name_folders,
     read_data_sets,

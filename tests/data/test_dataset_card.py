@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.data.dataset_card import (
+from edge_melanoma.data.cards import (
     SHIPPED_CARDS,
     DatasetCard,
     describe_cards,

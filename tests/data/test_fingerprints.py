@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from copied_lesions import noise
 
-from edge_melanoma.data import fingerprints
-from edge_melanoma.data.fingerprints import Fingerprints, read_fingerprints
+from edge_melanoma.data import screening
 from edge_melanoma.data.images import decode_image, hash_bytes
-from edge_melanoma.data.integrity import BadImage
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprints
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 def read(folder: Path, *names: str, cache: Path | None = None) -> Fingerprints:
@@ -58,7 +57,7 @@ def test_only_new_files_are_decoded_when_there_is_a_cache(
         decoded.append(Path(name).name)
         return decode_image(data, name=name)
 
-    monkeypatch.setattr(fingerprints, "decode_image", spy)
+    monkeypatch.setattr(screening, "decode_image", spy)
     second = read(tmp_path, "renamed.png", "b.png", cache=cache)
     assert decoded == ["b.png"]
     assert second.pixels[0] == first.pixels[0]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_melanoma.data.integrity import BadImage, describe_bad_images, screen_images
 from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.screening import BadImage, describe_bad_images, screen_images
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.machine.terminal import TerminalReporter
 
 
 def picture(seed: int, file_format: str = "PNG") -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from copied_lesions import noise
 from PIL import Image
 
-from edge_melanoma.data.trivial_statistics import TrivialStatistics, measure_picture
+from edge_melanoma.data.statistics import TrivialStatistics, measure_picture
 
 
 def measured(image: Image.Image, **how: int) -> TrivialStatistics:

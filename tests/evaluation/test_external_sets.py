@@ -6,19 +6,19 @@ import pytest
 from made import draw_pictures, picture_id, run_trained_on
 from PIL import Image
 
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.external_sets import (
+from edge_melanoma.evaluation.judged_pictures import (
     ExternalSet,
     learned_by_run,
     learned_from_split,
     read_external_set,
     read_external_sets,
 )
-from edge_melanoma.machine.progress import SilentReporter, TerminalReporter
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter
+from edge_melanoma.runs.models import TrainedModel
 
 SIDES = {"train": (1, 2), "validation": (3,), "test": (5, 4)}
 SILENT = SilentReporter()

@@ -20,7 +20,7 @@ from edge_melanoma.evaluation.predictions import (
     read_predictions,
     refuse_other_images,
 )
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 class Brightness:

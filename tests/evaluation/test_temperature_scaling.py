@@ -10,12 +10,7 @@ from small_network import make_pictures, make_sound_network
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import area_under_roc
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.evaluation.temperature_scaling import (
-    SLOPES,
-    FittedScaling,
-    TemperatureScaling,
-    fit_scaling,
-)
+from edge_melanoma.evaluation.scaling import SLOPES, FittedScaling, TemperatureScaling, fit_scaling
 from edge_melanoma.tflite.quantization import sigmoid
 
 IMAGES = 3000

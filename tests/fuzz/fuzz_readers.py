@@ -15,15 +15,15 @@ SLOWEST_SECONDS, LARGEST_MB = 20, 2_000
 ROOT = Path(__file__).parents[2]
 CORPUS, FOUND = Path(__file__).parent / "corpus", ROOT / "build" / "fuzz"
 MODULES = [
-    "edge_melanoma.runs.artifacts",
-    "edge_melanoma.benchmarks.parity.contract_file",
+    "edge_melanoma.runs.models",
+    "edge_melanoma.benchmarks.parity.contract",
     "edge_melanoma.data.decoding",
-    "edge_melanoma.tflite.flatbuffer_reading",
+    "edge_melanoma.tflite.flatbuffer",
     "edge_melanoma.data.lesions",
-    "edge_melanoma.runs.manifest_check",
-    "edge_melanoma.tflite.model_seal",
-    "edge_melanoma.tflite.model_verification",
-    "edge_melanoma.tflite.operator_shapes",
+    "edge_melanoma.runs.models",
+    "edge_melanoma.tflite.seal",
+    "edge_melanoma.tflite.verification",
+    "edge_melanoma.tflite.verification",
     "PIL",
 ]
 NAMES = ("picture", "labels", "contract", "manifests", "tflite")

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from tflite_files import empty_model, mean_model
 
-from edge_melanoma.benchmarks.parity.contract_file import read_contracts
+from edge_melanoma.benchmarks.parity.contract import read_contracts
 from edge_melanoma.data.images import decode_image, resize_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import MANIFEST, WEIGHTS, open_converted, open_run, sha256_of
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
-from edge_melanoma.tflite.model_seal import read_seal
-from edge_melanoma.tflite.model_verification import verify_model
+from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_converted, open_run, sha256_of
 from edge_melanoma.tflite.quantization import score_tensor_of
+from edge_melanoma.tflite.seal import read_seal
+from edge_melanoma.tflite.verification import verify_model
 
 MODES = ("float32", "float16", "int8")
 TINY_WEIGHTS = b"weights"

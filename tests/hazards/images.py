@@ -27,7 +27,7 @@ from edge_melanoma.data.decoding import (
 )
 from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import printable
-from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.runs.bundled import bundled_model
 
 LARGEST_MEMORY_MB = 400

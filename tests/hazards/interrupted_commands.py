@@ -34,7 +34,7 @@ POINTS = MappingProxyType(
     {
         "reading": Point(
             command="train",
-            module="edge_melanoma.training.training_run",
+            module="edge_melanoma.training.session",
             function="screen_images",
             longest_seconds=0.5,
         ),
@@ -60,7 +60,7 @@ POINTS = MappingProxyType(
         ),
         "saving": Point(
             command="train",
-            module="edge_melanoma.training.training_run",
+            module="edge_melanoma.training.session",
             function="record_run",
             longest_seconds=2.0,
         ),
@@ -72,13 +72,13 @@ POINTS = MappingProxyType(
         ),
         "mid-export": Point(
             command="export",
-            module="edge_melanoma.converters.post_training",
+            module="edge_melanoma.converters.export",
             function="_convert_in_child",
             longest_seconds=8.0,
         ),
         "mid-bench": Point(
             command="bench",
-            module="edge_melanoma.benchmarks.parity_run",
+            module="edge_melanoma.benchmarks.bench",
             function="measure_models",
             longest_seconds=6.0,
         ),
@@ -167,11 +167,11 @@ def _become_command(arguments: list[str], log: int, point: Point | None, tell: i
     code = 70
     try:
         from edge_melanoma import cli
-        from edge_melanoma.converters import post_training
+        from edge_melanoma.converters import export
         from edge_melanoma.training import training
 
         training.CHECKPOINT_INTERVAL_SECONDS = 0.0
-        vars(post_training)["run_in_child"] = lambda function, *given: function(*given)
+        vars(export)["run_in_child"] = lambda function, *given: function(*given)
         if point is not None:
             _watch(point, tell)
         sys.argv = ["edge-melanoma", *arguments]

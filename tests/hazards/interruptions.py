@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    import edge_melanoma.machine.tensorflow_runtime  # noqa: F401  (once for all forks)
+    import edge_melanoma.machine.tensorflow  # noqa: F401  (once for all forks)
 
     with tempfile.TemporaryDirectory(prefix="interruptions-") as name, small_disk() as disk:
         ground = prepare(Path(name), {POINTS[point].command for point in chosen.points})
@@ -202,7 +202,7 @@ def broken_files(run: Path) -> Iterator[str]:
     from safetensors import SafetensorError, safe_open
 
     from edge_melanoma.errors import EdgeMelanomaError
-    from edge_melanoma.runs.artifacts import open_converted
+    from edge_melanoma.runs.models import open_converted
 
     for path in run.rglob("*"):
         try:

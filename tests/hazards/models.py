@@ -25,13 +25,12 @@ from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.timing.cold_start import peak_rss_mb
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.child_process import run_limited
-from edge_melanoma.runs.artifacts import open_converted
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.processes import run_limited
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runtime.interpreters import SessionSettings, open_limited_session
-from edge_melanoma.runtime.model_trial import TRIAL_SECONDS
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runs.models import open_converted
+from edge_melanoma.runtime.interpreters import TRIAL_SECONDS, SessionSettings, open_limited_session
+from edge_melanoma.runtime.names import Runtime
 
 MUTATIONS = 1_000
 LARGEST_SECONDS, LARGEST_MEMORY_MB = 20.0, 1_000.0

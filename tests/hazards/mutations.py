@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.tflite.model_seal import SEAL_NAME
-from edge_melanoma.tflite.model_verification import read_model
+from edge_melanoma.tflite.seal import SEAL_NAME
+from edge_melanoma.tflite.verification import read_model
 
 HEADER_BYTES = 8
 LARGEST_STRETCH = 4096

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from worker_processes import WORKERS, two_workers
 
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.network.network import read_safetensors
-from edge_melanoma.runs.artifacts import open_run
+from edge_melanoma.runs.models import open_run
 
 SECONDS = 400.0
 LONGEST_WAIT = 15.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.rows_on_disk import ChosenRows, FieldOfRows, RowsOnDisk
+from edge_melanoma.machine.rows import ChosenRows, FieldOfRows, RowsOnDisk
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.network.variants import BACKBONE_LAYERS, VARIANTS, Variant
+from edge_melanoma.network.recipes import BACKBONE_LAYERS, VARIANTS, Variant
 
 
 @pytest.fixture(scope="module")

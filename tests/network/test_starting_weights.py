@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.network.variants import VARIANTS, Variant
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.network.recipes import VARIANTS, Variant
+from edge_melanoma.runs.models import TrainedModel
 
 HEAD = ("hidden", "p_malignant")
 

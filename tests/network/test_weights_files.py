@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.network.weights_files import LARGEST_WEIGHTS_BYTES, read_weights_file
+from edge_melanoma.network.weight_files import LARGEST_WEIGHTS_BYTES, read_weights_file
 
 Run = Callable[..., Any]
 h5py = pytest.importorskip("h5py", reason="the extra train is not installed")
@@ -216,7 +216,7 @@ def test_nothing_in_the_package_unpacks_an_archive_to_disk() -> None:
 
 
 def test_a_zip_attached_to_a_model_is_read_in_memory_whatever_its_names_are() -> None:
-    from edge_melanoma.converters.phone.model_metadata import (
+    from edge_melanoma.converters.phone.metadata import (
         ModelText,
         attach_metadata,
         read_attached_files,

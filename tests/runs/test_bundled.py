@@ -12,9 +12,9 @@ import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs import bundled
-from edge_melanoma.runs.artifacts import TrainedModel, open_converted, open_run
+from edge_melanoma.runs.models import TrainedModel, open_converted, open_run
 from edge_melanoma.runs.recorded_files import verify_run
-from edge_melanoma.tflite.model_seal import Seal, read_seal
+from edge_melanoma.tflite.seal import Seal, read_seal
 
 
 @pytest.fixture
@@ -146,8 +146,8 @@ def test_a_package_without_a_model_says_so(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_training_starts_from_all_that_it_shares_with_the_bundled_model(package: Path) -> None:
     from edge_melanoma.network.network import arrays_of, build_network, read_safetensors
+    from edge_melanoma.network.recipes import VARIANTS, Variant
     from edge_melanoma.network.starting_weights import load_backbone_weights
-    from edge_melanoma.network.variants import VARIANTS, Variant
 
     theirs = read_safetensors(bundled.bundled_run())
     whole, compact = (build_network(VARIANTS[v], seed=5) for v in (Variant.BEST, Variant.COMPACT))

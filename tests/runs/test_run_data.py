@@ -8,8 +8,8 @@ from PIL import Image
 
 from edge_melanoma.data.images import hash_bytes, read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import TrainedModel
-from edge_melanoma.runs.run_data import (
+from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.runs.pictures import (
     describe_own_side,
     find_run_records,
     leaked_test_of,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.run_folders import choose_run_folder, hold_run, refuse_unwritable
+from edge_melanoma.runs.folders import choose_run_folder, hold_run, refuse_unwritable
 
 HOLD = (
-    "import sys; from pathlib import Path; from edge_melanoma.runs.run_folders import hold_run\n"
+    "import sys; from pathlib import Path; from edge_melanoma.runs.folders import hold_run\n"
     "with hold_run(Path(sys.argv[1])):\n    print('held', flush=True); sys.stdin.read()"
 )
 

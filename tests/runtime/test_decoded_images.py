@@ -10,8 +10,8 @@ import pytest
 from edge_melanoma.data.decoding import UnreadableImageError
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.runtime.decoded_images import decoded
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.runtime.classifiers import decoded
 
 
 def test_pixels_are_those_of_each_file_in_order_and_are_gone_afterwards(phantoms: Path) -> None:

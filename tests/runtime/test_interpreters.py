@@ -11,8 +11,8 @@ from tflite_files import empty_model, mean_model
 
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.child_process import run_in_child
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime.classifiers import (
     CHUNK_SIZE,
     TFLiteClassifier,
@@ -21,7 +21,7 @@ from edge_melanoma.runtime.classifiers import (
     score_with_integers,
 )
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 DIED = (
     "The process that ran the model died, out of memory or by a defect of the interpreter; "

@@ -7,10 +7,9 @@ import pytest
 from tflite_files import mean_model
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runtime.decoded_images import DecodedImages
+from edge_melanoma.runtime.classifiers import CHUNK, DecodedImages, ScoringPool
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
-from edge_melanoma.runtime.scoring_pool import CHUNK, ScoringPool
+from edge_melanoma.runtime.names import Runtime
 
 COUNT = 2 * CHUNK + 1
 

@@ -9,9 +9,9 @@ import pytest
 from small_network import make_calibration
 
 from edge_melanoma.converters.audit import audit_model
-from edge_melanoma.converters.tflite_export import convert_network
+from edge_melanoma.converters.tflite import convert_network
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
 from edge_melanoma.tflite.modes import InputOutput, Mode
 from edge_melanoma.tflite.quantization import TensorQuantization
@@ -108,7 +108,7 @@ def test_the_int8_file_keeps_kernels_as_they_were_rounded(tmp_path: Path) -> Non
     from ai_edge_litert.interpreter import Interpreter
 
     from edge_melanoma.converters.networks.bias_correction import round_to_int8
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     layers = tf_keras.layers
     image = tf_keras.Input((224, 224, 3), name="image")

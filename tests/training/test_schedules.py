@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_melanoma.network.stages import Stage
+from edge_melanoma.network.recipes import Stage
 from edge_melanoma.training.schedules import learning_rate_at
 
 PLAIN = Stage(name="s", unfrozen_backbone_layers=0, learning_rate=1.0, epochs=10)

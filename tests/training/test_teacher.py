@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, split_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.network.stages import Augmentation, Stage
-from edge_melanoma.network.variants import VARIANTS, Variant
-from edge_melanoma.runs.artifacts import TrainedModel, open_run
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.network.recipes import VARIANTS, Augmentation, Stage, Variant
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 Cli = Callable[..., Any]
 
@@ -37,7 +36,7 @@ def refusal_of(result: Any) -> str:
 def test_the_teachers_scores_come_in_the_order_of_the_split(
     trained_run: TrainedModel, split: DatasetSplit
 ) -> None:
-    from edge_melanoma.training.teacher import read_teacher
+    from edge_melanoma.training.material import read_teacher
 
     backwards = replace(split, train=split.train[::-1])
     told = read_predictions(trained_run.folder / "predictions_train.csv")
@@ -73,7 +72,7 @@ def test_a_teacher_of_another_split_is_refused(
 def test_changed_scores_of_a_teacher_are_refused(
     trained_run: TrainedModel, split: DatasetSplit, tmp_path: Path
 ) -> None:
-    from edge_melanoma.training.teacher import read_teacher
+    from edge_melanoma.training.material import read_teacher
 
     folder = tmp_path / "teacher"
     shutil.copytree(trained_run.folder, folder)

@@ -12,14 +12,13 @@ import pytest
 from interruption import resume_after_death
 from PIL import Image
 
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, split_lesions
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.network.stages import Augmentation
-from edge_melanoma.network.variants import VARIANTS, Variant
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.network.recipes import VARIANTS, Augmentation, Variant
+from edge_melanoma.runs.models import TrainedModel
 
 SILENT = SilentReporter()
 
@@ -68,7 +67,7 @@ def test_a_recipe_that_trains_every_layer_has_no_cut(network: Any) -> None:
 
 def test_litert_runs_the_frozen_prefix_as_keras_does(network: Any) -> None:
     from edge_melanoma.network.network import calibrate_batch_norm, compile_forward, prefix_of
-    from edge_melanoma.training.frozen_prefix import FrozenPrefix
+    from edge_melanoma.training.activations import FrozenPrefix
 
     images = np.random.default_rng(0).random((3, 224, 224, 3), dtype=np.float32)
     calibrate_batch_norm(network, images)
@@ -82,8 +81,7 @@ def test_cached_activations_are_computed_once_for_each_picture(
     network: Any, records: tuple[LesionRecord, ...], tmp_path: Path
 ) -> None:
     from edge_melanoma.data.images import read_image, scale_pixels
-    from edge_melanoma.training.activations import cache_activations
-    from edge_melanoma.training.frozen_prefix import FrozenPrefix
+    from edge_melanoma.training.activations import FrozenPrefix, cache_activations
 
     prefix = FrozenPrefix(network, cut="gap")
     cache_activations(prefix, records[:4], cache_folder=tmp_path, reporter=SILENT)
@@ -99,8 +97,7 @@ def test_cached_activations_are_computed_once_for_each_picture(
 def test_a_half_written_row_of_the_cache_is_dropped(
     network: Any, records: tuple[LesionRecord, ...], tmp_path: Path
 ) -> None:
-    from edge_melanoma.training.activations import cache_activations
-    from edge_melanoma.training.frozen_prefix import FrozenPrefix
+    from edge_melanoma.training.activations import FrozenPrefix, cache_activations
 
     prefix = FrozenPrefix(network, cut="gap")
     whole = cache_activations(prefix, records[:3], cache_folder=tmp_path, reporter=SILENT)

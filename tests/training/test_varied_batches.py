@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import read_lesions
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.network.stages import Appearance, Augmentation, Stage
+from edge_melanoma.data.screening import screen_images
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.network.recipes import Appearance, Augmentation, Stage
 
 STILL = Appearance(**dict.fromkeys(Appearance.__dataclass_fields__, 0.0))
 STAGE = Stage(

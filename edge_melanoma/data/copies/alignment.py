@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.copies.candidates import WINDOWS
-from edge_melanoma.data.copies.guesses import Candidates
+from edge_melanoma.data.copies.candidates import WINDOWS, Candidates
 from edge_melanoma.data.copies.layouts import TURNS, Floats, turn_image
-from edge_melanoma.data.fingerprint_rows import THUMBNAIL_SIZE
-from edge_melanoma.machine.rows_on_disk import Rows, RowsOnDisk
+from edge_melanoma.data.screening import THUMBNAIL_SIZE
+from edge_melanoma.machine.rows import Rows, RowsOnDisk
 
 COARSE_STEPS = 4
 FINE_STEPS = 5

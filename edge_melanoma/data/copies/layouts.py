@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.fingerprint_rows import THUMBNAIL_SIZE
+from edge_melanoma.data.screening import THUMBNAIL_SIZE
 
 TURNS = range(8)
 TURNED_BACK = (0, 3, 2, 1, 4, 5, 6, 7)

@@ -19,8 +19,8 @@ from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.network.variants import BACKBONE_LAYERS, BEST
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.network.recipes import BACKBONE_LAYERS, BEST
 
 
 def test_a_change_is_the_only_difference_between_two_short_recipes() -> None:

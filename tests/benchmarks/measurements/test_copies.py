@@ -6,8 +6,8 @@ import pytest
 from copied_lesions import draw, write_lesions
 from copies import KINDS, measure_search
 
-from edge_melanoma.data.copies import leaks
-from edge_melanoma.data.copies.leaks import CopyKind, CopyPair, Duplicates
+from edge_melanoma.data.copies import search
+from edge_melanoma.data.copies.search import CopyKind, CopyPair, Duplicates
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
 
 SOURCES = {f"{kind}/0000.png": f"source {number}" for number, kind in enumerate(KINDS)}
@@ -30,7 +30,7 @@ def test_a_copy_that_pairs_with_a_stranger_is_a_false_alarm(
         CopyPair(first=copy, second=other, kind=CopyKind.NEAR) for other in (source, "stranger")
     )
     found = Duplicates(pairs=pairs, clusters=((copy, source, "stranger"),))
-    monkeypatch.setattr(leaks, "find_duplicates", lambda *_, **__: found)
+    monkeypatch.setattr(search, "find_duplicates", lambda *_, **__: found)
     told = measure_search((), SOURCES)
     assert told["false_alarms"] == 1
     assert sum(found for found, _ in told["recall"].values()) == 1

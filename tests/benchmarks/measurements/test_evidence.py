@@ -5,7 +5,7 @@ from typing import Any
 
 from evidence import render_backends, render_study
 
-from edge_melanoma.machine.atomic_writing import write_json
+from edge_melanoma.machine.files import write_json
 
 
 def subset(images: int, recall: float, auc: float) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from results_tables import render_results
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.runs.models import read_json
 
 SHA = "0123456789abcdef" * 4
 

@@ -6,8 +6,8 @@ import pytest
 from made import draw_pictures
 from throughput import TRAINED, measure_rates, render_rates
 
-from edge_melanoma.data.integrity import screen_images
 from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.screening import screen_images
 
 
 def test_a_million_is_a_million_times_one() -> None:

@@ -3,8 +3,8 @@
 from made import predictions_of
 from parity_reports import INT8_OUTPUT
 
-from edge_melanoma.benchmarks.parity.findings import Findings, study_candidate
-from edge_melanoma.benchmarks.parity.proof import ProofLimits
+from edge_melanoma.benchmarks.parity.paired_tests import ProofLimits
+from edge_melanoma.benchmarks.parity.statistics import Findings, study_candidate
 
 
 def found() -> Findings:

@@ -3,13 +3,13 @@
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.flips import (
+from edge_melanoma.benchmarks.parity.comparison import (
     KIND_NAMES,
     FlippedImage,
     describe_flips,
+    find_flips,
     integer_of,
 )
-from edge_melanoma.benchmarks.parity.quality import find_flips
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 PROBABILITY = ScoreTensor(

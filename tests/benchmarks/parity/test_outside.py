@@ -8,10 +8,10 @@ import pytest
 from made import predictions_of
 
 from edge_melanoma.benchmarks.parity.outside import OutsideParity, compare_outside
-from edge_melanoma.benchmarks.report.outside_tables import describe_outside, outside_rows
+from edge_melanoma.benchmarks.report.tables import describe_outside, outside_rows
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.external_sets import ExternalSet
+from edge_melanoma.evaluation.judged_pictures import ExternalSet
 from edge_melanoma.evaluation.predictions import PredictionSet
 
 BEFORE = predictions_of(malignant=(0.9, 0.6), benign=(0.7, 0.2, 0.1, 0.3))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.own_thresholds import add_own_figures, explain_own_figures
-from edge_melanoma.runs.artifacts import ConvertedModel
+from edge_melanoma.benchmarks.parity.verdict import add_own_figures, explain_own_figures
+from edge_melanoma.runs.models import ConvertedModel
 
 KERAS = predictions_of(malignant=(0.9, 0.8, 0.7), benign=(0.1, 0.2, 0.6))
 SCORES = {

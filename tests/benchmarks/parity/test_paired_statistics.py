@@ -5,8 +5,8 @@ import json
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.paired_statistics import PairedStatistics, study_drops
 from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, score_upper_bound
+from edge_melanoma.benchmarks.parity.statistics import PairedStatistics, study_drops
 
 METRICS = ["recall", "specificity", "accuracy", "auc", "partial_auc"]
 

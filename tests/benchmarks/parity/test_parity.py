@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from made import predictions_of
 
+from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, Ties
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.findings import Findings, study_candidate
-from edge_melanoma.benchmarks.parity.parity import MeasuredModel, ParityReport, judge
-from edge_melanoma.benchmarks.parity.quality import Comparison, Flips, Ties
+from edge_melanoma.benchmarks.parity.statistics import Findings, study_candidate
+from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import Metrics
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization

@@ -1,7 +1,10 @@
 """What a number of images can prove, in figures and in words."""
 
-from edge_melanoma.benchmarks.parity.paired_tests import score_upper_bound
-from edge_melanoma.benchmarks.parity.proof import ProofLimits, describe_limits
+from edge_melanoma.benchmarks.parity.paired_tests import (
+    ProofLimits,
+    describe_limits,
+    score_upper_bound,
+)
 
 
 def test_nothing_flipping_sets_the_smallest_margin_of_all() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from edge_melanoma.benchmarks.parity.comparison import Comparison, compare, find_flips, find_ties
 from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, paired_drop_upper_bound
-from edge_melanoma.benchmarks.parity.quality import Comparison, compare, find_flips, find_ties
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.roc_areas import partial_auc, roc_areas
+from edge_melanoma.benchmarks.parity.bootstrap import partial_auc, roc_areas
 from edge_melanoma.evaluation.predictions import PredictionSet
 
 

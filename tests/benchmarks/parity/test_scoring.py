@@ -11,12 +11,11 @@ from conftest import CommandResult
 from edge_melanoma.benchmarks.parity import scoring
 from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.runs.artifacts import TrainedModel, open_converted
-from edge_melanoma.runs.run_data import read_test_side
-from edge_melanoma.runtime.classifiers import TFLiteClassifier
-from edge_melanoma.runtime.runtimes import Runtime
-from edge_melanoma.runtime.scoring_pool import ScoringPool
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.runs.models import TrainedModel, open_converted
+from edge_melanoma.runs.pictures import read_test_side
+from edge_melanoma.runtime.classifiers import ScoringPool, TFLiteClassifier
+from edge_melanoma.runtime.names import Runtime
 
 
 def test_scores_are_those_of_each_model_that_decodes_by_itself(exported_run: TrainedModel) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.threshold_parity import (
+from edge_melanoma.benchmarks.parity.comparison import (
     NO_POINT_OF_ITS_OWN,
     OwnPoint,
     compare_at_points,

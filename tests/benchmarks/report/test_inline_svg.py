@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from edge_melanoma.benchmarks.report.inline_svg import (
+from edge_melanoma.benchmarks.report.figures import (
     INK,
     as_picture,
     make_figure,

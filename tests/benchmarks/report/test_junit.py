@@ -6,7 +6,7 @@ from made import predictions_of
 from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity.contract import ParityContract
-from edge_melanoma.benchmarks.report.junit import render_junit
+from edge_melanoma.benchmarks.report.folder import render_junit
 
 BEFORE = predictions_of(malignant=(0.9,) * 4, benign=(0.1,) * 4)
 AFTER = predictions_of(malignant=(0.4, 0.9, 0.9, 0.9), benign=(0.1,) * 4)

@@ -3,8 +3,8 @@
 from made import predictions_of
 from parity_reports import report_of
 
+from edge_melanoma.benchmarks.parity.comparison import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.parity.contract import ParityContract
-from edge_melanoma.benchmarks.parity.threshold_parity import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.report.proof_tables import (
     describe_proof,
     describe_verdict,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.report.report_figures import (
+from edge_melanoma.benchmarks.report.figures import (
     draw_bland_altman,
     draw_histograms,
     draw_roc_overlay,

@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, Ties
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.parity import MeasuredModel, ParityReport, judge
-from edge_melanoma.benchmarks.parity.quality import Comparison, Flips, Ties
+from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.report.tables import (
     describe_report,
     explain_candidates,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from edge_melanoma.benchmarks.parity.flips import FlippedImage
-from edge_melanoma.benchmarks.report import thumbnails
-from edge_melanoma.benchmarks.report.thumbnails import SIDE, make_thumbnails, shown_thumbnails
+from edge_melanoma.benchmarks.parity.comparison import FlippedImage
+from edge_melanoma.benchmarks.report import page
+from edge_melanoma.benchmarks.report.page import SIDE, make_thumbnails, shown_thumbnails
 from edge_melanoma.data.lesions import LesionRecord
 
 SECRET = b"taken by somebody"
@@ -69,7 +69,7 @@ def test_room_goes_to_lost_malignant_pictures_of_all_candidates_first(
     ]
     (size,) = {len(uri) for uri in make_thumbnails(records, flips).values()}
     # a.jpg is shown twice: three of four places fit.
-    monkeypatch.setattr(thumbnails, "LARGEST_TOTAL", 3 * size + 1)
+    monkeypatch.setattr(page, "LARGEST_TOTAL", 3 * size + 1)
     assert list(make_thumbnails(records, flips)) == ["a.jpg", "c.jpg"]
 
 

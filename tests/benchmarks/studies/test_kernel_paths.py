@@ -9,7 +9,7 @@ import pytest
 from edge_melanoma.benchmarks.studies import kernel_paths
 from edge_melanoma.benchmarks.studies.kernel_paths import list_paths, thread_counts
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runtime.runtimes import Kernels, Runtime
+from edge_melanoma.runtime.names import Kernels, Runtime
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from tflite_files import mean_model
 
 from edge_melanoma.benchmarks.studies import kernels
 from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath
-from edge_melanoma.benchmarks.studies.kernel_table import COLUMNS, kernel_section
-from edge_melanoma.benchmarks.studies.kernels import compare_kernels
+from edge_melanoma.benchmarks.studies.kernels import COLUMNS, compare_kernels, kernel_section
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.interpreters import SessionSettings
-from edge_melanoma.runtime.runtimes import Kernels, Runtime
+from edge_melanoma.runtime.names import Kernels, Runtime
 
 DEFAULT = KernelPath(
     runtime=Runtime.LITERT, kernels=Kernels.DEFAULT, threads=1, python=Path(sys.executable)

@@ -4,19 +4,19 @@ import pytest
 from PIL import Image
 from tflite_files import mean_model
 
-from edge_melanoma.benchmarks.studies.mistake_prices import (
+from edge_melanoma.benchmarks.studies.mistakes import (
     COLUMNS,
     CORRECT,
+    MISTAKES,
     MistakePrice,
     mistake_section,
     price_mistakes,
 )
-from edge_melanoma.benchmarks.studies.mistakes import MISTAKES
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import Metrics
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.interpreters import SessionSettings
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 MODEL = SessionSettings(
     data=mean_model(tensor="", signature="p_malignant"), name="int8", runtime=Runtime.LITERT

@@ -8,13 +8,18 @@ import pytest
 from stand_in_adb import write_adb
 from tflite_files import mean_model
 
-from edge_melanoma.benchmarks.studies.phone import open_phone, time_on_phone
-from edge_melanoma.benchmarks.studies.phone_table import COLUMNS, invocation_rows, phone_section
-from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
-from edge_melanoma.benchmarks.timing.timing import INVOCATION_COLUMNS
+from edge_melanoma.benchmarks.studies.phone import (
+    COLUMNS,
+    invocation_rows,
+    open_phone,
+    phone_section,
+    time_on_phone,
+)
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
+from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.progress import SilentReporter
-from edge_melanoma.runs.artifacts import ConvertedModel
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.runs.models import ConvertedModel
 
 TIMES = """\
 INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\r

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from edge_melanoma.benchmarks.studies.phone_output import parse_benchmark_output
+from edge_melanoma.benchmarks.studies.phone import parse_benchmark_output
 from edge_melanoma.errors import EdgeMelanomaError
 
 # Of benchmark_model 2.20 on a Cortex-A53 board (TI AM62x), as its maker's manual shows it.

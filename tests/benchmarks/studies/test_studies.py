@@ -8,14 +8,13 @@ import pytest
 
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.studies import studies
-from edge_melanoma.benchmarks.studies.phone import Phone, PhoneReport
-from edge_melanoma.benchmarks.studies.phone_output import PhoneTimes
+from edge_melanoma.benchmarks.studies.phone import Phone, PhoneReport, PhoneTimes
 from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
 from edge_melanoma.benchmarks.studies.study_options import StudyOrder
-from edge_melanoma.benchmarks.timing.round_robin import TimingSettings
-from edge_melanoma.benchmarks.timing.timing import INVOCATION_COLUMNS, INVOCATIONS
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
+from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS, INVOCATIONS
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runtime.runtimes import Kernels
+from edge_melanoma.runtime.names import Kernels
 
 TIMES = PhoneTimes(
     threads=1,

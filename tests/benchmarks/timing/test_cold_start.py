@@ -6,9 +6,9 @@ from tflite_files import mean_model
 
 from edge_melanoma.benchmarks.timing import cold_start
 from edge_melanoma.benchmarks.timing.cold_start import ColdStart, measure_cold_start, peak_rss_mb
-from edge_melanoma.benchmarks.timing.timed_models import TFLiteFile
+from edge_melanoma.benchmarks.timing.models import TFLiteFile
 from edge_melanoma.runtime.interpreters import SessionSettings
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 GREY = np.full((224, 224, 3), 128, np.uint8)
 MODEL = TFLiteFile(

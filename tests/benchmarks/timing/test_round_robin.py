@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from tflite_files import mean_model
 
-from edge_melanoma.benchmarks.timing import round_robin
-from edge_melanoma.benchmarks.timing.round_robin import TimingSettings, TurnTimes, time_in_turn
-from edge_melanoma.benchmarks.timing.timed_models import KerasRun, TFLiteFile
+from edge_melanoma.benchmarks.timing import in_turn
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings, TurnTimes, time_in_turn
+from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime.interpreters import SessionSettings
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 MS = 1_000_000
 SHORT = TimingSettings(runs=5, warmup=1)
@@ -72,7 +72,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> type[ToldPool]:
     milliseconds = itertools.cycle([1.0, 100.0])
     monkeypatch.setattr(ToldPool, "asked", [])
     monkeypatch.setattr(ToldPool, "numbers", itertools.count())
-    monkeypatch.setattr(round_robin, "make_pool", lambda workers: ToldPool(next(milliseconds)))
+    monkeypatch.setattr(in_turn, "make_pool", lambda workers: ToldPool(next(milliseconds)))
     return ToldPool
 
 

@@ -21,7 +21,7 @@ from client_bundle import (
 )
 from environments import refuse_missing
 
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.machine.terminal import TerminalReporter
 
 SCRIPT = Path(__file__).parent / "client_script.py"
 

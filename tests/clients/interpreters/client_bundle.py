@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from edge_melanoma.data.images import resize_image
 from edge_melanoma.data.phantoms import OTHER_SIZES, draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.runs.models import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 ROOT = Path(__file__).parents[3]
 BUILD = ROOT / "build/clients"

@@ -11,9 +11,9 @@ from kotlin_pictures import odd_pictures, write_decoded, write_index, write_pict
 
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.runs.models import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
 MODELS = {"int8": "melanoma_int8.tflite", "uint8": "melanoma_uint8.tflite"}
 

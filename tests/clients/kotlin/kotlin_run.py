@@ -26,9 +26,9 @@ from kotlin_compiler import (
 from kotlin_mutants import MUTANTS, write_mutant
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.models import read_json
 
 ROOT = HERE.parents[2]
 SAMPLE = ROOT / "android_assets/sample/app/src/main"

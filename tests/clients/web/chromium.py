@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.converters.phone.npm import install_locked
+from edge_melanoma.converters.phone.litert_js import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.runs.models import read_json
 
 HERE = Path(__file__).parent
 DEBIAN_PACKAGES = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}

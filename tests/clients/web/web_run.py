@@ -29,11 +29,11 @@ from edge_melanoma.commands.web_run import write_and_tell
 from edge_melanoma.converters.phone.litert_js import CORE, pinned_versions
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.atomic_writing import write_json
-from edge_melanoma.machine.progress import TerminalReporter
-from edge_melanoma.runs.artifacts import read_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.models import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 
 ROOT = Path(__file__).parents[3]
 BUTTONS = ["Take a photo", "Choose a photo"]

@@ -7,16 +7,16 @@ import pytest
 from numpy.typing import NDArray
 from small_network import make_calibration
 
-from edge_melanoma.converters.export_settings import ExportSettings
+from edge_melanoma.converters.packing import slim_model
 from edge_melanoma.converters.phone.model_info import BundledModel, describe_models
-from edge_melanoma.converters.slimming import slim_model
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import scale_pixels
 from edge_melanoma.data.phantoms import draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_run
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode
 
@@ -31,7 +31,7 @@ def network() -> Any:
 @pytest.fixture(scope="module")
 def files(network: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """The float16 file without the map and with it, as an export writes them."""
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     calibration = make_calibration(tmp_path_factory.mktemp("small"))
     plain, mapped = (
@@ -99,7 +99,7 @@ def test_an_app_is_told_of_the_map(files: tuple[bytes, bytes]) -> None:
 def test_the_mean_of_a_map_is_the_logit_but_for_biases(
     network: Any, files: tuple[bytes, bytes], pictures: NDArray[np.uint8]
 ) -> None:
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     scores, maps = run_mapped(files[1], pictures)
     hidden = network.get_layer("hidden")
@@ -114,7 +114,7 @@ def test_the_mean_of_a_map_is_the_logit_but_for_biases(
 
 def test_the_map_is_what_gradients_say(network: Any, pictures: NDArray[np.uint8]) -> None:
     from edge_melanoma.card.gradcam import Decision, heat_maps
-    from edge_melanoma.converters.tflite_export import convert_network
+    from edge_melanoma.converters.tflite import convert_network
 
     data = convert_network(
         network, Mode.FLOAT32, io=InputOutput.FLOAT32, calibration=None, with_map=True

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_melanoma.data.images import read_image, scale_pixels
-from edge_melanoma.runs.artifacts import TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 
 Float32 = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ def images(phantoms: Path) -> Float32:
 
 def small_network(*, normed: bool = True) -> Any:
     """Linear up to the pooling, all kernels 1x1: a mean passes through it as a value does."""
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     tf_keras.utils.set_random_seed(0)
     layers = tf_keras.layers
@@ -67,7 +67,7 @@ def rounded_only(network: Any) -> Any:
     """Folded and rounded to int8 as the converter does it, biases left alone."""
     from edge_melanoma.converters.networks.bias_correction import round_to_int8
     from edge_melanoma.converters.networks.folding import fold_batch_norm
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     folded, layers = fold_batch_norm(network), tf_keras.layers
     for layer in folded.layers:

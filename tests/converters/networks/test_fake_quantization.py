@@ -8,10 +8,10 @@ from small_network import make_calibration, make_pictures, make_sound_network
 
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.slimming import slim_model
+from edge_melanoma.converters.packing import slim_model
 from edge_melanoma.data.images import scale_pixels
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import InputOutput, Mode, Output
 
@@ -75,7 +75,7 @@ def test_the_file_gives_the_scores_of_the_network_that_was_trained(
 
 def test_a_dead_channel_keeps_a_range_that_its_bias_fits_into() -> None:
     from edge_melanoma.converters.networks.fake_quantization import SMALLEST_LIMIT, fake_quantize
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     layers = tf_keras.layers
     image = tf_keras.Input((8, 8, 3), name="image")
@@ -90,7 +90,7 @@ def test_a_dead_channel_keeps_a_range_that_its_bias_fits_into() -> None:
 
 def test_kernels_are_rounded_a_channel_at_a_time_and_gradients_pass() -> None:
     from edge_melanoma.converters.networks.fake_quantization import fake_quantize
-    from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+    from edge_melanoma.machine.tensorflow import tf, tf_keras
 
     image = tf_keras.Input((4, 4, 2), name="image")
     depthwise = tf_keras.layers.DepthwiseConv2D(1, name="depthwise")
@@ -111,7 +111,7 @@ def test_ranges_follow_a_kernel_that_was_changed_after_the_last_step() -> None:
         fake_quantize,
         settle_kernel_ranges,
     )
-    from edge_melanoma.machine.tensorflow_runtime import tf, tf_keras
+    from edge_melanoma.machine.tensorflow import tf, tf_keras
 
     image = tf_keras.Input((2,), name="image")
     network = tf_keras.Model(image, tf_keras.layers.Dense(1, name="dense")(image))

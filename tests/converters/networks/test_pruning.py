@@ -28,7 +28,7 @@ def head(layers: Any, value: Any) -> Any:
 
 def make_network(taker: Taker = head) -> Any:
     """An inverted residual's three kernels and what follows, nothing of which is constant."""
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     tf_keras.utils.set_random_seed(0)
     layers = tf_keras.layers
@@ -68,7 +68,7 @@ def prune(network: Any, images: Float32 | None = None) -> tuple[Any, dict[str, t
 
 
 def outputs(network: Any, name: str = "") -> Float32:
-    from edge_melanoma.machine.tensorflow_runtime import tf_keras
+    from edge_melanoma.machine.tensorflow import tf_keras
 
     end = network.get_layer(name).output if name else network.output
     result: Float32 = tf_keras.Model(network.input, end)(pictures()).numpy()
@@ -222,7 +222,7 @@ def test_channels_on_another_way_stay(way: str) -> None:
 def test_mobilenet_loses_what_is_dead_in_its_kinds_of_layers_and_nothing_else() -> None:
     from edge_melanoma.converters.networks.folding import fold_batch_norm
     from edge_melanoma.network.network import build_network, calibrate_batch_norm
-    from edge_melanoma.network.variants import VARIANTS, Variant
+    from edge_melanoma.network.recipes import VARIANTS, Variant
 
     images = np.random.default_rng(1).random((3, 224, 224, 3), dtype=np.float32)
     network = build_network(VARIANTS[Variant.FROZEN])

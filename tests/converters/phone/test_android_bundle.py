@@ -10,27 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.converters.phone import android_bundle, bundle_layout
-from edge_melanoma.converters.phone.android_bundle import (
-    bundle_files,
-    choose_int8_export,
-    write_bundle,
-)
+from edge_melanoma.converters.phone import bundle, layout
+from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
 from edge_melanoma.converters.phone.golden_vectors import (
     describe_vectors,
     prepare_pixels,
     run_model,
 )
+from edge_melanoma.converters.phone.metadata import read_attached_files
 from edge_melanoma.converters.phone.model_info import describe_operating_point
-from edge_melanoma.converters.phone.model_metadata import read_attached_files
-from edge_melanoma.converters.phone.uint8_twin import make_uint8_twin
+from edge_melanoma.converters.phone.twins import make_uint8_twin
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import decode_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.artifacts import ConvertedModel, TrainedModel, open_converted, open_run
 from edge_melanoma.runs.bundled import bundled_run
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.runtime.runtimes import Runtime
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.modes import Mode
 
 CHECKED_IN = Path(__file__).parents[3] / "android_assets"
@@ -79,7 +75,7 @@ def test_the_checked_in_bundle_is_what_the_command_writes(android_bundle_folder:
         for path in android_bundle_folder.rglob("*")
         if path.is_file()
     }
-    listed = [*bundle_layout.hand_written_files(CHECKED_IN), *bundle_layout.GENERATED]
+    listed = [*layout.hand_written_files(CHECKED_IN), *layout.GENERATED]
     kept = {Path(name) for name in listed if (CHECKED_IN / name).is_file()}
     assert written.keys() == kept
     different = [str(name) for name in kept if (CHECKED_IN / name).read_bytes() != written[name]]
@@ -220,7 +216,7 @@ def test_in_a_checkout_only_what_is_generated_is_written(
 ) -> None:
     checkout = tmp_path / "android_assets"
     shutil.copytree(android_bundle_folder, checkout)
-    monkeypatch.setattr(android_bundle, "SOURCES", checkout)
+    monkeypatch.setattr(bundle, "SOURCES", checkout)
     files = {
         path.relative_to(checkout).as_posix(): path.read_bytes()
         for path in checkout.rglob("*")
@@ -243,13 +239,13 @@ def test_what_tools_leave_behind_is_not_hand_written(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "SHA256SUMS").touch()
-    assert list(bundle_layout.hand_written_files(tmp_path)) == ["README.md", "web/app.js"]
+    assert list(layout.hand_written_files(tmp_path)) == ["README.md", "web/app.js"]
 
 
 def test_a_folder_with_something_in_it_is_not_written_into_unasked(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(EdgeMelanomaError) as caught:
-        bundle_layout.refuse_full_folder(tmp_path, what="bundle", force=False)
+        layout.refuse_full_folder(tmp_path, what="bundle", force=False)
     assert str(caught.value) == (
         f"{tmp_path} exists and is not empty; choose another --out, or replace the files of the "
         f"bundle with --force."
@@ -295,7 +291,7 @@ def test_figures_of_another_file_are_refused(small_run: TrainedModel) -> None:
 def test_a_bundle_that_is_too_large_names_its_largest_files(
     small_run: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(android_bundle, "LARGEST_BUNDLE_BYTES", 1_000_000)
+    monkeypatch.setattr(bundle, "LARGEST_BUNDLE_BYTES", 1_000_000)
     told = refusal_of(small_run)
     assert told.startswith("The bundle would have ")
     assert "expected at most 1,000,000. Its largest files: app/src/main/assets/melanoma_" in told

@@ -9,11 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tflite_files import mean_model
 
 from edge_melanoma.converters.phone.golden_vectors import run_model
-from edge_melanoma.converters.phone.model_metadata import (
-    ModelText,
-    attach_metadata,
-    read_attached_files,
-)
+from edge_melanoma.converters.phone.metadata import ModelText, attach_metadata, read_attached_files
 from edge_melanoma.data.phantoms import draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_model

@@ -6,7 +6,7 @@ from PIL import Image
 
 from edge_melanoma.data.copies.alignment import Alignment, align_candidates, shrink_greys
 from edge_melanoma.data.copies.candidates import find_candidates
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 def align(*images: Image.Image) -> Alignment:

@@ -6,10 +6,9 @@ import numpy as np
 from copied_lesions import COPIES, draw
 from PIL import Image
 
-from edge_melanoma.data.copies.candidates import WINDOWS, find_candidates
-from edge_melanoma.data.copies.guesses import Candidates
+from edge_melanoma.data.copies.candidates import WINDOWS, Candidates, find_candidates
 from edge_melanoma.data.copies.layouts import turn_image
-from edge_melanoma.machine.progress import SilentReporter
+from edge_melanoma.machine.terminal import SilentReporter
 
 
 def thumbnails(*images: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

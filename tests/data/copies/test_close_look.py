@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from copied_lesions import draw
 
-from edge_melanoma.data.copies.close_look import CloseLook, common_views, look_closely
+from edge_melanoma.data.copies.detail import CloseLook, common_views, look_closely
 
 MIDDLE, WHOLE = np.zeros(2, np.float32), np.ones(2, np.float32)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from copied_lesions import COPIES, draw, write_lesions
 
-from edge_melanoma.data.copies import leaks
-from edge_melanoma.data.copies.leaks import (
+from edge_melanoma.data.copies import search
+from edge_melanoma.data.copies.search import (
     CopyKind,
     CopyPair,
     Duplicates,
@@ -15,7 +15,7 @@ from edge_melanoma.data.copies.leaks import (
     mark_clusters,
 )
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.machine.terminal import TerminalReporter
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_what_was_found_is_kept_and_not_looked_for_again(
 ) -> None:
     records = read_lesions(lesions)
     first = find_duplicates(records, cache_folder=tmp_path)
-    monkeypatch.delattr(leaks, "find_candidates")
+    monkeypatch.delattr(search, "find_candidates")
     assert find_duplicates(records, cache_folder=tmp_path) == first
 
 

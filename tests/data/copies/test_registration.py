@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from edge_melanoma.data.copies.registration import DetailView, detail_in_common, detail_of
+from edge_melanoma.data.copies.detail import DetailView, detail_in_common, detail_of
 
 
 def skin(seed: int, *, round_view: bool = False) -> Image.Image:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from copied_lesions import COPIES, draw, write_lesions
 
-from edge_melanoma.data.copies.training_split import split_without_copies
+from edge_melanoma.data.copies.search import split_without_copies
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
-from edge_melanoma.machine.progress import TerminalReporter
+from edge_melanoma.machine.terminal import TerminalReporter
 
 
 @pytest.fixture

@@ -1,0 +1,177 @@
+"""All models of a bench measured: their scores on all cores, then their times in turn."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring
+from edge_melanoma.benchmarks.parity.verdict import MeasuredModel
+from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
+from edge_melanoma.benchmarks.timing.in_turn import TimingSettings, time_in_turn
+from edge_melanoma.benchmarks.timing.latency import REPEAT_TOLERANCE, LatencySamples
+from edge_melanoma.benchmarks.timing.machine_load import BUSY_SHARE, core_count, is_busy
+from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
+from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_section, whole_section
+from edge_melanoma.data.images import read_image
+from edge_melanoma.evaluation.metrics import measure, measure_intervals
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine.environment import cpu_name, package_version
+from edge_melanoma.runs.models import ConvertedModel
+from edge_melanoma.runtime.interpreters import SessionSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was found: models and scores by mode, the reference under `keras`."""
+
+    models: Mapping[str, MeasuredModel]
+    scores: Mapping[str, PredictionSet]
+    machine: Mapping[str, Any]
+    sections: tuple[ReportSection, ...]
+
+
+def measure_models(
+    scoring: Scoring,
+    exports: Sequence[ConvertedModel],
+    *,
+    timing: TimingSettings,
+) -> Measured:
+    """Score and time the trained network and its exports."""
+    load = os.getloadavg()[0]
+    scores = scoring.score(exports)
+    timings = _time_models(scoring, exports, timing)
+    machine = describe_machine(load, timings)
+    sizes = {REFERENCE: (scoring.run.weights_path.stat().st_size, scoring.run.sha256)} | {
+        model.mode: (model.size_bytes, model.sha256) for model in exports
+    }
+    models = {
+        mode: MeasuredModel(
+            runtime=REFERENCE if mode == REFERENCE else scoring.runtime.value,
+            mode=mode,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            metrics=measure(scores[mode], threshold=scoring.run.threshold),
+            intervals=measure_intervals(scores[mode], threshold=scoring.run.threshold),
+            latency=timings[mode].main if mode in timings else None,
+            timing=timings.get(mode),
+        )
+        for mode, (size_bytes, sha256) in sizes.items()
+    }
+    return Measured(
+        models=models,
+        scores=scores,
+        machine=machine,
+        sections=_timing_sections(timings, machine),
+    )
+
+
+@contextmanager
+def finished_kept(
+    scoring: Scoring, store: Callable[[dict[str, PredictionSet]], None]
+) -> Iterator[None]:
+    """Interrupted inside, `store` is given the predictions that were finished, and it is said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not scoring.finished:
+            scoring.reporter.say("Interrupted before any model was finished")
+            raise
+        store(scoring.finished)
+        scoring.reporter.say(
+            f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
+            f"folder of {scoring.run.folder}, in unfinished; no report was made"
+        )
+        raise
+
+
+def _time_models(
+    scoring: Scoring, exports: Sequence[ConvertedModel], settings: TimingSettings
+) -> dict[str, ModelTiming]:
+    models = timed_models(scoring, exports)
+    paths = [record.path for record in scoring.records]
+    turns = [
+        time_in_turn(models, paths, settings=settings, threads=threads, say=scoring.reporter.say)
+        for threads in settings.threads
+    ]
+    image, reporter = read_image(paths[0]), scoring.reporter
+    cold = {
+        mode: measure_cold_start(model, image, threads=settings.threads[0])
+        for mode, model in reporter.track(models.items(), label="Cold starts", total=len(models))
+    }
+    return {
+        mode: ModelTiming(
+            turns=tuple(turn[mode] for turn in turns), cold_start=cold[mode], settings=settings
+        )
+        for mode in models
+    }
+
+
+def timed_models(scoring: Scoring, exports: Sequence[ConvertedModel]) -> dict[str, TimedModel]:
+    """Everything that can be run here, by mode."""
+    models: dict[str, TimedModel] = {}
+    if package_version("tensorflow") is not None:
+        models[REFERENCE] = KerasRun(folder=scoring.run.folder)
+    for model in exports:
+        models[model.mode] = TFLiteFile(
+            settings=SessionSettings(data=model.data, name=model.path.name, runtime=scoring.runtime)
+        )
+    return models
+
+
+def describe_machine(load: float, timings: Mapping[str, ModelTiming]) -> dict[str, Any]:
+    """Processor, cores, load before and after, and whether the times can be believed."""
+    samples = [turn.samples for timing in timings.values() for turn in timing.turns]
+    reasons = list(_find_contamination(load, samples))
+    others = [found.others_cores for found in samples if found.others_cores is not None]
+    return {
+        "cpu": cpu_name(),
+        "cores": core_count(),
+        "load": load,
+        "load_after": os.getloadavg()[0],
+        "others_cores": max(others) if others else None,
+        "contaminated": bool(reasons),
+        "contaminated_because": reasons,
+        "repeatable": all(found.is_repeatable for found in samples) if samples else None,
+        "repeat_difference": max((found.repeat_difference for found in samples), default=None),
+    }
+
+
+def describe_doubts(machine: Mapping[str, Any]) -> list[str]:
+    """A sentence for each ground on which the times cannot be believed."""
+    doubts = []
+    if machine["contaminated"]:
+        doubts.append(f"Contaminated: {'; '.join(machine['contaminated_because'])}.")
+    if machine["repeatable"] is False:
+        doubts.append(
+            f"Not repeatable: the median CPU times of two passes differ by up to "
+            f"{machine['repeat_difference']:.1%}, more than {REPEAT_TOLERANCE:.0%}; this machine "
+            f"is too noisy."
+        )
+    return doubts
+
+
+def _timing_sections(
+    timings: Mapping[str, ModelTiming], machine: Mapping[str, Any]
+) -> tuple[ReportSection, ...]:
+    if not timings:
+        return ()
+    doubts = describe_doubts(machine)
+    return invocation_section(timings, doubts=doubts), whole_section(timings)
+
+
+def _find_contamination(load: float, samples: Sequence[LatencySamples]) -> list[str]:
+    reasons, cores = [], core_count()
+    told = [found.others_cores for found in samples if found.others_cores is not None]
+    if not told and load > cores:
+        # The load alone may be this program's own, of a training just before.
+        reasons.append(f"the load before was {load:.1f} on {cores} cores")
+    if told and is_busy(max(told)):
+        limit = f"more than {BUSY_SHARE:.0%}"
+        reasons.append(f"other programs used {max(told):.1f} of {cores} cores meanwhile, {limit}")
+    waits = [found.wait_ratio for found in samples if found.has_waited]
+    if waits:
+        reasons.append(f"wall time was up to {max(waits):.1f} times CPU time on one thread")
+    return reasons

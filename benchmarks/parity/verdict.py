@@ -1,0 +1,276 @@
+"""The verdict: each candidate held against its contract, and the report that tells of it.
+
+What parity.json says of each model apart from the comparison: its own threshold, its ECE.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edge_melanoma.benchmarks.parity.comparison import Comparison
+from edge_melanoma.benchmarks.parity.contract import (
+    MARGIN,
+    Contracts,
+    Measured,
+    ParityContract,
+    RuleOutcome,
+)
+from edge_melanoma.benchmarks.parity.outside import OutsideParity
+from edge_melanoma.benchmarks.parity.statistics import Findings
+from edge_melanoma.benchmarks.sections import ReportSection, contents_of
+from edge_melanoma.benchmarks.timing.latency import LatencySamples
+from edge_melanoma.benchmarks.timing.tables import ModelTiming
+from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.evaluation.metrics import (
+    Interval,
+    Metrics,
+    count_confusions,
+    measure,
+    measure_intervals,
+)
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.reliability import measure_reliability
+from edge_melanoma.runs.models import ConvertedModel
+
+MEGABYTE = 1e6
+DEFAULT_PROOF_MARGIN = 0.005
+"""Half a point: what is asked of the pictures where the contract names no drop."""
+LARGEST_PROOF_MARGIN = 0.1
+"""A `max_recall_drop` above it stands for no limit, and is not worth excluding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredModel:
+    """One model's figures; `latency` is none where the model cannot be run here.
+
+    `timing` holds what else was timed: more threads, end to end, cold start.
+    """
+
+    runtime: str
+    mode: str
+    size_bytes: int
+    sha256: str
+    metrics: Metrics
+    intervals: Mapping[str, Interval]
+    latency: LatencySamples | None
+    timing: ModelTiming | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For parity.json."""
+        times = self.timing or self.latency
+        return {
+            "runtime": self.runtime,
+            "mode": self.mode,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "metrics": self.metrics.as_dict(),
+            "intervals": {name: list(bounds) for name, bounds in self.intervals.items()},
+            "latency_ms": times.as_dict() if times else None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredCandidate:
+    """A candidate, how it compares, and what became of every rule of its contract.
+
+    `findings` is none where only the metrics were compared.
+    """
+
+    model: MeasuredModel
+    comparison: Comparison
+    latency_ratio: float | None
+    contract: ParityContract
+    outcomes: tuple[RuleOutcome, ...]
+    findings: Findings | None = None
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Every rule that is missed, as a sentence each."""
+        return tuple(outcome.failure for outcome in self.outcomes if outcome.failure)
+
+    @property
+    def verdict(self) -> str:
+        """pass or fail."""
+        return "fail" if self.failures else "pass"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For parity.json."""
+        comparison, found = self.comparison, self._findings_as_dict()
+        noninferiority = found.pop("noninferiority", {})
+        part = {"partial_auc": noninferiority["partial_auc"]["drop"]} if noninferiority else {}
+        return self.model.as_dict() | {
+            "drop": comparison.drops() | part,
+            "agreement": comparison.agreement,
+            "max_score_difference": comparison.max_score_difference,
+            "mean_score_difference": comparison.mean_score_difference,
+            "flips": comparison.flips.counts(),
+            "flipped_images": asdict(comparison.flips),
+            "ties_at_threshold": comparison.ties.counts() if comparison.ties else None,
+            "distinct_scores": comparison.distinct_scores,
+            "tests": {
+                "mcnemar_p": comparison.mcnemar_p,
+                "mcnemar_p_malignant": found.pop("mcnemar_p_malignant", None),
+                "recall_drop_upper95": comparison.recall_drop_upper95,
+                "noninferiority": noninferiority,
+            },
+            "latency_ratio": self.latency_ratio,
+            "verdict": self.verdict,
+            "failures": list(self.failures),
+            "checks": [outcome.as_dict() for outcome in self.outcomes],
+            **found,
+        }
+
+    def _findings_as_dict(self) -> dict[str, Any]:
+        if self.findings is None:
+            return {}
+        margins = self.contract.margins()
+        limit = self.contract.max_recall_drop
+        allowed = limit if 0 < limit <= LARGEST_PROOF_MARGIN else DEFAULT_PROOF_MARGIN
+        margin = margins["recall"] or allowed
+        return self.findings.as_dict(margins, margin=margin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityReport:
+    """A reference and its candidates on the same pictures, and what they were measured with.
+
+    `external` holds the same models on data sets from elsewhere; the contract is not for these.
+    """
+
+    dataset: Mapping[str, Any]
+    threshold: float
+    threshold_source: str
+    machine: Mapping[str, Any]
+    contracts: Contracts
+    reference: MeasuredModel
+    candidates: tuple[MeasuredCandidate, ...]
+    sections: tuple[ReportSection, ...] = ()
+    external: tuple[OutsideParity, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every candidate kept the contract."""
+        return all(candidate.verdict == "pass" for candidate in self.candidates)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of parity.json."""
+        return {
+            "schema": 1,
+            "dataset": dict(self.dataset),
+            "resize": RESIZE_ID,
+            "threshold": {"reference": self.threshold, "source": self.threshold_source},
+            "machine": dict(self.machine),
+            "contract": self.contracts.as_dict(),
+            "reference": self.reference.as_dict(),
+            "candidates": [candidate.as_dict() for candidate in self.candidates],
+            **contents_of(self.sections),
+            "tables": [section.as_dict() for section in self.sections],
+            "external": [outside.as_dict() for outside in self.external],
+        }
+
+
+def judge(
+    model: MeasuredModel,
+    comparison: Comparison,
+    *,
+    reference: MeasuredModel,
+    contract: ParityContract,
+    findings: Findings | None = None,
+) -> MeasuredCandidate:
+    """Hold a candidate against the contract."""
+    ratio = None
+    if model.latency is not None and reference.latency is not None:
+        ratio = model.latency.percentile_ms(50) / reference.latency.percentile_ms(50)
+    drops, recall = comparison.drops(), model.intervals.get("recall")
+    measured: dict[str, Measured] = {
+        "max_recall_drop": drops["recall"],
+        "max_accuracy_drop": drops["accuracy"],
+        "min_agreement": comparison.agreement,
+        "max_auc_drop": drops["auc"],
+        "min_recall_lower_bound": recall[0] if recall else None,
+        "max_lost_malignant": len(comparison.flips.lost_malignant),
+        "max_size_mb": model.size_bytes / MEGABYTE,
+        "max_p90_ms": model.latency.percentile_ms(90) if model.latency else None,
+        "max_latency_ratio": ratio,
+    }
+    return MeasuredCandidate(
+        model=model,
+        comparison=comparison,
+        latency_ratio=ratio,
+        contract=contract,
+        outcomes=contract.check(measured | _found(findings)),
+        findings=findings,
+    )
+
+
+def _found(findings: Findings | None) -> dict[str, Measured]:
+    if findings is None:
+        return {}
+    drops = findings.statistics.drops
+    bounds = {f"{name}{MARGIN}": drop.upper95 for name, drop in drops.items()}
+    return {**bounds, "require_full_int8": findings.is_full_int8}
+
+
+def add_own_figures(
+    told: Mapping[str, Any],
+    scores: Mapping[str, PredictionSet],
+    exports: Sequence[ConvertedModel],
+) -> dict[str, Any]:
+    """The content of parity.json with `calibration` and `at_own_threshold` for each model.
+
+    `told` is a report's and `scores` are by mode, `keras` for the reference. Drops and flips are at
+    the reference's threshold; a phone decides at the file's own, none for a file without one.
+    """
+    points = {model.mode: model.manifest.get("operating_point") for model in exports}
+    return {
+        **told,
+        "reference": _with_calibration(told["reference"], scores),
+        "candidates": [
+            {
+                **_with_calibration(candidate, scores),
+                "at_own_threshold": _at_own_threshold(
+                    scores[candidate["mode"]], points[candidate["mode"]]
+                ),
+            }
+            for candidate in told["candidates"]
+        ],
+    }
+
+
+def explain_own_figures(told: Mapping[str, Any]) -> Iterator[str]:
+    """A line a candidate for a person, of what `add_own_figures` gives."""
+    before = told["reference"]["calibration"]["ece"]
+    for candidate in told["candidates"]:
+        own, ece = candidate["at_own_threshold"], candidate["calibration"]["ece"]
+        error = f"calibration error {before:.4f} -> {ece:.4f}"
+        if own is None:
+            yield f"{candidate['mode']} has no threshold of its own; {error}"
+            continue
+        integer = "" if own["integer"] is None else f" (integer {own['integer']})"
+        metrics = own["metrics"]
+        yield (
+            f"{candidate['mode']} at its own threshold {own['threshold']:.4f}{integer}: recall "
+            f"{metrics['recall']:.4f}, specificity {metrics['specificity']:.4f}; {error}"
+        )
+
+
+def _with_calibration(
+    model: Mapping[str, Any], scores: Mapping[str, PredictionSet]
+) -> dict[str, Any]:
+    return {**model, "calibration": measure_reliability(scores[model["mode"]]).as_dict()}
+
+
+def _at_own_threshold(
+    scores: PredictionSet, point: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    if point is None:
+        return None
+    threshold = point["threshold"]
+    return {
+        "threshold": threshold,
+        "integer": point["integer"],
+        "min_recall": point["min_recall"],
+        "metrics": measure(scores, threshold=threshold).as_dict(),
+        "intervals": measure_intervals(scores, threshold=threshold),
+        "confusion": asdict(count_confusions(scores, threshold=threshold)),
+    }

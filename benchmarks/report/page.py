@@ -1,0 +1,184 @@
+"""One self-contained page of a bench: it loads nothing, and every text in it is escaped.
+
+Small copies of flipped pictures, as data URIs: pixels alone, nothing of the file's metadata.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES, FlippedImage
+from edge_melanoma.benchmarks.report.proof_tables import (
+    describe_proof,
+    describe_verdict,
+    interval_section,
+    proof_sections,
+    rule_section,
+)
+from edge_melanoma.benchmarks.report.tables import (
+    cost_section,
+    describe_report,
+    outside_sections,
+    quality_section,
+)
+from edge_melanoma.data.images import read_image
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
+
+SIDE = 112
+JPEG_QUALITY = 78
+LARGEST_TOTAL = 2_000_000
+"""Bytes of data URIs in a page, each as often as it is shown, so that it stays below 5 MB."""
+
+
+def make_thumbnails(
+    records: Sequence[LesionRecord], candidates: Iterable[Sequence[FlippedImage]]
+) -> dict[str, str]:
+    """Data URIs by image id, lost malignant of all candidates first, until the room is used up.
+
+    A picture is as the network sees it: upright and squashed to a square.
+    """
+    by_id = {record.image_id: record for record in records}
+    shown = [image for images in candidates for image in images]
+    made: dict[str, str] = {}
+    room = LARGEST_TOTAL
+    for kind in KIND_NAMES:
+        for image in shown:
+            if image.kind != kind:
+                continue
+            uri = made.get(image.image_id) or _encode(by_id[image.image_id])
+            room -= len(uri)
+            if room < 0:
+                return made
+            made[image.image_id] = uri
+    return made
+
+
+def shown_thumbnails(thumbnails: Mapping[str, str]) -> dict[str, str]:
+    """Those of a stored file that are such data URIs, and nothing else that a page might load."""
+    prefix = "data:image/jpeg;base64,"
+    return {name: uri for name, uri in thumbnails.items() if str(uri).startswith(prefix)}
+
+
+def _encode(record: LesionRecord) -> str:
+    small = Image.fromarray(read_image(record.path)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=JPEG_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+ROWS_A_KIND = 60
+"""Flips of a kind that are shown one by one; parity.json has all of them."""
+
+Parity = Mapping[str, Any]
+
+
+def render_report(
+    parity: Parity,
+    *,
+    reference: PredictionSet,
+    candidates: Mapping[str, PredictionSet],
+    thumbnails: Mapping[str, str],
+) -> str:
+    """The HTML page of a parity.json, of the scores behind it, and of pictures by image id.
+
+    Raises:
+        EdgeMelanomaError: scores of other images than the reference's.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    for predictions in candidates.values():
+        refuse_other_images(reference, predictions)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    threshold = parity["threshold"]["reference"]
+    return environment.get_template("report.html.j2").render(
+        parity=parity,
+        verdict=describe_verdict(parity),
+        passed=all(candidate["verdict"] == "pass" for candidate in parity["candidates"]),
+        summary=describe_report(parity),
+        proof=describe_proof(parity),
+        quality=quality_section(parity),
+        intervals=interval_section(parity),
+        rules=rule_section(parity),
+        proofs=proof_sections(parity),
+        cost=cost_section(parity),
+        tables=[*parity["tables"], *(section.as_dict() for section in outside_sections(parity))],
+        kinds=KIND_NAMES,
+        rows_a_kind=ROWS_A_KIND,
+        thumbnails=shown_thumbnails(thumbnails),
+        figures=dict(_figures(reference, candidates, threshold=threshold)),
+        roc=_roc(reference, candidates, threshold=threshold),
+        images_of=_images_of,
+    )
+
+
+def refuse_older(parity: Parity) -> None:
+    """A parity.json must hold what the page shows.
+
+    Raises:
+        EdgeMelanomaError: an older version wrote it.
+    """
+    candidates = parity.get("candidates")
+    if not candidates or not all("flip_details" in candidate for candidate in candidates):
+        raise EdgeMelanomaError(
+            "The parity.json holds no flips with their scores, as an older version wrote it; "
+            "make it anew with: edge-melanoma bench"
+        )
+
+
+def _figures(
+    reference: PredictionSet, candidates: Mapping[str, PredictionSet], *, threshold: float
+) -> Iterator[tuple[str, list[Any]]]:
+    from markupsafe import Markup
+
+    from edge_melanoma.benchmarks.report import figures
+
+    drawers = (
+        figures.draw_scatter,
+        figures.draw_bland_altman,
+        figures.draw_histograms,
+    )
+    for number, (mode, scores) in enumerate(candidates.items()):
+        # Made by matplotlib, which escapes the texts of a figure.
+        yield (
+            mode,
+            [
+                Markup(
+                    draw(
+                        reference,
+                        scores,
+                        threshold=threshold,
+                        mode=mode,
+                        prefix=f"figure{number}-{place}",
+                    )
+                )
+                for place, draw in enumerate(drawers)
+            ],
+        )
+
+
+def _roc(
+    reference: PredictionSet, candidates: Mapping[str, PredictionSet], *, threshold: float
+) -> Any:
+    from markupsafe import Markup
+
+    from edge_melanoma.benchmarks.report.figures import draw_roc_overlay
+
+    models = {"Keras": reference, **candidates}
+    return Markup(draw_roc_overlay(models, threshold=threshold, prefix="roc"))
+
+
+def _images_of(candidate: Parity, kind: str) -> list[Parity]:
+    return [image for image in candidate["flip_details"] if image["kind"] == kind]

@@ -1,0 +1,213 @@
+"""Models timed in turn, burst by burst, so that a noisy machine hits all of them alike."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.benchmarks.timing.latency import (
+    NANOSECONDS_A_MILLISECOND,
+    PERCENTILES,
+    LatencySamples,
+)
+from edge_melanoma.benchmarks.timing.machine_load import cores_of_others, is_busy, read_moment
+from edge_melanoma.benchmarks.timing.models import (
+    TimedModel,
+    Times,
+    count_xnnpack_parts,
+    open_here,
+    time_burst,
+    time_files,
+    time_predict,
+)
+from edge_melanoma.data.image_files import ImageFile
+from edge_melanoma.data.images import read_image
+from edge_melanoma.machine.processes import child_died, make_pool
+
+BURST = 10
+"""Invocations on end before the next model has its turn: about 50 ms of a quantised model."""
+PASSES = 2
+END_TO_END_RUNS = 50
+PREDICT_RUNS = 20
+MLPERF_QUERIES, MLPERF_SECONDS = 1024, 60.0
+"""The least that a single-stream run of MLPerf Inference asks for; its figure is the p90."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimingSettings:
+    """How long each model is timed, on each of the numbers of threads.
+
+    At least `runs` invocations and `min_seconds` of them, unless `max_seconds` are over before.
+    """
+
+    runs: int = 100
+    warmup: int = 10
+    threads: tuple[int, ...] = (1,)
+    min_seconds: float = 0.0
+    max_seconds: float = 30.0
+
+    @property
+    def is_mlperf_like(self) -> bool:
+        """Whether that is as much as MLPerf's single-stream scenario asks for."""
+        return self.runs >= MLPERF_QUERIES and self.min_seconds >= MLPERF_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndToEnd:
+    """Milliseconds from a file on disk to a score, in its three parts; by wall clock."""
+
+    decode_ms: NDArray[np.float64]
+    resize_ms: NDArray[np.float64]
+    invoke_ms: NDArray[np.float64]
+    cpu_ms: NDArray[np.float64]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For parity.json."""
+        whole = self.decode_ms + self.resize_ms + self.invoke_ms
+        return {
+            **{f"p{share}": float(np.percentile(whole, share)) for share in PERCENTILES},
+            "cpu_p50": float(np.median(self.cpu_ms)),
+            "decode_p50": float(np.median(self.decode_ms)),
+            "resize_p50": float(np.median(self.resize_ms)),
+            "invoke_p50": float(np.median(self.invoke_ms)),
+            "runs": len(whole),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnTimes:
+    """What one model gave in its turns on one number of threads."""
+
+    samples: LatencySamples
+    end_to_end: EndToEnd
+    predict_p50_ms: float | None
+    xnnpack_parts: int | None
+
+
+@dataclass(slots=True)
+class _Turns:
+    """One model in one pass: its process and the times so far."""
+
+    pool: ProcessPoolExecutor
+    times: Times = field(default_factory=list)
+    files: Times = field(default_factory=list)
+    predict: Times | None = None
+    xnnpack_parts: int | None = None
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return self.pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise child_died() from error
+
+
+def time_in_turn(
+    models: Mapping[str, TimedModel],
+    paths: Sequence[ImageFile],
+    *,
+    settings: TimingSettings,
+    threads: int,
+    say: Callable[[str], None],
+) -> dict[str, TurnTimes]:
+    """Time every model on the first of `paths`, and end to end on some of them, in two passes.
+
+    Each pass starts a fresh process for each model: memory lies differently there, so that the
+    two passes differ as two runs of the whole would.
+    """
+    start, own_before = read_moment(), time.process_time()
+    passes, own = [], 0.0
+    for number in range(1, PASSES + 1):
+        say(f"Timing {len(models)} models in turn, {threads} thread(s), pass {number} of {PASSES}")
+        turns, seconds = _run_pass(models, paths, settings=settings, threads=threads)
+        passes.append(turns)
+        own += seconds
+    own += time.process_time() - own_before
+    others = cores_of_others(start, read_moment(), own_seconds=[own])
+    return {
+        name: _gather(
+            [turns[name] for turns in passes],
+            warmup=settings.warmup,
+            threads=threads,
+            others=others,
+        )
+        for name in models
+    }
+
+
+def _run_pass(
+    models: Mapping[str, TimedModel],
+    paths: Sequence[ImageFile],
+    *,
+    settings: TimingSettings,
+    threads: int,
+) -> tuple[dict[str, _Turns], float]:
+    """The times of all models, and the CPU seconds of their processes."""
+    image = read_image(paths[0])
+    files = [paths[number % len(paths)] for number in range(min(END_TO_END_RUNS, settings.runs))]
+    with ExitStack() as stack:
+        turns = {name: _Turns(pool=stack.enter_context(make_pool(1))) for name in models}
+        for name, model in models.items():
+            turns[name].ask(open_here, model, threads, image, settings.warmup)
+            turns[name].xnnpack_parts = turns[name].ask(count_xnnpack_parts)
+        waiting = list(turns.values())
+        while waiting:
+            for turn in waiting:
+                turn.times += turn.ask(time_burst, _burst_size(turn.times, settings))
+            waiting = [turn for turn in waiting if not _is_enough(turn.times, settings)]
+        for part in _bursts(files):
+            for turn in turns.values():
+                turn.files += turn.ask(time_files, part)
+        for turn in turns.values():
+            turn.predict = turn.ask(time_predict, min(PREDICT_RUNS, settings.runs))
+        seconds = sum(turn.ask(time.process_time) for turn in turns.values())
+    return turns, seconds
+
+
+def _bursts(paths: Sequence[ImageFile]) -> Iterator[Sequence[ImageFile]]:
+    return (paths[start : start + BURST] for start in range(0, len(paths), BURST))
+
+
+def _burst_size(times: Times, settings: TimingSettings) -> int:
+    left = -(-settings.runs // PASSES) - len(times)
+    return min(BURST, left) if left > 0 else BURST
+
+
+def _is_enough(times: Times, settings: TimingSettings) -> bool:
+    """Whether a pass has its share of the runs and of the seconds."""
+    seconds = PASSES * sum(wall for wall, _ in times) / 1e9
+    whole = PASSES * len(times) >= settings.runs and seconds >= settings.min_seconds
+    return whole or seconds >= settings.max_seconds
+
+
+def _gather(
+    passes: Sequence[_Turns], *, warmup: int, threads: int, others: float | None
+) -> TurnTimes:
+    """One model's two passes as one set of times."""
+    first, second = passes
+    wall, cpu = zip(*first.times, *second.times, strict=True)
+    predict = [wall for wall, _ in [*(first.predict or []), *(second.predict or [])]]
+    return TurnTimes(
+        samples=LatencySamples(
+            wall_ns=wall,
+            cpu_ns=cpu,
+            warmup=warmup,
+            threads=threads,
+            first_pass=len(first.times),
+            others_cores=others,
+            machine_is_busy=is_busy(others),
+        ),
+        end_to_end=_end_to_end([*first.files, *second.files]),
+        predict_p50_ms=float(np.median(predict)) / NANOSECONDS_A_MILLISECOND if predict else None,
+        xnnpack_parts=first.xnnpack_parts,
+    )
+
+
+def _end_to_end(times: Times) -> EndToEnd:
+    decode, resize, invoke, cpu = np.array(times, np.float64).T / NANOSECONDS_A_MILLISECOND
+    return EndToEnd(decode_ms=decode, resize_ms=resize, invoke_ms=invoke, cpu_ms=cpu)

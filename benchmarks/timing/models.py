@@ -1,0 +1,167 @@
+"""A model open in a process of its own, ready to be timed in short bursts."""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.data.image_files import ImageFile
+from edge_melanoma.data.images import decode_image, read_image_bytes, resize_image
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+
+UNTIMED_RUNS = 2
+"""Before each burst: another model has just had the caches."""
+
+Times = list[tuple[int, ...]]
+"""Nanoseconds of each run, a column for each thing that was timed."""
+
+
+class OpenModel(Protocol):
+    """A loaded model."""
+
+    @property
+    def xnnpack_parts(self) -> int | None:
+        """How many stretches of the graph XNNPACK runs; none where that is no question."""
+
+    def load_image(self, image: NDArray[np.uint8]) -> None:
+        """Put a picture (224, 224, 3) where the next invocation finds it."""
+
+    def invoke(self) -> None:
+        """Run the network once."""
+
+
+class TimedModel(Protocol):
+    """What is to be timed; small enough to be sent to a child process."""
+
+    def open(self, *, threads: int) -> OpenModel:
+        """Load it here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TFLiteFile:
+    """A .tflite model in one of the interpreters."""
+
+    settings: SessionSettings
+
+    def open(self, *, threads: int) -> OpenModel:
+        """Load it here."""
+        return TFLiteSession(replace(self.settings, threads=threads))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KerasRun:
+    """The trained network of a run folder, as a compiled graph of fixed shape."""
+
+    folder: Path
+
+    def open(self, *, threads: int) -> OpenModel:
+        """Load it here; TensorFlow takes its number of threads once a process."""
+        return KerasSession(self.folder, threads=threads)
+
+
+class KerasSession:
+    """The network as one `tf.function` for a single picture."""
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        from edge_melanoma.machine.tensorflow import tf
+        from edge_melanoma.network.network import load_network
+        from edge_melanoma.runs.models import open_run
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        self._tf, self._network = tf, load_network(open_run(folder))
+        shape = tf.TensorSpec((1, *self._network.input_shape[1:]), tf.float32)
+        self._graph = tf.function(
+            lambda inputs: self._network(inputs, training=False), input_signature=[shape]
+        )
+        self._inputs: Any = None
+
+    @property
+    def xnnpack_parts(self) -> None:
+        """TensorFlow's own kernels."""
+
+    def load_image(self, image: NDArray[np.uint8]) -> None:
+        """Scale a picture (224, 224, 3) into a tensor."""
+        from edge_melanoma.data.images import scale_pixels
+
+        self._inputs = self._tf.constant(scale_pixels(image[np.newaxis]))
+
+    def invoke(self) -> None:
+        """Run the graph and wait for its number."""
+        self._graph(self._inputs).numpy()
+
+    def predict(self) -> None:
+        """What most people call: the same, with the bookkeeping of Keras around it."""
+        self._network.predict(self._inputs, verbose=0)
+
+
+_model: OpenModel | None = None
+
+
+def open_here(model: TimedModel, threads: int, image: NDArray[np.uint8], warmup: int) -> None:
+    """In the child: load the model, its picture, and run it `warmup` times untimed.
+
+    An interruption ends the child at once and without a word: the parent tells of it.
+    """
+    global _model
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _model = model.open(threads=threads)
+    _model.load_image(image)
+    for _ in range(warmup):
+        _model.invoke()
+
+
+def count_xnnpack_parts() -> int | None:
+    """In the child: how many stretches of the open model's graph XNNPACK runs."""
+    return _opened().xnnpack_parts
+
+
+def time_burst(runs: int) -> Times:
+    """In the child: wall and CPU time of `runs` invocations on end."""
+    return _time(_opened().invoke, runs)
+
+
+def time_predict(runs: int) -> Times | None:
+    """In the child: the same through Keras' `predict`; none for other models."""
+    model = _opened()
+    return _time(model.predict, runs) if isinstance(model, KerasSession) else None
+
+
+def time_files(paths: Sequence[ImageFile]) -> Times:
+    """In the child: wall time to decode, to resize and to run each file, and CPU time of all."""
+    model, times = _opened(), Times()
+    for path in paths:
+        cpu, start = time.process_time_ns(), time.perf_counter_ns()
+        pixels = decode_image(read_image_bytes(path), name=str(path))
+        decoded = time.perf_counter_ns()
+        image = resize_image(pixels)
+        resized = time.perf_counter_ns()
+        model.load_image(image)
+        model.invoke()
+        end = time.perf_counter_ns()
+        spent = time.process_time_ns() - cpu
+        times.append((decoded - start, resized - decoded, end - resized, spent))
+    return times
+
+
+def _time(run: Callable[[], object], runs: int) -> Times:
+    for _ in range(UNTIMED_RUNS):
+        run()
+    times = Times()
+    for _ in range(runs):
+        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
+        run()
+        spent = time.process_time_ns() - cpu
+        times.append((time.perf_counter_ns() - wall, spent))
+    return times
+
+
+def _opened() -> OpenModel:
+    if _model is None:
+        raise RuntimeError("a child process was asked for times before it had a model")
+    return _model

@@ -1,0 +1,202 @@
+"""A run's exports: each converted, read back, audited and written with its manifest beside it."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.converters.audit import audit_model
+from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
+from edge_melanoma.converters.job import Conversion, ConversionOrder
+from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
+from edge_melanoma.converters.operating_points import (
+    ValidationScores,
+    complete_operating_point,
+    forget_operating_point,
+)
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.environment import describe_determinism, describe_environment
+from edge_melanoma.machine.files import json_text, rows_to_csv, write_atomically, write_together
+from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.models import (
+    SPLIT,
+    ConvertedModel,
+    TrainedModel,
+    open_converted,
+    read_json,
+    sha256_of,
+)
+from edge_melanoma.runs.pictures import read_side
+from edge_melanoma.runs.recorded_files import hashes_of
+from edge_melanoma.tflite.inspection import inspect_model
+from edge_melanoma.tflite.modes import Mode
+
+UNFINISHED = "int8-qat.unfinished"
+"""Below the exports: where a tuning that was cut off is gone on with."""
+
+
+def export_run(
+    run: TrainedModel,
+    modes: tuple[Mode, ...],
+    *,
+    records: tuple[LesionRecord, ...],
+    settings: ExportSettings,
+    cache_folder: Path,
+    force: bool,
+) -> Iterator[ConvertedModel]:
+    """Convert, read back, audit and write one file and manifest a mode, `records` calibrating.
+
+    A file that was made with the same settings from the same weights is kept. Each file gets an
+    operating point of its own, if the run's validation pictures are there.
+
+    Raises:
+        EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
+    """
+    settings.refuse_contradictions(modes)
+    calibration = None
+    if any(mode.rounds_weights for mode in modes):
+        calibration = draw_calibration_set(
+            records,
+            split=read_json(run.folder / SPLIT),
+            images=settings.calibration_images,
+            seed=settings.seed,
+        )
+    orders = {mode: _order(run, mode, settings, calibration) for mode in modes}
+    missing = tuple(m for m in modes if not _is_there(run, m, orders[m], force=force))
+    if force:
+        shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
+    converted: Mapping[Mode, Conversion] = {}
+    start = time.perf_counter()
+    if missing:
+        converted = _convert(run, missing, settings, calibration, cache_folder)
+    seconds = (time.perf_counter() - start) / max(1, len(missing))
+    scores = ValidationScores(run, TerminalReporter())
+    for mode in modes:
+        if mode in converted:
+            _write(run, mode, converted[mode], orders[mode], settings, seconds=seconds)
+        yield complete_operating_point(run, open_converted(path_of(run, mode)), scores)
+    shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
+
+
+def path_of(run: TrainedModel, mode: Mode) -> Path:
+    """Where a run's export in one mode lies."""
+    return run.exports_folder / f"model_{mode.value}.tflite"
+
+
+def _convert(
+    run: TrainedModel,
+    modes: tuple[Mode, ...],
+    settings: ExportSettings,
+    calibration: CalibrationSet | None,
+    cache_folder: Path,
+) -> Mapping[Mode, Conversion]:
+    sides: list[str] = []
+    if Mode.INT8_QAT in modes:
+        sides = ["train", "validation"]
+    elif settings.max_recall_drop is not None:
+        sides = ["validation"]
+    order = ConversionOrder(
+        folder=run.folder,
+        modes=modes,
+        settings=settings,
+        calibration=calibration,
+        sides={side: read_side(run, side) for side in sides},
+        checkpoint_folder=run.exports_folder / UNFINISHED,
+        cache_folder=cache_folder,
+    )
+    return run_in_child(_convert_in_child, order)
+
+
+def _convert_in_child(order: ConversionOrder) -> Mapping[Mode, Conversion]:
+    from edge_melanoma.converters.conversion import convert_modes
+
+    return convert_modes(order)
+
+
+def _order(
+    run: TrainedModel, mode: Mode, settings: ExportSettings, calibration: CalibrationSet | None
+) -> dict[str, Any]:
+    """What decides the bytes of an export, as its manifest keeps it."""
+    return {
+        **settings.of_mode(mode),
+        "variant": run.variant,
+        "source_sha256": run.sha256,
+        "calibration": calibration.as_dict() if calibration and mode.rounds_weights else None,
+    }
+
+
+def _is_there(run: TrainedModel, mode: Mode, order: dict[str, Any], *, force: bool) -> bool:
+    path = path_of(run, mode)
+    if force or not path.exists():
+        return False
+    manifest = open_converted(path).manifest
+    if any(manifest.get(key) != value for key, value in order.items()):
+        raise EdgeMelanomaError(
+            f"{path} was made with other settings; replace it with --force, or move it away."
+        )
+    return True
+
+
+def _write(
+    run: TrainedModel,
+    mode: Mode,
+    conversion: Conversion,
+    order: dict[str, Any],
+    settings: ExportSettings,
+    *,
+    seconds: float,
+) -> None:
+    data = conversion.data
+    facts = inspect_model(data)
+    audit_model(
+        facts,
+        mode=mode,
+        io=settings.io,
+        output=settings.output,
+        float_layers=conversion.float_layers,
+        data=data,
+    )
+    path = path_of(run, mode)
+    companions = _write_companions(path, mode, conversion)
+    manifest = {
+        "schema": 1,
+        **order,
+        **conversion.notes,
+        "file": path.name,
+        "sha256": sha256_of(data),
+        "size_bytes": len(data),
+        "companions": hashes_of(path.parent, companions),
+        "resize": RESIZE_ID,
+        "input": facts.input.as_dict() | {"shape": list(facts.input_shape), "colour": "RGB"},
+        "output": facts.output.as_dict() | {"name": facts.output_name},
+        "threshold": run.threshold,
+        "operating_point": None,
+        "facts": asdict(facts),
+        "seconds": seconds,
+        "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
+        "environment": describe_environment(),
+    }
+    write_together({path: data, path.with_suffix(".json"): json_text(manifest)})
+    forget_operating_point(path)
+
+
+def _write_companions(path: Path, mode: Mode, conversion: Conversion) -> list[Path]:
+    """The errors of the layers in int8, as a table and a picture, and the epochs of a tuning."""
+    written: list[Path] = []
+    if conversion.layer_errors:
+        table, picture = path.with_suffix(".layers.csv"), path.with_suffix(".layers.png")
+        write_atomically(table, layer_errors_to_csv(conversion.layer_errors))
+        title = f"{path.name}: error of each layer against float32, on calibration images"
+        draw_layer_errors(conversion.layer_errors, picture, title=title)
+        written += [table, picture]
+    if conversion.history:
+        history = path.with_suffix(".history.csv")
+        write_atomically(history, rows_to_csv(conversion.history))
+        written.append(history)
+    return written

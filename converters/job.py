@@ -1,0 +1,36 @@
+"""What an export's child process is given and gives back; free of TensorFlow, as both read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.converters.calibration import CalibrationSet
+from edge_melanoma.converters.layer_errors import LayerError
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.tflite.modes import Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionOrder:
+    """All that the child process needs; `sides` are needed by int8-qat and a recall limit alone."""
+
+    folder: Path
+    modes: tuple[Mode, ...]
+    settings: ExportSettings
+    calibration: CalibrationSet | None
+    sides: Mapping[str, tuple[LesionRecord, ...]]
+    checkpoint_folder: Path
+    cache_folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A .tflite file, what its manifest says of its making, and its layers' errors in int8."""
+
+    data: bytes
+    notes: dict[str, Any] = field(default_factory=dict)
+    layer_errors: tuple[LayerError, ...] = ()
+    history: tuple[dict[str, float | int | str], ...] = ()
+    float_layers: tuple[str, ...] = ()

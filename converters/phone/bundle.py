@@ -1,0 +1,287 @@
+"""Writes the drop-in bundle of a run: models with metadata, golden vectors, sources, hashes.
+
+The parts of a bundle's README and NOTICE that follow from the run.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma import __version__
+from edge_melanoma.converters.phone.golden_vectors import describe_vectors
+from edge_melanoma.converters.phone.layout import (
+    ASSETS,
+    FLOAT16,
+    GENERATED,
+    GOLDEN_FILE,
+    INT8,
+    LABELS_FILE,
+    MODEL_INFO_FILE,
+    NOTICE,
+    README,
+    SOURCES,
+    SUMS,
+    UINT8,
+    hand_written_files,
+    is_picture,
+    refuse_full_folder,
+    sums_of,
+)
+from edge_melanoma.converters.phone.metadata import (
+    DISPLAY_LABELS,
+    LABELS,
+    ModelText,
+    attach_metadata,
+)
+from edge_melanoma.converters.phone.model_info import (
+    DISCLAIMER,
+    SHIFTS,
+    BundledModel,
+    describe_models,
+    describe_operating_point,
+    with_hashes,
+)
+from edge_melanoma.converters.phone.twins import make_uint8_twin
+from edge_melanoma.data.cards import describe_cards
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.data.images import IMAGE_SIZE
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import json_text, write_atomically
+from edge_melanoma.machine.markdown import insert_between, share_of, table_of, text_of
+from edge_melanoma.runs.models import (
+    MODEL_INFO,
+    ConvertedModel,
+    TrainedModel,
+    open_exports,
+    sha256_of,
+)
+from edge_melanoma.tflite.modes import Mode
+
+MODELS, MEASURED, RULES = "models", "measured", "preprocessing"
+LICENCE_NOTE = "LICENSE.md"
+"""In the run that ships, the licence of its weights."""
+
+
+def fill_readme(readme: str, info: Mapping[str, Any]) -> str:
+    """The README with what model_info.json says between its markers."""
+    for name, lines in (
+        (MODELS, _model_table(info)),
+        (RULES, _rules(info)),
+        (MEASURED, _measured_table(info)),
+    ):
+        readme = insert_between(readme, name=name, text="\n".join(lines) + "\n")
+    return readme
+
+
+def notice_of(run: TrainedModel) -> str:
+    """NOTICE: whose work is in the bundle, and what binds the use of the weights."""
+    head = (
+        "edge-melanoma\n\n"
+        "The sources in this bundle are licensed under the Apache License, Version 2.0; see "
+        "LICENSE.\nThe weights in the .tflite files are not covered by it.\n\n"
+    )
+    note = run.folder / LICENCE_NOTE
+    if note.is_file():
+        return head + note.read_text(encoding="utf-8")
+    sets = "\n".join(f"- {line}" for line in describe_cards(run.manifest["dataset"]))
+    return (
+        f"{head}The weights were trained on these pictures, whose licences bind what may be done "
+        f"with the models:\n\n{sets}\n"
+    )
+
+
+def _model_table(info: Mapping[str, Any]) -> list[str]:
+    header = ("file", "bytes", "input", "output", "malignant where", "sha256")
+    return table_of(header, [_model_row(model) for model in info["models"]])
+
+
+def _model_row(model: Mapping[str, Any]) -> list[str]:
+    given, gives, threshold = model["input"], model["output"], model["threshold"]
+    if threshold["integer"] is None:
+        rule = f"p >= {threshold['float']:.6g}"
+    else:
+        rule = f"q >= {threshold['integer']}"
+    return [
+        f"`{model['file']}`",
+        f"{model['size_bytes']:,}",
+        f"{given['dtype']} {given['shape']}, `{given['integer_rule']}`",
+        f"{gives['dtype']} {gives['shape']}, `{gives['rule']}`",
+        f"`{rule}`",
+        f"`{model['sha256'][:12]}`",
+    ]
+
+
+def _rules(info: Mapping[str, Any]) -> Iterator[str]:
+    rules = info["preprocessing"]
+    taken = {"none": "the whole frame", "centre": "its largest centred square"}[rules["crop"]]
+    yield (
+        f"The photograph upright (EXIF turns {rules['exif_orientation']}), {taken}, resized to "
+        f"{rules['width']}x{rules['height']} by `{rules['resize_id']}`, in the colour order "
+        f"{rules['colour_order']}."
+    )
+
+
+def _measured_table(info: Mapping[str, Any]) -> Iterator[str]:
+    point = info["operating_point"]
+    header = ("measured on", "images (malignant)", "recall", "specificity")
+    rows = [
+        [
+            text_of(row["set"]),
+            f"{row['images']} ({row['malignant']})",
+            share_of(row["recall"], row["recall_interval"]),
+            share_of(row["specificity"], row["specificity_interval"]),
+        ]
+        for row in point["measured"]
+    ]
+    yield from table_of(header, rows)
+    yield ""
+    yield (
+        f"Measured with `{point['measured_with']}` at its threshold, which was chosen on "
+        f"{point['chosen_on']} for a recall of at least {point['min_recall']:g}; shares with 95 % "
+        f"intervals."
+    )
+
+
+LARGEST_BUNDLE_BYTES = 8_000_000
+"""Of all files but the float16 model, which is there on request only."""
+
+LABEL_TEXTS = {LABELS: b"malignant\n", DISPLAY_LABELS: b"Malignant (suspicious of melanoma)\n"}
+"""A line for each column of the output, of which there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBundle:
+    """A bundle on disk."""
+
+    folder: Path
+    info: Mapping[str, Any]
+    files: int
+    size_bytes: int
+
+
+def choose_int8_export(run: TrainedModel, mode: Mode | None) -> ConvertedModel:
+    """The run's int8 file in one mode; without it int8-qat where there is one, else int8.
+
+    Raises:
+        EdgeMelanomaError: there is none, or it has no operating point of its own.
+    """
+    wanted = (mode,) if mode else (Mode.INT8_QAT, Mode.INT8)
+    exports = {model.mode: model for model in open_exports(run)}
+    found = [exports[name] for name in wanted if name in exports]
+    if not found:
+        raise EdgeMelanomaError(
+            f"{run.folder} has no {' or '.join(reversed(wanted))} export; make one with: "
+            f"edge-melanoma export {run.folder} --quantize {wanted[0]}."
+        )
+    _refuse_unmeasured(found[0])
+    return found[0]
+
+
+def bundle_files(
+    run: TrainedModel, model: ConvertedModel, *, float16: BundledModel | None, crop: Crop
+) -> dict[str, bytes]:
+    """Every file of the bundle but SHA256SUMS, by its path, in memory.
+
+    Raises:
+        EdgeMelanomaError: a model that an app cannot be told how to use, or too large a bundle.
+    """
+    sources = {name: (SOURCES / name).read_bytes() for name in hand_written_files()}
+    plain = _plain_models(model, float16)
+    point = describe_operating_point(run, model)
+    info = describe_models(plain, crop=crop, operating_point=point)
+    attached = {**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
+    text = _describe(run, model)
+    models = {
+        f"{ASSETS}/{one.file}": attach_metadata(one.data, text, size=IMAGE_SIZE, files=attached)
+        for one in plain
+    }
+    told = with_hashes(info, {Path(name).name: data for name, data in models.items()})
+    files = {
+        **sources,
+        **models,
+        LABELS_FILE: LABEL_TEXTS[LABELS],
+        MODEL_INFO_FILE: json_text(told).encode(),
+        NOTICE: notice_of(run).encode(),
+        README: fill_readme(sources[README].decode(), told).encode(),
+    }
+    _refuse_large(files)
+    pictures = {Path(name).name: data for name, data in sources.items() if is_picture(name)}
+    golden = describe_vectors(pictures, int8=models[INT8], uint8=models[UINT8], crop=crop)
+    return {**files, GOLDEN_FILE: json_text(golden).encode()}
+
+
+def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> WrittenBundle:
+    """Put a bundle into a folder; in a checkout's own one only generated files are written.
+
+    Raises:
+        EdgeMelanomaError: the folder holds files already and `force` is off.
+    """
+    refuse_full_folder(folder, what="bundle", force=force)
+    in_place = folder.resolve() == SOURCES.resolve()
+    for name, data in files.items():
+        if not in_place or name in {*GENERATED, README}:
+            write_atomically(folder / name, data)
+    for name in {*GENERATED} - {*files, SUMS}:
+        (folder / name).unlink(missing_ok=True)
+    write_atomically(folder / SUMS, sums_of(files))
+    return WrittenBundle(
+        folder=folder,
+        info=json.loads(files[MODEL_INFO_FILE]),
+        files=len(files) + 1,
+        size_bytes=sum(map(len, files.values())),
+    )
+
+
+def _plain_models(int8: ConvertedModel, float16: BundledModel | None) -> list[BundledModel]:
+    integer = int(int8.manifest["operating_point"]["integer"])
+    threshold = float(int8.manifest["threshold"])
+    models = [
+        BundledModel(
+            file=Path(name).name,
+            data=data,
+            threshold=threshold,
+            threshold_integer=integer + SHIFTS["int8"] - SHIFTS[dtype],
+        )
+        for name, dtype, data in (
+            (INT8, "int8", int8.data),
+            (UINT8, "uint8", make_uint8_twin(int8.data)),
+        )
+    ]
+    return models if float16 is None else [*models, float16]
+
+
+def _describe(run: TrainedModel, model: ConvertedModel) -> ModelText:
+    return ModelText(
+        name="edge-melanoma",
+        description=(
+            f"P(malignant) of a dermoscopic photograph of a skin lesion: MobileNetV2, recipe "
+            f"{run.variant}, {model.mode}. {DISCLAIMER}"
+        ),
+        version=f"{__version__}+{sha256_of(model.data)[:12]}",
+        author="the authors of edge-melanoma",
+        licence="Code: Apache-2.0. Weights: see NOTICE of the bundle; for research only.",
+    )
+
+
+def _refuse_unmeasured(model: ConvertedModel) -> None:
+    if model.manifest.get("operating_point") is None:
+        raise EdgeMelanomaError(
+            f"{model.path} has no operating point of its own, which is chosen on the run's "
+            f"validation pictures; export it again where they are, with --force."
+        )
+
+
+def _refuse_large(files: Mapping[str, bytes]) -> None:
+    size = sum(len(data) for name, data in files.items() if name != FLOAT16)
+    if size > LARGEST_BUNDLE_BYTES:
+        largest = ", ".join(_largest(files))
+        raise EdgeMelanomaError(
+            f"The bundle would have {size:,} bytes without a float16 model; expected at most "
+            f"{LARGEST_BUNDLE_BYTES:,}. Its largest files: {largest}."
+        )
+
+
+def _largest(files: Mapping[str, bytes]) -> Iterable[str]:
+    return sorted(files, key=lambda name: len(files[name]), reverse=True)[:3]

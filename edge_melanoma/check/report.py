@@ -1,0 +1,262 @@
+"""All that is to be known of data sets before training: bad files, copies, leaks, shortcuts.
+
+Which files to remove so that no picture is unreadable, doubled, leaked or of two labels.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_melanoma.check.shortcuts import LEAST_IMAGES_A_CLASS, Shortcut, measure_shortcuts
+from edge_melanoma.data.copies.search import CopyKind, Duplicates, find_copies
+from edge_melanoma.data.lesions import LesionRecord, list_lesions
+from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprints
+from edge_melanoma.data.sets import list_skipped, name_records
+from edge_melanoma.data.statistics import TrivialStatistics
+from edge_melanoma.errors import printable
+from edge_melanoma.machine.terminal import Reporter
+
+SIZES_SHOWN = 5
+Group = tuple[str, ...]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSummary:
+    """One data set: its readable pictures by class, by given side and by size, and its shortcuts.
+
+    `sizes` holds the most frequent ones as (width, height, pictures); `note` says why there are no
+    shortcuts, where there are none.
+    """
+
+    name: str
+    images: int
+    benign: int
+    malignant: int
+    unreadable: int
+    sides: dict[str, dict[str, int]]
+    sizes: tuple[tuple[int, int, int], ...]
+    shortcuts: tuple[Shortcut, ...]
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReport:
+    """What was found in one data set or in several, by image id.
+
+    Groups are clusters of copies of one another; a leak is a pair of copies on two sides of one
+    set, a crossing a pair of copies in two sets. `skipped` are files not taken for pictures.
+    """
+
+    sets: tuple[SetSummary, ...]
+    skipped: tuple[str, ...]
+    bad: tuple[BadImage, ...]
+    exact: tuple[Group, ...]
+    near: tuple[Group, ...]
+    conflicts: tuple[Group, ...]
+    leaks: tuple[Pair, ...]
+    crossings: tuple[Pair, ...]
+    prints: Fingerprints
+    duplicates: Duplicates
+
+
+def examine_data(
+    folders: Mapping[str, Path], *, cache_folder: Path | None, reporter: Reporter
+) -> DataReport:
+    """Read, compare and measure all pictures of the data sets; nothing found is an error.
+
+    Raises:
+        EdgeMelanomaError: a folder is missing, empty or not laid out as a data set.
+    """
+    members = {name: list_lesions(folder) for name, folder in folders.items()}
+    prints = read_fingerprints(name_records(members), cache_folder=cache_folder, reporter=reporter)
+    duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)
+    records = {record.image_id: record for record in prints.records}
+    clusters = duplicates.clusters
+    conflicts = tuple(
+        cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
+    )
+    return DataReport(
+        sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
+        skipped=_list_skipped(folders, members),
+        bad=prints.bad,
+        exact=_exact_groups(prints),
+        near=_near_groups(duplicates),
+        conflicts=conflicts,
+        leaks=_pairs_where(clusters, records, _is_leak),
+        crossings=_pairs_where(clusters, records, lambda a, b: a.source != b.source),
+        prints=prints,
+        duplicates=duplicates,
+    )
+
+
+def report_to_json(report: DataReport) -> dict[str, Any]:
+    """What --json writes; files are relative to their set, begun by its name if there are several.
+
+    The shortcuts of several sets say which set they are of.
+    """
+    several = len(report.sets) > 1
+    sets = [asdict(summary) for summary in report.sets]
+    for summary in sets:
+        del summary["shortcuts"]
+    return {
+        "schema": 1,
+        "sets": sets,
+        "skipped": list(report.skipped),
+        "bad": [{"file": bad.image_id, "reason": bad.reason} for bad in report.bad],
+        "exact_duplicates": [list(group) for group in report.exact],
+        "near_duplicates": [list(group) for group in report.near],
+        "label_conflicts": [list(group) for group in report.conflicts],
+        "cross_split_leaks": [list(pair) for pair in report.leaks],
+        "cross_set_copies": [list(pair) for pair in report.crossings],
+        "shortcuts": [
+            asdict(shortcut) | ({"set": summary.name} if several else {})
+            for summary in report.sets
+            for shortcut in summary.shortcuts
+        ],
+    }
+
+
+def _list_skipped(
+    folders: Mapping[str, Path], members: Mapping[str, Sequence[LesionRecord]]
+) -> tuple[str, ...]:
+    return tuple(
+        f"{name}:{path}" if len(folders) > 1 else path
+        for name, folder in folders.items()
+        for path in list_skipped(folder, members[name])
+    )
+
+
+def _summarise(
+    name: str,
+    members: Mapping[str, Sequence[LesionRecord]],
+    prints: Fingerprints,
+    duplicates: Duplicates,
+) -> SetSummary:
+    several = len(members) > 1
+    rows = [n for n, record in enumerate(prints.records) if not several or record.source == name]
+    records = [prints.records[row] for row in rows]
+    statistics = prints.statistics[rows]
+    labels = np.array([record.is_malignant for record in records], dtype=bool)
+    cluster_of = {image_id: cluster[0] for cluster in duplicates.clusters for image_id in cluster}
+    groups = [cluster_of.get(record.image_id, record.image_id) for record in records]
+    shortcuts = measure_shortcuts(statistics, labels=labels, groups=groups)
+    return SetSummary(
+        name=name,
+        images=len(records),
+        benign=int((~labels).sum()),
+        malignant=int(labels.sum()),
+        unreadable=len(members[name]) - len(records),
+        sides=_count_sides(records),
+        sizes=_count_sizes(statistics),
+        shortcuts=shortcuts,
+        note=None if shortcuts else f"Shortcuts need {LEAST_IMAGES_A_CLASS} images of each class.",
+    )
+
+
+def _count_sides(records: Sequence[LesionRecord]) -> dict[str, dict[str, int]]:
+    sides = sorted({record.side for record in records if record.side})
+    return {
+        side: {
+            "benign": sum(r.side == side and not r.is_malignant for r in records),
+            "malignant": sum(r.side == side and r.is_malignant for r in records),
+        }
+        for side in sides
+    }
+
+
+def _count_sizes(statistics: np.ndarray[Any, Any]) -> tuple[tuple[int, int, int], ...]:
+    width, height = (TrivialStatistics._fields.index(name) for name in ("width", "height"))
+    counts = Counter((int(row[width]), int(row[height])) for row in statistics)
+    return tuple((*size, count) for size, count in counts.most_common(SIZES_SHOWN))
+
+
+def _exact_groups(prints: Fingerprints) -> tuple[Group, ...]:
+    by_pixels: dict[str, list[str]] = {}
+    for record, pixels in zip(prints.records, prints.pixels, strict=True):
+        by_pixels.setdefault(pixels, []).append(record.image_id)
+    return tuple(sorted(tuple(sorted(ids)) for ids in by_pixels.values() if len(ids) > 1))
+
+
+def _near_groups(duplicates: Duplicates) -> tuple[Group, ...]:
+    """The clusters that hold more than exact copies of one picture."""
+    near = {pair.first for pair in duplicates.pairs if pair.kind is CopyKind.NEAR}
+    return tuple(cluster for cluster in duplicates.clusters if near & set(cluster))
+
+
+def _is_leak(one: LesionRecord, other: LesionRecord) -> bool:
+    sides = {one.side, other.side}
+    return one.source == other.source and len(sides) == 2 and None not in sides
+
+
+def _pairs_where(
+    clusters: Sequence[Group], records: Mapping[str, LesionRecord], condition: Any
+) -> tuple[Pair, ...]:
+    return tuple(
+        (one, other)
+        for cluster in clusters
+        for one, other in combinations(cluster, 2)
+        if condition(records[one], records[other])
+    )
+
+
+SIDE_ORDER = ("test", "validation", "train", None)
+"""What stays where copies are on several sides: the test folder is what results are known on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A file to remove, and why."""
+
+    image_id: str
+    reason: str
+
+
+def list_removals(report: DataReport) -> tuple[Removal, ...]:
+    """One entry a file, sorted; once they are gone the same report finds no leak and no conflict.
+
+    Of copies with opposite labels all go; of copies in several sets those in the set given first
+    stay, of those the ones in test, and of equal pictures the first.
+    """
+    order = {summary.name: number for number, summary in enumerate(report.sets)}
+    records = {record.image_id: record for record in report.prints.records}
+    reasons = {bad.image_id: "unreadable" for bad in report.bad}
+    for conflict in report.conflicts:
+        for image_id in conflict:
+            others = [other for other in conflict if other != image_id]
+            reasons[image_id] = f"copies with both labels: {others[0]}"
+    for cluster in report.duplicates.clusters:
+        members = [records[image_id] for image_id in cluster if image_id not in reasons]
+        reasons |= _leaking(members, order)
+    for group in report.exact:
+        kept = [image_id for image_id in group if image_id not in reasons]
+        reasons |= {image_id: f"same pixels as {kept[0]}" for image_id in kept[1:]}
+    return tuple(Removal(image_id=name, reason=reasons[name]) for name in sorted(reasons))
+
+
+def removals_to_text(removals: Sequence[Removal]) -> str:
+    """A line a file: its name, in which line breaks are escaped, a tab, the reason."""
+    return "".join(
+        f"{printable(removal.image_id)}\t{printable(removal.reason)}\n" for removal in removals
+    )
+
+
+def _leaking(members: Sequence[LesionRecord], order: dict[str, int]) -> dict[str, str]:
+    """What of a cluster stands in another place than its best one."""
+
+    def place(record: LesionRecord) -> tuple[int, int]:
+        return order.get(record.source or "", 0), SIDE_ORDER.index(record.side)
+
+    if not members:
+        return {}
+    best = min(members, key=place)
+    return {
+        record.image_id: f"copy of {best.image_id}"
+        for record in members
+        if place(record) != place(best)
+    }

@@ -1,0 +1,83 @@
+"""The pictures that belong to a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge_melanoma.data.cards import describe_dataset
+from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.scoring_shard import WHOLE, Shard
+from edge_melanoma.data.sets import read_data_sets
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.runs.models import SPLIT, TrainedModel, read_json
+
+
+def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
+    """All pictures of the data folders that the run was trained from.
+
+    Raises:
+        EdgeMelanomaError: a folder is not where it was.
+    """
+    folders = {name: Path(folder) for name, folder in run.manifest["dataset"]["folders"].items()}
+    for folder in folders.values():
+        if not folder.is_dir():
+            raise EdgeMelanomaError(
+                f"The data folder {folder} of the run {run.folder} is not there any more; "
+                f"put it back, or link it there."
+            )
+    return read_data_sets(folders)
+
+
+def find_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
+    """The same, or none where a data folder cannot be read any more."""
+    try:
+        return read_run_records(run)
+    except EdgeMelanomaError:
+        return ()
+
+
+def read_test_side(run: TrainedModel, *, shard: Shard = WHOLE) -> tuple[LesionRecord, ...]:
+    """The run's own test pictures, or a part of them, as `read_side` gives them."""
+    return read_side(run, "test", shard=shard)
+
+
+def read_side(run: TrainedModel, side: str, *, shard: Shard = WHOLE) -> tuple[LesionRecord, ...]:
+    """The run's own pictures of one side of its split, byte for byte those it was made with.
+
+    Raises:
+        EdgeMelanomaError: a picture is missing or has changed.
+    """
+    split = read_json(run.folder / SPLIT)
+    by_id = {record.image_id: record for record in read_run_records(run)}
+    return tuple(
+        _verified(by_id.get(name), f"{side} image {name}", split)
+        for name in shard.take(split[side])
+    )
+
+
+def describe_own_side(
+    run: TrainedModel, side: str, records: Sequence[LesionRecord]
+) -> dict[str, Any]:
+    """The dataset block of one side of the run's split, with the card that the training read."""
+    dataset = run.manifest["dataset"]
+    name = f"{dataset['name']}, {side} side"
+    block = describe_dataset(name, records, card=dataset.get("card"))
+    return block | ({"cards": dataset["cards"]} if "cards" in dataset else {})
+
+
+def leaked_test_of(split: Mapping[str, Any]) -> tuple[str, ...]:
+    """From a split.json: the given test pictures that have copies in the given training part."""
+    return tuple(split.get("leaked_test", ()))
+
+
+def _verified(record: LesionRecord | None, what: str, split: dict[str, Any]) -> LesionRecord:
+    if record is None:
+        raise EdgeMelanomaError(f"The {what} is missing from the run's data folder; restore it.")
+    sha256 = hash_bytes(read_image_bytes(record.path))
+    if sha256 != split["sha256"][record.image_id]:
+        raise EdgeMelanomaError(
+            f"The {what} has changed since the training ({record.path}); restore it."
+        )
+    return replace(record, sha256=sha256)

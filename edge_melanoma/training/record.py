@@ -1,0 +1,256 @@
+"""Writing a finished training down: weights, split, history, evaluation, pictures, manifest.
+
+What `--external` does in a training: the sets are read before it and scored after it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.data.cards import find_card
+from edge_melanoma.data.images import RESIZE_ID, read_image
+from edge_melanoma.data.lesions import count_classes
+from edge_melanoma.data.screening import Screening
+from edge_melanoma.data.sets import refuse_training_sets
+from edge_melanoma.data.splits import DatasetSplit, split_to_json
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import figures
+from edge_melanoma.evaluation.evaluation import evaluate_at_both, evaluate_sides
+from edge_melanoma.evaluation.judged_pictures import ExternalSet
+from edge_melanoma.evaluation.predictions import PredictionSet, predict, predictions_to_csv
+from edge_melanoma.evaluation.scaling import FittedScaling
+from edge_melanoma.evaluation.thresholds import OperatingPoint
+from edge_melanoma.machine.environment import describe_determinism, describe_environment
+from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_json
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.network.network import arrays_of
+from edge_melanoma.network.recipes import Augmentation
+from edge_melanoma.network.starting_weights import describe_weights
+from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel, read_json
+from edge_melanoma.runs.pictures import leaked_test_of
+from edge_melanoma.runs.recorded_files import hashes_of
+from edge_melanoma.runtime.classifiers import KerasClassifier
+from edge_melanoma.training.augmentation import augment_images
+from edge_melanoma.training.checkpoints import CHECKPOINT
+from edge_melanoma.training.trainees import Teacher, TrainingSettings
+from edge_melanoma.training.training import TrainingResult
+from edge_melanoma.training.workers import ALONE, Distribution
+
+HISTORY = "history.csv"
+EVALUATION = "evaluation.json"
+SAMPLES_A_ROW = 8
+
+
+def record_run(
+    folder: Path,
+    *,
+    settings: TrainingSettings,
+    split: DatasetSplit,
+    screening: Screening,
+    dataset: Mapping[str, Any],
+    result: TrainingResult,
+    sides: Mapping[str, PredictionSet],
+    operating_point: OperatingPoint,
+    teacher: Teacher | None = None,
+    scaling: FittedScaling | None = None,
+    distribution: Distribution = ALONE,
+) -> dict[str, Any]:
+    """Write all files of a run and return its evaluation; a run without a manifest is no run."""
+    record_weights(folder, result.network, half_precision=settings.spec().half_precision)
+    division = split_to_json(split)
+    write_json(folder / SPLIT, division)
+    write_atomically(folder / HISTORY, rows_to_csv(result.history))
+    evaluation = record_scores(
+        folder,
+        sides=sides,
+        operating_point=operating_point,
+        dataset=dataset,
+        leaked_test=leaked_test_of(division),
+    )
+    _draw_training(folder, split, dataset["name"], result)
+    manifest = {
+        "schema": 1,
+        "variant": settings.variant.value,
+        "settings": asdict(settings),
+        "recipe": asdict(settings.spec()),
+        "teacher": _describe_teacher(teacher),
+        "resize": RESIZE_ID,
+        "dataset": dict(dataset),
+        "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
+        "left_out": {
+            "unreadable": [asdict(image) for image in screening.bad],
+            "also_in_test": [record.image_id for record in split.left_out],
+        },
+        "calibration": scaling.as_dict() if scaling else None,
+        "operating_point": asdict(operating_point),
+        "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
+        "distribution": distribution.describe(),
+        "starting_weights": describe_weights(settings.weights),
+        "training": {"seconds": result.seconds},
+        "environment": describe_environment(),
+        "files": hash_files(folder),
+    }
+    write_json(folder / MANIFEST, manifest)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return evaluation
+
+
+def record_weights(folder: Path, network: Any, *, half_precision: bool) -> None:
+    """Write the weights; as float16 where they have been rounded to it."""
+    from safetensors.numpy import save
+
+    precision = np.float16 if half_precision else np.float32
+    arrays = {name: array.astype(precision) for name, array in arrays_of(network).items()}
+    write_atomically(folder / WEIGHTS, save(arrays))
+
+
+def record_scores(
+    folder: Path,
+    *,
+    sides: Mapping[str, PredictionSet],
+    operating_point: OperatingPoint,
+    dataset: Mapping[str, Any],
+    leaked_test: Collection[str] = (),
+) -> dict[str, Any]:
+    """Write what follows from the scores of all sides, and return the evaluation."""
+    evaluation = evaluate_sides(
+        sides, operating_point=operating_point, dataset=dataset, leaked_test=leaked_test
+    )
+    write_json(folder / EVALUATION, evaluation)
+    for side, predictions in sides.items():
+        write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
+    judged, name = {side: sides[side] for side in ("train", "test")}, str(dataset["name"])
+    for figure, draw in (
+        ("confusion", figures.draw_confusion_matrices),
+        ("roc", figures.draw_roc_curves),
+        ("precision_recall", figures.draw_precision_recall_curves),
+    ):
+        path = folder / f"{figure}.png"
+        draw(judged, path, threshold=operating_point.threshold, dataset=name)
+    unseen = {side: sides[side] for side in ("validation", "test")}
+    figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
+    return evaluation
+
+
+def record_external(
+    run: TrainedModel,
+    scored: Sequence[tuple[ExternalSet, PredictionSet]],
+) -> dict[str, Any]:
+    """Add data sets from elsewhere to a finished run and return its evaluation.
+
+    The run is whole before, so that no such set can cost a training.
+    """
+    evaluation = read_json(run.folder / EVALUATION)
+    external = dict(evaluation.get("external", {}))
+    folders = dict(run.manifest.get("external", {}))
+    written = [run.folder / EVALUATION]
+    for found, predictions in scored:
+        external[found.name] = found.as_dict() | evaluate_at_both(
+            predictions, threshold=run.threshold
+        )
+        folders[found.name] = str(found.folder)
+        path = run.folder / f"predictions_external_{found.name}.csv"
+        write_atomically(path, predictions_to_csv(predictions))
+        written.append(path)
+    evaluation["external"] = external
+    write_json(run.folder / EVALUATION, evaluation)
+    record_files(run, written, external=folders)
+    return evaluation
+
+
+def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
+    if teacher is None:
+        return None
+    run = teacher.run
+    return {"run": run.folder.resolve().name, "variant": run.variant, "sha256": run.sha256}
+
+
+def hash_files(folder: Path) -> dict[str, dict[str, object]]:
+    """sha256 and size of every file of a run but its manifest, by name."""
+    skipped = {MANIFEST, CHECKPOINT}
+    paths = [path for path in folder.iterdir() if path.is_file() and path.name not in skipped]
+    return hashes_of(folder, [path for path in paths if not path.name.startswith(".")])
+
+
+def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> None:
+    """Put the hashes of files of the run that were written anew into its manifest, and `changes`.
+
+    The others keep theirs: what was changed by hand is not made good.
+    """
+    inside = [path for path in paths if path.resolve().is_relative_to(run.folder.resolve())]
+    written = hashes_of(run.folder.resolve(), [path.resolve() for path in inside])
+    files = {**run.manifest["files"], **written}
+    write_json(run.folder / MANIFEST, {**run.manifest, **changes, "files": files})
+
+
+def _draw_training(folder: Path, split: DatasetSplit, dataset: str, result: TrainingResult) -> None:
+    figures.draw_training_curves(
+        result.history, folder / "training_curves.png", title=f"Training on {dataset}"
+    )
+    counts = {side: count_classes(records) for side, records in split.sides().items()}
+    figures.draw_class_distribution(counts, folder / "classes.png", dataset=dataset)
+    figures.draw_sample_sheet(
+        _sample_rows(split), folder / "samples.png", title=f"Training images of {dataset}"
+    )
+
+
+def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
+    rows: dict[str, list[NDArray[np.uint8]]] = {}
+    for name, is_malignant in (("benign", False), ("malignant", True)):
+        members = [record for record in split.train if record.is_malignant == is_malignant]
+        step = max(1, len(members) // SAMPLES_A_ROW)
+        plain = [read_image(record.path) for record in members[::step][:SAMPLES_A_ROW]]
+        seeds = np.stack([[split.seed, 0, number] for number in range(len(plain))])
+        rows[name] = plain
+        rows[f"{name}, augmented"] = list(
+            augment_images(np.stack(plain), Augmentation(), seeds=seeds)
+        )
+    return rows
+
+
+def refuse_unusable_sets(external: Mapping[str, Path], training: Mapping[str, Path]) -> None:
+    """What can be known of external sets before any picture is read: names, folders, cards."""
+    refuse_training_sets(external, training)
+    for folder in external.values():
+        find_card(folder)
+
+
+def refuse_other_splits(runs: Sequence[TrainedModel], *, fingerprint: str) -> None:
+    """Copies are left out by the split that is trained on; a finished run must be of the same.
+
+    Raises:
+        EdgeMelanomaError: a run of another split.
+    """
+    for run in runs:
+        if run.manifest["split"]["fingerprint"] != fingerprint:
+            raise EdgeMelanomaError(
+                f"The finished run {run.folder} has another split than this command would make; "
+                f"score it with: edge-melanoma evaluate {run.folder} --external NAME=DIR"
+            )
+
+
+def score_external_sets(
+    run: TrainedModel, external: Sequence[ExternalSet], *, reporter: Reporter
+) -> None:
+    """Score the sets that are not in the run's evaluation yet with Keras, and write them there."""
+    known = read_json(run.folder / EVALUATION).get("external", {})
+    pending = [found for found in external if not _is_known(found, known)]
+    if not pending:
+        return
+    from edge_melanoma.network.network import load_network
+
+    classifier = KerasClassifier(load_network(run))
+    scored = [
+        (found, predict(classifier, found.records, reporter=reporter, label=found.name))
+        for found in pending
+    ]
+    record_external(run, scored)
+
+
+def _is_known(found: ExternalSet, known: Mapping[str, Mapping[str, object]]) -> bool:
+    told = found.as_dict()
+    return found.name in known and all(known[found.name][key] == told[key] for key in told)
