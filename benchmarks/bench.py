@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.benchmarks.bench_part import merged_set
 from edge_melanoma.benchmarks.measure import Measured, finished_kept, measure_models
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import (
@@ -147,6 +146,8 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     refuse_missing_reference(order.external)
     if order.parts is not None:
         refuse_other_models(order.parts, run, exports)
+        from edge_melanoma.benchmarks.bench_part import merged_set
+
         benched = merged_set(order.parts, order.data, run)
     else:
         benched = benched_set(order.data, run, limit=order.limit, reporter=reporter)

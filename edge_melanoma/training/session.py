@@ -41,8 +41,6 @@ from edge_melanoma.training.record import (
 from edge_melanoma.training.replicas import ALONE, describe_devices, mirror
 from edge_melanoma.training.trainees import TrainingSettings
 from edge_melanoma.training.training import score_split_sides, train_network
-from edge_melanoma.training.worker_options import order_of_worker
-from edge_melanoma.training.worker_run import train_among_workers
 from edge_melanoma.training.workers import Cluster, Distribution, Strategy, read_cluster
 
 
@@ -84,6 +82,9 @@ class TrainingOrder:
 
 def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
     """Train each variant of the order on the same split and print the table of all."""
+    from edge_melanoma.training.worker_options import order_of_worker
+    from edge_melanoma.training.worker_run import train_among_workers
+
     reporter = TerminalReporter()
     cluster = read_cluster(order.strategy)
     if cluster is not None:
