@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.runtime.names import Engine, Runtime
 
 RunArgument = Annotated[
     Path | None,
@@ -53,3 +54,37 @@ InterpreterOption = Annotated[
         help="Which TFLite interpreter; without it, the first that runs here.",
     ),
 ]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        "--engine", help="ray: spread over --workers processes, of several machines with --address."
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes that Ray starts; 2 if not given."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="The head of a Ray cluster to join, or auto; without it, this machine alone.",
+    ),
+]
+RAY_WORKERS = 2
+
+
+def check_engine(engine: Engine, *, workers: int | None, address: str | None) -> None:
+    """Refuse options that would be without effect.
+
+    Raises:
+        EdgeMelanomaError: an option of Ray with the local engine.
+    """
+    if engine is Engine.RAY:
+        return
+    for option, value in (("--workers", workers), ("--address", address)):
+        if value is not None:
+            raise EdgeMelanomaError(
+                f"{option} is for --engine ray; give that too, or leave it out."
+            )

@@ -1,6 +1,13 @@
-"""The TFLite interpreters and their kernels by name, and the package that brings each."""
+"""Names that options take: engines, TFLite interpreters, their kernels, and what brings each."""
 
 from enum import StrEnum
+
+
+class Engine(StrEnum):
+    """What spreads work over processes: a pool on this machine, or Ray over several."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class Runtime(StrEnum):
