@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.images import (
     IMAGE_SIZE,
-    hash_bytes,
     read_image,
     read_image_bytes,
     scale_pixels,
@@ -19,6 +18,7 @@ from edge_melanoma.data.images import (
 from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 
 DEFAULT_IMAGES = 200
 SMALLEST_IMAGES = 10
@@ -192,7 +192,7 @@ def _make_set(
     drawn: Sequence[LesionRecord], *, hashes: Mapping[str, str], seed: int
 ) -> CalibrationSet:
     for record in drawn:
-        if hash_bytes(read_image_bytes(record.path)) != hashes[record.image_id]:
+        if sha256_of(read_image_bytes(record.path)) != hashes[record.image_id]:
             raise EdgeMelanomaError(
                 f"The image {record.path} has changed since the training; restore it."
             )

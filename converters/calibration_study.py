@@ -18,9 +18,9 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
 from edge_melanoma.machine.processes import run_in_child
-from edge_melanoma.runs.models import SPLIT, TrainedModel, read_json
+from edge_melanoma.runs.models import SPLIT, TrainedModel
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.tflite.modes import Mode
 

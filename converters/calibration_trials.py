@@ -17,8 +17,9 @@ from edge_melanoma.evaluation.predictions import (
     read_predictions,
     refuse_other_images,
 )
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.terminal import Reporter, SilentReporter, TerminalReporter
-from edge_melanoma.runs.models import open_run, sha256_of
+from edge_melanoma.runs.models import open_run
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 

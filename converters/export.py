@@ -21,17 +21,17 @@ from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
-from edge_melanoma.machine.files import json_text, rows_to_csv, write_atomically, write_together
+from edge_melanoma.machine.files import (
+    json_text,
+    read_json,
+    rows_to_csv,
+    sha256_of,
+    write_atomically,
+    write_together,
+)
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
-from edge_melanoma.runs.models import (
-    SPLIT,
-    ConvertedModel,
-    TrainedModel,
-    open_converted,
-    read_json,
-    sha256_of,
-)
+from edge_melanoma.runs.models import SPLIT, ConvertedModel, TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.tflite.inspection import inspect_model

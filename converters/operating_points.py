@@ -22,9 +22,9 @@ from edge_melanoma.evaluation.thresholds import (
     choose_operating_point,
     snap_to_output,
 )
-from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, sha256_of
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime
 from edge_melanoma.tflite.quantization import ScoreTensor, score_tensor_of

@@ -8,7 +8,8 @@ from PIL import Image
 from tflite_files import mean_model
 
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
-from edge_melanoma.runs.models import TrainedModel, open_run, sha256_of
+from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 QUARTERS = {"benign": (0, 0, 64, 128), "malignant": (64, 191, 191, 255)}
 """Grey levels of the validation side: the export gives 0, 1/4, 1/2, 3/4 or 1 for them."""

@@ -33,7 +33,6 @@ from short_recipes import (
     shorten,
 )
 
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.data.copies.search import find_duplicates, mark_clusters
 from edge_melanoma.data.screening import default_fingerprint_folder, screen_images
 from edge_melanoma.data.sets import name_folders, read_data_sets
@@ -43,11 +42,11 @@ from edge_melanoma.evaluation.metrics import area_under_roc
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.thresholds import choose_operating_point
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.network.recipes import BEST
-from edge_melanoma.runs.models import read_json
 from edge_melanoma.training.activations import default_cache_folder
 
 COLUMNS = ("recipe", "AUC", "specificity at recall .95", "AUC in each set", "CPU min")
@@ -195,7 +194,7 @@ def render(told: Mapping[str, Any]) -> list[str]:
     ]
     images, machine, side = told["images"], told["machine"], "judged" if left_out else "validation"
     return [
-        *markdown_table(columns, rows),
+        *table_of(columns, rows),
         "",
         f"{images['train']} training and {images['validation']} {side} pictures, "
         f"{told['epochs']} epochs at {told['size']} pixels, one seed, {machine['cpu']}, "

@@ -14,16 +14,9 @@ from typing import Any
 
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.files import read_json, sha256_of, write_atomically, write_json
 from edge_melanoma.runs.bundled import FOLDER, MODEL
-from edge_melanoma.runs.models import (
-    MANIFEST,
-    TrainedModel,
-    open_converted,
-    open_run,
-    read_json,
-    sha256_of,
-)
+from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_converted, open_run
 from edge_melanoma.runs.recorded_files import hashes_of
 
 EVALUATION, CARD = "evaluation.json", "MODEL_CARD.md"

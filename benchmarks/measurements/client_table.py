@@ -17,9 +17,8 @@ from readme import update_readme
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.environment import cpu_name
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
 from edge_melanoma.machine.markdown import table_of, text_of
-from edge_melanoma.runs.models import read_json
 
 MODEL_INFO = Path("app/src/main/assets/model_info.json")
 COLUMNS = ("client", "version", "input", "pictures", "outputs", "decisions changed", "note")

@@ -15,9 +15,8 @@ from typing import Any
 from pooled import pool_drops, render_pooled
 from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import markdown_table
-from edge_melanoma.machine.files import write_atomically
-from edge_melanoma.runs.models import read_json
+from edge_melanoma.machine.files import read_json, write_atomically
+from edge_melanoma.machine.markdown import table_of
 
 STUDY = "calibration_study"
 STUDIED = "partial"
@@ -60,7 +59,7 @@ def render_study(study: dict[str, Any]) -> list[str]:
         f"{data['name']}: {data['images']} images, {data['malignant']} malignant; "
         f"`{study['variant']}` at threshold {study['threshold']:.3f}. {study['conclusion']}"
     )
-    return [*markdown_table(STUDY_COLUMNS, rows), "", told]
+    return [*table_of(STUDY_COLUMNS, rows), "", told]
 
 
 def render_backends(results: Path) -> list[str]:
@@ -85,7 +84,7 @@ def render_backends(results: Path) -> list[str]:
                     f"`{model['sha256'][:12]}`",
                 ]
             )
-    return markdown_table(BACKEND_COLUMNS, rows)
+    return table_of(BACKEND_COLUMNS, rows)
 
 
 def render_seeds(results: Path) -> list[str]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED, format_share
-from edge_melanoma.runs.models import read_json
+from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.markdown import table_of
 
 COLUMNS = (
     "model",
@@ -56,7 +56,7 @@ def render_headline(evaluations: Iterable[Mapping[str, Any]]) -> list[str]:
     rows = [row for evaluation in told for row in _rows(evaluation)]
     outside = {name: found for one in told for name, found in one["external"].items()}
     cards = [line for found in outside.values() for line in describe_cards(found["dataset"])]
-    return [*markdown_table(COLUMNS, rows), "", *(f"- {line}" for line in cards), "", MADE_BY]
+    return [*table_of(COLUMNS, rows), "", *(f"- {line}" for line in cards), "", MADE_BY]
 
 
 def _rows(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:

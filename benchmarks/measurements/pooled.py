@@ -15,9 +15,9 @@ from pathlib import Path
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, paired_drop_upper_bound
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.runs.models import open_run
 
 COLUMNS = (
@@ -107,7 +107,7 @@ def render_pooled(drops: Sequence[PooledDrop]) -> list[str]:
         ]
         for drop in drops
     ]
-    return markdown_table(COLUMNS, rows)
+    return table_of(COLUMNS, rows)
 
 
 def _bench(folder: Path) -> Path:

@@ -6,16 +6,12 @@ from typing import Any
 
 from pareto import pareto_front, read_candidates
 
-from edge_melanoma.benchmarks.report.tables import (
-    OUTSIDE_COLUMNS,
-    describe_outside,
-    markdown_table,
-    outside_rows,
-)
+from edge_melanoma.benchmarks.report.tables import OUTSIDE_COLUMNS, describe_outside, outside_rows
 from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
 from edge_melanoma.evaluation.tables import describe_measured_sets
+from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.network.recipes import PUBLISHED, Variant
-from edge_melanoma.runs.models import read_json
 
 INSIDE_COLUMNS = (
     "variant",
@@ -63,7 +59,7 @@ def render_results(folders: list[Path]) -> list[str]:
         f"(validation recall 0.95), one thread, {samples['runs']} timed runs after "
         f"{samples['warmup']}, load {machine['load']:.1f}:",
         "",
-        *markdown_table(PARITY_COLUMNS, list(_parity_rows(reports))),
+        *table_of(PARITY_COLUMNS, list(_parity_rows(reports))),
         "",
         "Drop = reference - candidate; upper 95 % is the one-sided bound of the recall drop; "
         "lost/gained counts malignant images; front: no other file is as good in recall, AUC, "
@@ -92,7 +88,7 @@ def _training_lines(
         "on validation for a recall of 0.95"
         + (f"; the columns of {', '.join(sets)} are measured outside:" if sets else ":"),
         "",
-        *markdown_table(
+        *table_of(
             (*INSIDE_COLUMNS, *outside, "train time"),
             [
                 row
@@ -153,7 +149,7 @@ def _outside_lines(reports: Mapping[str, dict[str, Any]]) -> Iterator[str]:
             "",
         )
         rows = [[variant, *row] for variant, outside in entries for row in outside_rows(outside)]
-        yield from markdown_table(("variant", *OUTSIDE_COLUMNS), rows)
+        yield from table_of(("variant", *OUTSIDE_COLUMNS), rows)
 
 
 def _parity_rows(reports: Mapping[str, dict[str, Any]]) -> Iterator[list[str]]:

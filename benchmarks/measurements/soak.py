@@ -22,11 +22,10 @@ from typing import Any
 
 from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import read_json
 
 SIZE = 64
 """Side of the pictures in pixels: quick to draw, and all are 224 to the network."""
@@ -160,7 +159,7 @@ def render_endurance(told: dict[str, Any]) -> list[str]:
     ]
     environment = told["environment"]
     return [
-        *markdown_table(COLUMNS, rows),
+        *table_of(COLUMNS, rows),
         "",
         f"Generated pictures of {SIZE}x{SIZE}; {environment['cpu']}, {environment['cores']} cores. "
         f"Memory is that of the process and its children; the first fifth of the time, in which "

@@ -16,9 +16,8 @@ from pareto import Candidate, draw_pareto, read_candidates
 from readme import update_readme
 from results_tables import render_results
 
-from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.files import read_json, write_atomically
 from edge_melanoma.network.recipes import ORIGINAL, Variant
-from edge_melanoma.runs.models import read_json
 
 MODES = ("all",)
 PARETO = "pareto.png"

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.network import GAP_LAYER, build_network, load_network
 from edge_melanoma.network.recipes import VARIANTS, Stage, Variant
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
-from edge_melanoma.runs.models import open_converted, read_json
+from edge_melanoma.runs.models import open_converted
 from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.training.activations import FrozenPrefix, Prefix, cache_activations
@@ -140,7 +140,7 @@ def render_rates(told: dict[str, Any]) -> list[str]:
     epochs = " and ".join(f"{stage.epochs} at {stage.image_size} pixels" for stage, _ in best)
     environment = told["environment"]
     return [
-        *markdown_table(COLUMNS, rows),
+        *table_of(COLUMNS, rows),
         "",
         f"All epochs of `best` ({epochs}) over a million pictures: "
         f"{sum(stage.epochs * hours for stage, hours in best):.0f} core hours.",

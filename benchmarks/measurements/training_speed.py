@@ -18,15 +18,14 @@ from typing import Any
 
 from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import markdown_table
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import split_lesions
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.network.recipes import Variant
-from edge_melanoma.runs.models import read_json
 
 KIBIBYTE = 1024
 WAYS = {"plain": False, "cached": True}
@@ -81,7 +80,7 @@ def render_ratios(told: dict[str, Any]) -> list[str]:
         for row in sorted(told["rows"], key=lambda row: (row["variant"], row["seed"]))
     ]
     return [
-        *markdown_table(COLUMNS, rows),
+        *table_of(COLUMNS, rows),
         "",
         f"{told['images']} real images, recipes as they are, {environment['cpu']}, "
         f"{environment['cores']} cores; CPU time of all threads, the filling of an empty cache "

@@ -16,8 +16,7 @@ from edge_melanoma.benchmarks.report.page import refuse_older, render_report
 from edge_melanoma.benchmarks.report.tables import render_markdown
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv, read_predictions
-from edge_melanoma.machine.files import write_atomically, write_json
-from edge_melanoma.runs.models import read_json
+from edge_melanoma.machine.files import read_json, write_atomically, write_json
 
 SUITE = "edge-melanoma bench"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -3,8 +3,6 @@
 External sets of a parity report for a person, and what each measured set is.
 """
 
-import html
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +22,7 @@ from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.timing.latency import PERCENTILES
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.evaluation.evaluation import explain_undefined, format_share
+from edge_melanoma.machine.markdown import table_of, text_of
 from edge_melanoma.tflite.quantization import ScoreTensor
 
 OUTSIDE_COLUMNS = (
@@ -127,7 +126,6 @@ COST_COLUMNS = (
 )
 EXAMPLES_SHOWN = 5
 QUALITY_CAPTION = "Drop = reference - candidate. Research only, not a medical device."
-MARKDOWN_SIGNS = re.compile(r"([\\`*\[\]|~!])")
 
 Parity = Mapping[str, Any]
 
@@ -156,23 +154,23 @@ def render_markdown(report: ParityReport) -> str:
     parity = report.as_dict()
     quality, cost = quality_section(parity), cost_section(parity)
     lines = ["# Parity of the exported models with the trained network", ""]
-    lines += [f"**{describe_verdict(parity)}**", "", escape_markdown(describe_report(parity)), ""]
+    lines += [f"**{describe_verdict(parity)}**", "", text_of(describe_report(parity)), ""]
     lines += [describe_proof(parity), ""] if proof_sections(parity) else []
-    lines += [*markdown_table(quality.columns, quality.rows), "", quality.note, "", cost.title, ""]
-    lines += markdown_table(cost.columns, cost.rows)
+    lines += [*table_of(quality.columns, quality.rows), "", quality.note, "", cost.title, ""]
+    lines += table_of(cost.columns, cost.rows)
     lines += ["", "| model | sha256 |", "|---|---|"]
     models = [parity["reference"], *parity["candidates"]]
     lines += [f"| {model['mode']} | `{model['sha256']}` |" for model in models]
     for section in outside_sections(parity):
-        table = markdown_table(section.columns, section.rows)
-        lines += ["", f"## {escape_markdown(section.title)}", "", *table, "", section.note]
+        table = table_of(section.columns, section.rows)
+        lines += ["", f"## {text_of(section.title)}", "", *table, "", section.note]
     told = (*explain_candidates(report), *describe_sets(report))
-    notes = [f"- {escape_markdown(note)}" for note in told]
+    notes = [f"- {text_of(note)}" for note in told]
     lines += ["", *notes] if notes else []
     proofs = proof_sections(parity)
     intervals = [interval_section(parity)] if proofs else []
     for section in [rule_section(parity), *proofs, *intervals, *report.sections]:
-        table = markdown_table(section.columns, section.rows)
+        table = table_of(section.columns, section.rows)
         lines += ["", f"## {section.title}", "", *table, "", section.note]
     return "\n".join(lines) + "\n"
 
@@ -196,17 +194,6 @@ def cost_section(parity: Parity) -> ReportSection:
     return ReportSection(
         title=_describe_timing(parity), columns=COST_COLUMNS, rows=tuple(rows), note=""
     )
-
-
-def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    rule = "|".join("---" for _ in columns)
-    return [f"| {' | '.join(columns)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
-
-
-def escape_markdown(text: str) -> str:
-    """Text, such as a file's name, that Markdown shows as it is."""
-    return MARKDOWN_SIGNS.sub(r"\\\1", html.escape(" ".join(text.splitlines()), quote=False))
 
 
 def explain_candidates(report: ParityReport) -> list[str]:

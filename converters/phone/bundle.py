@@ -48,15 +48,9 @@ from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text, write_atomically
+from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
 from edge_melanoma.machine.markdown import insert_between, share_of, table_of, text_of
-from edge_melanoma.runs.models import (
-    MODEL_INFO,
-    ConvertedModel,
-    TrainedModel,
-    open_exports,
-    sha256_of,
-)
+from edge_melanoma.runs.models import MODEL_INFO, ConvertedModel, TrainedModel, open_exports
 from edge_melanoma.tflite.modes import Mode
 
 MODELS, MEASURED, RULES = "models", "measured", "preprocessing"

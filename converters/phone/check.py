@@ -20,10 +20,10 @@ from edge_melanoma.converters.phone.layout import (
 from edge_melanoma.converters.phone.metadata import LABELS, read_attached_files
 from edge_melanoma.converters.phone.model_info import without_hashes
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text
-from edge_melanoma.runs.models import MODEL_INFO, read_json, sha256_of
+from edge_melanoma.machine.files import json_text, read_json, sha256_of
+from edge_melanoma.runs.models import MODEL_INFO
 from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
 from edge_melanoma.tflite.verification import verify_model
 
@@ -188,10 +188,10 @@ def _check_pixels(
     if (width, height) != (vector["width"], vector["height"]):
         size = f"{vector['width']}x{vector['height']}"
         return _differs(name, "decoded", size, f"{width}x{height}"), None
-    if (found := hash_bytes(pixels.tobytes())) != vector["decoded_sha256"]:
+    if (found := sha256_of(pixels.tobytes())) != vector["decoded_sha256"]:
         return _differs(name, "decoded", vector["decoded_sha256"], found), None
     resized = prepare_pixels(pixels, crop)
-    if (found := hash_bytes(resized.tobytes())) != vector["resized_sha256"]:
+    if (found := sha256_of(resized.tobytes())) != vector["resized_sha256"]:
         return _differs(name, "resized", vector["resized_sha256"], found), None
     return None, resized
 

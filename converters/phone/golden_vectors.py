@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import RESIZE_ID, decode_image, hash_bytes, resize_image
+from edge_melanoma.data.images import RESIZE_ID, decode_image, resize_image
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runtime.classifiers import choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, open_limited_session
@@ -53,8 +54,8 @@ def describe_vectors(
             "width": pixels.shape[1],
             "height": pixels.shape[0],
             "exif_orientation": _orientation_of(pictures[name]),
-            "decoded_sha256": hash_bytes(pixels.tobytes()),
-            "resized_sha256": hash_bytes(resized.tobytes()),
+            "decoded_sha256": sha256_of(pixels.tobytes()),
+            "resized_sha256": sha256_of(resized.tobytes()),
             "int8_output": signed,
             "uint8_output": unsigned,
             "p_malignant": score,

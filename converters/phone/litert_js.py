@@ -13,7 +13,7 @@ import platformdirs
 
 from edge_melanoma.converters.phone.layout import SOURCES
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.models import read_json, sha256_of
+from edge_melanoma.machine.files import read_json, sha256_of
 
 LOCK = "package-lock.json"
 INSTALL_SECONDS = 600

@@ -12,7 +12,8 @@ from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.evaluation.metrics import wilson_interval
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel, read_json, sha256_of
+from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, inspect_model
 from edge_melanoma.tflite.quantization import MAP_NAME, SCORE_NAME, TensorQuantization
 

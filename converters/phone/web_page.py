@@ -11,8 +11,7 @@ from edge_melanoma.converters.phone.layout import (
     UINT8,
     refuse_full_folder,
 )
-from edge_melanoma.machine.files import json_text, write_atomically
-from edge_melanoma.runs.models import sha256_of
+from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
 
 WEB = "web/"
 NOT_SERVED = frozenset({"package.json", "package-lock.json"})

@@ -19,11 +19,11 @@ from edge_melanoma.card.subgroups import describe_findings, rows_of_table
 from edge_melanoma.data.sets import refuse_training_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_sets
-from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.files import read_json, write_atomically, write_json
 from edge_melanoma.machine.markdown import table_of, text_of
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter, results_console
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
-from edge_melanoma.runs.models import SPLIT, TrainedModel, open_run, read_json
+from edge_melanoma.runs.models import SPLIT, TrainedModel, open_run
 from edge_melanoma.training.record import EVALUATION, record_files, score_external_sets
 
 

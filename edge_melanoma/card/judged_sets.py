@@ -18,11 +18,12 @@ from edge_melanoma.card.failure_sheets import (
 )
 from edge_melanoma.card.subgroups import measure_subgroups
 from edge_melanoma.card.traits import read_traits
-from edge_melanoma.data.images import hash_bytes, read_image, read_image_bytes
+from edge_melanoma.data.images import read_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import describe_own_side, read_test_side
@@ -77,7 +78,7 @@ def _scored_records(
             f"the set anew with --external {name}=DIR."
         )
     records = tuple(
-        replace(record, sha256=hash_bytes(read_image_bytes(record.path)))
+        replace(record, sha256=sha256_of(read_image_bytes(record.path)))
         for record in (by_id[image_id] for image_id in scores.image_ids)
     )
     if fingerprint_of({dataset["name"]: records}) != dataset["fingerprint"]:

@@ -15,7 +15,6 @@ takes what it gave. A side of 224 is left as it is. Pillow does the work: these 
 its `BILINEAR` makes.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from PIL import Image
 from edge_melanoma.data.decoding import UnreadableImageError, decode_upright
 from edge_melanoma.data.image_files import ImageFile, PackedImage
 from edge_melanoma.errors import printable
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import map_ahead
 
 IMAGE_SIZE = 224
@@ -87,11 +87,6 @@ def scale_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return pixels.astype(np.float32) / np.float32(255.0)
 
 
-def hash_bytes(data: bytes) -> str:
-    """sha256 of a file's bytes, as 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def stream_images(
     files: Sequence[ImageFile], *, batch_size: int, workers: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
@@ -144,7 +139,7 @@ def _read_packed(image: PackedImage) -> bytes:
     with open(image.path, "rb", opener=_open_without_waiting) as stream:
         stream.seek(image.offset)
         data = stream.read(image.length)
-    if hash_bytes(data) != image.sha256:
+    if sha256_of(data) != image.sha256:
         raise UnreadableImageError(
             f"The image {name} is not the one that was packed: its shard has changed; pack the "
             f"data set again with edge-melanoma data shard."

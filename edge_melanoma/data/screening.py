@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import decode_image, hash_bytes, read_image_bytes
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics, measure_picture
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.machine.files import whole_file
+from edge_melanoma.machine.files import sha256_of, whole_file
 from edge_melanoma.machine.processes import map_ahead
 from edge_melanoma.machine.rows import FieldOfRows, Rows, RowsOnDisk
 from edge_melanoma.machine.terminal import Reporter, SilentReporter
@@ -173,7 +173,7 @@ def read_sound_bytes(record: LesionRecord) -> bytes | BadImage:
 
 def _screen_one(record: LesionRecord) -> LesionRecord | BadImage:
     found = read_sound_bytes(record)
-    return found if isinstance(found, BadImage) else replace(record, sha256=hash_bytes(found))
+    return found if isinstance(found, BadImage) else replace(record, sha256=sha256_of(found))
 
 
 def refuse_many_bad(bad: tuple[BadImage, ...], *, total: int) -> None:
@@ -260,7 +260,7 @@ def _fingerprint(record: LesionRecord, known: KnownRows) -> _Fingerprint | BadIm
         return _Fingerprint(record, known[str(record.sha256)], is_new=False)
     try:
         data = read_image_bytes(record.path)
-        sha256 = hash_bytes(data)
+        sha256 = sha256_of(data)
         found = replace(record, sha256=sha256)
         if sha256 in known:
             return _Fingerprint(found, known[sha256], is_new=False)

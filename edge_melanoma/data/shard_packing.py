@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.data.image_files import PACKED_COLUMNS, PackedImage
-from edge_melanoma.data.images import hash_bytes
 from edge_melanoma.data.lesions import ATTRIBUTE_COLUMNS, LABELS_TABLE, LesionRecord
 from edge_melanoma.data.screening import (
     BadImage,
@@ -25,7 +24,7 @@ from edge_melanoma.data.screening import (
     refuse_many_bad,
 )
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import whole_file
+from edge_melanoma.machine.files import sha256_of, whole_file
 from edge_melanoma.machine.processes import map_ahead
 from edge_melanoma.machine.tensorflow import tf
 from edge_melanoma.machine.terminal import Reporter
@@ -128,7 +127,7 @@ def _write_shards(
         path, size = folder / next(names), 0
         with whole_file(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
             for record, data in chain([first], loaded):
-                sha256 = hash_bytes(data)
+                sha256 = sha256_of(data)
                 example = _example_of(record, data, sha256=sha256)
                 writer.write(example)
                 yield (

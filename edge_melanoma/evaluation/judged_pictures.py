@@ -17,8 +17,9 @@ from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import explain_undefined
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.models import SPLIT, TrainedModel, read_json
+from edge_melanoma.runs.models import SPLIT, TrainedModel
 from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_test_side
 
 LEARNED_SIDES = ("train", "validation")

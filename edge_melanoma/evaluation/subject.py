@@ -9,6 +9,7 @@ from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.bundled import bundled_model, is_bundled
 from edge_melanoma.runs.models import (
@@ -18,7 +19,6 @@ from edge_melanoma.runs.models import (
     TrainedModel,
     open_converted,
     open_run,
-    read_json,
 )
 from edge_melanoma.runs.pictures import leaked_test_of
 from edge_melanoma.runtime.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime

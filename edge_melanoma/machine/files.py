@@ -1,6 +1,7 @@
 """Files that get their name when they are whole, so that writing cannot be cut in half."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -58,6 +60,26 @@ def write_json(path: Path, content: object) -> None:
 def json_text(content: object) -> str:
     """Readable JSON, as files hold it; NaN is refused because it is no JSON."""
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from disk.
+
+    Raises:
+        EdgeMelanomaError: no such file, no JSON, or no object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EdgeMelanomaError(f"{path} is not a readable JSON file: {error}.") from error
+    if not isinstance(content, dict):
+        raise EdgeMelanomaError(f"{path} holds no JSON object.")
+    return content
+
+
+def sha256_of(data: bytes) -> str:
+    """sha256 as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:

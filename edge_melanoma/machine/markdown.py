@@ -1,18 +1,20 @@
 """Pieces of a Markdown page: text that stays text, tables, and parts between markers."""
 
+import html
+import re
 from collections.abc import Sequence
 
 from edge_melanoma.errors import EdgeMelanomaError
 
 DASH = "-"
+_MARKS = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown takes for its own; an underscore inside a word is none."""
 
 
 def text_of(value: object) -> str:
     """`value` in one line in which nothing is taken for Markdown, HTML or the end of a cell."""
-    shown = " ".join(str(value).split())
-    for mark in "\\`*_[]|":
-        shown = shown.replace(mark, f"\\{mark}")
-    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = html.escape(" ".join(str(value).split()), quote=False)
+    return _MARKS.sub(r"\\\g<0>", shown)
 
 
 def table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.network.network import (
     HIDDEN_LAYER,
@@ -16,7 +17,7 @@ from edge_melanoma.network.network import (
 )
 from edge_melanoma.network.weight_files import read_weights_file
 from edge_melanoma.runs.bundled import WORD, bundled_run
-from edge_melanoma.runs.models import TrainedModel, sha256_of
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"

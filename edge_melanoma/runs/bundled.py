@@ -8,7 +8,7 @@ from pathlib import Path
 
 import edge_melanoma
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.files import read_json, write_atomically
 from edge_melanoma.runs.models import (
     MANIFEST,
     RUNS_FOLDER,
@@ -16,7 +16,6 @@ from edge_melanoma.runs.models import (
     TrainedModel,
     find_run,
     open_run,
-    read_json,
 )
 
 WORD = Path("bundled")

@@ -5,8 +5,6 @@ Holds manifests against what is read out of them later, so that a mistake is nam
 What lies beside a .tflite file and describes it: an export's manifest, or that of a bundle.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import read_json, sha256_of
 from edge_melanoma.tflite.seal import Seal, read_seal, refuse_broken_seal
 from edge_melanoma.tflite.verification import verify_model
 
@@ -169,22 +168,6 @@ class ConvertedModel:
     def size_bytes(self) -> int:
         """The file's size."""
         return len(self.data)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from disk."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EdgeMelanomaError(f"{path} is not a readable JSON file: {error}.") from error
-    if not isinstance(content, dict):
-        raise EdgeMelanomaError(f"{path} holds no JSON object.")
-    return content
-
-
-def sha256_of(data: bytes) -> str:
-    """sha256 as 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def find_run(folder: Path | None) -> TrainedModel:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.data.cards import describe_dataset
-from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.scoring_shard import WHOLE, Shard
 from edge_melanoma.data.sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.models import SPLIT, TrainedModel, read_json
+from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.runs.models import SPLIT, TrainedModel
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -75,7 +76,7 @@ def leaked_test_of(split: Mapping[str, Any]) -> tuple[str, ...]:
 def _verified(record: LesionRecord | None, what: str, split: dict[str, Any]) -> LesionRecord:
     if record is None:
         raise EdgeMelanomaError(f"The {what} is missing from the run's data folder; restore it.")
-    sha256 = hash_bytes(read_image_bytes(record.path))
+    sha256 = sha256_of(read_image_bytes(record.path))
     if sha256 != split["sha256"][record.image_id]:
         raise EdgeMelanomaError(
             f"The {what} has changed since the training ({record.path}); restore it."

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import UNFINISHED_PREFIX, write_json
-from edge_melanoma.runs.models import MANIFEST, WEIGHTS, read_json, sha256_of
+from edge_melanoma.machine.files import UNFINISHED_PREFIX, read_json, sha256_of, write_json
+from edge_melanoma.runs.models import MANIFEST, WEIGHTS
 
 BENCH_RECORD = "files.json"
 """In a bench folder: the hashes of its files."""

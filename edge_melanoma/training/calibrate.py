@@ -10,11 +10,11 @@ from edge_melanoma.evaluation.predictions import predict, read_predictions
 from edge_melanoma.evaluation.scaling import fit_scaling
 from edge_melanoma.evaluation.thresholds import OperatingPoint, choose_operating_point
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.files import read_json, write_atomically, write_json
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import load_network, round_to_half
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import MANIFEST, SPLIT, TrainedModel, find_run, read_json
+from edge_melanoma.runs.models import MANIFEST, SPLIT, TrainedModel, find_run
 from edge_melanoma.runs.pictures import leaked_test_of, read_side
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.record import HISTORY, hash_files, record_scores, record_weights

@@ -15,7 +15,8 @@ from edge_melanoma.data.screening import Screening
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.runs.models import TrainedModel, sha256_of
+from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.training.trainees import Teacher
 
 

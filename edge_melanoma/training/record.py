@@ -25,12 +25,12 @@ from edge_melanoma.evaluation.predictions import PredictionSet, predict, predict
 from edge_melanoma.evaluation.scaling import FittedScaling
 from edge_melanoma.evaluation.thresholds import OperatingPoint
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
-from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_json
+from edge_melanoma.machine.files import read_json, rows_to_csv, write_atomically, write_json
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import arrays_of
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.network.starting_weights import describe_weights
-from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel, read_json
+from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel
 from edge_melanoma.runs.pictures import leaked_test_of
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier

@@ -21,12 +21,13 @@ from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.scaling import FittedScaling, fit_scaling
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.evaluation.thresholds import choose_operating_point
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.tensorflow import make_deterministic
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import round_to_half
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VARIANTS, Variant
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run, read_json
+from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.activations import default_cache_folder
 from edge_melanoma.training.checkpoints import CHECKPOINT

@@ -13,6 +13,7 @@ from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import (
     arrays_of,
@@ -22,7 +23,6 @@ from edge_melanoma.network.network import (
 )
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, Stage, VariantSpec
 from edge_melanoma.network.starting_weights import copy_backbone, load_backbone_weights
-from edge_melanoma.runs.models import sha256_of
 from edge_melanoma.training.agreement import check_agreement
 from edge_melanoma.training.checkpoints import (
     CHECKPOINT,

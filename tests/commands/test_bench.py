@@ -13,8 +13,8 @@ from tflite_files import two_output_model
 
 from edge_melanoma.cli import app
 from edge_melanoma.commands.bench import name_contract
-from edge_melanoma.machine.files import write_json
-from edge_melanoma.runs.models import TrainedModel, read_json, sha256_of
+from edge_melanoma.machine.files import read_json, sha256_of, write_json
+from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
 QUICK = ("--runs", "2", "--warmup", "0")

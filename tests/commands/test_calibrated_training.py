@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.evaluation.scaling import TemperatureScaling
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.network.recipes import VARIANTS, Variant
-from edge_melanoma.runs.models import TrainedModel, open_run, read_json
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 
 @pytest.fixture(scope="module")

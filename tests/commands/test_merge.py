@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.data.images import hash_bytes
 from edge_melanoma.data.phantoms import write_phantoms
-from edge_melanoma.runs.models import TrainedModel, read_json
+from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
 QUICK = ("--runs", "2", "--warmup", "0")
@@ -118,7 +118,7 @@ def test_parts_of_a_bench_are_the_bench(
 
 def contents(folder: Path) -> dict[Path, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
-    return {path: hash_bytes(path.read_bytes()) for path in files}
+    return {path: sha256_of(path.read_bytes()) for path in files}
 
 
 def without_times(parity: dict[str, Any]) -> dict[str, Any]:

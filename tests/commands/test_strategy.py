@@ -13,8 +13,9 @@ import pytest
 from worker_processes import free_ports, two_workers
 
 from edge_melanoma.evaluation.predictions import read_predictions
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.network.network import read_safetensors
-from edge_melanoma.runs.models import open_run, read_json
+from edge_melanoma.runs.models import open_run
 
 Cli = Callable[..., Any]
 SECONDS = 280.0

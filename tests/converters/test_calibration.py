@@ -13,9 +13,10 @@ from edge_melanoma.converters.calibration import (
     draw_calibration_set,
     draw_disjoint_sets,
 )
-from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 
 IN_TRAINING = 12
 
@@ -47,7 +48,7 @@ def split(records: tuple[LesionRecord, ...]) -> dict[str, Any]:
     return {
         "train": train,
         "test": [r.image_id for r in records if r.image_id not in train],
-        "sha256": {r.image_id: hash_bytes(read_image_bytes(r.path)) for r in records},
+        "sha256": {r.image_id: sha256_of(read_image_bytes(r.path)) for r in records},
     }
 
 

@@ -19,12 +19,12 @@ from edge_melanoma.converters.calibration_study import (
 )
 from edge_melanoma.converters.calibration_trials import Trial, TrialOrder, run_trials
 from edge_melanoma.converters.settings import ExportSettings
-from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.machine.files import write_json
-from edge_melanoma.runs.models import TrainedModel, open_run, read_json, sha256_of
+from edge_melanoma.machine.files import read_json, sha256_of, write_json
+from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.tflite.modes import Correction, InputOutput
 
@@ -59,7 +59,7 @@ def run(tmp_path: Path) -> TrainedModel:
         "train": [r.image_id for r in records if numbers[r] < TRAINING],
         "validation": [r.image_id for r in validation],
         "test": [r.image_id for r in records if numbers[r] >= TRAINING + 3],
-        "sha256": {r.image_id: hash_bytes(read_image_bytes(r.path)) for r in records},
+        "sha256": {r.image_id: sha256_of(read_image_bytes(r.path)) for r in records},
     }
     folder = tmp_path / "run"
     folder.mkdir()

@@ -20,9 +20,8 @@ from edge_melanoma.converters.calibration_trials import (
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import sha256_of, write_json
 from edge_melanoma.machine.terminal import SilentReporter
-from edge_melanoma.runs.models import sha256_of
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 # At 0.5 all four melanomas are called, and no benign picture.

@@ -7,9 +7,10 @@ import pytest
 from copied_lesions import noise
 
 from edge_melanoma.data import screening
-from edge_melanoma.data.images import decode_image, hash_bytes
+from edge_melanoma.data.images import decode_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprints
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.terminal import SilentReporter
 
 
@@ -27,7 +28,7 @@ def test_records_get_the_hash_of_their_bytes_and_pictures_that_of_their_pixels(
     noise(0).save(tmp_path / "a.bmp")
     noise(1).save(tmp_path / "b.png")
     prints = read(tmp_path, "a.png", "a.bmp", "b.png")
-    expected = [hash_bytes((tmp_path / name).read_bytes()) for name in ("a.png", "a.bmp", "b.png")]
+    expected = [sha256_of((tmp_path / name).read_bytes()) for name in ("a.png", "a.bmp", "b.png")]
     assert [record.sha256 for record in prints.records] == expected
     assert prints.pixels[0] == prints.pixels[1] != prints.pixels[2]
     assert prints.thumbnails[:].shape == (3, 48, 48, 3)

@@ -16,13 +16,13 @@ from PIL import Image
 from edge_melanoma.data.decoding import UnreadableImageError
 from edge_melanoma.data.images import (
     decode_image,
-    hash_bytes,
     read_image,
     read_image_bytes,
     resize_image,
     scale_pixels,
     stream_images,
 )
+from edge_melanoma.machine.files import sha256_of
 
 Pixels = NDArray[np.uint8]
 
@@ -156,7 +156,7 @@ def test_a_file_is_read_as_its_decoded_pixels_resized(tmp_path: Path, suffix: st
     Image.fromarray(pattern(height=61, width=97)).save(path)
     with Image.open(path) as image:
         np.testing.assert_array_equal(read_image(path), resize_image(np.asarray(image)))
-    assert hash_bytes(read_image_bytes(path)) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sha256_of(read_image_bytes(path)) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_pictures_are_streamed_in_order_in_batches_and_a_rest(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from edge_melanoma.benchmarks.parity.contract import read_contracts
 from edge_melanoma.data.images import decode_image, resize_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
-from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_converted, open_run, sha256_of
+from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_converted, open_run
 from edge_melanoma.tflite.quantization import score_tensor_of
 from edge_melanoma.tflite.seal import read_seal
 from edge_melanoma.tflite.verification import verify_model

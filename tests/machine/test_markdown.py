@@ -13,6 +13,8 @@ from edge_melanoma.machine.markdown import share_of, table_of, text_of
         ("*bold* _it_ `code` [x](y)", r"\*bold\* \_it\_ \`code\` \[x\](y)"),
         ("two\n lines", "two lines"),
         ("A & B", "A &amp; B"),
+        ("max_recall_drop _ __init__", r"max_recall_drop \_ \_\_init\_\_"),
+        ("~~gone~~", r"\~\~gone\~\~"),
         (7, "7"),
     ],
 )

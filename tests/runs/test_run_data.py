@@ -6,8 +6,9 @@ import pytest
 from made import draw_pictures, picture_id, run_trained_on
 from PIL import Image
 
-from edge_melanoma.data.images import hash_bytes, read_image_bytes
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import (
     describe_own_side,
@@ -52,7 +53,7 @@ def test_the_test_side_is_that_of_the_split_in_its_order(run: TrainedModel, data
         ("malignant/4.png", True),
     ]
     assert [record.sha256 for record in found] == [
-        hash_bytes(read_image_bytes(record.path)) for record in found
+        sha256_of(read_image_bytes(record.path)) for record in found
     ]
 
 

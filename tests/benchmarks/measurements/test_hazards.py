@@ -9,7 +9,7 @@ import pytest
 from hazard_table import collect_hazards, main, render_hazards
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.models import read_json
+from edge_melanoma.machine.files import read_json
 
 ROOT = Path(__file__).parents[3]
 ROW = {"hazard": "a flood", "tried": 20, "survived": 19, "lost": 1, "note": "in the cellar"}

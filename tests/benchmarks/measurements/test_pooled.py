@@ -9,8 +9,8 @@ from pooled import pool_drops, render_pooled
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
-from edge_melanoma.machine.files import write_atomically, write_json
-from edge_melanoma.runs.models import WEIGHTS, sha256_of
+from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
+from edge_melanoma.runs.models import WEIGHTS
 
 LABELS = (True, True, True, False, False)
 

@@ -12,8 +12,8 @@ from parity_reports import report_of
 from edge_melanoma.benchmarks.report.folder import BenchCopies, render_stored, write_bench
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
-from edge_melanoma.machine.files import write_json
-from edge_melanoma.runs.models import TrainedModel, read_json
+from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
 BEFORE = predictions_of(malignant=(0.9, 0.8, 0.4), benign=(0.1, 0.6, 0.2))

@@ -12,12 +12,12 @@ from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport,
 from edge_melanoma.benchmarks.report.tables import (
     describe_report,
     explain_candidates,
-    markdown_table,
     render_markdown,
     render_terminal,
 )
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import Metrics
+from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 BEFORE = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
@@ -84,13 +84,13 @@ def make_report(
 QUALITY = """\
 | model | recall | drop | specificity | precision | F1 | accuracy | drop | AUC | agreement \
 | lost/gained | verdict |
-|---|---|---|---|---|---|---|---|---|---|---|---|
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | keras | 0.9500 |  | 0.9000 | 0.9000 | 0.9200 | 0.9250 |  | 0.9700 |  |  | reference |
 | int8 | 0.9400 | +0.0100 | 0.9100 | 0.9000 | 0.9200 | 0.9260 | -0.0010 | 0.9600 | 99.00% | 1/0 \
 | fail |"""
 COST = """\
 | model | runtime | size MB | p50 ms | p90 ms | p99 ms | CPU p50 ms | p50 ratio |
-|---|---|---|---|---|---|---|---|
+| --- | --- | --- | --- | --- | --- | --- | --- |
 | keras | keras | 9.64 | 20.00 | 20.00 | 20.00 | 30.00 | 1.00 |
 | int8 | ai_edge_litert | 2.50 | 5.00 | 5.00 | 5.00 | 4.00 | 0.25 |"""
 
@@ -125,7 +125,7 @@ One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
 ## Contract
 
 | model | rule | limit | measured | verdict |
-|---|---|---|---|---|
+| --- | --- | --- | --- | --- |
 | int8 | max_recall_drop | 0.005 | 0.01 | MISSED |
 | int8 | max_accuracy_drop | 0.005 | -0.001 | kept |
 | int8 | min_agreement | 0.99 | 0.99 | kept |
@@ -226,9 +226,9 @@ def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
 
 
 def test_a_markdown_table_has_a_rule_as_wide_as_its_columns() -> None:
-    assert markdown_table(("a", "b"), [("1", "2"), ("3", "")]) == [
+    assert table_of(("a", "b"), [("1", "2"), ("3", "")]) == [
         "| a | b |",
-        "|---|---|",
+        "| --- | --- |",
         "| 1 | 2 |",
         "| 3 |  |",
     ]

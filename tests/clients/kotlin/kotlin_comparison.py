@@ -11,7 +11,7 @@ from kotlin_pictures import odd_pictures, write_decoded, write_index, write_pict
 
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.models import read_json
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 

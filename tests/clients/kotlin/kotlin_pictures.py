@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import decode_image, hash_bytes, resize_image
+from edge_melanoma.data.images import decode_image, resize_image
+from edge_melanoma.machine.files import sha256_of
 
 COUNT = 200
 EXTREME_SIZES = (
@@ -65,7 +66,7 @@ def write_picture(folder: Path, picture: OddPicture) -> dict[str, object]:
         "height": picture.stored.shape[0],
         "exif_orientation": picture.exif_orientation,
         "crop": picture.crop,
-        "resized_sha256": hash_bytes(picture.resized(crop=picture.crop).tobytes()),
+        "resized_sha256": sha256_of(picture.resized(crop=picture.crop).tobytes()),
     }
 
 
@@ -75,7 +76,7 @@ def write_decoded(folder: Path, pictures: list[Path]) -> None:
     for path in pictures:
         with Image.open(path) as image:
             rgb = np.asarray(image.convert("RGB"))
-        (folder / f"{hash_bytes(path.read_bytes())}.rgb").write_bytes(rgb.tobytes())
+        (folder / f"{sha256_of(path.read_bytes())}.rgb").write_bytes(rgb.tobytes())
 
 
 def write_index(folder: Path, entries: list[dict[str, object]]) -> None:

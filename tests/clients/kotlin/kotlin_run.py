@@ -26,9 +26,8 @@ from kotlin_compiler import (
 from kotlin_mutants import MUTANTS, write_mutant
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
 from edge_melanoma.machine.terminal import TerminalReporter
-from edge_melanoma.runs.models import read_json
 
 ROOT = HERE.parents[2]
 SAMPLE = ROOT / "android_assets/sample/app/src/main"

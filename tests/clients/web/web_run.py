@@ -29,9 +29,8 @@ from edge_melanoma.commands.web_run import write_and_tell
 from edge_melanoma.converters.phone.litert_js import CORE, pinned_versions
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.files import read_json, write_json
 from edge_melanoma.machine.terminal import TerminalReporter
-from edge_melanoma.runs.models import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 

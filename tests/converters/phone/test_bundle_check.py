@@ -14,9 +14,8 @@ from edge_melanoma.converters.phone.check import Finding, check_bundle
 from edge_melanoma.converters.phone.layout import hand_written_files, sums_of
 from edge_melanoma.converters.phone.metadata import ModelText, attach_metadata
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text
+from edge_melanoma.machine.files import json_text, sha256_of
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import sha256_of
 from edge_melanoma.runtime.interpreters import TFLiteSession
 
 MODELS, GOLDEN = "app/src/main/assets", "app/src/androidTest/assets/golden"
