@@ -10,7 +10,6 @@ from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.machine.ray import connect, import_ray
 from edge_melanoma.runtime.names import Engine
 
-
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 """127.0.0.1 and ::ffff:127.0.0.1, as /proc writes them."""
 
