@@ -4,7 +4,7 @@ The models that `bench` compares: a run's network and its exports.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,10 +47,16 @@ from edge_melanoma.benchmarks.studies.studies import prepare_studies
 from edge_melanoma.benchmarks.studies.study_options import StudyOrder
 from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.judged_pictures import BenchedSet, benched_set, external_sets
+from edge_melanoma.evaluation.judged_pictures import (
+    JudgedPictures,
+    learned_by_run,
+    read_external_set,
+    read_external_sets,
+    read_own_side,
+)
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.evaluation.score_parts import ScorePart
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter, results_console
 from edge_melanoma.runs.bundled import find_run_or_bundled
@@ -80,28 +86,6 @@ def open_benched_models(run: TrainedModel) -> list[ConvertedModel]:
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
-def hashes_of_models(run: TrainedModel, exports: Sequence[ConvertedModel]) -> dict[str, str]:
-    """sha256 by mode, the trained weights under `keras`."""
-    return {REFERENCE: run.sha256} | {model.mode: model.sha256 for model in exports}
-
-
-def refuse_other_models(
-    merged: ScorePart, run: TrainedModel, exports: Sequence[ConvertedModel]
-) -> None:
-    """Parts say something of the models alone that made them.
-
-    Raises:
-        EdgeMelanomaError: the run's weights or exports are others.
-    """
-    made, present = merged.common["models"], hashes_of_models(run, exports)
-    if made != present:
-        odd = sorted(mode for mode in {*made, *present} if made.get(mode) != present.get(mode))
-        raise EdgeMelanomaError(
-            f"The parts were made with another {odd[0]} model than that of the run {run.folder}; "
-            f"name their run with --run, or make the parts anew."
-        )
-
-
 WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
 """The tensors of a file that needs no float anywhere; biases have 32 bits."""
 
@@ -120,8 +104,6 @@ class ParityOrder:
     copies: BenchCopies = field(default_factory=BenchCopies)
     studies: StudyOrder = field(default_factory=StudyOrder)
     external: Mapping[str, Path] = field(default_factory=dict)
-    parts: ScorePart | None = None
-    """Scores that `bench --shard` made: nothing is scored again."""
 
 
 def run_parity(order: ParityOrder) -> ParityReport:
@@ -144,14 +126,7 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     exports = open_benched_models(run)
     refuse_unmet_sections(contracts, run, exports)
     refuse_missing_reference(order.external)
-    if order.parts is not None:
-        refuse_other_models(order.parts, run, exports)
-        from edge_melanoma.benchmarks.bench_part import merged_set
-
-        benched = merged_set(order.parts, order.data, run)
-    else:
-        benched = benched_set(order.data, run, limit=order.limit, reporter=reporter)
-    external = external_sets(order.external, run, limit=order.limit, reporter=reporter)
+    benched, external = _read_pictures(order, run, reporter)
     scoring = _make_scoring(order, run, benched.records, reporter)
     refuse_undefined_rules(contracts, exports, benched.records, name=benched.name)
     folder = bench_folder_of(run, order.data)
@@ -184,6 +159,24 @@ def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
     return report
 
 
+def _read_pictures(
+    order: ParityOrder, run: TrainedModel, reporter: Reporter
+) -> tuple[JudgedPictures, list[JudgedPictures]]:
+    """Of `--data` or of the run's test side, and of each external set, at most `--limit`."""
+    learned = learned_by_run(run) if order.data or order.external else None
+    cache_folder = default_fingerprint_folder()
+    if order.data is None:
+        benched = read_own_side(run)
+    else:
+        benched = read_external_set(
+            order.data, learned, reporter=reporter, cache_folder=cache_folder
+        )
+    external = read_external_sets(
+        order.external, learned, reporter=reporter, cache_folder=cache_folder
+    )
+    return benched.limited(order.limit), [found.limited(order.limit) for found in external]
+
+
 def _write_all(
     order: ParityOrder,
     run: TrainedModel,
@@ -191,7 +184,7 @@ def _write_all(
     *,
     parity: Mapping[str, Any],
     scores: Mapping[str, PredictionSet],
-    benched: BenchedSet,
+    benched: JudgedPictures,
 ) -> None:
     """The bench folder, and the copies that were asked for."""
     folder = bench_folder_of(run, order.data)
@@ -222,7 +215,6 @@ def _make_scoring(
         records=records,
         is_test_side=order.data is None,
         reporter=reporter,
-        given=order.parts.predictions() if order.parts else None,
     )
 
 

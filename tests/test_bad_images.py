@@ -18,7 +18,7 @@ from edge_melanoma.data.decoding import UnreadableImageError
 from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
 from edge_melanoma.data.screening import LARGEST_BAD_SHARE
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.evaluation.judged_pictures import benched_set
+from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_set
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
 
@@ -108,7 +108,7 @@ def test_bench_reads_the_same_pictures(
     everything: tuple[Path, list[Fate]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, fates = everything
-    found = benched_set(data, bundled_run(), limit=None, reporter=TerminalReporter())
+    found = read_external_set(data, learned_by_run(bundled_run()), reporter=TerminalReporter())
     _expect_report(capsys.readouterr().err, fates)
     read = {record.image_id for record in found.records if not record.is_malignant}
     assert {printable(name) for name in read} == _names(fates, READ)

@@ -13,7 +13,7 @@ import numpy as np
 from edge_melanoma.benchmarks.parity.comparison import Flips, find_flips
 from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
-from edge_melanoma.evaluation.judged_pictures import ExternalSet
+from edge_melanoma.evaluation.judged_pictures import JudgedPictures
 from edge_melanoma.evaluation.predictions import (
     Classifier,
     PredictionSet,
@@ -77,7 +77,7 @@ class OutsideParity:
 
 
 def compare_outside(
-    found: ExternalSet,
+    found: JudgedPictures,
     reference: PredictionSet,
     candidates: Mapping[str, PredictionSet],
     *,
@@ -152,7 +152,7 @@ def refuse_missing_reference(external: Mapping[str, Path]) -> None:
 def measure_outside(
     run: TrainedModel,
     exports: Sequence[ConvertedModel],
-    external: Sequence[ExternalSet],
+    external: Sequence[JudgedPictures],
     *,
     runtime: Runtime,
     reporter: Reporter,
@@ -173,7 +173,7 @@ def measure_outside(
 
 
 def _score(
-    classifier: Classifier, external: Sequence[ExternalSet], reporter: Reporter, *, label: str
+    classifier: Classifier, external: Sequence[JudgedPictures], reporter: Reporter, *, label: str
 ) -> dict[str, PredictionSet]:
     return {
         found.name: predict(
@@ -185,7 +185,7 @@ def _score(
 
 def _compare(
     run: TrainedModel,
-    found: ExternalSet,
+    found: JudgedPictures,
     scores: Mapping[str, Mapping[str, PredictionSet]],
     own_thresholds: Mapping[str, float],
 ) -> OutsideParity:

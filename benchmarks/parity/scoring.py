@@ -1,6 +1,6 @@
 """All models of a bench over the same pictures: Keras first, then each exported file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,8 +32,7 @@ REFERENCE = "keras"
 class Scoring:
     """Scores every model on `records`; what is finished stays in `finished` when it is stopped.
 
-    `is_test_side` tells whether these are the pictures whose scores the training stored. `given`
-    are scores that were made elsewhere, by the same models on the same pictures.
+    `is_test_side` tells whether these are the pictures whose scores the training stored.
     """
 
     run: TrainedModel
@@ -42,12 +41,9 @@ class Scoring:
     is_test_side: bool
     reporter: Reporter
     finished: dict[str, PredictionSet] = field(default_factory=dict)
-    given: Mapping[str, PredictionSet] | None = None
 
     def score(self, exports: Sequence[ConvertedModel]) -> dict[str, PredictionSet]:
         """The predictions by mode, the reference under `keras`."""
-        if self.given is not None:
-            return dict(self.given)
         for model in exports:
             try_model(model, runtime=self.runtime)
         with decoded([record.path for record in self.records], reporter=self.reporter) as images:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.benchmarks.sections import ReportSection
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import IMAGE_SIZE, decode_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import Metrics, measure
@@ -247,7 +247,7 @@ def _row(price: MistakePrice) -> tuple[str, ...]:
 
 
 def _score(
-    model: SessionSettings, paths: Sequence[ImageFile], reporter: Reporter
+    model: SessionSettings, paths: Sequence[Path], reporter: Reporter
 ) -> list[list[tuple[float, bool]]]:
     """For each picture and mistake: the score, and whether the network's input was another."""
     with make_pool(os.cpu_count() or 1, initializer=_prepare, initargs=(model,)) as pool:
@@ -274,7 +274,7 @@ def _tables() -> dict[str, NDArray[np.generic] | None]:
     return {name: mistake.table_for(tensor) for name, mistake in ALL.items()}
 
 
-def _score_picture(path: ImageFile) -> list[tuple[float, bool]]:
+def _score_picture(path: Path) -> list[tuple[float, bool]]:
     pixels = decode_image(read_image_bytes(path), name=str(path))
     session, tables, right = _opened(), _tables(), None
     row = []

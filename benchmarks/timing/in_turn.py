@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,6 @@ from edge_melanoma.benchmarks.timing.models import (
     time_files,
     time_predict,
 )
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import read_image
 from edge_melanoma.machine.processes import child_died, make_pool
 
@@ -109,7 +109,7 @@ class _Turns:
 
 def time_in_turn(
     models: Mapping[str, TimedModel],
-    paths: Sequence[ImageFile],
+    paths: Sequence[Path],
     *,
     settings: TimingSettings,
     threads: int,
@@ -142,7 +142,7 @@ def time_in_turn(
 
 def _run_pass(
     models: Mapping[str, TimedModel],
-    paths: Sequence[ImageFile],
+    paths: Sequence[Path],
     *,
     settings: TimingSettings,
     threads: int,
@@ -169,7 +169,7 @@ def _run_pass(
     return turns, seconds
 
 
-def _bursts(paths: Sequence[ImageFile]) -> Iterator[Sequence[ImageFile]]:
+def _bursts(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
     return (paths[start : start + BURST] for start in range(0, len(paths), BURST))
 
 

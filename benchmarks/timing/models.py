@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import decode_image, read_image_bytes, resize_image
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 
@@ -132,7 +131,7 @@ def time_predict(runs: int) -> Times | None:
     return _time(model.predict, runs) if isinstance(model, KerasSession) else None
 
 
-def time_files(paths: Sequence[ImageFile]) -> Times:
+def time_files(paths: Sequence[Path]) -> Times:
     """In the child: wall time to decode, to resize and to run each file, and CPU time of all."""
     model, times = _opened(), Times()
     for path in paths:

@@ -26,7 +26,7 @@ from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import TrainedModel
-from edge_melanoma.runs.pictures import describe_own_side, read_test_side
+from edge_melanoma.runs.pictures import describe_own_side, read_side
 
 TEST_SIDE = "test"
 
@@ -50,7 +50,7 @@ def judge_run(judge: Judge, evaluation: Mapping[str, Any]) -> Iterator[JudgedSet
         EdgeMelanomaError: a picture is missing or is not the one that was scored.
     """
     run = judge.run
-    records = read_test_side(run)
+    records = read_side(run, "test")
     dataset = describe_own_side(run, TEST_SIDE, records)
     scores = read_predictions(run.folder / "predictions_test.csv")
     yield _judge_set(judge, TEST_SIDE, dataset["name"], dataset, records, scores)

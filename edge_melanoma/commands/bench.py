@@ -28,9 +28,7 @@ from edge_melanoma.commands.options import (
     InterpreterOption,
     JsonFile,
     RunArgument,
-    ShardChoice,
 )
-from edge_melanoma.commands.shard_options import choose_part
 from edge_melanoma.data.sets import name_external_sets
 
 NAME = "bench"
@@ -92,7 +90,6 @@ def command(
     adb: Adb = False,
     benchmark_binary: BenchmarkBinary = None,
     interpreter: InterpreterOption = None,
-    shard: ShardChoice = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=2, metavar="N", help="Only N pictures, spread over the set."),
@@ -112,26 +109,6 @@ def command(
     those of an earlier bench of the same set. On external sets models are compared, not timed, and
     no contract holds. Exit code 1: a candidate does not keep the contract.
     """
-    if shard is not None:
-        others = {
-            "--external": external,
-            "--contract": contract,
-            "--write-contract": write_contract,
-            "--mlperf": mlperf,
-            "--kernels": kernels,
-            "--interpreter-python": interpreter_python,
-            "--mistakes": mistakes,
-            "--adb": adb,
-            "--benchmark-binary": benchmark_binary,
-            "--limit": limit,
-            "--html": html,
-            "--junit": junit,
-        }
-        part, file = choose_part(shard, json, others)
-        from edge_melanoma.benchmarks.bench_part import bench_part
-
-        bench_part(run, shard=part, json=file, data=data, interpreter=interpreter)
-        return
     named = name_external_sets(external or ())
     from edge_melanoma.benchmarks.bench import ParityOrder, run_parity
     from edge_melanoma.benchmarks.parity.contract import find_contract

@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import Force, JsonFile, Seed
+from edge_melanoma.commands.options import JsonFile, Seed
 
-app = typer.Typer(
-    help="Data sets: checked, packed into shards, and generated.", no_args_is_help=True
-)
+app = typer.Typer(help="Data sets: checked, and generated.", no_args_is_help=True)
 
 
 @app.callback()
@@ -43,33 +41,6 @@ def check(
     from edge_melanoma.commands.data_check_run import check_data
 
     check_data(folders, json=json, html=html, fix_list=fix_list, use_cache=cache)
-
-
-@app.command("shard")
-def shard(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="One data set.")],
-    out: Annotated[
-        list[Path],
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="A new folder for the shards and their labels.csv. Repeat it with folders on "
-            "other disks: shards go to all in turn, and the first one is the data set.",
-        ),
-    ],
-    shard_megabytes: Annotated[
-        int, typer.Option("--shard-megabytes", min=1, metavar="MB", help="Of each shard.")
-    ] = 128,
-    force: Force = False,
-) -> None:
-    """Pack pictures into TFRecord files, which --data takes like any folder of pictures.
-
-    The bytes of the pictures, their metadata among them, stay as they are; unreadable ones are left
-    out and told.
-    """
-    from edge_melanoma.commands.data_shard_run import shard_data
-
-    shard_data(folder, out=out, shard_megabytes=shard_megabytes, force=force)
 
 
 @app.command("phantoms")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile, ShardChoice
-from edge_melanoma.commands.shard_options import choose_part
+from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile
 from edge_melanoma.data.sets import name_external_sets
 
 NAME = "evaluate"
@@ -33,23 +32,9 @@ def command(
     ] = None,
     external: ExternalSets = None,
     interpreter: InterpreterOption = None,
-    shard: ShardChoice = None,
     json: JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
-    if shard is not None:
-        part, file = choose_part(shard, json, {"--external": external})
-        from edge_melanoma.evaluation.evaluation_part import evaluate_part
-
-        evaluate_part(
-            model,
-            shard=part,
-            json=file,
-            data=data,
-            threshold=threshold,
-            interpreter=interpreter,
-        )
-        return
     named = name_external_sets(external or ())
     from edge_melanoma.commands.evaluation_run import evaluate_model
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.scoring_shard import WHOLE
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.evaluation.evaluation import conclude, measure_set
-from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_sets
-from edge_melanoma.evaluation.scored_part import part_of_set
+from edge_melanoma.evaluation.judged_pictures import (
+    learned_by_run,
+    read_external_set,
+    read_external_sets,
+    read_own_side,
+)
 from edge_melanoma.evaluation.subject import open_subject
 from edge_melanoma.evaluation.tables import show_evaluation
 from edge_melanoma.machine.files import write_json
@@ -31,10 +34,13 @@ def evaluate_model(
     reporter = TerminalReporter()
     subject = open_subject(path, data=data, threshold=threshold, interpreter=interpreter)
     learned = learned_by_run(subject.run) if subject.run and (data or external) else None
-    outside = read_external_sets(
-        external or {}, learned, reporter=reporter, cache_folder=default_fingerprint_folder()
-    )
-    inside = part_of_set(subject.run, data, learned, WHOLE, reporter=reporter)
+    cache = default_fingerprint_folder()
+    outside = read_external_sets(external or {}, learned, reporter=reporter, cache_folder=cache)
+    if data is not None:
+        inside = read_external_set(data, learned, reporter=reporter, cache_folder=cache)
+    else:
+        assert subject.run is not None
+        inside = read_own_side(subject.run)
     judged = [inside.records, *(found.records for found in outside)]
     own, *others = subject.score(judged, reporter)
     result = conclude(

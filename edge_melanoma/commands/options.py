@@ -28,15 +28,6 @@ ExternalSets = Annotated[
         "run learned from. Repeat it for several.",
     ),
 ]
-ShardChoice = Annotated[
-    str | None,
-    typer.Option(
-        "--shard",
-        metavar="i/n",
-        help="Score the i-th of n equal parts of the set alone and write it to --json FILE, for "
-        "edge-melanoma merge.",
-    ),
-]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
 Seed = Annotated[int, typer.Option("--seed", help="For everything that is drawn by chance.")]
 Deterministic = Annotated[

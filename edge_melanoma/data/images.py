@@ -26,9 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.data.decoding import UnreadableImageError, decode_upright
-from edge_melanoma.data.image_files import ImageFile, PackedImage
 from edge_melanoma.errors import printable
-from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import map_ahead
 
 IMAGE_SIZE = 224
@@ -37,7 +35,7 @@ LARGEST_FILE_BYTES = 48 * 2**20
 """Refused above, unread: the whole file is held beside its pixels."""
 
 
-def read_image(file: ImageFile) -> NDArray[np.uint8]:
+def read_image(file: Path) -> NDArray[np.uint8]:
     """The picture in `file` as the network sees it: (224, 224, 3) RGB.
 
     Raises:
@@ -46,17 +44,16 @@ def read_image(file: ImageFile) -> NDArray[np.uint8]:
     return resize_image(decode_upright(read_image_bytes(file), name=str(file)))
 
 
-def read_image_bytes(file: ImageFile) -> bytes:
+def read_image_bytes(file: Path) -> bytes:
     """The bytes of a picture, of a regular file; of others (a folder, a pipe) none are read.
 
     Raises:
-        UnreadableImageError: no such file, none that can be read, or other bytes than were packed.
+        UnreadableImageError: no such file, or none that can be read.
     """
-    path = file.path if isinstance(file, PackedImage) else file
-    if not _is_utf8(path):
-        raise UnreadableImageError(f"The image {os.fsencode(path)!r} has a name that is not UTF-8.")
+    if not _is_utf8(file):
+        raise UnreadableImageError(f"The image {os.fsencode(file)!r} has a name that is not UTF-8.")
     try:
-        data = _read_packed(file) if isinstance(file, PackedImage) else _read_regular_file(file)
+        data = _read_regular_file(file)
     except OSError as error:
         raise UnreadableImageError(
             f"The image {printable(str(file))} cannot be read: {error.strerror}."
@@ -88,7 +85,7 @@ def scale_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def stream_images(
-    files: Sequence[ImageFile], *, batch_size: int, workers: int | None = None
+    files: Sequence[Path], *, batch_size: int, workers: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """Batches (n, 224, 224, 3) of pictures in the order of `files`, read ahead by threads.
 
@@ -125,26 +122,6 @@ def _read_regular_file(path: Path) -> bytes:
                 f"at most {LARGEST_FILE_BYTES} are read."
             )
         return stream.read()
-
-
-def _read_packed(image: PackedImage) -> bytes:
-    """Some bytes of a shard; how many, and which, is known from its table."""
-    name = printable(str(image))
-    if image.length > LARGEST_FILE_BYTES:
-        raise UnreadableImageError(
-            f"The image {name} has {image.length} bytes; at most {LARGEST_FILE_BYTES} are read."
-        )
-    if not image.path.is_file():
-        raise UnreadableImageError(f"The shard of the image {name} is missing; put it back.")
-    with open(image.path, "rb", opener=_open_without_waiting) as stream:
-        stream.seek(image.offset)
-        data = stream.read(image.length)
-    if sha256_of(data) != image.sha256:
-        raise UnreadableImageError(
-            f"The image {name} is not the one that was packed: its shard has changed; pack the "
-            f"data set again with edge-melanoma data shard."
-        )
-    return data
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -7,12 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_melanoma.data.image_files import (
-    PACKED_COLUMNS,
-    ImageFile,
-    path_inside,
-    read_packed_columns,
-)
 from edge_melanoma.errors import EdgeMelanomaError
 
 IMAGE_SUFFIXES = frozenset(
@@ -59,7 +53,7 @@ class LesionRecord:
     """
 
     image_id: str
-    path: ImageFile
+    path: Path
     is_malignant: bool
     lesion_id: str | None = None
     side: str | None = None
@@ -72,7 +66,7 @@ class LesionRecord:
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     """The pictures of a data set, sorted by image id, not yet opened.
 
-    Reads a labels.csv where there is one, of files or of shards; otherwise class folders, either
+    Reads a labels.csv where there is one, and otherwise class folders, either
     directly below `folder` or inside train and test. Names are matched without regard to case.
 
     Raises:
@@ -192,19 +186,26 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
             f"{table} line {line} has the label '{row['label'] or ''}'; "
             f"expected benign or malignant (or 0 or 1)."
         )
-    file = path_inside((row["file"] or "").strip(), table=table, line=line)
-    name = file.relative_to(table.parent)
-    packed = None
-    if PACKED_COLUMNS[0] in row:
-        packed = read_packed_columns(row, name=name.as_posix(), table=table, line=line)
+    name = _name_inside((row["file"] or "").strip(), table=table, line=line)
     return LesionRecord(
         image_id=name.as_posix(),
-        path=packed or file,
+        path=table.parent / name,
         is_malignant=LABEL_IS_MALIGNANT[label],
         lesion_id=(row.get("lesion_id") or "").strip() or None,
         side=SIDE_NAMES.get(name.parts[0].lower()),
         attributes=_attributes_of(row),
     )
+
+
+def _name_inside(word: str, *, table: Path, line: int) -> Path:
+    """The file that a row names, relative to the table's folder and inside it."""
+    name = Path(word)
+    if not name.parts or name.is_absolute() or ".." in name.parts:
+        raise EdgeMelanomaError(
+            f"{table} line {line} names the file '{word}'; "
+            f"expected a path inside the folder of the table."
+        )
+    return name
 
 
 def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:

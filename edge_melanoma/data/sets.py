@@ -127,7 +127,7 @@ def list_skipped(folder: Path, records: Iterable[LesionRecord]) -> tuple[str, ..
     labels.csv. Line breaks and stray bytes of names are escaped; what is in a folder that is passed
     over is not listed.
     """
-    known = {folder / name for name in COMPANIONS} | set(_places_of(records))
+    known = {folder / name for name in COMPANIONS} | {record.path for record in records}
     skipped = (path for path in _walk(folder) if path not in known)
     return tuple(sorted(printable(path.relative_to(folder).as_posix()) for path in skipped))
 
@@ -147,16 +147,6 @@ def tell_skipped(
             reporter.say(
                 f"Skipped {len(skipped)} {plural} not taken for pictures in {name}: {shown}{rest}"
             )
-
-
-def _places_of(records: Iterable[LesionRecord]) -> Iterator[Path]:
-    """The files of pictures; of packed ones the shards, and folders that may be links elsewhere."""
-    for record in records:
-        if isinstance(record.path, Path):
-            yield record.path
-        else:
-            yield record.path.path
-            yield record.path.path.parent
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -1,6 +1,6 @@
-"""Data sets from elsewhere that a run is judged on, without the pictures that it learned from.
+"""The pictures that a model is judged on: a run's own test side, or a data set from elsewhere.
 
-The pictures of a bench: those that the contract is for, and external sets beside them.
+Of a data set from elsewhere the pictures that the run learned from are left out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.cards import DatasetCard, describe_dataset, find_card
+from edge_melanoma.data.cards import describe_dataset, find_card
 from edge_melanoma.data.copies.search import find_duplicates
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions, spread
-from edge_melanoma.data.scoring_shard import WHOLE, Shard
-from edge_melanoma.data.screening import BadImage, default_fingerprint_folder, screen_images
+from edge_melanoma.data.screening import BadImage, screen_images
 from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
@@ -20,9 +19,50 @@ from edge_melanoma.evaluation.evaluation import explain_undefined
 from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import SPLIT, TrainedModel
-from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_test_side
+from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_side
 
 LEARNED_SIDES = ("train", "validation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedPictures:
+    """The readable pictures of a set that a model has not learned from, and the set's block.
+
+    Of a set from elsewhere, `folder` is its place, `left_out` has the ids of the pictures that the
+    model learned from, `compared_by` says how these were found, and `bad` has the unreadable ones.
+    A run's own side has none of these.
+    """
+
+    records: tuple[LesionRecord, ...]
+    dataset: Mapping[str, Any]
+    folder: Path | None = None
+    left_out: tuple[str, ...] = ()
+    compared_by: str | None = None
+    bad: tuple[BadImage, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a sentence calls the set."""
+        return str(self.dataset["name"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For evaluation.json and parity.json; of a run's own side, the dataset block alone."""
+        if self.compared_by is None:
+            return {"dataset": self.dataset}
+        return {
+            "dataset": self.dataset,
+            "left_out": len(self.left_out),
+            "left_out_images": list(self.left_out),
+            "compared_by": self.compared_by,
+        }
+
+    def limited(self, limit: int | None) -> "JudgedPictures":
+        """At most `limit` of the pictures, spread over the set."""
+        if limit is None:
+            return self
+        records = spread(self.records, limit=limit)
+        described = describe_dataset(self.name, records, card=self.dataset["card"])
+        return replace(self, records=records, dataset={**self.dataset, **described})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,47 +87,6 @@ class LearnedPictures:
         return "bytes and pixels"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalSet:
-    """The readable pictures of a data set that a run has not learned from.
-
-    `left_out` holds the ids of the others; `compared_by` says how they were found. `listed` counts
-    all, with the `bad` ones.
-    """
-
-    name: str
-    folder: Path
-    card: DatasetCard | None
-    records: tuple[LesionRecord, ...]
-    left_out: tuple[str, ...]
-    compared_by: str
-    listed: int
-    bad: tuple[BadImage, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For evaluation.json and parity.json."""
-        return describe_judged(self.dataset, left_out=self.left_out, compared_by=self.compared_by)
-
-    @property
-    def dataset(self) -> dict[str, Any]:
-        """The set's name, card and counts."""
-        return describe_dataset(self.name, self.records, card=self.card)
-
-
-def describe_judged(
-    dataset: Mapping[str, Any], *, left_out: Sequence[str], compared_by: str | None
-) -> dict[str, Any]:
-    """What results say of a set; of a run's own side, compared by nothing, its block alone."""
-    if compared_by is None:
-        return {"dataset": dataset}
-    return {
-        "dataset": dataset,
-        "left_out": len(left_out),
-        "left_out_images": list(left_out),
-        "compared_by": compared_by,
-    }
-
-
 def learned_from_split(split: DatasetSplit) -> LearnedPictures:
     """What a training on `split` learns from."""
     records = (*split.train, *split.validation)
@@ -109,13 +108,23 @@ def learned_by_run(run: TrainedModel) -> LearnedPictures:
     )
 
 
+def read_own_side(run: TrainedModel) -> JudgedPictures:
+    """The test side of a run, as the training left it.
+
+    Raises:
+        EdgeMelanomaError: a picture is missing or has changed.
+    """
+    records = read_side(run, "test")
+    return JudgedPictures(records=records, dataset=describe_own_side(run, "test", records))
+
+
 def read_external_sets(
     folders: Mapping[str, Path],
     learned: LearnedPictures | None,
     *,
     reporter: Reporter,
     cache_folder: Path | None = None,
-) -> tuple[ExternalSet, ...]:
+) -> tuple[JudgedPictures, ...]:
     """Each of several named data sets, as `read_external_set` does."""
     return tuple(
         read_external_set(folder, learned, name=name, reporter=reporter, cache_folder=cache_folder)
@@ -130,42 +139,38 @@ def read_external_set(
     reporter: Reporter,
     name: str | None = None,
     cache_folder: Path | None = None,
-    shard: Shard = WHOLE,
-) -> ExternalSet:
+) -> JudgedPictures:
     """Another data set without copies of the training and validation pictures of a run.
 
     Copies are those of `find_duplicates`; of pictures that are not there any more only the hashes
     of their bytes can be compared. `learned` is none where it is not known what the model has
     learned from. What is left may be of one class. In the cache folder fingerprints are kept.
-    Of a `shard` only its own pictures are opened, and it may be of copies alone or of none.
 
     Raises:
         EdgeMelanomaError: no data set, a card that cannot be used, or nothing but copies.
     """
     card = find_card(folder)
-    everything = read_lesions(folder)
-    tell_skipped({name or folder.resolve().name: folder}, everything, reporter=reporter)
-    listed = shard.take(everything)
-    screening = screen_images(listed, reporter=reporter, is_part=shard != WHOLE)
+    name = name or folder.resolve().name
+    listed = read_lesions(folder)
+    tell_skipped({name: folder}, listed, reporter=reporter)
+    screening = screen_images(listed, reporter=reporter)
     records = screening.readable
     copies = _find_copies(records, learned, cache_folder, reporter) if learned else frozenset()
     unseen = tuple(record for record in records if record.image_id not in copies)
-    if learned is not None and not unseen and shard == WHOLE:
+    if learned is not None and not unseen:
         raise EdgeMelanomaError(
             f"Every image of {folder} is a copy of one that {learned.owner} learned from; "
             f"give a data set from elsewhere."
         )
-    found = ExternalSet(
-        name=name or folder.resolve().name,
-        folder=folder.resolve(),
-        card=card,
+    found = JudgedPictures(
         records=unseen,
+        dataset=describe_dataset(name, unseen, card=card),
+        folder=folder.resolve(),
         left_out=tuple(record.image_id for record in records if record.image_id in copies),
         compared_by=learned.comparison if learned else "nothing",
-        listed=len(listed),
         bad=screening.bad,
     )
-    for line in _notes_of(found, learned, is_part=shard != WHOLE):
+    for line in _notes_of(found, learned):
         reporter.say(line)
     return found
 
@@ -190,9 +195,7 @@ def _find_copies(
     return frozenset(same)
 
 
-def _notes_of(
-    found: ExternalSet, learned: LearnedPictures | None, *, is_part: bool
-) -> Iterator[str]:
+def _notes_of(found: JudgedPictures, learned: LearnedPictures | None) -> Iterator[str]:
     if learned is None:
         yield (
             f"It is not known what the model learned from: "
@@ -211,45 +214,5 @@ def _notes_of(
             f"images in {found.name} were found by {learned.comparison}."
         )
     benign, malignant = count_classes(found.records)
-    if not is_part and (undefined := explain_undefined(benign=benign, malignant=malignant)):
+    if undefined := explain_undefined(benign=benign, malignant=malignant):
         yield f"{found.name}: {undefined}."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchedSet:
-    """The pictures and their dataset block."""
-
-    records: tuple[LesionRecord, ...]
-    dataset: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """What a sentence calls it."""
-        return str(self.dataset["name"])
-
-
-def benched_set(
-    data: Path | None, run: TrainedModel, *, limit: int | None, reporter: Reporter
-) -> BenchedSet:
-    """At most `limit` pictures of `data`, or of the run's test side."""
-    if data is None:
-        records = spread(read_test_side(run), limit=limit)
-        return BenchedSet(records=records, dataset=describe_own_side(run, "test", records))
-    found = read_external_set(
-        data, learned_by_run(run), reporter=reporter, cache_folder=default_fingerprint_folder()
-    )
-    records = spread(found.records, limit=limit)
-    dataset = describe_dataset(found.name, records, card=found.card)
-    return BenchedSet(records=records, dataset=dataset)
-
-
-def external_sets(
-    folders: Mapping[str, Path], run: TrainedModel, *, limit: int | None, reporter: Reporter
-) -> tuple[ExternalSet, ...]:
-    """At most `limit` pictures of each external set, without copies of what the run has learned."""
-    if not folders:
-        return ()
-    found = read_external_sets(
-        folders, learned_by_run(run), reporter=reporter, cache_folder=default_fingerprint_folder()
-    )
-    return tuple(replace(one, records=spread(one.records, limit=limit)) for one in found)

@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import Reporter
@@ -22,7 +21,7 @@ class Classifier(Protocol):
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(malignant), shape (n,), for RGB pictures of shape (n, 224, 224, 3)."""
 
-    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
         """P(malignant) of each image file, in order, as they come."""
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.scoring_shard import WHOLE, Shard
 from edge_melanoma.data.sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, sha256_of
@@ -39,12 +38,7 @@ def find_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
         return ()
 
 
-def read_test_side(run: TrainedModel, *, shard: Shard = WHOLE) -> tuple[LesionRecord, ...]:
-    """The run's own test pictures, or a part of them, as `read_side` gives them."""
-    return read_side(run, "test", shard=shard)
-
-
-def read_side(run: TrainedModel, side: str, *, shard: Shard = WHOLE) -> tuple[LesionRecord, ...]:
+def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
     """The run's own pictures of one side of its split, byte for byte those it was made with.
 
     Raises:
@@ -52,10 +46,7 @@ def read_side(run: TrainedModel, side: str, *, shard: Shard = WHOLE) -> tuple[Le
     """
     split = read_json(run.folder / SPLIT)
     by_id = {record.image_id: record for record in read_run_records(run)}
-    return tuple(
-        _verified(by_id.get(name), f"{side} image {name}", split)
-        for name in shard.take(split[side])
-    )
+    return tuple(_verified(by_id.get(name), f"{side} image {name}", split) for name in split[side])
 
 
 def describe_own_side(

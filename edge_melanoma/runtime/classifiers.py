@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels, stream_images
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
 from edge_melanoma.machine.processes import child_died, make_pool, map_ahead, run_in_child
@@ -51,7 +50,7 @@ class KerasClassifier:
         """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
         return self._forward(scale_pixels(images))[:, 0].astype(np.float64)
 
-    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
         """P(malignant) of each file, in order, as they come."""
         for images in stream_images(files, batch_size=KERAS_BATCH_SIZE):
             yield from self.malignant_scores(images).tolist()
@@ -85,7 +84,7 @@ class TFLiteClassifier:
         chunks = [images[i : i + CHUNK_SIZE] for i in range(0, len(images), CHUNK_SIZE)]
         return np.array([s for scores in self._map(_score_images, chunks) for s in scores])
 
-    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
         """P(malignant) of each file, in order, as they come; the children decode too."""
         chunks = [list(files[i : i + CHUNK_SIZE]) for i in range(0, len(files), CHUNK_SIZE)]
         for scores in self._map(_score_files, chunks):
@@ -163,20 +162,20 @@ def _score_images(images: NDArray[np.uint8]) -> list[float]:
     return [session.score(image) for image in images]
 
 
-def _score_files(files: list[ImageFile]) -> list[float]:
+def _score_files(files: list[Path]) -> list[float]:
     session = _session_here()
     return [session.score(read_image(file)) for file in files]
 
 
 def score_with_integers(
-    settings: SessionSettings, files: Sequence[ImageFile]
+    settings: SessionSettings, files: Sequence[Path]
 ) -> list[tuple[float, int | None]]:
     """P(malignant) of each file, and the integer that a quantised output gave for it."""
     return run_in_child(_score_with_integers, settings, list(files))
 
 
 def _score_with_integers(
-    settings: SessionSettings, files: list[ImageFile]
+    settings: SessionSettings, files: list[Path]
 ) -> list[tuple[float, int | None]]:
     session = open_limited_session(settings)
     is_float = session.output_quantization.is_float
@@ -204,7 +203,7 @@ class DecodedImages:
 
 
 @contextmanager
-def decoded(paths: Sequence[ImageFile], *, reporter: Reporter) -> Iterator[DecodedImages]:
+def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedImages]:
     """Decode and resize all of `paths` in their order; the file is gone afterwards.
 
     Raises:

@@ -20,7 +20,7 @@ from edge_melanoma.data.splits import DatasetSplit, split_to_json
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import figures
 from edge_melanoma.evaluation.evaluation import evaluate_at_both, evaluate_sides
-from edge_melanoma.evaluation.judged_pictures import ExternalSet
+from edge_melanoma.evaluation.judged_pictures import JudgedPictures
 from edge_melanoma.evaluation.predictions import PredictionSet, predict, predictions_to_csv
 from edge_melanoma.evaluation.scaling import FittedScaling
 from edge_melanoma.evaluation.thresholds import OperatingPoint
@@ -138,7 +138,7 @@ def record_scores(
 
 def record_external(
     run: TrainedModel,
-    scored: Sequence[tuple[ExternalSet, PredictionSet]],
+    scored: Sequence[tuple[JudgedPictures, PredictionSet]],
 ) -> dict[str, Any]:
     """Add data sets from elsewhere to a finished run and return its evaluation.
 
@@ -234,7 +234,7 @@ def refuse_other_splits(runs: Sequence[TrainedModel], *, fingerprint: str) -> No
 
 
 def score_external_sets(
-    run: TrainedModel, external: Sequence[ExternalSet], *, reporter: Reporter
+    run: TrainedModel, external: Sequence[JudgedPictures], *, reporter: Reporter
 ) -> None:
     """Score the sets that are not in the run's evaluation yet with Keras, and write them there."""
     known = read_json(run.folder / EVALUATION).get("external", {})
@@ -251,6 +251,6 @@ def score_external_sets(
     record_external(run, scored)
 
 
-def _is_known(found: ExternalSet, known: Mapping[str, Mapping[str, object]]) -> bool:
+def _is_known(found: JudgedPictures, known: Mapping[str, Mapping[str, object]]) -> bool:
     told = found.as_dict()
     return found.name in known and all(known[found.name][key] == told[key] for key in told)

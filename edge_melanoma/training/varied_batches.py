@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import (
     IMAGE_SIZE,
     RESIZE_ID,
@@ -53,7 +52,7 @@ class VariedBatches:
     The variations depend on `seed`, the number of the stage, the epoch and the image alone.
     """
 
-    files: Sequence[ImageFile]
+    files: Sequence[Path]
     labels: NDArray[np.float32]
     stage: Stage
     stage_number: int

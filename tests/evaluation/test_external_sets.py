@@ -11,7 +11,7 @@ from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.judged_pictures import (
-    ExternalSet,
+    JudgedPictures,
     learned_by_run,
     learned_from_split,
     read_external_set,
@@ -34,7 +34,7 @@ def run(tmp_path: Path, data: Path) -> TrainedModel:
     return run_trained_on(data, tmp_path / "run", SIDES)
 
 
-def read(folder: Path, run: TrainedModel) -> ExternalSet:
+def read(folder: Path, run: TrainedModel) -> JudgedPictures:
     return read_external_set(folder, learned_by_run(run), reporter=TerminalReporter())
 
 

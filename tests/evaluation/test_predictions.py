@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import stream_images
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
@@ -29,7 +28,7 @@ class Brightness:
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         return np.asarray(images.mean(axis=(1, 2, 3)) / 255, dtype=np.float64)
 
-    def stream_scores(self, files: Sequence[ImageFile]) -> Iterator[float]:
+    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
         for batch in stream_images(files, batch_size=2):
             yield from self.malignant_scores(batch).tolist()
 

@@ -15,7 +15,7 @@ from edge_melanoma.runs.pictures import (
     find_run_records,
     leaked_test_of,
     read_run_records,
-    read_test_side,
+    read_side,
 )
 
 SIDES = {"train": (1, 2), "validation": (3,), "test": (5, 4)}
@@ -47,7 +47,7 @@ def test_a_data_folder_that_was_moved_is_named(run: TrainedModel, data: Path) ->
 
 
 def test_the_test_side_is_that_of_the_split_in_its_order(run: TrainedModel, data: Path) -> None:
-    found = read_test_side(run)
+    found = read_side(run, "test")
     assert [(record.image_id, record.is_malignant) for record in found] == [
         ("benign/5.png", False),
         ("malignant/4.png", True),
@@ -60,7 +60,7 @@ def test_the_test_side_is_that_of_the_split_in_its_order(run: TrainedModel, data
 def test_a_missing_test_picture_is_named(run: TrainedModel, data: Path) -> None:
     (data / "malignant" / "4.png").unlink()
     with pytest.raises(EdgeMelanomaError) as caught:
-        read_test_side(run)
+        read_side(run, "test")
     assert str(caught.value) == (
         "The test image malignant/4.png is missing from the run's data folder; restore it."
     )
@@ -70,7 +70,7 @@ def test_a_changed_test_picture_is_named(run: TrainedModel, data: Path) -> None:
     changed = data / "malignant" / "4.png"
     Image.new("L", (2, 2), 99).save(changed)
     with pytest.raises(EdgeMelanomaError) as caught:
-        read_test_side(run)
+        read_side(run, "test")
     assert str(caught.value) == (
         f"The test image malignant/4.png has changed since the training ({changed}); restore it."
     )
@@ -80,7 +80,7 @@ def test_a_changed_training_picture_does_not_touch_the_test_side(
     run: TrainedModel, data: Path
 ) -> None:
     (data / "benign" / "1.png").write_bytes(b"changed")
-    assert len(read_test_side(run)) == 2
+    assert len(read_side(run, "test")) == 2
 
 
 def test_pictures_whose_folder_is_gone_cannot_be_found(run: TrainedModel, data: Path) -> None:
@@ -92,7 +92,7 @@ def test_pictures_whose_folder_is_gone_cannot_be_found(run: TrainedModel, data: 
 def test_an_own_side_has_the_card_that_the_training_read(run: TrainedModel) -> None:
     card = {"licence": "CC0"}
     run.manifest["dataset"].update(card=card)
-    told = describe_own_side(run, "test", read_test_side(run))
+    told = describe_own_side(run, "test", read_side(run, "test"))
     assert {name: told[name] for name in ("name", "images", "malignant", "card")} == {
         "name": "set, test side",
         "images": 2,

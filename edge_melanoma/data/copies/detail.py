@@ -4,6 +4,7 @@ The last word on a pair of pictures: both files are read again, their overlap is
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.data.copies.layouts import Floats, turn_image
-from edge_melanoma.data.image_files import ImageFile
 from edge_melanoma.data.images import decode_image, read_image_bytes
 
 LARGEST_SHIFT = 8
@@ -151,7 +151,7 @@ class CloseLook:
 
 
 def look_closely(
-    first: ImageFile, second: ImageFile, *, turn: int, centre: Floats, extent: Floats
+    first: Path, second: Path, *, turn: int, centre: Floats, extent: Floats
 ) -> CloseLook:
     """Compare `second`, turned, with the window of `first` that it was aligned to."""
     import imagehash
@@ -166,7 +166,7 @@ def look_closely(
 
 
 def common_views(
-    first: ImageFile, second: ImageFile, *, turn: int, centre: Floats, extent: Floats
+    first: Path, second: Path, *, turn: int, centre: Floats, extent: Floats
 ) -> tuple[Image.Image, Image.Image]:
     """What both pictures show, as grey pictures of 80x80 each."""
     start = centre - extent / 2 + 0.5
@@ -176,7 +176,7 @@ def common_views(
     return left, _view(turn_image(_read(second), turn), low, high)
 
 
-def _read(file: ImageFile) -> NDArray[np.uint8]:
+def _read(file: Path) -> NDArray[np.uint8]:
     return decode_image(read_image_bytes(file), name=str(file))
 
 

@@ -9,29 +9,26 @@ from made import predictions_of
 
 from edge_melanoma.benchmarks.parity.outside import OutsideParity, compare_outside
 from edge_melanoma.benchmarks.report.tables import describe_outside, outside_rows
+from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.judged_pictures import ExternalSet
+from edge_melanoma.evaluation.judged_pictures import JudgedPictures
 from edge_melanoma.evaluation.predictions import PredictionSet
 
 BEFORE = predictions_of(malignant=(0.9, 0.6), benign=(0.7, 0.2, 0.1, 0.3))
 AFTER = predictions_of(malignant=(0.9, 0.4), benign=(0.3, 0.2, 0.6, 0.3))
 
 
-def external_of(predictions: PredictionSet) -> ExternalSet:
+def external_of(predictions: PredictionSet) -> JudgedPictures:
     records = tuple(
         LesionRecord(image_id=name, path=Path(name), is_malignant=bool(label), sha256=name)
         for name, label in zip(predictions.image_ids, predictions.labels, strict=True)
     )
-    return ExternalSet(
-        name="clinic",
-        folder=Path("clinic"),
-        card=None,
+    return JudgedPictures(
         records=records,
+        dataset=describe_dataset("clinic", records),
         left_out=("copy.png",),
         compared_by="bytes",
-        listed=len(records) + 1,
-        bad=(),
     )
 
 

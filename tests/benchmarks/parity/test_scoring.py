@@ -13,13 +13,13 @@ from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.models import TrainedModel, open_converted
-from edge_melanoma.runs.pictures import read_test_side
+from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import ScoringPool, TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 
 
 def test_scores_are_those_of_each_model_that_decodes_by_itself(exported_run: TrainedModel) -> None:
-    records = read_test_side(exported_run)
+    records = read_side(exported_run, "test")
     model = open_converted(exported_run.exports_folder / "model_int8.tflite")
     whole = Scoring(
         run=exported_run,
@@ -67,5 +67,5 @@ def test_an_interruption_keeps_the_predictions_of_finished_models(
     kept = sorted(path.name for path in (run / "bench" / "unfinished").iterdir())
     assert kept == [f"predictions_{mode}.csv" for mode in ("float16", "float32", "keras")]
     scores = [read_predictions(run / "bench" / "unfinished" / name).scores for name in kept]
-    assert len(scores[0]) == len(read_test_side(exported_run))
+    assert len(scores[0]) == len(read_side(exported_run, "test"))
     assert np.abs(scores[1] - scores[2]).max() < 1e-4
