@@ -6,14 +6,11 @@ right were: hair 34 of 40, ruler marks 29 of 30, ink 12 of 17 (the others are bl
 surrounds them), dark corners 30 of 30, blur about 18 of 30 (the others have little detail). They
 are slices for a table and no segmentation: single, white and faint hairs, faint scales and grey
 ink are not seen.
-
-Grey and binary morphology with straight lines: what finds hairs and scale strokes.
-
-What of a picture the dermatoscope saw: everything but the black that touches the frame.
 """
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import reduce
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -25,68 +22,6 @@ Line = tuple[tuple[int, int], ...]
 """Offsets (row, column) of a line's pixels from its middle."""
 
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.bool_])
-
-
-def line_at(angle: float, *, length: int) -> Line:
-    """A line of `length` pixels about its middle, `angle` in half turns from the horizontal."""
-    steps = np.linspace(-(length - 1) / 2, (length - 1) / 2, 3 * length)
-    rows = np.rint(steps * np.sin(np.pi * angle)).astype(int)
-    columns = np.rint(steps * np.cos(np.pi * angle)).astype(int)
-    return tuple(sorted(set(zip(rows.tolist(), columns.tolist(), strict=True))))
-
-
-def close_along(pixels: Pixels, line: Line) -> Pixels:
-    """Fill what is darker than its surroundings and narrower than the line along it."""
-    return _extreme(_extreme(pixels, line, np.maximum), line, np.minimum)
-
-
-def open_along(pixels: Pixels, line: Line) -> Pixels:
-    """Keep what is bright (or true) along the whole of a line, wherever the line fits."""
-    return _extreme(_extreme(pixels, line, np.minimum), line, np.maximum)
-
-
-def _extreme(pixels: Pixels, line: Line, choose: Callable[[Pixels, Pixels], Pixels]) -> Pixels:
-    """The largest or smallest of each pixel's neighbours on a line; the edge goes on outside."""
-    margin = max(max(abs(row), abs(column)) for row, column in line)
-    padded = np.pad(pixels, margin, mode="edge")
-    height, width = pixels.shape
-    result: Pixels | None = None
-    for row, column in line:
-        top, left = margin + row, margin + column
-        shifted = padded[top : top + height, left : left + width]
-        result = shifted.copy() if result is None else choose(result, shifted)
-    if result is None:
-        raise ValueError("A line has no pixels.")
-    return result
-
-
-DARK_GREY = 45
-"""Grey level 0..255 below which nothing was lit; the darkest skin of the pictures lies above 60."""
-
-SMALLEST_DARK_AREA = 60
-THINNEST = 9
-"""Side in pixels: dark hairs that reach the frame are thinner, and are in view."""
-
-MARGIN = 8
-"""Pixels that the soft edge of a round field takes besides."""
-
-
-def grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Luma of ITU-R BT.601, (height, width), of RGB pixels (height, width, 3)."""
-    return np.asarray(Image.fromarray(pixels).convert("L"))
-
-
-def find_field(pixels: NDArray[np.uint8], *, margin: int = MARGIN) -> NDArray[np.bool_]:
-    """True where the picture is lit, (height, width); a dark lesion within it counts as lit."""
-    from scipy import ndimage
-
-    without_hairs = ndimage.grey_closing(grey_of(pixels), size=(THINNEST, THINNEST))
-    labels, count = ndimage.label(without_hairs < DARK_GREY)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    frame = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    outside = frame[(frame > 0) & (sizes[frame] >= SMALLEST_DARK_AREA)]
-    dark = np.isin(labels, outside)
-    return ~ndimage.binary_dilation(dark, iterations=margin) if dark.any() else ~dark
 
 
 class Artefact(StrEnum):
@@ -124,6 +59,16 @@ BLUR_WIDTH, BLUR_MARGIN = 9, 20
 SHARP_LAPLACIAN = 20.0
 """Variance of the Laplacian above which a picture has sharp edges somewhere."""
 
+DARK_GREY = 45
+"""Grey level 0..255 below which nothing was lit; the darkest skin of the pictures lies above 60."""
+
+SMALLEST_DARK_AREA = 60
+THINNEST = 9
+"""Side in pixels: dark hairs that reach the frame are thinner, and are in view."""
+
+MARGIN = 8
+"""Pixels that the soft edge of a round field takes besides."""
+
 
 def find_artefacts(pixels: NDArray[np.uint8]) -> frozenset[Artefact]:
     """The artefacts of an RGB picture (224, 224, 3)."""
@@ -145,6 +90,24 @@ def measure_artefacts(pixels: NDArray[np.uint8]) -> dict[Artefact, float]:
     }
 
 
+def grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Luma of ITU-R BT.601, (height, width), of RGB pixels (height, width, 3)."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def find_field(pixels: NDArray[np.uint8], *, margin: int = MARGIN) -> NDArray[np.bool_]:
+    """True where the picture is lit, (height, width); a dark lesion within it counts as lit."""
+    from scipy import ndimage
+
+    without_hairs = ndimage.grey_closing(grey_of(pixels), size=(THINNEST, THINNEST))
+    labels, count = ndimage.label(without_hairs < DARK_GREY)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    frame = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    outside = frame[(frame > 0) & (sizes[frame] >= SMALLEST_DARK_AREA)]
+    dark = np.isin(labels, outside)
+    return ~ndimage.binary_dilation(dark, iterations=margin) if dark.any() else ~dark
+
+
 def _hair_share(grey: NDArray[np.uint8], field: NDArray[np.bool_]) -> float:
     """Share of the lighter skin under long dark lines: black-hat, as in DullRazor (Lee, 1997).
 
@@ -161,6 +124,36 @@ def _hair_share(grey: NDArray[np.uint8], field: NDArray[np.bool_]) -> float:
     around = ndimage.uniform_filter(without_hairs, 31)
     lighter = field & (around >= np.quantile(around[field], 0.4))
     return float(hairs[lighter].mean())
+
+
+def line_at(angle: float, *, length: int) -> Line:
+    """A line of `length` pixels about its middle, `angle` in half turns from the horizontal."""
+    steps = np.linspace(-(length - 1) / 2, (length - 1) / 2, 3 * length)
+    rows = np.rint(steps * np.sin(np.pi * angle)).astype(int)
+    columns = np.rint(steps * np.cos(np.pi * angle)).astype(int)
+    return tuple(sorted(set(zip(rows.tolist(), columns.tolist(), strict=True))))
+
+
+def close_along(pixels: Pixels, line: Line) -> Pixels:
+    """Fill what is darker than its surroundings and narrower than the line along it.
+
+    As scipy.ndimage.grey_closing with the line as footprint, in a fifth of its time.
+    """
+    return _extreme(_extreme(pixels, line, np.maximum), line, np.minimum)
+
+
+def open_along(pixels: Pixels, line: Line) -> Pixels:
+    """Keep what is bright (or true) along the whole of a line, wherever the line fits."""
+    return _extreme(_extreme(pixels, line, np.minimum), line, np.maximum)
+
+
+def _extreme(pixels: Pixels, line: Line, choose: Callable[[Pixels, Pixels], Pixels]) -> Pixels:
+    """The largest or smallest of each pixel's neighbours on a line; the edge goes on outside."""
+    height, width = pixels.shape
+    margin = np.abs(line).max()
+    padded = np.pad(pixels, margin, mode="edge")
+    shifted = (padded[margin + row :, margin + column :] for row, column in line)
+    return reduce(choose, (one[:height, :width] for one in shifted))
 
 
 def _count_strokes(grey: NDArray[np.uint8], field: NDArray[np.bool_]) -> int:

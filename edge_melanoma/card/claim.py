@@ -7,10 +7,6 @@ edition (Mongan, Moy and Kahn, 2020, doi:10.1148/ryai.2020200029); the short nam
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-SOURCES = (
-    "CLAIM 2024: Tejani AS and others, doi:10.1148/ryai.240300; "
-    "CLAIM 2020: Mongan J, Moy L, Kahn CE, doi:10.1148/ryai.2020200029"
-)
 ITEMS_2020 = 42
 ITEMS_2024 = MappingProxyType(
     {

@@ -289,20 +289,6 @@ def describe_findings(table: SubgroupTable) -> Iterator[str]:
         yield f"Not stated in this data set: {', '.join(table.absent)}."
 
 
-def explain_table() -> tuple[str, ...]:
-    """What the marks and the estimated groups mean."""
-    return (
-        f"With 95 % intervals (Wilson). {FEW}: fewer than {FEWEST} pictures of the class, not "
-        f"tested, and no ground for a conclusion. {DIFFERS}: differs from the rest of the set "
-        f"after correction. Groups differ in more than their name, so that a difference shows "
-        f"where to look and not its cause; no difference found is not the same as none.",
-        "Skin tone: individual typology angle (Chardon and others, 1991) of the skin around the "
-        "lesion, in uncalibrated pictures of unknown light; not known where the picture has a "
-        "violet cast or shows too little skin. Hair, ruler marks, ink, dark corners and blur: "
-        "found in the pixels by simple detectors that miss and err.",
-    )
-
-
 def _share_text(share: Share, reason: str | None) -> str:
     if share.value is None or share.interval is None:
         return f"{DASH} ({reason})"

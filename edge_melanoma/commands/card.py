@@ -31,15 +31,7 @@ def command(
     misses and false alarms to failures/ as Grad-CAM sheets. Sets of --external are added to the
     run's evaluation.
     """
-    from edge_melanoma.card.card import CardOrder, make_card
+    from edge_melanoma.card.card import make_card
     from edge_melanoma.data.sets import name_external_sets
 
-    make_card(
-        CardOrder(
-            run=run,
-            out=out,
-            external=name_external_sets(external or ()),
-            cases=cases,
-            force=force,
-        )
-    )
+    make_card(run, out=out, external=name_external_sets(external or ()), cases=cases, force=force)

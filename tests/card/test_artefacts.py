@@ -8,9 +8,14 @@ from PIL import Image, ImageDraw, ImageFilter
 from edge_melanoma.card.artefacts import (
     LIMITS,
     Artefact,
+    close_along,
     find_artefacts,
+    find_field,
+    grey_of,
+    line_at,
     longest_even_row,
     measure_artefacts,
+    open_along,
 )
 
 SKIN, LESION, DARK = (225, 185, 165), (120, 75, 60), (60, 45, 40)
@@ -145,3 +150,73 @@ def make_noise(seed: int) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_is_neither_hair_nor_ruler(seed: int) -> None:
     assert find_artefacts(make_noise(seed)) == frozenset()
+
+
+def plain_skin() -> NDArray[np.uint8]:
+    return np.full((224, 224, 3), (220, 180, 160), np.uint8)
+
+
+def round_mask(radius: float) -> NDArray[np.bool_]:
+    rows, columns = np.ogrid[:224, :224]
+    return np.asarray(np.hypot(rows - 111.5, columns - 111.5) < radius)
+
+
+def test_grey_weighs_green_most() -> None:
+    pixels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    assert grey_of(pixels).tolist() == [[76, 150, 29]]
+
+
+def test_plain_skin_is_field_throughout() -> None:
+    assert find_field(plain_skin()).all()
+
+
+def test_black_corners_and_a_margin_are_outside() -> None:
+    pixels = plain_skin()
+    pixels[~round_mask(100)] = 5
+    field = find_field(pixels, margin=8)
+    assert field[round_mask(85)].all()
+    assert not field[~round_mask(100)].any()
+
+
+def test_a_black_lesion_inside_counts_as_seen() -> None:
+    pixels = plain_skin()
+    pixels[round_mask(50)] = 5
+    assert find_field(pixels).all()
+
+
+def test_black_hairs_that_reach_the_frame_are_in_view() -> None:
+    pixels = plain_skin()
+    pixels[:150, 40:44] = pixels[90:93] = 5
+    assert find_field(pixels).all()
+
+
+def test_a_black_picture_has_no_field() -> None:
+    assert not find_field(np.zeros((224, 224, 3), np.uint8)).any()
+
+
+def test_lines_run_along_rows_columns_and_diagonals() -> None:
+    assert line_at(0.0, length=3) == ((0, -1), (0, 0), (0, 1))
+    assert line_at(0.5, length=3) == ((-1, 0), (0, 0), (1, 0))
+    assert line_at(0.25, length=5) == ((-1, -1), (0, 0), (1, 1))
+
+
+def test_closing_fills_a_stroke_across_the_line_and_not_one_along_it() -> None:
+    pixels = np.full((9, 9), 200, np.uint8)
+    pixels[:, 4] = 50
+    assert (close_along(pixels, line_at(0.0, length=5)) == 200).all()
+    assert np.array_equal(close_along(pixels, line_at(0.5, length=5)), pixels)
+
+
+def test_closing_keeps_what_is_wider_than_the_line() -> None:
+    pixels = np.full((9, 15), 200, np.uint8)
+    pixels[:, 5:11] = 50
+    assert np.array_equal(close_along(pixels, line_at(0.0, length=5)), pixels)
+
+
+def test_opening_keeps_runs_that_are_as_long_as_the_line() -> None:
+    mask = np.zeros((3, 20), bool)
+    mask[1, 2:6] = True
+    mask[1, 10:17] = True
+    kept = open_along(mask, line_at(0.0, length=5))
+    assert np.flatnonzero(kept[1]).tolist() == list(range(10, 17))
+    assert not kept[[0, 2]].any()

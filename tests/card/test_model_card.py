@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from made import predictions_of
 
-from edge_melanoma.card.card import render_card
-from edge_melanoma.card.facts import CardFacts, FailureSheet, JudgedSet
-from edge_melanoma.card.failure_sheets import Failure
+from edge_melanoma.card.failures import Failure, FailureSheet
+from edge_melanoma.card.judged_sets import JudgedSet
+from edge_melanoma.card.page import CardFacts, render_card
 from edge_melanoma.card.subgroups import measure_subgroups
 from edge_melanoma.evaluation.evaluation import evaluate_at_both
 from edge_melanoma.runs.models import TrainedModel

@@ -7,7 +7,7 @@ import pytest
 from made import predictions_of
 from PIL import Image
 
-from edge_melanoma.card.failure_sheets import (
+from edge_melanoma.card.failures import (
     FailedCase,
     Failure,
     draw_failure_sheet,

@@ -1,0 +1,166 @@
+"""The worst errors of a model as pictures: what it saw, what it went by, and how sure it was."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from edge_melanoma.data.images import read_image
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.evaluation.figures import save_figure
+from edge_melanoma.evaluation.predictions import PredictionSet
+
+CASES_A_ROW = 4
+LONGEST_NAME = 34
+
+
+class Failure(StrEnum):
+    """The two ways to be wrong."""
+
+    MISS = "miss"
+    FALSE_ALARM = "false alarm"
+
+    @property
+    def plural(self) -> str:
+        """What several are called."""
+        return "misses" if self is Failure.MISS else "false alarms"
+
+    @property
+    def truth(self) -> str:
+        """What such a picture is."""
+        return "malignant" if self is Failure.MISS else "benign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureSheet:
+    """A sheet: its link from the card (none where it was not drawn), the errors on it, and all."""
+
+    link: str | None
+    shown: int
+    errors: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCase:
+    """One error: the picture (height, width, 3), the heat 0..1 over it, its score and its name."""
+
+    image_id: str
+    score: float
+    picture: NDArray[np.uint8]
+    heat: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetMaker:
+    """Draws the worst `cases` errors of a variant into `folder`, linked from `card`."""
+
+    network: Any
+    variant: str
+    threshold: float
+    folder: Path
+    card: Path
+    cases: int
+
+    def make(
+        self,
+        kind: Failure,
+        *,
+        records: Sequence[LesionRecord],
+        predictions: PredictionSet,
+        file_name: str,
+        set_name: str,
+    ) -> FailureSheet | None:
+        """The sheet of one kind of error of a set, or none where there is no such error.
+
+        `records` are in the order of `predictions`.
+        """
+        errors, images = count_failures(predictions, kind=kind, threshold=self.threshold)
+        places = worst_failures(predictions, kind=kind, threshold=self.threshold, limit=self.cases)
+        if not errors:
+            return None
+        if not places:
+            return FailureSheet(link=None, shown=0, errors=errors, images=images)
+        cases = self._look_at(kind, places, records, predictions)
+        title = (
+            f"{self.variant} on {set_name}: {kind.plural}, the worst {len(cases)} of {errors}, "
+            f"among {images} {kind.truth} pictures at threshold {self.threshold:.3f}"
+        )
+        path = self.folder / f"{kind.value.replace(' ', '_')}_{file_name}.png"
+        draw_failure_sheet(cases, path, title=title)
+        link = Path(os.path.relpath(path.resolve(), self.card.resolve().parent)).as_posix()
+        return FailureSheet(link=link, shown=len(cases), errors=errors, images=images)
+
+    def _look_at(
+        self,
+        kind: Failure,
+        places: Sequence[int],
+        records: Sequence[LesionRecord],
+        predictions: PredictionSet,
+    ) -> list[FailedCase]:
+        from edge_melanoma.card.gradcam import Decision, heat_maps
+
+        pictures = np.stack([read_image(records[place].path) for place in places])
+        decision = Decision.BENIGN if kind is Failure.MISS else Decision.MALIGNANT
+        heats = heat_maps(self.network, pictures, decision=decision)
+        return [
+            FailedCase(
+                image_id=predictions.image_ids[place],
+                score=float(predictions.scores[place]),
+                picture=picture,
+                heat=heat,
+            )
+            for place, picture, heat in zip(places, pictures, heats, strict=True)
+        ]
+
+
+def worst_failures(
+    predictions: PredictionSet, *, kind: Failure, threshold: float, limit: int
+) -> list[int]:
+    """Places in `predictions` of at most `limit` errors, the one furthest from right first."""
+    places = np.flatnonzero(_errors(predictions, kind, threshold))
+    away = predictions.scores if kind is Failure.MISS else -predictions.scores
+    return [int(place) for place in places[np.argsort(away[places], kind="stable")][:limit]]
+
+
+def count_failures(
+    predictions: PredictionSet, *, kind: Failure, threshold: float
+) -> tuple[int, int]:
+    """The number of such errors, and of the pictures that could have been such an error."""
+    could = predictions.labels == (kind is Failure.MISS)
+    return int(_errors(predictions, kind, threshold).sum()), int(could.sum())
+
+
+def _errors(predictions: PredictionSet, kind: Failure, threshold: float) -> NDArray[np.bool_]:
+    called = predictions.decisions(threshold=threshold)
+    return predictions.labels & ~called if kind is Failure.MISS else ~predictions.labels & called
+
+
+def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -> Path:
+    """Each case as a pair: the picture, and the picture under its heat, with score and name.
+
+    Only pixels and the name within the data set are in the file.
+    """
+    rows = -(-len(cases) // CASES_A_ROW)
+    figure = Figure(figsize=(14, 1.95 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, 2 * CASES_A_ROW, squeeze=False).reshape(-1, 2)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for (plain, heated), case in zip(grid, cases, strict=False):
+        plain.imshow(case.picture)
+        plain.set_title(f"score {case.score:.4f}", fontsize=8, loc="left")
+        heated.imshow(case.picture)
+        heated.imshow(case.heat, cmap="turbo", vmin=0, vmax=1, alpha=0.45)
+        heated.set_title(_shorten(case.image_id), fontsize=6, loc="right")
+    figure.suptitle(title, fontsize=10)
+    return save_figure(figure, path)
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
