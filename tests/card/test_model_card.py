@@ -192,7 +192,7 @@ def test_files_for_the_phone_have_hash_threshold_and_parity() -> None:
     parity = {"dataset": DATASET, "candidates": [candidate]}
     facts = replace(make_facts(), exports={"model_int8.tflite": told}, parity=parity)
     card = render_card(facts)
-    assert rf"| model\_int8.tflite | 2.60 MB | `{'d' * 64}` | 0.250000 | -64 |" in card
+    assert f"| model_int8.tflite | 2.60 MB | `{'d' * 64}` | 0.250000 | -64 |" in card
     assert "Against the trained network on nine (9 pictures, 4 malignant):" in card
     assert "| int8 | 0.750 (0.301 to 0.954) | +0.2500 |" in card
     assert "| 87.50% | 1 | fail |" in card
