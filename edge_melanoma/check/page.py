@@ -59,7 +59,7 @@ def render_page(report: DataReport, removals: Sequence[Removal]) -> str:
     """The whole page; every name is escaped, none is an absolute path."""
     from jinja2 import Environment, StrictUndefined
 
-    records = {record.image_id: record for record in report.prints.records}
+    records = {record.image_id: record for record in report.prints.readable}
     template = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(TEMPLATE)
@@ -112,7 +112,7 @@ def _figures(report: DataReport, summary: SetSummary) -> list[ShortcutFigure]:
     single = [shortcut for shortcut in summary.shortcuts if shortcut.feature != ALL_TOGETHER]
     rows = [
         row
-        for row, record in enumerate(report.prints.records)
+        for row, record in enumerate(report.prints.readable)
         if len(report.sets) == 1 or record.source == summary.name
     ]
     return [
@@ -125,7 +125,7 @@ def _figure(
     report: DataReport, rows: np.ndarray[tuple[int], np.dtype[np.int64]], feature: str, auc: float
 ) -> ShortcutFigure:
     values = report.prints.statistics[rows, TrivialStatistics._fields.index(feature)]
-    labels = np.array([report.prints.records[row].is_malignant for row in rows])
+    labels = np.array([report.prints.readable[row].is_malignant for row in rows])
     low, high = (float(edge) for edge in np.quantile(values, [0.01, 0.99]))
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     shares = [
@@ -137,7 +137,7 @@ def _figure(
     telling = shares[1] - shares[0]
     place = np.clip(np.digitize(values, edges) - 1, 0, BINS - 1)
     examples = [
-        tuple(_picture(report.prints.records[rows[n]]) for n in order[:EXAMPLES_A_CLASS])
+        tuple(_picture(report.prints.readable[rows[n]]) for n in order[:EXAMPLES_A_CLASS])
         for order in (
             _most_telling(-telling[place], ~labels),
             _most_telling(telling[place], labels),

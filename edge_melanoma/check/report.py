@@ -74,9 +74,10 @@ def examine_data(
         EdgeMelanomaError: a folder is missing, empty or not laid out as a data set.
     """
     members = {name: list_lesions(folder) for name, folder in folders.items()}
-    prints = read_fingerprints(name_records(members), cache_folder=cache_folder, reporter=reporter)
+    listed = name_records(members)
+    prints = read_fingerprints(listed, cache_folder=cache_folder, reporter=reporter)
     duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)
-    records = {record.image_id: record for record in prints.records}
+    records = {record.image_id: record for record in prints.readable}
     clusters = duplicates.clusters
     conflicts = tuple(
         cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
@@ -84,7 +85,7 @@ def examine_data(
     return DataReport(
         sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
         skipped=_list_skipped(folders, members),
-        bad=prints.bad,
+        bad=_name_bad(prints.bad, listed),
         exact=_exact_groups(prints),
         near=_near_groups(duplicates),
         conflicts=conflicts,
@@ -122,6 +123,16 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
     }
 
 
+def _name_bad(bad: Sequence[BadImage], records: Sequence[LesionRecord]) -> tuple[BadImage, ...]:
+    """Named relative to their set, in characters that every report can hold."""
+    paths = {record.image_id: printable(str(record.path)) for record in records}
+    return tuple(
+        BadImage(image_id=name, reason=image.reason.replace(paths[image.image_id], name))
+        for image in bad
+        for name in (printable(image.image_id),)
+    )
+
+
 def _list_skipped(
     folders: Mapping[str, Path], members: Mapping[str, Sequence[LesionRecord]]
 ) -> tuple[str, ...]:
@@ -139,8 +150,8 @@ def _summarise(
     duplicates: Duplicates,
 ) -> SetSummary:
     several = len(members) > 1
-    rows = [n for n, record in enumerate(prints.records) if not several or record.source == name]
-    records = [prints.records[row] for row in rows]
+    rows = [n for n, record in enumerate(prints.readable) if not several or record.source == name]
+    records = [prints.readable[row] for row in rows]
     statistics = prints.statistics[rows]
     labels = np.array([record.is_malignant for record in records], dtype=bool)
     cluster_of = {image_id: cluster[0] for cluster in duplicates.clusters for image_id in cluster}
@@ -178,7 +189,7 @@ def _count_sizes(statistics: np.ndarray[Any, Any]) -> tuple[tuple[int, int, int]
 
 def _exact_groups(prints: Fingerprints) -> tuple[Group, ...]:
     by_pixels: dict[str, list[str]] = {}
-    for record, pixels in zip(prints.records, prints.pixels, strict=True):
+    for record, pixels in zip(prints.readable, prints.pixels, strict=True):
         by_pixels.setdefault(pixels, []).append(record.image_id)
     return tuple(sorted(tuple(sorted(ids)) for ids in by_pixels.values() if len(ids) > 1))
 
@@ -224,7 +235,7 @@ def list_removals(report: DataReport) -> tuple[Removal, ...]:
     stay, of those the ones in test, and of equal pictures the first.
     """
     order = {summary.name: number for number, summary in enumerate(report.sets)}
-    records = {record.image_id: record for record in report.prints.records}
+    records = {record.image_id: record for record in report.prints.readable}
     reasons = {bad.image_id: "unreadable" for bad in report.bad}
     for conflict in report.conflicts:
         for image_id in conflict:

@@ -1,16 +1,24 @@
 """Arrays that are too large for memory: rows in a file, read where they are needed."""
 
+import os
 import tempfile
 import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
 
 Numbers = NDArray[np.integer[Any]]
+
+_LINE = 65
+"""Bytes of a key in the index: a sha256 and the end of its line."""
 
 
 class Rows(Protocol):
@@ -26,31 +34,39 @@ class Rows(Protocol):
 class RowsOnDisk:
     """Rows of one kind in a file, which grow at the end; memory holds those that are asked for.
 
-    The file has no name and goes with the process, however that ends. Each reading maps the file
-    anew and lets go of it: pages of a lasting map would count as memory of the process.
+    Without `path` the file has no name and goes with the process, however that ends. Each reading
+    maps the file anew and lets go of it: pages of a lasting map would count as memory of the
+    process.
+
+    Raises:
+        EdgeMelanomaError: the file cannot be opened, or later that its disk is full.
     """
 
-    def __init__(self, dtype: DTypeLike) -> None:
+    def __init__(self, dtype: DTypeLike, path: Path | None = None) -> None:
         self._dtype = np.dtype(dtype)
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the rows)
+        self._path = path
+        with self._told():
+            file = path.open("a+b") if path else tempfile.TemporaryFile()  # noqa: SIM115  (kept open)
+        self._file: IO[bytes] = file
         weakref.finalize(self, self._file.close)
         self._count = 0
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Add rows (n, ...) at the end.
-
-        Raises:
-            EdgeMelanomaError: there is no room for temporary files.
-        """
-        try:
+        """Add rows (n, ...) at the end; in a file that lasts, they are on the disk afterwards."""
+        with self._told():
             self._file.write(np.ascontiguousarray(rows, dtype=self._dtype.base).tobytes())
             self._file.flush()
-        except OSError as error:
-            raise EdgeMelanomaError(
-                f"The folder of temporary files, {tempfile.gettempdir()}, cannot be written: "
-                f"{error.strerror}; free its disk or name another folder by TMPDIR."
-            ) from error
+            if self._path:
+                os.fsync(self._file.fileno())
         self._count += len(rows)
+
+    def cut(self, most: int) -> int:
+        """Keep at most so many of the rows that are whole in the file; how many there are."""
+        size = os.fstat(self._file.fileno()).st_size
+        self._count = min(most, size // self._dtype.itemsize)
+        if size > self._count * self._dtype.itemsize:
+            self._file.truncate(self._count * self._dtype.itemsize)
+        return self._count
 
     def __len__(self) -> int:
         return self._count
@@ -65,6 +81,80 @@ class RowsOnDisk:
             return empty[field] if field else empty
         rows = np.memmap(self._file, dtype=self._dtype, mode="r", shape=(self._count,))
         return np.array((rows[field] if field else rows)[chosen])
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """An error of the disk as a sentence."""
+        try:
+            yield
+        except OSError as error:
+            folder = f"The folder of temporary files, {tempfile.gettempdir()},"
+            way = "free its disk or name another folder by TMPDIR"
+            if self._path:
+                folder = str(self._path)
+                way = "free the disk or go on without the cache, with --no-cache"
+            raise EdgeMelanomaError(
+                f"{folder} cannot be written: {error.strerror}; {way}."
+            ) from error
+
+
+class RowStore:
+    """Rows of one kind by the sha256 of the picture that each is of.
+
+    With `path` they last: an index beside the file names the keys in the order of the rows. A row
+    counts once its key is written, after the row itself; what a killed process left behind is cut
+    off. Processes may share the file; one at a time adds to it.
+
+    Raises:
+        EdgeMelanomaError: the file cannot be written.
+    """
+
+    def __init__(self, dtype: DTypeLike, path: Path | None = None) -> None:
+        self._index = path.with_name("index.txt") if path else None
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(path.with_name("lock")) if path else nullcontext()
+        self.rows = RowsOnDisk(dtype, path)
+        self._places: dict[str, int] = {}
+        self._known = 0
+        with self.held():
+            pass
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def places(self, keys: Sequence[str | None]) -> NDArray[np.int64]:
+        """Where the rows of some keys are among `rows`."""
+        return np.array([self._places[str(key)] for key in keys], dtype=np.int64)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No other process adds rows in the meantime, and those that others added are known."""
+        with self._lock:
+            if self._index:
+                self._catch_up(self._index)
+            yield
+
+    def append(self, keys: Sequence[str], rows: NDArray[Any]) -> None:
+        """Add a row (n, ...) for each of n keys."""
+        with self.held():
+            self.rows.append(rows)
+            if self._index:
+                with self._index.open("a", encoding="ascii") as stream:
+                    stream.writelines(f"{key}\n" for key in keys)
+            self._learn(keys)
+
+    def _catch_up(self, index: Path) -> None:
+        index.touch()
+        whole = self.rows.cut(index.stat().st_size // _LINE)
+        os.truncate(index, whole * _LINE)
+        with index.open(encoding="ascii") as stream:
+            stream.seek(self._known * _LINE)
+            self._learn(stream.read().split())
+
+    def _learn(self, keys: Sequence[str]) -> None:
+        self._places.update(zip(keys, range(self._known, self._known + len(keys)), strict=True))
+        self._known += len(keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,11 @@ from typing import Any
 from edge_melanoma.data.cards import find_card
 from edge_melanoma.data.copies.search import split_without_copies
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.screening import default_fingerprint_folder, screen_images
+from edge_melanoma.data.screening import (
+    default_fingerprint_folder,
+    leave_out_bad,
+    read_fingerprints,
+)
 from edge_melanoma.data.sets import name_folders, read_data_sets, tell_skipped
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
@@ -132,19 +136,17 @@ def gather_material(
     if order.deterministic:
         make_deterministic(order.seed)
     cards = {name: find_card(path) for name, path in named.items()}
-    screening = screen_images(records, reporter=reporter)
+    cache_folder = order.cache_folder or default_fingerprint_folder()
+    prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
+    leave_out_bad(prints.bad, total=len(records), reporter=reporter)
     split = split_without_copies(
-        screening.readable,
-        kind=order.split,
-        seed=order.seed,
-        cache_folder=order.cache_folder or default_fingerprint_folder(),
-        reporter=reporter,
+        prints, kind=order.split, seed=order.seed, cache_folder=cache_folder, reporter=reporter
     )
     return TrainingMaterial(
         folders=named,
         cards=cards,
         split=split,
-        screening=screening,
+        screening=prints,
         teacher=read_teacher(teacher_run, split) if teacher_run else None,
     )
 

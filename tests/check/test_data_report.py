@@ -5,6 +5,7 @@ from pathlib import Path
 from copied_lesions import draw, write_lesions
 
 from edge_melanoma.check.report import DataReport, examine_data, report_to_json
+from edge_melanoma.data.screening import BadImage
 from edge_melanoma.machine.terminal import SilentReporter
 
 
@@ -40,3 +41,10 @@ def test_each_of_several_sets_has_its_own_shortcuts(tmp_path: Path) -> None:
     assert {shortcut["set"] for shortcut in found["shortcuts"]} == {"one", "two"}
     assert [summary["name"] for summary in found["sets"]] == ["one", "two"]
     assert ["one:benign/0.png", "two:benign/0.png"] in found["cross_set_copies"]
+
+
+def test_bad_files_are_named_relative_to_their_set(tmp_path: Path) -> None:
+    write_lesions(tmp_path, count=4)
+    (tmp_path / "benign/empty\n.png").touch()
+    name = "benign/empty\\n.png"
+    assert examine(tmp_path).bad == (BadImage(image_id=name, reason=f"The image {name} is empty."),)

@@ -27,7 +27,7 @@ def removals(
         leaks=(),
         crossings=(),
         prints=Fingerprints(
-            records=tuple(record(image_id) for image_id in ids),
+            readable=tuple(record(image_id) for image_id in ids),
             pixels=ids,
             statistics=np.zeros((len(ids), 13)),
             thumbnails=np.zeros((len(ids), 48, 48, 3), np.uint8),

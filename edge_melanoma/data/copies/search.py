@@ -103,7 +103,7 @@ def _exact_pairs(prints: Fingerprints) -> list[CopyPair]:
     """Each picture with the first one of the same pixels."""
     first: dict[str, LesionRecord] = {}
     pairs = []
-    for record, pixels in zip(prints.records, prints.pixels, strict=True):
+    for record, pixels in zip(prints.readable, prints.pixels, strict=True):
         other = first.setdefault(pixels, record)
         if other is not record:
             kind = CopyKind.BYTES if other.sha256 == record.sha256 else CopyKind.PIXELS
@@ -122,9 +122,9 @@ def _cached_near_pairs(
     """Near pairs, kept on disk by the hashes of all files in order."""
     if cache_folder is None:
         return _near_pairs(prints, reporter)
-    hashes = "\n".join(str(record.sha256) for record in prints.records)
+    hashes = "\n".join(str(record.sha256) for record in prints.readable)
     path = cache_folder / VERSION / f"{hashlib.sha256(hashes.encode()).hexdigest()[:24]}.json"
-    ids = [record.image_id for record in prints.records]
+    ids = [record.image_id for record in prints.readable]
     if path.is_file():
         rows = json.loads(path.read_text())
         return [_pair(ids[one], ids[other], CopyKind.NEAR, detail) for one, other, detail in rows]
@@ -146,7 +146,7 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     parts = (_likely_pairs(greys, part) for part in guesses)
     tracked = reporter.track(parts, label="Aligning pairs of images", total=len(guesses))
     likely = list(chain.from_iterable(tracked))
-    records = [prints.records[number] for number in unique]
+    records = [prints.readable[number] for number in unique]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         looks = map_ahead(pool, lambda pair: _look(records, pair), likely)
         tracked_looks = reporter.track(looks, label="Looking closely at pairs", total=len(likely))
@@ -201,17 +201,11 @@ def _clusters(pairs: Sequence[CopyPair]) -> tuple[tuple[str, ...], ...]:
 
 
 def split_without_copies(
-    records: tuple[LesionRecord, ...],
-    *,
-    kind: SplitKind,
-    seed: int,
-    cache_folder: Path,
-    reporter: Reporter,
+    prints: Fingerprints, *, kind: SplitKind, seed: int, cache_folder: Path, reporter: Reporter
 ) -> DatasetSplit:
     """Divide readable pictures, each cluster of copies to one side, and say what that means."""
-    duplicates = find_duplicates(records, reporter=reporter, cache_folder=cache_folder)
-    marked = mark_clusters(records, duplicates)
-    split = split_lesions(marked, kind=kind, seed=seed)
+    duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)
+    split = split_lesions(mark_clusters(prints.readable, duplicates), kind=kind, seed=seed)
     if duplicates.clusters:
         copies = sum(len(cluster) for cluster in duplicates.clusters)
         reporter.say(

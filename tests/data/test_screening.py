@@ -1,4 +1,7 @@
-"""Pictures that cannot be used are named and left out, and too many of them stop the work."""
+"""Each file is decoded once; a cache knows it by its bytes, whatever its name.
+
+Pictures that cannot be used are named and left out, and too many of them stop the work.
+"""
 
 import hashlib
 import io
@@ -6,12 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from copied_lesions import noise
 from PIL import Image
 
+from edge_melanoma.data import screening
+from edge_melanoma.data.images import decode_image
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.screening import BadImage, describe_bad_images, screen_images
+from edge_melanoma.data.screening import (
+    BadImage,
+    Fingerprints,
+    describe_bad_images,
+    read_fingerprints,
+    screen_images,
+)
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter
 
 
 def picture(seed: int, file_format: str = "PNG") -> bytes:
@@ -38,12 +51,12 @@ def test_readable_pictures_keep_their_order_and_get_the_hash_of_their_bytes(
     tmp_path: Path,
 ) -> None:
     contents = dict(reversed(good_pictures(5).items())) | {"z.jpg": picture(9, "JPEG")}
-    screening = screen_images(write_files(tmp_path, contents))
-    assert screening.bad == ()
-    assert {record.image_id: record.sha256 for record in screening.readable} == {
+    found = screen_images(write_files(tmp_path, contents))
+    assert found.bad == ()
+    assert {record.image_id: record.sha256 for record in found.readable} == {
         name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
     }
-    assert [record.image_id for record in screening.readable] == list(contents)
+    assert [record.image_id for record in found.readable] == list(contents)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +71,9 @@ def test_readable_pictures_keep_their_order_and_get_the_hash_of_their_bytes(
 )
 def test_a_broken_file_among_twenty_is_left_out(tmp_path: Path, name: str, content: bytes) -> None:
     records = write_files(tmp_path, {"a.png": picture(1), name: content} | good_pictures(18))
-    screening = screen_images(records)
-    assert [image.image_id for image in screening.bad] == [name]
-    readable = [record.image_id for record in screening.readable]
+    found = screen_images(records)
+    assert [image.image_id for image in found.bad] == [name]
+    readable = [record.image_id for record in found.readable]
     assert readable == ["a.png", *good_pictures(18)]
 
 
@@ -121,3 +134,65 @@ def test_three_examples_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
 def test_three_bad_images_are_all_shown() -> None:
     bad = tuple(BadImage(image_id=name, reason=f"{name} is bad.") for name in "xyz")
     assert describe_bad_images(bad) == "3 unreadable images: x is bad. y is bad. z is bad."
+
+
+def fingerprint(folder: Path, *names: str, cache: Path | None = None) -> Fingerprints:
+    records = [
+        LesionRecord(image_id=name, path=folder / name, is_malignant=False) for name in names
+    ]
+    return read_fingerprints(records, cache_folder=cache, reporter=SilentReporter())
+
+
+def test_records_get_the_hash_of_their_bytes_and_pictures_that_of_their_pixels(
+    tmp_path: Path,
+) -> None:
+    noise(0).save(tmp_path / "a.png")
+    noise(0).save(tmp_path / "a.bmp")
+    noise(1).save(tmp_path / "b.png")
+    prints = fingerprint(tmp_path, "a.png", "a.bmp", "b.png")
+    expected = [sha256_of((tmp_path / name).read_bytes()) for name in ("a.png", "a.bmp", "b.png")]
+    assert [record.sha256 for record in prints.readable] == expected
+    assert prints.pixels[0] == prints.pixels[1] != prints.pixels[2]
+    assert prints.thumbnails[:].shape == (3, 48, 48, 3)
+    assert prints.statistics.shape == (3, 13)
+
+
+def test_any_number_of_bad_files_is_passed_over(tmp_path: Path) -> None:
+    noise(0).save(tmp_path / "good.png")
+    (tmp_path / "empty.png").touch()
+    prints = fingerprint(tmp_path, "empty.png", "good.png")
+    assert [bad.image_id for bad in prints.bad] == ["empty.png"]
+    assert [record.image_id for record in prints.readable] == ["good.png"]
+    assert len(prints.pixels) == len(prints.thumbnails) == 1
+
+
+def test_only_new_files_are_decoded_when_there_is_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    noise(0).save(tmp_path / "a.png")
+    first = fingerprint(tmp_path, "a.png", cache=cache)
+    (tmp_path / "renamed.png").write_bytes((tmp_path / "a.png").read_bytes())
+    noise(1).save(tmp_path / "b.png")
+    decoded: list[str] = []
+
+    def spy(data: bytes, *, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        decoded.append(Path(name).name)
+        return decode_image(data, name=name)
+
+    monkeypatch.setattr(screening, "decode_image", spy)
+    second = fingerprint(tmp_path, "renamed.png", "b.png", cache=cache)
+    assert decoded == ["b.png"]
+    assert second.pixels[0] == first.pixels[0]
+    np.testing.assert_array_equal(second.thumbnails[:1], first.thumbnails[:])
+    np.testing.assert_array_equal(second.statistics[0], first.statistics[0])
+
+
+def test_a_cache_file_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    noise(0).save(tmp_path / "a.png")
+    first = fingerprint(tmp_path, "a.png", cache=cache)
+    (kept,) = cache.rglob("rows")
+    kept.write_bytes(kept.read_bytes()[:-1])
+    again = fingerprint(tmp_path, "a.png", cache=cache)
+    assert again.pixels == first.pixels
