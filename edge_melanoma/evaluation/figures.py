@@ -21,6 +21,8 @@ BENIGN_COLOUR, MALIGNANT_COLOUR = "#0072B2", "#D55E00"
 SIDE_COLOURS = ("#7F7F7F", "#009E73", "#CC79A7")
 DOTS_PER_INCH = 120
 SAMPLES_A_ROW = 8
+UNIT = (-0.01, 1.01)
+"""Bounds of an axis of shares."""
 
 Sides = Mapping[str, PredictionSet]
 
@@ -36,6 +38,25 @@ def draw_confusion_matrices(sides: Sides, path: Path, *, threshold: float, datas
     return save_figure(figure, path)
 
 
+def _draw_matrix(axes: Axes, predictions: PredictionSet, *, threshold: float) -> None:
+    c = count_confusions(predictions, threshold=threshold)
+    matrix = np.array([[c.true_positive, c.false_negative], [c.false_positive, c.true_negative]])
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        share = shares[row, column]
+        colour = "white" if share > 0.5 else "black"
+        axes.text(column, row, f"{count}\n{share:.1%}", ha="center", va="center", color=colour)
+    axes.set_xticks([0, 1], ["malignant", "benign"])
+    axes.set_yticks([0, 1], ["malignant", "benign"], rotation=90, va="center")
+    axes.set(xlabel="decision", ylabel="truth")
+
+
+def _describe(predictions: PredictionSet) -> str:
+    malignant = int(predictions.labels.sum())
+    return f"{len(predictions.labels) - malignant} benign, {malignant} malignant"
+
+
 def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str) -> Path:
     """Recall over the false alarm rate, with the operating point marked.
 
@@ -44,7 +65,7 @@ def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str)
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    figure, axes = _curve_axes(f"ROC, {dataset}, threshold {threshold:.3f} marked")
+    figure, axes = _frame((8, 6.4), f"ROC, {dataset}, threshold {threshold:.3f} marked")
     axes.plot([0, 1], [0, 1], color="#BBBBBB", linestyle=":", linewidth=1)
     for colour, (side, predictions) in zip(SIDE_COLOURS, sides.items(), strict=False):
         _refuse_one_class(side, predictions)
@@ -54,7 +75,7 @@ def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str)
         axes.plot(alarms, recalls, color=colour, label=label)
         alarm, recall, _ = operating_shares(predictions, threshold=threshold)
         axes.plot(alarm, recall, "o", color=colour)
-    axes.set(xlabel="false alarm rate (1 - specificity)", ylabel="recall")
+    axes.set(xlim=UNIT, ylim=UNIT, xlabel="false alarm rate (1 - specificity)", ylabel="recall")
     axes.legend(loc="lower right", fontsize=8)
     return save_figure(figure, path)
 
@@ -69,7 +90,8 @@ def draw_precision_recall_curves(
     """
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
-    figure, axes = _curve_axes(f"Precision and recall, {dataset}, threshold {threshold:.3f} marked")
+    title = f"Precision and recall, {dataset}, threshold {threshold:.3f} marked"
+    figure, axes = _frame((8, 6.4), title)
     for colour, (side, predictions) in zip(SIDE_COLOURS, sides.items(), strict=False):
         _refuse_one_class(side, predictions)
         precisions, recalls, _ = precision_recall_curve(predictions.labels, predictions.scores)
@@ -79,9 +101,36 @@ def draw_precision_recall_curves(
         axes.axhline(predictions.labels.mean(), color=colour, linestyle=":", linewidth=1)
         _, recall, precision = operating_shares(predictions, threshold=threshold)
         axes.plot(recall, precision, "o", color=colour)
-    axes.set(xlabel="recall", ylabel="precision")
+    axes.set(xlim=UNIT, ylim=UNIT, xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left", fontsize=8)
     return save_figure(figure, path)
+
+
+def _frame(size: tuple[float, float], title: str, *, grid: bool = True) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.set(title=title)
+    if grid:
+        axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _refuse_one_class(side: str, predictions: PredictionSet) -> None:
+    if predictions.labels.all() or not predictions.labels.any():
+        raise EdgeMelanomaError(
+            f"The {side} side has images of one class only; a curve needs both classes."
+        )
+
+
+def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[float, float, float]:
+    """False alarm rate, recall and precision at a threshold; precision is 1 without alarms."""
+    counts = count_confusions(predictions, threshold=threshold)
+    called = counts.true_positive + counts.false_positive
+    return (
+        counts.false_positive / (counts.false_positive + counts.true_negative),
+        counts.true_positive / (counts.true_positive + counts.false_negative),
+        counts.true_positive / called if called else 1.0,
+    )
 
 
 def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
@@ -94,11 +143,10 @@ def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
     axes.plot([0, 1], [0, 1], color="#BBBBBB", linestyle=":", linewidth=1)
     for colour, (name, predictions) in zip(SIDE_COLOURS, models.items(), strict=False):
         measured = measure_reliability(predictions)
-        full = [filled for filled in measured.bins if filled.images]
-        means, shares = (
-            [getattr(b, part) for b in full] for part in ("mean_score", "malignant_share")
+        means, shares, images = zip(
+            *((b.mean_score, b.malignant_share, b.images) for b in measured.bins if b.images),
+            strict=True,
         )
-        images = [filled.images for filled in full]
         label = (
             f"{name}, ECE {measured.ece:.3f} (by chance {measured.ece_if_perfect:.3f}), "
             f"Brier {measured.brier:.3f} ({_describe(predictions)})"
@@ -121,13 +169,10 @@ def draw_training_curves(
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     epochs = np.arange(1, len(history) + 1)
     starts = [i for i in range(1, len(history)) if history[i]["stage"] != history[i - 1]["stage"]]
-    for axes, name in zip(
-        figure.subplots(2, 2).flat, ("recall", "loss", "accuracy", "auc"), strict=True
-    ):
-        for prefix, label, colour in (
-            ("", "training", "#7F7F7F"),
-            ("val_", "validation", "#009E73"),
-        ):
+    lines = (("", "training", "#7F7F7F"), ("val_", "validation", "#009E73"))
+    names = ("recall", "loss", "accuracy", "auc")
+    for axes, name in zip(figure.subplots(2, 2).flat, names, strict=True):
+        for prefix, label, colour in lines:
             values = [float(row[f"{prefix}{name}"]) for row in history]
             axes.plot(epochs, values, marker=".", color=colour, label=label)
         for start in starts:
@@ -144,19 +189,18 @@ def draw_class_distribution(
     counts: Mapping[str, tuple[int, int]], path: Path, *, dataset: str
 ) -> Path:
     """Bars of benign and malignant images a side."""
-    figure = Figure(figsize=(8, 4.4), layout="constrained")
-    axes = figure.subplots()
+    total = sum(map(sum, counts.values()))
+    figure, axes = _frame((8, 4.4), f"{dataset}: {total} images by side and class", grid=False)
     places = np.arange(len(counts))
-    for shift, index, name, colour in (
-        (-0.2, 0, "benign", BENIGN_COLOUR),
-        (0.2, 1, "malignant", MALIGNANT_COLOUR),
+    benign, malignant = zip(*counts.values(), strict=True)
+    for shift, name, numbers, colour in (
+        (-0.2, "benign", benign, BENIGN_COLOUR),
+        (0.2, "malignant", malignant, MALIGNANT_COLOUR),
     ):
-        numbers = [pair[index] for pair in counts.values()]
         bars = axes.bar(places + shift, numbers, width=0.38, color=colour, label=name)
         axes.bar_label(bars)
     axes.set_xticks(places, list(counts))
-    total = sum(benign + malignant for benign, malignant in counts.values())
-    axes.set(ylabel="images", title=f"{dataset}: {total} images by side and class")
+    axes.set(ylabel="images")
     axes.legend()
     return save_figure(figure, path)
 
@@ -175,51 +219,6 @@ def draw_sample_sheet(
             axes.imshow(picture)
     figure.suptitle(title)
     return save_figure(figure, path)
-
-
-def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[float, float, float]:
-    """False alarm rate, recall and precision at a threshold; precision is 1 without alarms."""
-    counts = count_confusions(predictions, threshold=threshold)
-    called = counts.true_positive + counts.false_positive
-    return (
-        counts.false_positive / (counts.false_positive + counts.true_negative),
-        counts.true_positive / (counts.true_positive + counts.false_negative),
-        counts.true_positive / called if called else 1.0,
-    )
-
-
-def _draw_matrix(axes: Axes, predictions: PredictionSet, *, threshold: float) -> None:
-    c = count_confusions(predictions, threshold=threshold)
-    matrix = np.array([[c.true_positive, c.false_negative], [c.false_positive, c.true_negative]])
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(matrix):
-        share = shares[row, column]
-        colour = "white" if share > 0.5 else "black"
-        axes.text(column, row, f"{count}\n{share:.1%}", ha="center", va="center", color=colour)
-    axes.set_xticks([0, 1], ["malignant", "benign"])
-    axes.set_yticks([0, 1], ["malignant", "benign"], rotation=90, va="center")
-    axes.set(xlabel="decision", ylabel="truth")
-
-
-def _curve_axes(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, 6.4), layout="constrained")
-    axes = figure.subplots()
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title=title)
-    axes.grid(alpha=0.25)
-    return figure, axes
-
-
-def _describe(predictions: PredictionSet) -> str:
-    malignant = int(predictions.labels.sum())
-    return f"{len(predictions.labels) - malignant} benign, {malignant} malignant"
-
-
-def _refuse_one_class(side: str, predictions: PredictionSet) -> None:
-    if predictions.labels.all() or not predictions.labels.any():
-        raise EdgeMelanomaError(
-            f"The {side} side has images of one class only; a curve needs both classes."
-        )
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

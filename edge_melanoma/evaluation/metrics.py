@@ -7,7 +7,6 @@ scikit-learn and scipy are imported when needed: they cost 1.5 s of start-up.
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
@@ -66,16 +65,34 @@ def measure(predictions: PredictionSet, *, threshold: float) -> Metrics:
     """
     _refuse_one_class(predictions)
     counts = count_confusions(predictions, threshold=threshold)
-    called = counts.true_positive + counts.false_positive
-    wrong = counts.false_positive + counts.false_negative
+    shares = _shares(counts)
+    malignant, called = shares["recall"][1], shares["precision"][1]
     return Metrics(
-        recall=counts.true_positive / (counts.true_positive + counts.false_negative),
-        specificity=counts.true_negative / (counts.true_negative + counts.false_positive),
-        precision=counts.true_positive / called if called else 0.0,
-        f1=2 * counts.true_positive / (2 * counts.true_positive + wrong),
-        accuracy=(counts.true_positive + counts.true_negative) / len(predictions.labels),
+        **{name: right / of if of else 0.0 for name, (right, of) in shares.items()},
+        f1=2 * counts.true_positive / (malignant + called),
         auc=area_under_roc(predictions),
     )
+
+
+def _refuse_one_class(predictions: PredictionSet) -> None:
+    malignant = int(predictions.labels.sum())
+    benign = len(predictions.labels) - malignant
+    if not malignant or not benign:
+        raise EdgeMelanomaError(
+            f"{benign} benign and {malignant} malignant images: recall and specificity need "
+            f"at least one image of each class."
+        )
+
+
+def _shares(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
+    """What is right of how many, by the name of the share."""
+    right = counts.true_positive + counts.true_negative
+    return {
+        "recall": (counts.true_positive, counts.true_positive + counts.false_negative),
+        "specificity": (counts.true_negative, counts.true_negative + counts.false_positive),
+        "accuracy": (right, right + counts.false_positive + counts.false_negative),
+        "precision": (counts.true_positive, counts.true_positive + counts.false_positive),
+    }
 
 
 def area_under_roc(predictions: PredictionSet) -> float:
@@ -87,18 +104,8 @@ def area_under_roc(predictions: PredictionSet) -> float:
 
 def measure_intervals(predictions: PredictionSet, *, threshold: float) -> dict[str, Interval]:
     """95 % intervals: Wilson's for shares, a stratified seeded bootstrap for F1 and AUC."""
-    counts = count_confusions(predictions, threshold=threshold)
-    positives = counts.true_positive + counts.false_negative
-    negatives = counts.true_negative + counts.false_positive
-    called = counts.true_positive + counts.false_positive
-    right = counts.true_positive + counts.true_negative
-    intervals = {
-        "recall": wilson_interval(counts.true_positive, positives),
-        "specificity": wilson_interval(counts.true_negative, negatives),
-        "accuracy": wilson_interval(right, positives + negatives),
-    }
-    if called:
-        intervals["precision"] = wilson_interval(counts.true_positive, called)
+    shares = _shares(count_confusions(predictions, threshold=threshold))
+    intervals = {name: wilson_interval(right, of) for name, (right, of) in shares.items() if of}
     return intervals | _bootstrap_intervals(predictions, threshold=threshold)
 
 
@@ -123,25 +130,10 @@ def _bootstrap_intervals(predictions: PredictionSet, *, threshold: float) -> dic
         ranks = rankdata(np.concatenate([drawn_positive, drawn_negative]))[: len(positive)]
         rank_sum = ranks.sum() - len(positive) * (len(positive) + 1) / 2
         samples["auc"].append(rank_sum / (len(positive) * len(negative)))
-        samples["f1"].append(_f1(drawn_positive >= threshold, drawn_negative >= threshold))
+        found, alarms = ((drawn >= threshold).sum() for drawn in (drawn_positive, drawn_negative))
+        samples["f1"].append(2 * found / (len(positive) + found + alarms))
     tail = (1 - CONFIDENCE) / 2
     return {
         name: (float(np.quantile(values, tail)), float(np.quantile(values, 1 - tail)))
         for name, values in samples.items()
     }
-
-
-def _f1(positive_calls: NDArray[np.bool_], negative_calls: NDArray[np.bool_]) -> float:
-    true_positive = int(positive_calls.sum())
-    wrong = int(negative_calls.sum()) + len(positive_calls) - true_positive
-    return 2 * true_positive / (2 * true_positive + wrong)
-
-
-def _refuse_one_class(predictions: PredictionSet) -> None:
-    malignant = int(predictions.labels.sum())
-    benign = len(predictions.labels) - malignant
-    if not malignant or not benign:
-        raise EdgeMelanomaError(
-            f"{benign} benign and {malignant} malignant images: recall and specificity need "
-            f"at least one image of each class."
-        )

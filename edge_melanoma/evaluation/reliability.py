@@ -3,7 +3,7 @@
 Not to be confused with `converters.calibration`, which measures ranges of activations for int8.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,21 +75,19 @@ def measure_reliability(predictions: PredictionSet) -> Reliability:
     random = np.random.default_rng(BOOTSTRAP_SEED)
     ece = expected_calibration_error(scores, labels)
 
-    def resampled() -> float:
-        drawn = random.integers(0, count, count)
-        return _distance(places[drawn], (scores - labels)[drawn])
-
-    def if_perfect() -> float:
-        return _distance(places, scores - (random.random(count) < scores))
-
-    bootstrapped, perfect = _repeat(resampled), _repeat(if_perfect)
+    draws = (random.integers(0, count, count) for _ in range(BOOTSTRAP_RESAMPLES))
+    bootstrapped = [_distance(places[drawn], (scores - labels)[drawn]) for drawn in draws]
+    perfect = [
+        _distance(places, scores - (random.random(count) < scores))
+        for _ in range(BOOTSTRAP_RESAMPLES)
+    ]
     tail = (1 - CONFIDENCE) / 2
     low, high = (2 * ece - np.quantile(bootstrapped, share) for share in (1 - tail, tail))
     upper = float(np.quantile(perfect, CONFIDENCE))
     return Reliability(
         ece=ece,
         ece_interval=(0.0 if ece <= upper else max(0.0, float(low)), max(ece, float(high))),
-        ece_if_perfect=float(perfect.mean()),
+        ece_if_perfect=float(np.mean(perfect)),
         ece_if_perfect_upper95=upper,
         brier=float(np.mean((scores - labels) ** 2)),
         bins=_bins(scores, labels),
@@ -123,10 +121,6 @@ def _distance(places: NDArray[np.intp], excess: Scores, weights: Scores | None =
 def _places(scores: Scores) -> NDArray[np.intp]:
     """The number of each score's bin, from 0; a score on an edge belongs to the bin above it."""
     return np.searchsorted(EDGES[1:-1], scores, side="right")
-
-
-def _repeat(draw: Callable[[], float]) -> Scores:
-    return np.array([draw() for _ in range(BOOTSTRAP_RESAMPLES)])
 
 
 def _bins(scores: Scores, labels: NDArray[np.float64]) -> tuple[ScoreBin, ...]:

@@ -6,7 +6,7 @@ helps. The order of the scores stays, and with it the AUC; the phone has nothing
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -72,22 +72,18 @@ class FittedScaling:
 
     def as_dict(self) -> dict[str, Any]:
         """For the run's manifest."""
-        used = self.scaling.offset != 0
+        told = asdict(self)
+        used = (
+            "more than one error"
+            if self.scaling.offset
+            else "no more than one error: it is left out"
+        )
         return {
-            "temperature": self.scaling.temperature,
-            "offset": self.scaling.offset,
-            "images": self.images,
-            "ece_before": self.ece_before,
-            "ece_after": self.ece_after,
+            **told.pop("scaling"),
             "side": "validation",
-            "log_loss_before": self.log_loss_before,
-            "log_loss_after": self.log_loss_after,
-            "offset_gain": self.offset_gain,
-            "offset_gain_error": self.offset_gain_error,
             "why": f"in {FOLDS} folds of validation an offset lowers the log loss by "
-            f"{self.offset_gain:.5f} (standard error {self.offset_gain_error:.5f}), "
-            + ("more than one error" if used else "no more than one error: it is left out"),
-            "weights": self.weights,
+            f"{self.offset_gain:.5f} (standard error {self.offset_gain_error:.5f}), {used}",
+            **told,
         }
 
 

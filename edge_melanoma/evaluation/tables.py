@@ -1,7 +1,4 @@
-"""What `evaluate` prints: a table a data set, recall first, and what each set is.
-
-The table that ends a training: recall first, inside and outside, beside the original work.
-"""
+"""The tables that end an `evaluate` and a training: recall first, and below it what each set is."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,6 +19,56 @@ from edge_melanoma.machine.terminal import results_console
 from edge_melanoma.network.recipes import PUBLISHED, Variant
 from edge_melanoma.runs.models import TrainedModel
 
+WIDTH = 140
+
+
+def show_evaluation(result: Mapping[str, Any]) -> None:
+    """The own or given set, that without leaked copies where it has such, then each from outside.
+
+    `result` is what `evaluate --json` writes.
+    """
+    console = results_console(width=WIDTH)
+    data, source = result["dataset"], result["threshold_source"]
+    model = f"{result['model']['file']} ({result['model']['mode']})"
+    _show_one(console, f"{model} on {data['name']}", data, result, source)
+    if WITHOUT_LEAKED in result:
+        rest = result[WITHOUT_LEAKED]
+        _show_one(console, f"{model} on {data['name']}, without leaked copies", rest, rest, source)
+    _say(console, describe_reliability(result["calibration"]), *describe_cards(data))
+    for name, external in result["external"].items():
+        outside = external["dataset"]
+        _show_one(console, f"{model} outside, on {name}", outside, external, source)
+        _say(console, describe_external(name, external), *describe_cards(outside))
+
+
+def _show_one(
+    console: Console,
+    title: str,
+    counts: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    source: str,
+) -> None:
+    _say(
+        console,
+        f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
+        f"threshold {measured['threshold']:.4f} from {source}",
+    )
+    table = Table(
+        "metric", "value", "95 % interval", caption="Research only, not a medical device."
+    )
+    for name, value in measured["metrics"].items():
+        bounds = measured["intervals"].get(name)
+        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
+        table.add_row(name, format_share(value), interval)
+    console.print(table)
+    confusion = measured["confusion"].items()
+    _say(console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion))
+
+
+def _say(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
 
 def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) -> None:
     """Print one row a run, side and threshold to stdout; `runs` pairs each with its evaluation.
@@ -29,50 +76,24 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     Data sets from elsewhere stand below the test side. Under the table: what each set is.
     """
     dataset = runs[0][1]["dataset"]
+    title = f"{dataset['name']}: {dataset['images']} images, {dataset['malignant']} malignant"
     table = Table(
-        title=escape(
-            f"{dataset['name']}: {dataset['images']} images, {dataset['malignant']} malignant"
-        ),
+        "variant",
+        "side",
+        "threshold",
+        title=escape(title),
         caption="Operating point: chosen on validation. Research only, not a medical device.",
     )
-    for column in ("variant", "side", "threshold"):
-        table.add_column(column)
     for column in (*METRICS, "train time"):
         table.add_column(column, justify="right")
     for run, evaluation in runs:
         for row in _rows_of(run, evaluation):
             table.add_row(*row)
         table.add_section()
-    console = Console(soft_wrap=False, width=None if Console().is_terminal else 140)
+    console = results_console(width=WIDTH)
     console.print(table)
     lines = [line for _, evaluation in runs for line in describe_measured_sets(evaluation)]
-    for line in [*dict.fromkeys(lines), *(str(run.folder) for run, _ in runs)]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def describe_measured_sets(evaluation: Mapping[str, Any]) -> list[str]:
-    """Cards and counts of all sets of an evaluation.json, a line each."""
-    lines = describe_cards(evaluation["dataset"])
-    if WITHOUT_LEAKED in evaluation["sides"]:
-        test, rest = (evaluation["sides"][side]["images"] for side in ("test", WITHOUT_LEAKED))
-        lines.append(
-            f"Leaked copies: {test - rest} of {test} test images have copies in the given "
-            f"training part, which were left out of training."
-        )
-    for name, external in evaluation.get("external", {}).items():
-        lines += [describe_external(name, external), *describe_cards(external["dataset"])]
-    return lines
-
-
-def describe_external(name: str, external: Mapping[str, Any]) -> str:
-    """Counts of a set from elsewhere, what was left out of it and which metrics it lacks."""
-    data = external["dataset"]
-    undefined = explain_undefined(benign=data["benign"], malignant=data["malignant"])
-    return (
-        f"Outside, {name}: {data['images']} images, {data['malignant']} malignant; "
-        f"{external['left_out']} left out as copies of images that were learned from, compared by "
-        f"{external['compared_by']}" + (f"; {undefined}" if undefined else "")
-    )
+    _say(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
 
 
 def _rows_of(run: TrainedModel, evaluation: dict[str, Any]) -> Iterator[list[str]]:
@@ -102,52 +123,26 @@ def _figures_of(measured: Mapping[str, Any]) -> list[str]:
     return [f"{measured['threshold']:.3f}", *cells]
 
 
-def show_evaluation(result: Mapping[str, Any]) -> None:
-    """The own or given set, that without leaked copies where it has such, then each from outside.
-
-    `result` is what `evaluate --json` writes.
-    """
-    console = results_console(width=140)
-    data = result["dataset"]
-    source = result["threshold_source"]
-    model = f"{result['model']['file']} ({result['model']['mode']})"
-    _show_one(console, f"{model} on {data['name']}", data, result, source)
-    if WITHOUT_LEAKED in result:
-        rest = result[WITHOUT_LEAKED]
-        _show_one(console, f"{model} on {data['name']}, without leaked copies", rest, rest, source)
-    _say(console, describe_reliability(result["calibration"]))
-    for line in describe_cards(data):
-        _say(console, line)
-    for name, external in result["external"].items():
-        outside = external["dataset"]
-        _show_one(console, f"{model} outside, on {name}", outside, external, source)
-        for line in (describe_external(name, external), *describe_cards(outside)):
-            _say(console, line)
+def describe_measured_sets(evaluation: Mapping[str, Any]) -> list[str]:
+    """Cards and counts of all sets of an evaluation.json, a line each."""
+    lines = describe_cards(evaluation["dataset"])
+    if WITHOUT_LEAKED in evaluation["sides"]:
+        test, rest = (evaluation["sides"][side]["images"] for side in ("test", WITHOUT_LEAKED))
+        lines.append(
+            f"Leaked copies: {test - rest} of {test} test images have copies in the given "
+            f"training part, which were left out of training."
+        )
+    for name, external in evaluation.get("external", {}).items():
+        lines += [describe_external(name, external), *describe_cards(external["dataset"])]
+    return lines
 
 
-def _show_one(
-    console: Console,
-    title: str,
-    counts: Mapping[str, Any],
-    measured: Mapping[str, Any],
-    source: str,
-) -> None:
-    _say(
-        console,
-        f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
-        f"threshold {measured['threshold']:.4f} from {source}",
+def describe_external(name: str, external: Mapping[str, Any]) -> str:
+    """Counts of a set from elsewhere, what was left out of it and which metrics it lacks."""
+    data = external["dataset"]
+    undefined = explain_undefined(benign=data["benign"], malignant=data["malignant"])
+    return (
+        f"Outside, {name}: {data['images']} images, {data['malignant']} malignant; "
+        f"{external['left_out']} left out as copies of images that were learned from, compared by "
+        f"{external['compared_by']}" + (f"; {undefined}" if undefined else "")
     )
-    table = Table(caption="Research only, not a medical device.")
-    for column in ("metric", "value", "95 % interval"):
-        table.add_column(column)
-    for name, value in measured["metrics"].items():
-        bounds = measured["intervals"].get(name)
-        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
-        table.add_row(name, format_share(value), interval)
-    console.print(table)
-    confusion = measured["confusion"].items()
-    _say(console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion))
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
