@@ -47,6 +47,22 @@ def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_S
     return network
 
 
+def load_network(run: TrainedModel) -> Any:
+    """The trained network of a run: architecture from its variant, weights from its safetensors.
+
+    Raises:
+        EdgeMelanomaError: the weights do not fit the variant.
+    """
+    network = build_network(VARIANTS[Variant(run.variant)])
+    assign_arrays(network, read_safetensors(run), source=run.weights_path)
+    return network
+
+
+def read_safetensors(run: TrainedModel) -> WeightArrays:
+    """The arrays of a run, as float32 whatever they are stored as."""
+    return read_safetensors_bytes(run.weights_path.read_bytes(), source=run.weights_path)
+
+
 def count_backbone_layers(network: Any) -> int:
     """Layers up to the pooling, the input layer included: 154 of a whole MobileNetV2."""
     return [layer.name for layer in network.layers].index(GAP_LAYER)
@@ -86,6 +102,11 @@ def prefix_of(network: Any, *, cut: str) -> Any:
     return tf_keras.Model(network.input, network.get_layer(cut).output, name="prefix")
 
 
+def suffix_of(network: Any, *, cut: str) -> Any:
+    """The part from the output of `cut` to the score, sharing its layers."""
+    return tf_keras.Model(network.get_layer(cut).output, network.output, name="suffix")
+
+
 def compile_forward(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out."""
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
@@ -96,11 +117,6 @@ def compile_forward(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.fl
         return outputs
 
     return forward
-
-
-def suffix_of(network: Any, *, cut: str) -> Any:
-    """The part from the output of `cut` to the score, sharing its layers."""
-    return tf_keras.Model(network.get_layer(cut).output, network.output, name="suffix")
 
 
 def arrays_of(network: Any) -> dict[str, NDArray[np.float32]]:
@@ -144,31 +160,13 @@ def calibrate_batch_norm(network: Any, inputs: NDArray[np.float32]) -> None:
         layer.momentum = momentum
 
 
+def round_to_half(network: Any) -> None:
+    """Give every weight the nearest value that float16 has."""
+    network.set_weights(
+        [weight.astype(np.float16).astype(np.float32) for weight in network.get_weights()]
+    )
+
+
 def _batch_norms(model: Any) -> list[Any]:
     kind = tf_keras.layers.BatchNormalization
     return [layer for layer in model.layers if isinstance(layer, kind)]
-
-
-def load_network(run: TrainedModel) -> Any:
-    """The trained network of a run: architecture from its variant, weights from its safetensors.
-
-    Raises:
-        EdgeMelanomaError: the weights do not fit the variant.
-    """
-    network = build_network(VARIANTS[Variant(run.variant)])
-    assign_arrays(network, read_safetensors(run), source=run.weights_path)
-    return network
-
-
-def read_safetensors(run: TrainedModel) -> WeightArrays:
-    """The arrays of a run, as float32 whatever they are stored as."""
-    return read_safetensors_bytes(run.weights_path.read_bytes(), source=run.weights_path)
-
-
-def round_to_half(network: Any) -> None:
-    """Give every weight the nearest value that float16 has."""
-    rounded = {
-        name: array.astype(np.float16).astype(np.float32)
-        for name, array in arrays_of(network).items()
-    }
-    assign_arrays(network, rounded, source=None)

@@ -42,9 +42,12 @@ def load_backbone_weights(network: Any, weights: str) -> None:
     if weights == "none":
         return
     if weights == str(WORD):
-        _copy_all(network, bundled_run())
+        run = bundled_run()
+        arrays, present = read_safetensors(run), arrays_of(network)
+        assign = assign_arrays if _shapes(arrays) == _shapes(present) else _assign_backbone
+        assign(network, arrays, source=run.weights_path)
         return
-    path = _find_imagenet() if weights == "imagenet" else Path(weights)
+    path = _download_imagenet() if weights == "imagenet" else Path(weights)
     if not path.exists():
         raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
     _assign_backbone(network, read_weights_file(path), source=path)
@@ -59,48 +62,43 @@ def copy_backbone(network: Any, run: TrainedModel) -> None:
     _assign_backbone(network, read_safetensors(run), source=run.weights_path)
 
 
-def _copy_all(network: Any, run: TrainedModel) -> None:
-    arrays, present = read_safetensors(run), arrays_of(network)
-    alike = {name: array.shape for name, array in arrays.items()} == {
-        name: array.shape for name, array in present.items()
-    }
-    if alike:
-        assign_arrays(network, arrays, source=run.weights_path)
-    else:
-        _assign_backbone(network, arrays, source=run.weights_path)
-
-
-def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
-    """The head stays; what `arrays` hold of layers that the network has not got is not used."""
-    present = arrays_of(network)
-    head = {
-        name: array
-        for name, array in present.items()
-        if name.split("/")[0] in {HIDDEN_LAYER, SCORE_NAME}
-    }
-    fitting = {name: array for name, array in arrays.items() if name in present}
-    assign_arrays(network, {**fitting, **head}, source=source)
-
-
 def describe_weights(weights: str) -> dict[str, str | None]:
     """What a network started from, with the hash of the file, for the manifest of its run."""
     if weights == str(WORD):
         return {"name": weights, "sha256": bundled_run().sha256}
     path = cached_imagenet_weights() if weights == "imagenet" else Path(weights)
-    is_file = path is not None and path.is_file()
-    return {
-        "name": path.name if path is not None and is_file and weights != "imagenet" else weights,
-        "sha256": sha256_of(path.read_bytes()) if path is not None and is_file else None,
-    }
+    if path is None or not path.is_file():
+        return {"name": weights, "sha256": None}
+    name = weights if weights == "imagenet" else path.name
+    return {"name": name, "sha256": sha256_of(path.read_bytes())}
 
 
-def _find_imagenet() -> Path:
+def cached_imagenet_weights() -> Path | None:
+    """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    path = home / "models" / IMAGENET_FILE
+    return path if path.is_file() else None
+
+
+def _download_imagenet() -> Path:
     """Keras' file, downloaded where it is not here yet.
 
     Raises:
         EdgeMelanomaError: it cannot be had, or is another one.
     """
-    path = _download_imagenet()
+    module = tf_keras.applications.mobilenet_v2
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        url = module.BASE_WEIGHT_PATH + IMAGENET_FILE
+        path = Path(tf_keras.utils.get_file(IMAGENET_FILE, url, cache_subdir="models"))
+    except Exception as error:
+        # get_file raises a bare Exception with the URL's failure; any failure means "not had".
+        raise EdgeMelanomaError(
+            f"The ImageNet weights cannot be downloaded; {IMAGENET_WEIGHTS_HELP}."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
     if path.stat().st_size != IMAGENET_BYTES:
         raise EdgeMelanomaError(
             f"{path} has {path.stat().st_size} bytes instead of the {IMAGENET_BYTES} of Keras' "
@@ -109,24 +107,13 @@ def _find_imagenet() -> Path:
     return path
 
 
-def _download_imagenet() -> Path:
-    module = tf_keras.applications.mobilenet_v2
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
-    try:
-        url = module.BASE_WEIGHT_PATH + IMAGENET_FILE
-        return Path(tf_keras.utils.get_file(IMAGENET_FILE, url, cache_subdir="models"))
-    except Exception as error:
-        # get_file raises a bare Exception with the URL's failure; any failure means "not had".
-        raise EdgeMelanomaError(
-            f"The ImageNet weights cannot be downloaded; {IMAGENET_WEIGHTS_HELP}."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(previous)
+def _shapes(arrays: WeightArrays) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
 
 
-def cached_imagenet_weights() -> Path | None:
-    """Where Keras keeps its ImageNet weights on this machine, or none if it has not got them."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    path = home / "models" / IMAGENET_FILE
-    return path if path.is_file() else None
+def _assign_backbone(network: Any, arrays: WeightArrays, *, source: Path) -> None:
+    """The head stays; what `arrays` hold of layers that the network has not got is not used."""
+    present = arrays_of(network)
+    kept = {name for name in present if name.split("/")[0] in {HIDDEN_LAYER, SCORE_NAME}}
+    fitting = {name: array for name, array in arrays.items() if name in present}
+    assign_arrays(network, fitting | {name: present[name] for name in kept}, source=source)

@@ -1,10 +1,10 @@
 """Plain arrays from files of weights: safetensors, or HDF5 as Keras saves weights in it.
 
 Nothing is deserialised: models that Keras or pickle saved whole can run code when they are loaded,
-and are refused. The architecture comes from `variants`.
+and are refused. The architecture comes from `recipes`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,40 +77,39 @@ def _read_hdf5(path: Path) -> Arrays:
                     f"The weights file {path} is a whole Keras model, which can run code when it "
                     f"is loaded; {EXPECTED}."
                 )
-            found = [pair for layer in file for pair in _datasets(file, layer, path)]
-            _refuse_large([item for _, item in found], path)
-            return {name: np.asarray(item, dtype=np.float32) for name, item in found}
+            found = dict(_datasets(file, path))
+            _refuse_large(found.values(), path)
+            return {name: np.asarray(item, dtype=np.float32) for name, item in found.items()}
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise EdgeMelanomaError(
             f"The weights file {path} is no readable HDF5 file: {error}; {EXPECTED}."
         ) from error
 
 
-def _datasets(group: Any, layer: str, path: Path) -> Iterator[tuple[str, Any]]:
-    """The datasets of one layer by name below it, none of which lies in another file."""
+def _datasets(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """Every dataset by its name below its layer, none of which lies in another file."""
     import h5py
 
-    links = [group.get(layer, getlink=True)]
-    if isinstance(links[0], h5py.HardLink) and isinstance(group[layer], h5py.Group):
-        group[layer].visititems_links(lambda _, link: links.append(link))
-    if not all(isinstance(link, h5py.HardLink) for link in links):
+    links: dict[str, Any] = {}
+    file.visititems_links(links.__setitem__)
+    if not all(isinstance(link, h5py.HardLink) for link in links.values()):
         raise EdgeMelanomaError(
             f"The weights file {path} links to other places or files; expected plain arrays."
         )
-    found: list[tuple[str, Any]] = []
-    if isinstance(group[layer], h5py.Group):
-        group[layer].visititems(lambda name, item: found.append((name, item)))
-    for name, item in found:
-        if isinstance(item, h5py.Dataset):
-            if item.external or item.is_virtual or item.dtype.kind != "f":
-                raise EdgeMelanomaError(
-                    f"The weights file {path} holds {name}, whose numbers are no floats in the "
-                    f"file itself; expected plain arrays."
-                )
-            yield name.removesuffix(":0"), item
+    for place in links:
+        _, below, name = place.partition("/")
+        item = file[place]
+        if not below or not isinstance(item, h5py.Dataset):
+            continue
+        if item.external or item.is_virtual or item.dtype.kind != "f":
+            raise EdgeMelanomaError(
+                f"The weights file {path} holds {name}, whose numbers are no floats in the "
+                f"file itself; expected plain arrays."
+            )
+        yield name.removesuffix(":0"), item
 
 
-def _refuse_large(items: list[Any], path: Path) -> None:
+def _refuse_large(items: Collection[Any], path: Path) -> None:
     """A dataset of a few bytes can say that it holds terabytes of one number."""
     needed = sum(4 * item.size for item in items)
     if needed > LARGEST_WEIGHTS_BYTES:
