@@ -1,13 +1,10 @@
-"""What `bench` and `demo` do: from a run with exports to a parity report.
-
-The models that `bench` compares: a run's network and its exports.
-"""
+"""`bench`: from a run with exports to a parity report."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge_melanoma.benchmarks.measure import Measured, finished_kept, measure_models
@@ -15,38 +12,20 @@ from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import (
     Contracts,
     choose_contracts,
-    refuse_undefined_rules,
+    refuse_undefined,
     refuse_unmet_sections,
 )
 from edge_melanoma.benchmarks.parity.contract_draft import draft_contract
+from edge_melanoma.benchmarks.parity.findings import study_candidate
 from edge_melanoma.benchmarks.parity.outside import measure_outside, refuse_missing_reference
-from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring
-from edge_melanoma.benchmarks.parity.statistics import Findings, study_candidate
-from edge_melanoma.benchmarks.parity.verdict import (
-    MeasuredCandidate,
-    ParityReport,
-    add_own_figures,
-    explain_own_figures,
-    judge,
-)
-from edge_melanoma.benchmarks.report.folder import (
-    PARITY,
-    UNFINISHED,
-    BenchCopies,
-    write_bench,
-    write_scores,
-)
+from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
+from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, ParityReport, judge
+from edge_melanoma.benchmarks.report.folder import PARITY, UNFINISHED, write_bench
 from edge_melanoma.benchmarks.report.page import make_thumbnails
-from edge_melanoma.benchmarks.report.proof_tables import describe_proof
-from edge_melanoma.benchmarks.report.tables import (
-    describe_sets,
-    explain_candidates,
-    render_terminal,
-)
+from edge_melanoma.benchmarks.report.text import describe_notes, describe_proof, render_terminal
+from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies.studies import prepare_studies
-from edge_melanoma.benchmarks.studies.study_options import StudyOrder
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
-from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.lesions import count_classes
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.judged_pictures import (
@@ -68,6 +47,87 @@ from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.quantization import score_tensor_of
 
+WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
+"""The tensors of a file that needs no float anywhere; biases have 32 bits."""
+DRAWN = frozenset({REFERENCE, "int8", "int8-qat"})
+"""Whose calibration is drawn."""
+
+
+def run_bench(
+    run: Path | None = None,
+    *,
+    data: Path | None = None,
+    external: Mapping[str, Path] = MappingProxyType({}),
+    limit: int | None = None,
+    contract: Path | None = None,
+    draft: Path | None = None,
+    timing: TimingSettings | None = None,
+    studies: StudySettings | None = None,
+    interpreter: Runtime | None = None,
+    copies: BenchCopies | None = None,
+) -> ParityReport:
+    """Measure, print the tables, write the files and return the report.
+
+    `data` is another set than the run's test side, `external` are further ones by name that no
+    contract holds on; of each at most `limit` pictures are taken. Without `contract` the defaults
+    hold. A contract that the run keeps is written to `draft`.
+
+    Raises:
+        EdgeMelanomaError: something that was asked for cannot be had; told before any long work.
+    """
+    trained = find_run_or_bundled(run)
+    folder, copies = bench_folder_of(trained, data), copies or BenchCopies()
+    with hold_run(trained.folder):
+        refuse_unwritable(folder / PARITY, copies.json, copies.html, copies.junit, draft)
+        _refuse_existing(draft)
+        reporter = TerminalReporter()
+        contracts = choose_contracts(contract, reporter=reporter)
+        prepared = prepare_studies(studies or StudySettings())
+        exports = open_benched_models(trained)
+        refuse_unmet_sections(contracts, trained, exports)
+        refuse_missing_reference(external)
+        benched, others = _read_pictures(trained, data, external, limit, reporter)
+        scoring = Scoring(
+            run=trained,
+            runtime=choose_runtime(interpreter),
+            records=benched.records,
+            is_test_side=data is None,
+            reporter=reporter,
+        )
+        _refuse_undefined(contracts, exports, benched)
+        timing = timing or TimingSettings()
+        with finished_kept(scoring, partial(write_scores, folder / UNFINISHED)):
+            measured = measure_models(scoring, exports, timing=timing)
+            found = prepared.run(scoring, exports, timing=timing, sections=measured.sections)
+            outside = measure_outside(
+                trained, exports, others, runtime=scoring.runtime, reporter=reporter
+            )
+        report = ParityReport(
+            dataset=benched.dataset,
+            threshold=trained.threshold,
+            threshold_source="validation",
+            machine=measured.machine,
+            contracts=contracts,
+            reference=measured.models[REFERENCE],
+            candidates=tuple(_judge(measured, export, trained, contracts) for export in exports),
+            sections=found,
+            external=outside,
+        )
+        parity = report.as_dict()
+        _write_all(folder, parity, measured.scores, benched, copies=copies)
+        record_bench(folder, source_sha256=trained.sha256)
+        if draft is not None:
+            write_atomically(draft, draft_contract(parity))
+            reporter.say(f"Wrote the contract {draft}")
+    _show(parity)
+    return report
+
+
+def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
+    """Where the bench of the run's test side is, or that of another data set."""
+    folder = run.folder / "bench"
+    return folder / data.resolve().name if data else folder
+
 
 def open_benched_models(run: TrainedModel) -> list[ConvertedModel]:
     """The run's exports; float files first, each kind by size.
@@ -86,174 +146,6 @@ def open_benched_models(run: TrainedModel) -> list[ConvertedModel]:
     return sorted(models, key=lambda model: (not model.mode.startswith("float"), -model.size_bytes))
 
 
-WHOLE_NUMBERS = frozenset({"int8", "uint8", "int32"})
-"""The tensors of a file that needs no float anywhere; biases have 32 bits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParityOrder:
-    """All that a person asked of `bench`."""
-
-    run: Path | None = None
-    data: Path | None = None
-    contract: Path | None = None
-    draft: Path | None = None
-    timing: TimingSettings = field(default_factory=TimingSettings)
-    interpreter: Runtime | None = None
-    limit: int | None = None
-    copies: BenchCopies = field(default_factory=BenchCopies)
-    studies: StudyOrder = field(default_factory=StudyOrder)
-    external: Mapping[str, Path] = field(default_factory=dict)
-
-
-def run_parity(order: ParityOrder) -> ParityReport:
-    """Measure, print the table, write the files and return the report."""
-    run = find_run_or_bundled(order.run)
-    copies = order.copies
-    with hold_run(run.folder):
-        refuse_unwritable(
-            bench_folder_of(run, order.data) / PARITY,
-            *(copies.json, copies.html, copies.junit, order.draft),
-        )
-        return _run_held(order, run)
-
-
-def _run_held(order: ParityOrder, run: TrainedModel) -> ParityReport:
-    reporter = TerminalReporter()
-    _refuse_existing(order.draft)
-    contracts = choose_contracts(order.contract, reporter=reporter)
-    studies = prepare_studies(order.studies)
-    exports = open_benched_models(run)
-    refuse_unmet_sections(contracts, run, exports)
-    refuse_missing_reference(order.external)
-    benched, external = _read_pictures(order, run, reporter)
-    scoring = _make_scoring(order, run, benched.records, reporter)
-    refuse_undefined_rules(contracts, exports, benched.records, name=benched.name)
-    folder = bench_folder_of(run, order.data)
-    with finished_kept(scoring, partial(write_scores, folder / UNFINISHED)):
-        measured = measure_models(scoring, exports, timing=order.timing)
-        sections = studies.run(scoring, exports, timing=order.timing, sections=measured.sections)
-        outside = measure_outside(
-            run, exports, external, runtime=scoring.runtime, reporter=reporter
-        )
-    report = ParityReport(
-        dataset=benched.dataset,
-        threshold=run.threshold,
-        threshold_source="validation",
-        machine=measured.machine,
-        contracts=contracts,
-        reference=measured.models[REFERENCE],
-        candidates=tuple(_judge(measured, export, run, contracts) for export in exports),
-        sections=sections,
-        external=outside,
-    )
-    parity = add_own_figures(report.as_dict(), measured.scores, exports)
-    _write_all(order, run, report, parity=parity, scores=measured.scores, benched=benched)
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-    if order.draft is not None:
-        write_atomically(order.draft, draft_contract(parity))
-        reporter.say(f"Wrote the contract {order.draft}")
-    _show(report)
-    for line in explain_own_figures(parity):
-        print(line)
-    return report
-
-
-def _read_pictures(
-    order: ParityOrder, run: TrainedModel, reporter: Reporter
-) -> tuple[JudgedPictures, list[JudgedPictures]]:
-    """Of `--data` or of the run's test side, and of each external set, at most `--limit`."""
-    learned = learned_by_run(run) if order.data or order.external else None
-    cache_folder = default_fingerprint_folder()
-    if order.data is None:
-        benched = read_own_side(run)
-    else:
-        benched = read_external_set(
-            order.data, learned, reporter=reporter, cache_folder=cache_folder
-        )
-    external = read_external_sets(
-        order.external, learned, reporter=reporter, cache_folder=cache_folder
-    )
-    return benched.limited(order.limit), [found.limited(order.limit) for found in external]
-
-
-def _write_all(
-    order: ParityOrder,
-    run: TrainedModel,
-    report: ParityReport,
-    *,
-    parity: Mapping[str, Any],
-    scores: Mapping[str, PredictionSet],
-    benched: JudgedPictures,
-) -> None:
-    """The bench folder, and the copies that were asked for."""
-    folder = bench_folder_of(run, order.data)
-    write_bench(
-        folder,
-        report,
-        scores,
-        parity=parity,
-        thumbnails=_thumbnails(report.candidates, benched.records),
-        copies=order.copies,
-    )
-    _draw_reliability(scores, folder / "reliability.png", dataset=benched.name)
-    record_bench(folder, source_sha256=run.sha256)
-
-
-def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
-    """Where the bench of the run's test side is, or that of another data set."""
-    folder = run.folder / "bench"
-    return folder / data.resolve().name if data else folder
-
-
-def _make_scoring(
-    order: ParityOrder, run: TrainedModel, records: tuple[LesionRecord, ...], reporter: Reporter
-) -> Scoring:
-    return Scoring(
-        run=run,
-        runtime=choose_runtime(order.interpreter),
-        records=records,
-        is_test_side=order.data is None,
-        reporter=reporter,
-    )
-
-
-def _judge(
-    measured: Measured, export: ConvertedModel, run: TrainedModel, contracts: Contracts
-) -> MeasuredCandidate:
-    reference, scores = measured.scores[REFERENCE], measured.scores[export.mode]
-    output = score_tensor_of(export.manifest)
-    return judge(
-        measured.models[export.mode],
-        compare(reference, scores, threshold=run.threshold, output=output),
-        reference=measured.models[REFERENCE],
-        contract=contracts.of(export.mode),
-        findings=study_candidate(
-            reference,
-            scores,
-            threshold=run.threshold,
-            output=output,
-            manifest=export.manifest,
-            is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
-        ),
-    )
-
-
-def _thumbnails(
-    candidates: tuple[MeasuredCandidate, ...], records: tuple[LesionRecord, ...]
-) -> dict[str, str]:
-    found: list[Findings] = [one.findings for one in candidates if one.findings is not None]
-    return make_thumbnails(records, [findings.flips for findings in found])
-
-
-def _draw_reliability(scores: Mapping[str, PredictionSet], path: Path, *, dataset: str) -> None:
-    """The trained network and its int8 files."""
-    from edge_melanoma.evaluation.figures import draw_reliability
-
-    shown = {mode: found for mode, found in scores.items() if mode in {"keras", "int8", "int8-qat"}}
-    draw_reliability(shown, path, dataset=dataset)
-
-
 def _refuse_existing(draft: Path | None) -> None:
     if draft is not None and draft.exists():
         raise EdgeMelanomaError(
@@ -262,13 +154,76 @@ def _refuse_existing(draft: Path | None) -> None:
         )
 
 
-def _show(report: ParityReport) -> None:
+def _read_pictures(
+    run: TrainedModel,
+    data: Path | None,
+    external: Mapping[str, Path],
+    limit: int | None,
+    reporter: Reporter,
+) -> tuple[JudgedPictures, list[JudgedPictures]]:
+    """Of `data` or of the run's test side, and of each external set, at most `limit`."""
+    learned = learned_by_run(run) if data or external else None
+    cache = default_fingerprint_folder()
+    if data is None:
+        benched = read_own_side(run)
+    else:
+        benched = read_external_set(data, learned, reporter=reporter, cache_folder=cache)
+    others = read_external_sets(external, learned, reporter=reporter, cache_folder=cache)
+    return benched.limited(limit), [found.limited(limit) for found in others]
+
+
+def _refuse_undefined(
+    contracts: Contracts, exports: Sequence[ConvertedModel], benched: JudgedPictures
+) -> None:
+    benign, malignant = count_classes(benched.records)
+    modes = [model.mode for model in exports]
+    refuse_undefined(contracts, modes, name=benched.name, benign=benign, malignant=malignant)
+
+
+def _judge(
+    measured: Measured, export: ConvertedModel, run: TrainedModel, contracts: Contracts
+) -> MeasuredCandidate:
+    reference, scores = measured.scores[REFERENCE], measured.scores[export.mode]
+    output = score_tensor_of(export.manifest)
+    comparison = compare(reference, scores, threshold=run.threshold, output=output)
+    return judge(
+        measured.models[export.mode],
+        comparison,
+        reference=measured.models[REFERENCE],
+        contract=contracts.of(export.mode),
+        findings=study_candidate(
+            reference,
+            scores,
+            comparison,
+            threshold=run.threshold,
+            output=output,
+            manifest=export.manifest,
+            is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
+        ),
+    )
+
+
+def _write_all(
+    folder: Path,
+    parity: Mapping[str, Any],
+    scores: Mapping[str, PredictionSet],
+    benched: JudgedPictures,
+    *,
+    copies: BenchCopies,
+) -> None:
+    """The bench folder, and the copies that were asked for."""
+    from edge_melanoma.evaluation.figures import draw_reliability
+
+    thumbnails = make_thumbnails(benched.records, parity["candidates"])
+    write_bench(folder, parity, scores, thumbnails=thumbnails, copies=copies)
+    shown = {mode: found for mode, found in scores.items() if mode in DRAWN}
+    draw_reliability(shown, folder / "reliability.png", dataset=benched.name)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+
+
+def _show(parity: Mapping[str, Any]) -> None:
     console = results_console(width=180)
-    for table in render_terminal(report):
+    for table in render_terminal(parity):
         console.print(table)
-    for line in [
-        describe_proof(report.as_dict()),
-        *explain_candidates(report),
-        *describe_sets(report),
-    ]:
+    for line in [describe_proof(parity), *describe_notes(parity)]:
         console.print(line, markup=False, highlight=False)

@@ -9,8 +9,9 @@ from typing import Any
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel
 from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings, time_in_turn
+from edge_melanoma.benchmarks.timing.in_turn import time_in_turn
 from edge_melanoma.benchmarks.timing.latency import REPEAT_TOLERANCE, LatencySamples
 from edge_melanoma.benchmarks.timing.machine_load import BUSY_SHARE, core_count, is_busy
 from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
@@ -18,6 +19,7 @@ from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_secti
 from edge_melanoma.data.images import read_image
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.reliability import measure_reliability
 from edge_melanoma.machine.environment import cpu_name, package_version
 from edge_melanoma.runs.models import ConvertedModel
 from edge_melanoma.runtime.interpreters import SessionSettings
@@ -55,6 +57,7 @@ def measure_models(
             sha256=sha256,
             metrics=measure(scores[mode], threshold=scoring.run.threshold),
             intervals=measure_intervals(scores[mode], threshold=scoring.run.threshold),
+            calibration=measure_reliability(scores[mode]),
             latency=timings[mode].main if mode in timings else None,
             timing=timings.get(mode),
         )

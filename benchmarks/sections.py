@@ -1,8 +1,11 @@
-"""A further table of a parity report: the same for the terminal, Markdown, HTML and JSON."""
+"""A table of a parity report: the same for the terminal, Markdown, HTML and JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+Column = tuple[str, Callable[[Any], str]]
+"""The head of a column, and its cell for what a row is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,44 @@ class ReportSection:
             "rows": [list(row) for row in self.rows],
             "note": self.note,
         }
+
+
+def rows_of(columns: Sequence[Column], items: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
+    """A row of cells for each of `items`."""
+    return tuple(tuple(cell(item) for _, cell in columns) for item in items)
+
+
+def section_of(
+    title: str,
+    columns: Sequence[Column],
+    items: Iterable[Any],
+    *,
+    note: str,
+    key: str | None = None,
+    content: Any = None,
+) -> ReportSection:
+    """A table with a row for each of `items`."""
+    return ReportSection(
+        title=title,
+        columns=tuple(head for head, _ in columns),
+        rows=rows_of(columns, items),
+        note=note,
+        key=key,
+        content=content,
+    )
+
+
+def stored_sections(parity: Mapping[str, Any]) -> list[ReportSection]:
+    """The tables that stand in a parity.json."""
+    return [
+        ReportSection(
+            title=table["title"],
+            columns=tuple(table["columns"]),
+            rows=tuple(map(tuple, table["rows"])),
+            note=table["note"],
+        )
+        for table in parity["tables"]
+    ]
 
 
 def contents_of(sections: Sequence[ReportSection]) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """A whole parity report of made scores, as several test files need one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.statistics import study_candidate
+from edge_melanoma.benchmarks.parity.findings import study_candidate
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.reliability import measure_reliability
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 INT8_OUTPUT = ScoreTensor(
@@ -25,6 +29,7 @@ def measured(mode: str, scores: PredictionSet) -> MeasuredModel:
         sha256="ab" * 32,
         metrics=measure(scores, threshold=THRESHOLD),
         intervals=measure_intervals(scores, threshold=THRESHOLD),
+        calibration=measure_reliability(scores),
         latency=LatencySamples(
             wall_ns=(4_000_000,) * 2, cpu_ns=(4_000_000,) * 2, warmup=1, threads=1
         ),
@@ -37,21 +42,24 @@ def report_of(
     *,
     contract: ParityContract | None = None,
     name: str = "made set",
+    manifest: Mapping[str, Any] | None = None,
 ) -> ParityReport:
-    """A report of one int8 candidate at the threshold 0.5."""
+    """A report of one int8 candidate at the threshold 0.5; `manifest` is its export's."""
     contracts = Contracts(general=contract or ParityContract())
     before = measured("keras", reference)
+    comparison = compare(reference, candidate, threshold=THRESHOLD, output=INT8_OUTPUT)
     findings = study_candidate(
         reference,
         candidate,
+        comparison,
         threshold=THRESHOLD,
         output=INT8_OUTPUT,
-        manifest={},
+        manifest=manifest or {},
         is_full_int8=True,
     )
     judged = judge(
         measured("int8", candidate),
-        compare(reference, candidate, threshold=THRESHOLD, output=INT8_OUTPUT),
+        comparison,
         reference=before,
         contract=contracts.general,
         findings=findings,

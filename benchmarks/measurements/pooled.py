@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
-from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, paired_drop_upper_bound
+from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, score_upper_bound
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
 from edge_melanoma.machine.markdown import table_of
@@ -83,7 +83,7 @@ def _pool(mode: str, folders: Sequence[Path]) -> PooledDrop:
         different_malignant=len(set(malignant)),
         **counts,
         recall_drop=(lost - gained) / len(malignant),
-        recall_drop_upper95=paired_drop_upper_bound(lost=lost, gained=gained, pairs=len(malignant)),
+        recall_drop_upper95=score_upper_bound(lost=lost, gained=gained, pairs=len(malignant)),
         mcnemar_p=exact_mcnemar(
             lost + counts["new_false_alarm"], gained + counts["cleared_false_alarm"]
         ),

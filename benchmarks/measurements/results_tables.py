@@ -6,7 +6,7 @@ from typing import Any
 
 from pareto import pareto_front, read_candidates
 
-from edge_melanoma.benchmarks.report.tables import OUTSIDE_COLUMNS, describe_outside, outside_rows
+from edge_melanoma.benchmarks.report.tables import outside_section
 from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
 from edge_melanoma.evaluation.tables import describe_measured_sets
 from edge_melanoma.machine.files import read_json
@@ -143,13 +143,11 @@ def _outside_lines(reports: Mapping[str, dict[str, Any]]) -> Iterator[str]:
         for outside in report.get("external", ()):
             sets.setdefault(outside["dataset"]["name"], []).append((variant, outside))
     for entries in sets.values():
-        yield from (
-            "",
-            f"{describe_outside(entries[0][1])}. At each variant's operating point:",
-            "",
-        )
-        rows = [[variant, *row] for variant, outside in entries for row in outside_rows(outside)]
-        yield from table_of(("variant", *OUTSIDE_COLUMNS), rows)
+        tables = [(variant, outside_section(outside)) for variant, outside in entries]
+        first = tables[0][1]
+        yield from ("", f"{first.title}. At each variant's operating point:", "")
+        rows = [[variant, *row] for variant, table in tables for row in table.rows]
+        yield from table_of(("variant", *first.columns), rows)
 
 
 def _parity_rows(reports: Mapping[str, dict[str, Any]]) -> Iterator[list[str]]:

@@ -1,28 +1,169 @@
-"""What a candidate may lose against its reference, written down before it is measured.
-
-parity.toml: reads a contract, and writes one that the present figures keep.
-
-Which contract a bench is held against, checked before anything is scored.
-"""
+"""What a candidate may lose against its reference: rules, parity.toml, and what a bench refuses."""
 
 import difflib
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.tflite.modes import Mode
 
-MARGIN = "_noninferiority_margin"
+FILE_NAME = "parity.toml"
 DEFAULT_SOURCE = "the defaults"
+TOLERANCE = 1e-9
+"""A drop of 0.005 computed as 0.0050000001 keeps the limit."""
 
 Measured = float | bool | None
+
+
+class Kind(Enum):
+    """How a rule's limit is held against what was measured."""
+
+    AT_MOST = auto()
+    AT_LEAST = auto()
+    MARGIN = auto()
+    """Passed by the upper bound of a drop, which must lie below it."""
+    FLAG = auto()
+
+
+class Unit(Enum):
+    """What numbers a limit may be: 0 or more, up to 1, or whole."""
+
+    AMOUNT = auto()
+    SHARE = auto()
+    COUNT = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One key of a contract; `needs` are the classes of images without which it is undefined.
+
+    `metric` is what a margin is of.
+    """
+
+    name: str
+    kind: Kind
+    unit: Unit
+    needs: tuple[str, ...]
+    metric: str | None
+
+    def failure(self, value: Measured, limit: float | bool) -> str | None:
+        """The sentence of a rule that is missed; none for one that is kept."""
+        shown = str(limit).lower() if self.kind is Kind.FLAG else f"{limit:g}"
+        if value is None:
+            return f"{self.name} is {shown} but was not measured"
+        if self._is_kept(value, limit):
+            return None
+        if self.kind is Kind.FLAG:
+            return f"{self.name} is {shown}, but the file has other tensors than integers"
+        figure = f"{value:.4g}" if f"{value:.4g}" != f"{limit:.4g}" else f"{value:.9g}"
+        what = "the upper bound of the drop is" if self.kind is Kind.MARGIN else "measured"
+        return f"{self.name} is {shown}, {what} {figure}"
+
+    def _is_kept(self, value: float, limit: float) -> bool:
+        match self.kind:
+            case Kind.AT_MOST:
+                return value <= limit + TOLERANCE
+            case Kind.AT_LEAST:
+                return value >= limit - TOLERANCE
+            case Kind.MARGIN:
+                return value < limit
+            case Kind.FLAG:
+                return bool(value)
+
+    def complaint(self, value: object) -> str | None:
+        """What is wrong with a limit of a file; none where it can be meant."""
+        if self.kind is Kind.FLAG:
+            return None if isinstance(value, bool) else f"neither true nor false: {value!r}."
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            return f"no number: {value!r}."
+        if self.unit is Unit.COUNT and (value < 0 or value != int(value)):
+            return f"the limit {value:g}; expected a whole number, 0 or more."
+        if self.kind is Kind.MARGIN and not 0 < value <= 1:
+            return f"the limit {value:g}; expected a share above 0, up to 1."
+        if self.unit is Unit.SHARE and not 0 <= value <= 1:
+            return f"the limit {value:g}; expected a share from 0 to 1."
+        return None if value >= 0 else f"the limit {value:g}; expected 0 or more."
+
+
+def _rule(
+    kind: Kind,
+    unit: Unit = Unit.AMOUNT,
+    *,
+    needs: tuple[str, ...] = (),
+    metric: str | None = None,
+    default: float | None = None,
+) -> Any:
+    rule = {"kind": kind, "unit": unit, "needs": needs, "metric": metric}
+    return field(default=default, metadata=rule)
+
+
+def _margin(metric: str, *needs: str) -> Any:
+    return _rule(Kind.MARGIN, Unit.SHARE, needs=needs, metric=metric)
+
+
+BOTH = ("malignant", "benign")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityContract:
+    """Limits of one candidate; a limit of none is not checked.
+
+    The defaults are the product's own promise for int8: half a point of recall and of accuracy.
+    A margin is passed by the upper bound of the drop, a `max_..._drop` by the drop itself.
+    """
+
+    max_recall_drop: float = _rule(Kind.AT_MOST, Unit.SHARE, needs=BOTH[:1], default=0.005)
+    max_accuracy_drop: float = _rule(Kind.AT_MOST, Unit.SHARE, default=0.005)
+    min_agreement: float = _rule(Kind.AT_LEAST, Unit.SHARE, default=0.99)
+    max_auc_drop: float | None = _rule(Kind.AT_MOST, Unit.SHARE, needs=BOTH)
+    min_recall_lower_bound: float | None = _rule(Kind.AT_LEAST, Unit.SHARE, needs=BOTH[:1])
+    max_lost_malignant: int | None = _rule(Kind.AT_MOST, Unit.COUNT, needs=BOTH[:1])
+    recall_noninferiority_margin: float | None = _margin("recall", "malignant")
+    specificity_noninferiority_margin: float | None = _margin("specificity", "benign")
+    accuracy_noninferiority_margin: float | None = _margin("accuracy")
+    auc_noninferiority_margin: float | None = _margin("auc", *BOTH)
+    partial_auc_noninferiority_margin: float | None = _margin("partial_auc", *BOTH)
+    max_size_mb: float | None = _rule(Kind.AT_MOST)
+    max_p90_ms: float | None = _rule(Kind.AT_MOST)
+    max_latency_ratio: float | None = _rule(Kind.AT_MOST)
+    require_full_int8: bool = _rule(Kind.FLAG, default=False)
+
+    def limits(self) -> dict[str, float | bool]:
+        """The rules that are to be checked."""
+        limits = asdict(self).items()
+        return {name: limit for name, limit in limits if limit is not None and limit is not False}
+
+    def margins(self) -> dict[str, float | None]:
+        """Non-inferiority margins by metric."""
+        return {metric: getattr(self, name) for metric, name in MARGINS.items()}
+
+    def check(self, measured: Mapping[str, Measured]) -> tuple["RuleOutcome", ...]:
+        """Every rule, in the order in which they stand above."""
+        return tuple(
+            RuleOutcome(
+                rule=name,
+                limit=limit,
+                measured=measured.get(name),
+                failure=RULES[name].failure(measured.get(name), limit),
+            )
+            for name, limit in self.limits().items()
+        )
+
+
+RULES = {field.name: Rule(name=field.name, **field.metadata) for field in fields(ParityContract)}
+MARGINS = {rule.metric: name for name, rule in RULES.items() if rule.metric is not None}
+"""The rule that is the margin of each metric."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,56 +186,6 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParityContract:
-    """Limits of one candidate; a limit of none is not checked.
-
-    The defaults are the product's own promise for int8: half a point of recall and of accuracy.
-    A margin is passed by the upper bound of the drop, a `max_..._drop` by the drop itself.
-    """
-
-    max_recall_drop: float = 0.005
-    max_accuracy_drop: float = 0.005
-    min_agreement: float = 0.99
-    max_auc_drop: float | None = None
-    min_recall_lower_bound: float | None = None
-    max_lost_malignant: int | None = None
-    recall_noninferiority_margin: float | None = None
-    specificity_noninferiority_margin: float | None = None
-    accuracy_noninferiority_margin: float | None = None
-    auc_noninferiority_margin: float | None = None
-    partial_auc_noninferiority_margin: float | None = None
-    max_size_mb: float | None = None
-    max_p90_ms: float | None = None
-    max_latency_ratio: float | None = None
-    require_full_int8: bool = False
-
-    def limits(self) -> dict[str, float | bool]:
-        """The rules that are to be checked."""
-        limits = asdict(self).items()
-        return {name: limit for name, limit in limits if limit is not None and limit is not False}
-
-    def margins(self) -> dict[str, float | None]:
-        """Non-inferiority margins by metric."""
-        return {
-            name.removesuffix(MARGIN): limit
-            for name, limit in asdict(self).items()
-            if name.endswith(MARGIN)
-        }
-
-    def check(self, measured: Mapping[str, Measured]) -> tuple[RuleOutcome, ...]:
-        """Every rule, in the order in which they stand above."""
-        return tuple(
-            RuleOutcome(
-                rule=name,
-                limit=limit,
-                measured=measured.get(name),
-                failure=_failure(name, measured.get(name), limit),
-            )
-            for name, limit in self.limits().items()
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contracts:
     """One contract for all candidates, others for those modes that have a section of their own."""
 
@@ -110,126 +201,6 @@ class Contracts:
         """For parity.json: the general limits, the source, and the sections."""
         modes = {mode: asdict(contract) for mode, contract in self.by_mode.items()}
         return asdict(self.general) | {"source": self.source, "modes": modes}
-
-
-RULE_NAMES = tuple(field.name for field in fields(ParityContract))
-
-
-def refuse_undefined(
-    contracts: Contracts, modes: tuple[str, ...], *, name: str, benign: int, malignant: int
-) -> None:
-    """Recall, its bounds and lost melanomas need malignant images, specificity benign ones.
-
-    Raises:
-        EdgeMelanomaError: a contract asks for what these images do not define.
-    """
-    for count, missing, words in (
-        (malignant, "malignant", ("recall", "malignant", "auc")),
-        (benign, "benign", ("specificity", "auc")),
-    ):
-        asked = [rule for mode in modes for rule in contracts.of(mode).limits()]
-        rules = [rule for rule in asked if any(word in rule for word in words)]
-        if not count and rules:
-            raise EdgeMelanomaError(
-                f"The contract ({contracts.source}) asks for {rules[0]}, which is undefined on "
-                f"{name}: it has no {missing} images; bench it on images of both classes."
-            )
-
-
-def _failure(name: str, value: Measured, limit: float | bool) -> str | None:
-    if value is None:
-        return f"{name} is {_show(limit)} but was not measured"
-    if isinstance(limit, bool):
-        return None if value else f"{name} is true, but the file has other tensors than integers"
-    if _is_kept(name, float(value), float(limit)):
-        return None
-    shown = f"{value:.4g}" if f"{value:.4g}" != f"{limit:.4g}" else f"{value:.9g}"
-    what = "the upper bound of the drop is" if name.endswith(MARGIN) else "measured"
-    return f"{name} is {limit:g}, {what} {shown}"
-
-
-def _is_kept(name: str, value: float, limit: float) -> bool:
-    if name.endswith(MARGIN):
-        return value < limit
-    # A drop of 0.005 computed as 0.0050000001 keeps the limit.
-    tolerance = 1e-9
-    return value >= limit - tolerance if name.startswith("min_") else value <= limit + tolerance
-
-
-def _show(limit: float | bool) -> str:
-    return str(limit).lower() if isinstance(limit, bool) else f"{limit:g}"
-
-
-FILE_NAME = "parity.toml"
-FLAGS = ("require_full_int8",)
-COUNTS = ("max_lost_malignant",)
-SHARES = ("_drop", "_agreement", "_lower_bound", MARGIN)
-
-
-def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
-    """Contracts from a TOML file: keys of `ParityContract`, and sections named after a mode.
-
-    A section changes what it names and takes the rest from the keys above it.
-
-    Raises:
-        EdgeMelanomaError: no such file, no TOML, an unknown key or mode, or an impossible value.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EdgeMelanomaError(
-            f"The contract {path} is not a readable TOML file: {error}."
-        ) from error
-    sections = {
-        key: value
-        for key, value in content.items()
-        if isinstance(value, dict) and key not in RULE_NAMES
-    }
-    general = {key: value for key, value in content.items() if key not in sections}
-    _refuse_impossible(general, where=f"The contract {path}", modes=modes)
-    for mode, section in sections.items():
-        if mode not in modes:
-            raise EdgeMelanomaError(_unknown(f"The contract {path}", "section", mode, modes))
-        where = f"The section [{mode}] of the contract {path}"
-        _refuse_impossible(section, where=where, modes=())
-    contract = ParityContract(**general)
-    return Contracts(
-        general=contract,
-        by_mode={mode: replace(contract, **section) for mode, section in sections.items()},
-        source=path.name,
-    )
-
-
-def _refuse_impossible(content: Mapping[str, Any], *, where: str, modes: tuple[str, ...]) -> None:
-    for key, value in content.items():
-        if key in modes:
-            raise EdgeMelanomaError(
-                f"{where} gives {key} a value; expected a section of limits, [{key}]."
-            )
-        if key not in RULE_NAMES:
-            raise EdgeMelanomaError(_unknown(where, "key", key, (*RULE_NAMES, *modes)))
-        complaint = _complaint(key, value)
-        if complaint:
-            raise EdgeMelanomaError(f"{where} gives {key} {complaint}")
-
-
-def _unknown(where: str, kind: str, word: str, known: tuple[str, ...]) -> str:
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
-    return f"{where} has the unknown {kind} '{word}'; did you mean '{nearest}'?"
-
-
-def _complaint(key: str, value: object) -> str | None:
-    if key in FLAGS:
-        return None if isinstance(value, bool) else f"neither true nor false: {value!r}."
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return f"no number: {value!r}."
-    if key in COUNTS and (value < 0 or value != int(value)):
-        return f"the limit {value:g}; expected a whole number, 0 or more."
-    if key.endswith(MARGIN) and not 0 < value <= 1:
-        return f"the limit {value:g}; expected a share above 0, up to 1."
-    if key.endswith(SHARES) and not 0 <= value <= 1:
-        return f"the limit {value:g}; expected a share from 0 to 1."
-    return None if value >= 0 else f"the limit {value:g}; expected 0 or more."
 
 
 def find_contract() -> Path | None:
@@ -250,6 +221,38 @@ def choose_contracts(path: Path | None, *, reporter: Reporter) -> Contracts:
     return read_contracts(path, modes=tuple(mode.value for mode in Mode))
 
 
+def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
+    """Contracts from a TOML file: keys of `ParityContract`, and sections named after a mode.
+
+    A section changes what it names and takes the rest from the keys above it.
+
+    Raises:
+        EdgeMelanomaError: no such file, no TOML, an unknown key or mode, or an impossible value.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EdgeMelanomaError(
+            f"The contract {path} is not a readable TOML file: {error}."
+        ) from error
+    sections = {
+        key: value for key, value in content.items() if isinstance(value, dict) and key not in RULES
+    }
+    general = {key: value for key, value in content.items() if key not in sections}
+    _refuse_impossible(general, where=f"The contract {path}", modes=modes)
+    for mode, section in sections.items():
+        if mode not in modes:
+            raise EdgeMelanomaError(_unknown(f"The contract {path}", "section", mode, modes))
+        where = f"The section [{mode}] of the contract {path}"
+        _refuse_impossible(section, where=where, modes=())
+    contract = ParityContract(**general)
+    return Contracts(
+        general=contract,
+        by_mode={mode: replace(contract, **section) for mode, section in sections.items()},
+        source=path.name,
+    )
+
+
 def refuse_unmet_sections(
     contracts: Contracts, run: TrainedModel, exports: Sequence[ConvertedModel]
 ) -> None:
@@ -268,18 +271,39 @@ def refuse_unmet_sections(
             )
 
 
-def refuse_undefined_rules(
-    contracts: Contracts,
-    exports: Sequence[ConvertedModel],
-    records: tuple[LesionRecord, ...],
-    *,
-    name: str,
+def refuse_undefined(
+    contracts: Contracts, modes: Sequence[str], *, name: str, benign: int, malignant: int
 ) -> None:
-    """Before the scoring, as it would be in vain.
+    """Recall, its bounds and lost melanomas need malignant images, specificity benign ones.
+
+    Checked before the scoring, which would be in vain.
 
     Raises:
-        EdgeMelanomaError: a rule needs images of a class that is not among `records`.
+        EdgeMelanomaError: a contract asks for what these images do not define.
     """
-    benign, malignant = count_classes(records)
-    modes = tuple(model.mode for model in exports)
-    refuse_undefined(contracts, modes, name=name, benign=benign, malignant=malignant)
+    asked = [RULES[rule] for mode in modes for rule in contracts.of(mode).limits()]
+    for missing, count in (("malignant", malignant), ("benign", benign)):
+        rules = [rule.name for rule in asked if missing in rule.needs]
+        if not count and rules:
+            raise EdgeMelanomaError(
+                f"The contract ({contracts.source}) asks for {rules[0]}, which is undefined on "
+                f"{name}: it has no {missing} images; bench it on images of both classes."
+            )
+
+
+def _refuse_impossible(content: Mapping[str, Any], *, where: str, modes: tuple[str, ...]) -> None:
+    for key, value in content.items():
+        if key in modes:
+            raise EdgeMelanomaError(
+                f"{where} gives {key} a value; expected a section of limits, [{key}]."
+            )
+        if key not in RULES:
+            raise EdgeMelanomaError(_unknown(where, "key", key, (*RULES, *modes)))
+        complaint = RULES[key].complaint(value)
+        if complaint:
+            raise EdgeMelanomaError(f"{where} gives {key} {complaint}")
+
+
+def _unknown(where: str, kind: str, word: str, known: tuple[str, ...]) -> str:
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
+    return f"{where} has the unknown {kind} '{word}'; did you mean '{nearest}'?"

@@ -1,9 +1,7 @@
 """Tests and bounds for two shares on the same pictures, from the numbers of pictures that flipped.
 
-`lost` counts what only the reference gets right, `gained` what only the candidate does.
-
-What a number of pictures can prove: the smallest margin of a drop that could pass, and how many
-pictures a given margin needs.
+`lost` counts what only the reference gets right, `gained` what only the candidate does. And what
+a number of pictures can prove: the smallest margin that could pass, and how many a margin needs.
 """
 
 import math
@@ -23,18 +21,6 @@ def exact_mcnemar(worse: int, better: int) -> float:
     if worse + better == 0:
         return 1.0
     return float(binomtest(worse, worse + better).pvalue)
-
-
-def paired_drop_upper_bound(*, lost: int, gained: int, pairs: int) -> float:
-    """One-sided 95 % upper bound of a paired drop of a share.
-
-    Bonett and Price's adjusted Wald bound (2012): one is added to both discordant counts, so that
-    it stays honest when nothing flipped; with none of 100 flipped it is 2.3 points.
-    """
-    share_lost, share_gained = (lost + 1) / (pairs + 2), (gained + 1) / (pairs + 2)
-    drop = share_lost - share_gained
-    error = math.sqrt((share_lost + share_gained - drop**2) / (pairs + 2))
-    return float(min(1.0, drop + ONE_SIDED_95 * error))
 
 
 def noninferiority_p(*, lost: float, gained: float, pairs: float, margin: float) -> float:

@@ -1,7 +1,8 @@
 """All models of a bench over the same pictures: Keras first, then each exported file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import (
     PredictionSet,
     make_prediction_set,
+    predictions_to_csv,
     read_predictions,
 )
 from edge_melanoma.machine.environment import package_version
+from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runtime.classifiers import (
@@ -26,6 +29,12 @@ from edge_melanoma.runtime.interpreters import SessionSettings, try_model
 from edge_melanoma.runtime.names import Runtime
 
 REFERENCE = "keras"
+
+
+def write_scores(folder: Path, scores: Mapping[str, PredictionSet]) -> None:
+    """A file of predictions for each mode, the reference's among them."""
+    for mode, predictions in scores.items():
+        write_atomically(folder / f"predictions_{mode}.csv", predictions_to_csv(predictions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,36 +1,24 @@
-"""The verdict: each candidate held against its contract, and the report that tells of it.
+"""The verdict: each candidate held against its contract, and the report that tells of it."""
 
-What parity.json says of each model apart from the comparison: its own threshold, its ECE.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_melanoma.benchmarks.parity.comparison import Comparison
 from edge_melanoma.benchmarks.parity.contract import (
-    MARGIN,
+    MARGINS,
     Contracts,
     Measured,
     ParityContract,
     RuleOutcome,
 )
-from edge_melanoma.benchmarks.parity.outside import OutsideParity
-from edge_melanoma.benchmarks.parity.statistics import Findings
+from edge_melanoma.benchmarks.parity.findings import Findings
 from edge_melanoma.benchmarks.sections import ReportSection, contents_of
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.tables import ModelTiming
 from edge_melanoma.data.images import RESIZE_ID
-from edge_melanoma.evaluation.metrics import (
-    Interval,
-    Metrics,
-    count_confusions,
-    measure,
-    measure_intervals,
-)
-from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.evaluation.reliability import measure_reliability
-from edge_melanoma.runs.models import ConvertedModel
+from edge_melanoma.evaluation.metrics import Interval, Metrics
+from edge_melanoma.evaluation.reliability import Reliability
 
 MEGABYTE = 1e6
 DEFAULT_PROOF_MARGIN = 0.005
@@ -52,11 +40,16 @@ class MeasuredModel:
     sha256: str
     metrics: Metrics
     intervals: Mapping[str, Interval]
+    calibration: Reliability
     latency: LatencySamples | None
     timing: ModelTiming | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
+        return self.figures() | {"calibration": self.calibration.as_dict()}
+
+    def figures(self) -> dict[str, Any]:
+        """All but the calibration, which stands last, of a candidate after its comparison too."""
         times = self.timing or self.latency
         return {
             "runtime": self.runtime,
@@ -98,7 +91,7 @@ class MeasuredCandidate:
         comparison, found = self.comparison, self._findings_as_dict()
         noninferiority = found.pop("noninferiority", {})
         part = {"partial_auc": noninferiority["partial_auc"]["drop"]} if noninferiority else {}
-        return self.model.as_dict() | {
+        return self.model.figures() | {
             "drop": comparison.drops() | part,
             "agreement": comparison.agreement,
             "max_score_difference": comparison.max_score_difference,
@@ -118,6 +111,7 @@ class MeasuredCandidate:
             "failures": list(self.failures),
             "checks": [outcome.as_dict() for outcome in self.outcomes],
             **found,
+            "calibration": self.model.calibration.as_dict(),
         }
 
     def _findings_as_dict(self) -> dict[str, Any]:
@@ -145,7 +139,7 @@ class ParityReport:
     reference: MeasuredModel
     candidates: tuple[MeasuredCandidate, ...]
     sections: tuple[ReportSection, ...] = ()
-    external: tuple[OutsideParity, ...] = ()
+    external: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -165,7 +159,7 @@ class ParityReport:
             "candidates": [candidate.as_dict() for candidate in self.candidates],
             **contents_of(self.sections),
             "tables": [section.as_dict() for section in self.sections],
-            "external": [outside.as_dict() for outside in self.external],
+            "external": [dict(outside) for outside in self.external],
         }
 
 
@@ -207,70 +201,5 @@ def _found(findings: Findings | None) -> dict[str, Measured]:
     if findings is None:
         return {}
     drops = findings.statistics.drops
-    bounds = {f"{name}{MARGIN}": drop.upper95 for name, drop in drops.items()}
+    bounds = {MARGINS[metric]: drop.upper95 for metric, drop in drops.items()}
     return {**bounds, "require_full_int8": findings.is_full_int8}
-
-
-def add_own_figures(
-    told: Mapping[str, Any],
-    scores: Mapping[str, PredictionSet],
-    exports: Sequence[ConvertedModel],
-) -> dict[str, Any]:
-    """The content of parity.json with `calibration` and `at_own_threshold` for each model.
-
-    `told` is a report's and `scores` are by mode, `keras` for the reference. Drops and flips are at
-    the reference's threshold; a phone decides at the file's own, none for a file without one.
-    """
-    points = {model.mode: model.manifest.get("operating_point") for model in exports}
-    return {
-        **told,
-        "reference": _with_calibration(told["reference"], scores),
-        "candidates": [
-            {
-                **_with_calibration(candidate, scores),
-                "at_own_threshold": _at_own_threshold(
-                    scores[candidate["mode"]], points[candidate["mode"]]
-                ),
-            }
-            for candidate in told["candidates"]
-        ],
-    }
-
-
-def explain_own_figures(told: Mapping[str, Any]) -> Iterator[str]:
-    """A line a candidate for a person, of what `add_own_figures` gives."""
-    before = told["reference"]["calibration"]["ece"]
-    for candidate in told["candidates"]:
-        own, ece = candidate["at_own_threshold"], candidate["calibration"]["ece"]
-        error = f"calibration error {before:.4f} -> {ece:.4f}"
-        if own is None:
-            yield f"{candidate['mode']} has no threshold of its own; {error}"
-            continue
-        integer = "" if own["integer"] is None else f" (integer {own['integer']})"
-        metrics = own["metrics"]
-        yield (
-            f"{candidate['mode']} at its own threshold {own['threshold']:.4f}{integer}: recall "
-            f"{metrics['recall']:.4f}, specificity {metrics['specificity']:.4f}; {error}"
-        )
-
-
-def _with_calibration(
-    model: Mapping[str, Any], scores: Mapping[str, PredictionSet]
-) -> dict[str, Any]:
-    return {**model, "calibration": measure_reliability(scores[model["mode"]]).as_dict()}
-
-
-def _at_own_threshold(
-    scores: PredictionSet, point: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    if point is None:
-        return None
-    threshold = point["threshold"]
-    return {
-        "threshold": threshold,
-        "integer": point["integer"],
-        "min_recall": point["min_recall"],
-        "metrics": measure(scores, threshold=threshold).as_dict(),
-        "intervals": measure_intervals(scores, threshold=threshold),
-        "confusion": asdict(count_confusions(scores, threshold=threshold)),
-    }

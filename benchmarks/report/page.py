@@ -1,30 +1,31 @@
 """One self-contained page of a bench: it loads nothing, and every text in it is escaped.
 
-Small copies of flipped pictures, as data URIs: pixels alone, nothing of the file's metadata.
+Flipped pictures are small copies in data URIs: pixels alone, nothing of the file's metadata.
 """
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
-from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES, FlippedImage
-from edge_melanoma.benchmarks.report.proof_tables import (
-    describe_proof,
-    describe_verdict,
-    interval_section,
-    proof_sections,
-    rule_section,
-)
+from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES
 from edge_melanoma.benchmarks.report.tables import (
     cost_section,
     describe_report,
+    interval_section,
     outside_sections,
+    proof_sections,
     quality_section,
+    rule_section,
 )
+from edge_melanoma.benchmarks.report.text import (
+    describe_proof,
+    describe_verdict,
+    render_template,
+)
+from edge_melanoma.benchmarks.sections import stored_sections
 from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
@@ -34,45 +35,6 @@ SIDE = 112
 JPEG_QUALITY = 78
 LARGEST_TOTAL = 2_000_000
 """Bytes of data URIs in a page, each as often as it is shown, so that it stays below 5 MB."""
-
-
-def make_thumbnails(
-    records: Sequence[LesionRecord], candidates: Iterable[Sequence[FlippedImage]]
-) -> dict[str, str]:
-    """Data URIs by image id, lost malignant of all candidates first, until the room is used up.
-
-    A picture is as the network sees it: upright and squashed to a square.
-    """
-    by_id = {record.image_id: record for record in records}
-    shown = [image for images in candidates for image in images]
-    made: dict[str, str] = {}
-    room = LARGEST_TOTAL
-    for kind in KIND_NAMES:
-        for image in shown:
-            if image.kind != kind:
-                continue
-            uri = made.get(image.image_id) or _encode(by_id[image.image_id])
-            room -= len(uri)
-            if room < 0:
-                return made
-            made[image.image_id] = uri
-    return made
-
-
-def shown_thumbnails(thumbnails: Mapping[str, str]) -> dict[str, str]:
-    """Those of a stored file that are such data URIs, and nothing else that a page might load."""
-    prefix = "data:image/jpeg;base64,"
-    return {name: uri for name, uri in thumbnails.items() if str(uri).startswith(prefix)}
-
-
-def _encode(record: LesionRecord) -> str:
-    small = Image.fromarray(read_image(record.path)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=JPEG_QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-TEMPLATES = Path(__file__).parent / "templates"
 ROWS_A_KIND = 60
 """Flips of a kind that are shown one by one; parity.json has all of them."""
 
@@ -91,19 +53,13 @@ def render_report(
     Raises:
         EdgeMelanomaError: scores of other images than the reference's.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from edge_melanoma.benchmarks.report.figures import draw_roc_overlay
 
     for predictions in candidates.values():
         refuse_other_images(reference, predictions)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     threshold = parity["threshold"]["reference"]
-    return environment.get_template("report.html.j2").render(
+    return render_template(
+        "report.html.j2",
         parity=parity,
         verdict=describe_verdict(parity),
         passed=all(candidate["verdict"] == "pass" for candidate in parity["candidates"]),
@@ -114,13 +70,12 @@ def render_report(
         rules=rule_section(parity),
         proofs=proof_sections(parity),
         cost=cost_section(parity),
-        tables=[*parity["tables"], *(section.as_dict() for section in outside_sections(parity))],
+        tables=[*stored_sections(parity), *outside_sections(parity)],
         kinds=KIND_NAMES,
         rows_a_kind=ROWS_A_KIND,
         thumbnails=shown_thumbnails(thumbnails),
-        figures=dict(_figures(reference, candidates, threshold=threshold)),
-        roc=_roc(reference, candidates, threshold=threshold),
-        images_of=_images_of,
+        figures=_figures(reference, candidates, threshold=threshold),
+        roc=draw_roc_overlay({"Keras": reference, **candidates}, threshold=threshold, prefix="roc"),
     )
 
 
@@ -140,45 +95,58 @@ def refuse_older(parity: Parity) -> None:
 
 def _figures(
     reference: PredictionSet, candidates: Mapping[str, PredictionSet], *, threshold: float
-) -> Iterator[tuple[str, list[Any]]]:
-    from markupsafe import Markup
-
+) -> dict[str, list[str]]:
+    """Scatter, Bland-Altman plot and histograms of each file, by mode."""
     from edge_melanoma.benchmarks.report import figures
 
-    drawers = (
-        figures.draw_scatter,
-        figures.draw_bland_altman,
-        figures.draw_histograms,
-    )
-    for number, (mode, scores) in enumerate(candidates.items()):
-        # Made by matplotlib, which escapes the texts of a figure.
-        yield (
-            mode,
-            [
-                Markup(
-                    draw(
-                        reference,
-                        scores,
-                        threshold=threshold,
-                        mode=mode,
-                        prefix=f"figure{number}-{place}",
-                    )
-                )
-                for place, draw in enumerate(drawers)
-            ],
-        )
+    drawers = (figures.draw_scatter, figures.draw_bland_altman, figures.draw_histograms)
+    return {
+        mode: [
+            draw(
+                reference,
+                scores,
+                threshold=threshold,
+                mode=mode,
+                prefix=f"figure{number}-{place}",
+            )
+            for place, draw in enumerate(drawers)
+        ]
+        for number, (mode, scores) in enumerate(candidates.items())
+    }
 
 
-def _roc(
-    reference: PredictionSet, candidates: Mapping[str, PredictionSet], *, threshold: float
-) -> Any:
-    from markupsafe import Markup
+def make_thumbnails(
+    records: Sequence[LesionRecord], candidates: Iterable[Parity]
+) -> dict[str, str]:
+    """Data URIs by image id, lost malignant of all candidates first, until the room is used up.
 
-    from edge_melanoma.benchmarks.report.figures import draw_roc_overlay
+    A picture is as the network sees it: upright and squashed to a square.
+    """
+    by_id = {record.image_id: record for record in records}
+    shown = [image for candidate in candidates for image in candidate["flip_details"]]
+    made: dict[str, str] = {}
+    room = LARGEST_TOTAL
+    for kind in KIND_NAMES:
+        for image in shown:
+            if image["kind"] != kind:
+                continue
+            name = image["image_id"]
+            uri = made.get(name) or _encode(by_id[name])
+            room -= len(uri)
+            if room < 0:
+                return made
+            made[name] = uri
+    return made
 
-    models = {"Keras": reference, **candidates}
-    return Markup(draw_roc_overlay(models, threshold=threshold, prefix="roc"))
+
+def shown_thumbnails(thumbnails: Mapping[str, str]) -> dict[str, str]:
+    """Those of a stored file that are such data URIs, and nothing else that a page might load."""
+    prefix = "data:image/jpeg;base64,"
+    return {name: uri for name, uri in thumbnails.items() if str(uri).startswith(prefix)}
 
 
-def _images_of(candidate: Parity, kind: str) -> list[Parity]:
-    return [image for image in candidate["flip_details"] if image["kind"] == kind]
+def _encode(record: LesionRecord) -> str:
+    small = Image.fromarray(read_image(record.path)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=JPEG_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

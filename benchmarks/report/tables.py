@@ -1,133 +1,62 @@
-"""A parity report for a person, in the terminal and in Markdown: recall comes first.
+"""The tables of a parity.json: quality, cost, external sets, and what was proved; recall first."""
 
-External sets of a parity report for a person, and what each measured set is.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
-from edge_melanoma.benchmarks.parity.comparison import Ties
-from edge_melanoma.benchmarks.parity.verdict import ParityReport
-from edge_melanoma.benchmarks.report.proof_tables import (
-    describe_proof,
-    describe_verdict,
-    interval_section,
-    proof_sections,
-    rule_section,
-)
-from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.timing.latency import PERCENTILES
-from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.evaluation.evaluation import explain_undefined, format_share
-from edge_melanoma.machine.markdown import table_of, text_of
-from edge_melanoma.tflite.quantization import ScoreTensor
-
-OUTSIDE_COLUMNS = (
-    "model",
-    "recall",
-    "drop",
-    "specificity",
-    "drop",
-    "accuracy",
-    "AUC",
-    "agreement",
-    "lost/gained",
-    "recall at own threshold",
-    "specificity at own threshold",
-)
-
-
-def outside_sections(parity: Mapping[str, Any]) -> Iterator[ReportSection]:
-    """A table an external set, from what parity.json holds."""
-    for outside in parity.get("external", ()):
-        yield ReportSection(
-            title=describe_outside(outside),
-            columns=OUTSIDE_COLUMNS,
-            rows=tuple(tuple(cells) for cells in outside_rows(outside)),
-            note="At the reference's operating point, but for the last two columns.",
-        )
-
-
-def describe_outside(outside: Mapping[str, Any]) -> str:
-    """What an entry of parity.json's "external" was measured on, in one line."""
-    data = outside["dataset"]
-    undefined = explain_undefined(benign=data["benign"], malignant=data["malignant"])
-    return (
-        f"Outside, {data['name']}: {data['images']} images, {data['malignant']} malignant, "
-        f"{outside['left_out']} left out as copies" + (f"; {undefined}" if undefined else "")
-    )
-
-
-def describe_sets(report: ParityReport) -> list[str]:
-    """The cards of the own and of the external sets, a line each."""
-    blocks = [report.dataset, *(outside.as_dict()["dataset"] for outside in report.external)]
-    return [line for block in blocks for line in describe_cards(block)]
-
-
-def outside_rows(outside: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Cells of `OUTSIDE_COLUMNS` for an entry of parity.json's "external", the reference first."""
-    yield _cells_of(outside["reference"], [""] * 6)
-    for model in outside["candidates"]:
-        drop, flips, own = model["drop"], model["flips"], model["at_own_threshold"]
-        yield _cells_of(
-            model,
-            [
-                format_share(drop["recall"], sign="+"),
-                format_share(drop["specificity"], sign="+"),
-                f"{model['agreement']:.2%}",
-                f"{flips['lost_malignant']}/{flips['gained_malignant']}",
-                format_share(own["metrics"]["recall"]) if own else "",
-                format_share(own["metrics"]["specificity"]) if own else "",
-            ],
-        )
-
-
-def _cells_of(model: Mapping[str, Any], compared: Sequence[str]) -> list[str]:
-    metrics = {name: format_share(value) for name, value in model["metrics"].items()}
-    recall_drop, specificity_drop, *rest = compared
-    return [
-        model["mode"],
-        metrics["recall"],
-        recall_drop,
-        metrics["specificity"],
-        specificity_drop,
-        metrics["accuracy"],
-        metrics["auc"],
-        *rest,
-    ]
-
-
-QUALITY_COLUMNS = (
-    "model",
-    "recall",
-    "drop",
-    "specificity",
-    "precision",
-    "F1",
-    "accuracy",
-    "drop",
-    "AUC",
-    "agreement",
-    "lost/gained",
-    "verdict",
-)
-COST_COLUMNS = (
-    "model",
-    "runtime",
-    "size MB",
-    "p50 ms",
-    "p90 ms",
-    "p99 ms",
-    "CPU p50 ms",
-    "p50 ratio",
-)
-EXAMPLES_SHOWN = 5
-QUALITY_CAPTION = "Drop = reference - candidate. Research only, not a medical device."
 
 Parity = Mapping[str, Any]
+Cell = Callable[[Parity], str]
+
+
+def _metric(name: str) -> Cell:
+    return lambda model: format_share(model["metrics"][name])
+
+
+def _drop(name: str) -> Cell:
+    """Empty for the reference, which drops nothing."""
+    return lambda model: format_share(model["drop"][name], sign="+") if "drop" in model else ""
+
+
+def _mode(model: Parity) -> str:
+    return str(model["mode"])
+
+
+def _agreement(model: Parity) -> str:
+    return f"{model['agreement']:.2%}" if "agreement" in model else ""
+
+
+def _lost_and_gained(model: Parity) -> str:
+    flips = model.get("flips")
+    return f"{flips['lost_malignant']}/{flips['gained_malignant']}" if flips else ""
+
+
+QUALITY: tuple[Column, ...] = (
+    ("model", _mode),
+    ("recall", _metric("recall")),
+    ("drop", _drop("recall")),
+    ("specificity", _metric("specificity")),
+    ("precision", _metric("precision")),
+    ("F1", _metric("f1")),
+    ("accuracy", _metric("accuracy")),
+    ("drop", _drop("accuracy")),
+    ("AUC", _metric("auc")),
+    ("agreement", _agreement),
+    ("lost/gained", _lost_and_gained),
+    ("verdict", lambda model: model.get("verdict", "reference")),
+)
+
+
+def quality_section(parity: Parity) -> ReportSection:
+    """Metrics of every model at the reference's operating point."""
+    return section_of(
+        describe_report(parity),
+        QUALITY,
+        _models(parity),
+        note="Drop = reference - candidate. Research only, not a medical device.",
+    )
 
 
 def describe_report(parity: Parity) -> str:
@@ -141,142 +70,288 @@ def describe_report(parity: Parity) -> str:
     )
 
 
-def render_terminal(report: ParityReport) -> list[Table]:
-    """The tables for a terminal: quality, then cost, then what was proved."""
-    parity = report.as_dict()
-    sections = [quality_section(parity), cost_section(parity), *proof_sections(parity)]
-    sections += [*report.sections, *outside_sections(parity)]
-    return [_terminal_table(section) for section in sections]
+def _time(name: str, missing: str = "") -> Cell:
+    return lambda model: f"{model['latency_ms'][name]:.2f}" if model["latency_ms"] else missing
 
 
-def render_markdown(report: ParityReport) -> str:
-    """The verdict, the tables, the flips and the failures as Markdown, fit for a pull request."""
-    parity = report.as_dict()
-    quality, cost = quality_section(parity), cost_section(parity)
-    lines = ["# Parity of the exported models with the trained network", ""]
-    lines += [f"**{describe_verdict(parity)}**", "", text_of(describe_report(parity)), ""]
-    lines += [describe_proof(parity), ""] if proof_sections(parity) else []
-    lines += [*table_of(quality.columns, quality.rows), "", quality.note, "", cost.title, ""]
-    lines += table_of(cost.columns, cost.rows)
-    lines += ["", "| model | sha256 |", "|---|---|"]
-    models = [parity["reference"], *parity["candidates"]]
-    lines += [f"| {model['mode']} | `{model['sha256']}` |" for model in models]
-    for section in outside_sections(parity):
-        table = table_of(section.columns, section.rows)
-        lines += ["", f"## {text_of(section.title)}", "", *table, "", section.note]
-    told = (*explain_candidates(report), *describe_sets(report))
-    notes = [f"- {text_of(note)}" for note in told]
-    lines += ["", *notes] if notes else []
-    proofs = proof_sections(parity)
-    intervals = [interval_section(parity)] if proofs else []
-    for section in [rule_section(parity), *proofs, *intervals, *report.sections]:
-        table = table_of(section.columns, section.rows)
-        lines += ["", f"## {section.title}", "", *table, "", section.note]
-    return "\n".join(lines) + "\n"
+def _ratio(model: Parity) -> str:
+    ratio = model.get("latency_ratio", 1.0) if model["latency_ms"] else None
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
-def quality_section(parity: Parity) -> ReportSection:
-    """Metrics of every model at the reference's operating point."""
-    reference = _quality_cells(parity["reference"], drops=("", ""))
-    rows = [(*reference, "", "", "reference"), *map(_candidate_row, parity["candidates"])]
-    return ReportSection(
-        title=describe_report(parity),
-        columns=QUALITY_COLUMNS,
-        rows=tuple(rows),
-        note=QUALITY_CAPTION,
-    )
+COST: tuple[Column, ...] = (
+    ("model", _mode),
+    ("runtime", lambda model: model["runtime"]),
+    ("size MB", lambda model: f"{model['size_bytes'] / 1e6:.2f}"),
+    ("p50 ms", _time("p50", "not run")),
+    *((f"p{share} ms", _time(f"p{share}")) for share in PERCENTILES[1:]),
+    ("CPU p50 ms", _time("cpu_p50")),
+    ("p50 ratio", _ratio),
+)
 
 
 def cost_section(parity: Parity) -> ReportSection:
     """Size and time of every model."""
-    rows = [_cost_cells(parity["reference"], ratio=1.0)]
-    rows += [_cost_cells(model, ratio=model["latency_ratio"]) for model in parity["candidates"]]
-    return ReportSection(
-        title=_describe_timing(parity), columns=COST_COLUMNS, rows=tuple(rows), note=""
+    times = next((one["latency_ms"] for one in parity["candidates"] if one["latency_ms"]), None)
+    title = "Latency was not measured"
+    if times is not None:
+        title = (
+            f"One picture at a time, {times['threads']} thread(s), {times['runs']} runs "
+            f"after {times['warmup']} for warm-up"
+        )
+    return section_of(title, COST, _models(parity), note="")
+
+
+def _models(parity: Parity) -> list[Parity]:
+    return [parity["reference"], *parity["candidates"]]
+
+
+def _at_own(name: str) -> Cell:
+    def cell(model: Parity) -> str:
+        own = model.get("at_own_threshold")
+        return format_share(own["metrics"][name]) if own else ""
+
+    return cell
+
+
+OUTSIDE: tuple[Column, ...] = (
+    ("model", _mode),
+    ("recall", _metric("recall")),
+    ("drop", _drop("recall")),
+    ("specificity", _metric("specificity")),
+    ("drop", _drop("specificity")),
+    ("accuracy", _metric("accuracy")),
+    ("AUC", _metric("auc")),
+    ("agreement", _agreement),
+    ("lost/gained", _lost_and_gained),
+    ("recall at own threshold", _at_own("recall")),
+    ("specificity at own threshold", _at_own("specificity")),
+)
+
+
+def outside_sections(parity: Parity) -> list[ReportSection]:
+    """A table an external set."""
+    return [outside_section(outside) for outside in parity["external"]]
+
+
+def outside_section(outside: Parity) -> ReportSection:
+    """An entry of parity.json's "external", the reference first."""
+    return section_of(
+        describe_outside(outside),
+        OUTSIDE,
+        _models(outside),
+        note="At the reference's operating point, but for the last two columns.",
     )
 
 
-def explain_candidates(report: ParityReport) -> list[str]:
-    """A line for each failure, for the melanomas that a candidate loses and for its ties."""
-    lines = []
-    for candidate in report.candidates:
-        lines += [f"{candidate.model.mode} fails: {failure}" for failure in candidate.failures]
-        lost = candidate.comparison.flips.lost_malignant
-        if lost:
-            more = f" and {len(lost) - EXAMPLES_SHOWN} more" if len(lost) > EXAMPLES_SHOWN else ""
-            names = ", ".join(lost[:EXAMPLES_SHOWN])
-            lines.append(f"{candidate.model.mode} loses {len(lost)} malignant: {names}{more}")
-        ties = candidate.comparison.ties
-        if ties and ties.images:
-            lines.append(f"{candidate.model.mode}: {_describe_ties(ties)}")
-    return lines
-
-
-def _describe_ties(ties: Ties) -> str:
-    images, lie = ("1 image", "lies") if ties.images == 1 else (f"{ties.images} images", "lie")
-    place = _describe_place(ties.output)
-    return f"{images} ({ties.malignant} malignant) {lie} on the threshold{place}"
-
-
-def _describe_place(output: ScoreTensor) -> str:
-    if output.quantization.is_float:
-        return " itself"
-    scale = output.quantization.scale
-    step = f"{scale:.3g} of the logit" if output.is_logit else f"1/{1 / scale:.6g}"
-    return f"'s own step of {step}"
-
-
-def _terminal_table(section: ReportSection) -> Table:
-    table = Table(title=escape(section.title), caption=escape(section.note))
-    for number, column in enumerate(section.columns):
-        table.add_column(column, justify="right" if number else "left")
-    for cells in section.rows:
-        table.add_row(*map(escape, cells))
-    return table
-
-
-def _describe_timing(parity: Parity) -> str:
-    times = next((c["latency_ms"] for c in parity["candidates"] if c["latency_ms"]), None)
-    if times is None:
-        return "Latency was not measured"
+def describe_outside(outside: Parity) -> str:
+    """What an entry of parity.json's "external" was measured on, in one line."""
+    data = outside["dataset"]
+    undefined = explain_undefined(benign=data["benign"], malignant=data["malignant"])
     return (
-        f"One picture at a time, {times['threads']} thread(s), {times['runs']} runs "
-        f"after {times['warmup']} for warm-up"
+        f"Outside, {data['name']}: {data['images']} images, {data['malignant']} malignant, "
+        f"{outside['left_out']} left out as copies" + (f"; {undefined}" if undefined else "")
     )
 
 
-def _candidate_row(candidate: Parity) -> tuple[str, ...]:
-    drops, flips = candidate["drop"], candidate["flips"]
-    return (
-        *_quality_cells(candidate, drops=(f"{drops['recall']:+.4f}", f"{drops['accuracy']:+.4f}")),
-        f"{candidate['agreement']:.2%}",
-        f"{flips['lost_malignant']}/{flips['gained_malignant']}",
-        candidate["verdict"],
+def proof_sections(parity: Parity) -> list[ReportSection]:
+    """Paired statistics, parity at three thresholds, and margins where a contract sets them.
+
+    None for a report of metrics alone, whose candidates were not studied.
+    """
+    candidates = [candidate for candidate in parity["candidates"] if "drop_intervals" in candidate]
+    if not candidates:
+        return []
+    return [
+        section_of("Paired statistics", STATISTICS, candidates, note=STATISTICS_NOTE),
+        section_of(
+            "Parity at three thresholds",
+            POINTS,
+            _points(candidates),
+            note=POINT_NOTE + _explain_dashes(candidates),
+        ),
+        *_margin_section(candidates),
+    ]
+
+
+def _drop_interval(name: str) -> Cell:
+    def cell(candidate: Parity) -> str:
+        low, high = candidate["drop_intervals"][name]
+        return f"{candidate['drop'][name]:+.4f} ({low:+.4f} .. {high:+.4f})"
+
+    return cell
+
+
+def _p(name: str) -> Cell:
+    return lambda candidate: f"{candidate['tests'][name]:.3f}"
+
+
+STATISTICS: tuple[Column, ...] = (
+    ("model", _mode),
+    ("recall drop (95 % interval)", _drop_interval("recall")),
+    ("upper 95 %", lambda candidate: f"{candidate['tests']['recall_drop_upper95']:.4f}"),
+    ("specificity drop (95 % interval)", _drop_interval("specificity")),
+    ("accuracy drop (95 % interval)", _drop_interval("accuracy")),
+    ("AUC drop (95 % interval)", _drop_interval("auc")),
+    ("pAUC drop (95 % interval)", _drop_interval("partial_auc")),
+    ("McNemar p, malignant", _p("mcnemar_p_malignant")),
+    ("McNemar p, all", _p("mcnemar_p")),
+)
+STATISTICS_NOTE = (
+    "Paired on the same images. Intervals: stratified bootstrap, 2,000 resamples, percentiles. "
+    "Upper 95 %: one-sided bound of the recall drop by Tango's score test, also where nothing "
+    "flips. pAUC: area between the ROC curve and 80 % recall, at most 0.2. McNemar: exact."
+)
+
+
+def _points(candidates: Sequence[Parity]) -> Iterator[Parity]:
+    for candidate in candidates:
+        for point in candidate["operating_points"]:
+            yield {"mode": candidate["mode"], **point}
+
+
+def _compared(cell: Cell) -> Cell:
+    """A dash where a file has no such threshold."""
+    return lambda point: "-" if point["missing"] else cell(point)
+
+
+def _candidate_threshold(point: Parity) -> str:
+    integer, told = point["candidate_integer"], f"{point['candidate_threshold']:.4f}"
+    return told if integer is None else f"{told} (integer {integer})"
+
+
+def _both(name: str) -> Cell:
+    return lambda point: f"{point['reference'][name]:.4f} -> {point['candidate'][name]:.4f}"
+
+
+POINT_NAMES = {"half": "0.5", "reference": "reference's", "own": "own"}
+POINTS: tuple[Column, ...] = (
+    ("model", _mode),
+    ("threshold", lambda point: POINT_NAMES[point["name"]]),
+    ("reference t", lambda point: f"{point['reference_threshold']:.4f}"),
+    ("candidate t", _compared(_candidate_threshold)),
+    ("recall", _compared(_both("recall"))),
+    ("drop", _compared(_drop("recall"))),
+    ("specificity", _compared(_both("specificity"))),
+    ("accuracy drop", _compared(_drop("accuracy"))),
+    ("agreement", _compared(_agreement)),
+    ("lost/gained", _compared(_lost_and_gained)),
+    (
+        "alarms new/cleared",
+        _compared(
+            lambda point: (
+                f"{point['flips']['new_false_alarm']}/{point['flips']['cleared_false_alarm']}"
+            )
+        ),
+    ),
+)
+POINT_NOTE = (
+    "Recall and specificity: reference -> candidate. Own: each model at the operating point that "
+    "was chosen for it on validation."
+)
+
+
+def _explain_dashes(candidates: Sequence[Parity]) -> str:
+    modes_of: dict[str, list[str]] = {}
+    for point in _points(candidates):
+        if point["missing"]:
+            modes_of.setdefault(point["missing"], []).append(point["mode"])
+    reasons = [f"{', '.join(modes)}: {reason}" for reason, modes in modes_of.items()]
+    return f" A dash: {'; '.join(reasons)}." if reasons else ""
+
+
+MARGINS: tuple[Column, ...] = (
+    ("model", _mode),
+    ("metric", lambda test: test["metric"]),
+    ("drop", lambda test: f"{test['drop']:+.4f}"),
+    ("upper 95 %", lambda test: f"{test['upper95']:.4f}"),
+    ("margin", lambda test: f"{test['margin']:g}"),
+    ("p", lambda test: f"{test['p']:.4f}"),
+    ("no worse", lambda test: "shown" if test["shown"] else "NOT SHOWN"),
+)
+
+
+def _margin_section(candidates: Sequence[Parity]) -> list[ReportSection]:
+    tests = [
+        {"mode": candidate["mode"], "metric": metric, **test}
+        for candidate in candidates
+        for metric, test in candidate["tests"]["noninferiority"].items()
+        if test["margin"] is not None
+    ]
+    note = "One-sided at 5 %: no worse where the upper bound lies below the contract's margin."
+    return [section_of("Non-inferiority", MARGINS, tests, note=note)] if tests else []
+
+
+def _bounded(name: str) -> Cell:
+    def cell(model: Parity) -> str:
+        return _with_bounds(model["metrics"][name], model["intervals"].get(name))
+
+    return cell
+
+
+def _with_bounds(value: float, interval: Sequence[float] | None) -> str:
+    bounds = f" ({interval[0]:.3f} .. {interval[1]:.3f})" if interval else ""
+    return f"{value:.4f}{bounds}"
+
+
+def _bounded_agreement(model: Parity) -> str:
+    shares = model.get("share_intervals")
+    return _with_bounds(model["agreement"], shares["agreement"]) if shares else ""
+
+
+INTERVALS: tuple[Column, ...] = (
+    ("model", _mode),
+    ("recall", _bounded("recall")),
+    ("specificity", _bounded("specificity")),
+    ("precision", _bounded("precision")),
+    ("accuracy", _bounded("accuracy")),
+    ("F1", _bounded("f1")),
+    ("AUC", _bounded("auc")),
+    ("pAUC", lambda model: f"{model['part']:.4f}"),
+    ("agreement", _bounded_agreement),
+)
+
+
+def interval_section(parity: Parity) -> ReportSection:
+    """Every metric with its own interval, where the candidates were studied."""
+    candidates = parity["candidates"]
+    models = [{**parity["reference"], "part": candidates[0]["partial_auc"]["reference"]}]
+    models += [{**one, "part": one["partial_auc"]["candidate"]} for one in candidates]
+    return section_of(
+        "Metrics with intervals",
+        INTERVALS,
+        models,
+        note="95 % intervals: Wilson's for shares, bootstrap for F1 and AUC.",
     )
 
 
-def _quality_cells(model: Parity, *, drops: tuple[str, str]) -> tuple[str, ...]:
-    recall_drop, accuracy_drop = drops
-    shown = {name: f"{value:.4f}" for name, value in model["metrics"].items()}
-    return (
-        model["mode"],
-        shown["recall"],
-        recall_drop,
-        *(shown[name] for name in ("specificity", "precision", "f1", "accuracy")),
-        accuracy_drop,
-        shown["auc"],
-    )
+def _number(name: str) -> Cell:
+    def cell(check: Parity) -> str:
+        value = check[name]
+        if value is None:
+            return "not measured"
+        return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
+
+    return cell
 
 
-def _cost_cells(model: Parity, *, ratio: float | None) -> tuple[str, ...]:
-    cells = (model["mode"], model["runtime"], f"{model['size_bytes'] / 1e6:.2f}")
-    times = model["latency_ms"]
-    if times is None:
-        return (*cells, "not run", "", "", "", "")
-    percentiles = [f"{times[f'p{share}']:.2f}" for share in PERCENTILES]
-    return (
-        *cells,
-        *percentiles,
-        f"{times['cpu_p50']:.2f}",
-        "" if ratio is None else f"{ratio:.2f}",
+RULES: tuple[Column, ...] = (
+    ("model", _mode),
+    ("rule", lambda check: check["rule"]),
+    ("limit", _number("limit")),
+    ("measured", _number("measured")),
+    ("verdict", lambda check: "kept" if check["passed"] else "MISSED"),
+)
+
+
+def rule_section(parity: Parity) -> ReportSection:
+    """Every rule of the contract, by candidate."""
+    candidates = parity["candidates"]
+    checks = [{"mode": one["mode"], **check} for one in candidates for check in one["checks"]]
+    return section_of(
+        "Contract",
+        RULES,
+        checks,
+        note=f"Limits from {parity['contract']['source']}; a margin is held against the drop's "
+        f"upper bound.",
     )

@@ -1,9 +1,4 @@
-"""The exported files timed on a phone: pushed by adb, run by the official benchmark program.
-
-What the official TFLite benchmark program says, read into numbers.
-
-Times on a phone in the report: rows beside those of this machine, and a table of their own.
-"""
+"""The exported files timed on a phone: pushed by adb, run by TFLite's own benchmark program."""
 
 import os
 import re
@@ -15,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edge_melanoma.benchmarks.sections import ReportSection
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
+from edge_melanoma.benchmarks.sections import Column, ReportSection, rows_of, section_of
+from edge_melanoma.benchmarks.settings import TimingSettings
+from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import last_line
 from edge_melanoma.runs.models import ConvertedModel
@@ -33,82 +29,12 @@ MEMORY = re.compile(rf"(?:Memory|memory) footprint.*\(MB\): init={NUMBER} overal
 APPLIED = re.compile(r"model graph will be (?:partially|completely) executed by the delegate")
 REFUSED = re.compile(r"model graph will not be executed by the delegate")
 CREATED = "Created TensorFlow Lite XNNPACK delegate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneTimes:
-    """Milliseconds of one model on a phone; wall time, on random input.
-
-    Programs before TensorFlow 2.17 tell no percentiles: these are none then. `xnnpack` is none
-    where the output does not speak of it.
-    """
-
-    threads: int
-    runs: int
-    init: float
-    first: float
-    mean: float
-    min: float
-    max: float
-    std: float
-    p5: float | None
-    p50: float | None
-    p95: float | None
-    memory_mb: float | None
-    xnnpack: bool | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        return asdict(self)
-
-
-def parse_benchmark_output(text: str, *, threads: int) -> PhoneTimes:
-    """The timed runs and the summary, with or without a log's `INFO: ` before each line.
-
-    Raises:
-        EdgeMelanomaError: the program did not come to its end.
-    """
-    runs = [match for match in map(RUNS.search, text.splitlines()) if match]
-    summary = SUMMARY.search(text)
-    # With a warm-up of several runs, the timed ones are the second line of this form.
-    if not runs or summary is None:
-        told = last_line(text).rstrip(".")
-        last = f": {told}" if told else ", and said nothing"
-        raise EdgeMelanomaError(
-            f"The benchmark program ended without times{last}; expected the official TFLite "
-            f"benchmark_model, built for the phone's processor."
-        )
-    figures = {name: float(value) for name, value in FIGURE.findall("first=" + runs[-1]["figures"])}
-    memory = MEMORY.search(text)
-    return PhoneTimes(
-        threads=threads,
-        runs=int(runs[-1][1]),
-        init=float(summary[1]) / MICROSECONDS_A_MILLISECOND,
-        first=float(summary[2]) / MICROSECONDS_A_MILLISECOND,
-        mean=figures["avg"] / MICROSECONDS_A_MILLISECOND,
-        min=figures["min"] / MICROSECONDS_A_MILLISECOND,
-        max=figures["max"] / MICROSECONDS_A_MILLISECOND,
-        std=figures["std"] / MICROSECONDS_A_MILLISECOND,
-        p5=_milliseconds(figures.get("p5")),
-        p50=_milliseconds(figures.get("median")),
-        p95=_milliseconds(figures.get("p95")),
-        memory_mb=float(memory[2]) if memory else None,
-        xnnpack=_uses_xnnpack(text),
-    )
-
-
-def _milliseconds(microseconds: float | None) -> float | None:
-    return None if microseconds is None else microseconds / MICROSECONDS_A_MILLISECOND
-
-
-def _uses_xnnpack(text: str) -> bool | None:
-    if REFUSED.search(text):
-        return False
-    if APPLIED.search(text) or CREATED in text:
-        return True
-    return None
-
-
+FIELDS = {
+    "mean": "avg",
+    "p50": "median",
+    **{name: name for name in ("min", "max", "std", "p5", "p95")},
+}
+"""What the program calls the times of its runs."""
 REMOTE = PurePosixPath("/data/local/tmp/edge-melanoma")
 """The one place of a phone where a program that was pushed may run."""
 PROGRAM = REMOTE / "benchmark_model"
@@ -127,6 +53,29 @@ PROPERTIES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneTimes:
+    """Milliseconds of one model on a phone; wall time, on random input.
+
+    Programs before TensorFlow 2.17 tell no percentiles: these are none then. `xnnpack` is none
+    where the output does not speak of it.
+    """
+
+    threads: int
+    runs: int
+    init: float
+    first: float
+    mean: float
+    min: float
+    max: float
+    std: float
+    p5: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    memory_mb: float | None = None
+    xnnpack: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneReport:
     """A phone, and the times of each mode on each number of threads."""
 
@@ -140,16 +89,17 @@ class PhoneReport:
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
-        models = [{"mode": mode, **times.as_dict()} for mode, times in self.times]
+        models = [{"mode": mode, **asdict(times)} for mode, times in self.times]
         return {"device": self.device, "models": models}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phone:
-    """The one phone that adb is connected with."""
+    """The one phone that adb is connected with, and the program to be run on it."""
 
     adb: str
     serial: str
+    binary: Path
 
     def run(self, *words: str) -> str:
         """What an adb command printed.
@@ -181,12 +131,11 @@ def open_phone(binary: Path | None) -> Phone:
             "bench --adb needs the program adb, which is not on PATH; install the Android SDK "
             "platform-tools."
         )
-    return Phone(adb=adb, serial=_choose_device(adb))
+    return Phone(adb=adb, serial=_choose_device(adb), binary=binary)
 
 
 def time_on_phone(
     phone: Phone,
-    binary: Path,
     models: Sequence[ConvertedModel],
     *,
     settings: TimingSettings,
@@ -198,7 +147,7 @@ def time_on_phone(
     times = []
     try:
         phone.run("shell", "mkdir", "-p", str(REMOTE))
-        phone.run("push", str(binary), str(PROGRAM))
+        phone.run("push", str(phone.binary), str(PROGRAM))
         phone.run("shell", "chmod", "755", str(PROGRAM))
         for model in models:
             remote = REMOTE / model.path.name
@@ -212,6 +161,46 @@ def time_on_phone(
         with suppress(EdgeMelanomaError):
             phone.run("shell", "rm", "-rf", str(REMOTE))
     return PhoneReport(device=device, times=tuple(times))
+
+
+def parse_benchmark_output(text: str, *, threads: int) -> PhoneTimes:
+    """The timed runs and the summary, with or without a log's `INFO: ` before each line.
+
+    Raises:
+        EdgeMelanomaError: the program did not come to its end.
+    """
+    runs = [match for match in map(RUNS.search, text.splitlines()) if match]
+    summary = SUMMARY.search(text)
+    # With a warm-up of several runs, the timed ones are the second line of this form.
+    if not runs or summary is None:
+        told = last_line(text).rstrip(".")
+        last = f": {told}" if told else ", and said nothing"
+        raise EdgeMelanomaError(
+            f"The benchmark program ended without times{last}; expected the official TFLite "
+            f"benchmark_model, built for the phone's processor."
+        )
+    figures = {name: float(value) for name, value in FIGURE.findall("first=" + runs[-1]["figures"])}
+    milliseconds = {
+        field: figures[name] / MICROSECONDS_A_MILLISECOND
+        for field, name in FIELDS.items()
+        if name in figures
+    }
+    memory = MEMORY.search(text)
+    return PhoneTimes(
+        threads=threads,
+        runs=int(runs[-1][1]),
+        init=float(summary[1]) / MICROSECONDS_A_MILLISECOND,
+        first=float(summary[2]) / MICROSECONDS_A_MILLISECOND,
+        **milliseconds,
+        memory_mb=float(memory[2]) if memory else None,
+        xnnpack=_uses_xnnpack(text),
+    )
+
+
+def _uses_xnnpack(text: str) -> bool | None:
+    if REFUSED.search(text):
+        return False
+    return True if APPLIED.search(text) or CREATED in text else None
 
 
 def _command(remote: PurePosixPath, settings: TimingSettings, threads: int) -> list[str]:
@@ -273,31 +262,39 @@ def _adb(adb: str, *words: str) -> str:
     return result.stdout.replace("\r", "")
 
 
-COLUMNS = (
-    "model",
-    "threads",
-    "kernels",
-    "p50 ms",
-    "p5 ms",
-    "p95 ms",
-    "min ms",
-    "mean ms",
-    "max ms",
-    "first ms",
-    "init ms",
-    "memory MB",
-    "runs",
+def _time(name: str) -> Callable[[tuple[str, PhoneTimes]], str]:
+    """A cell of milliseconds, empty where the program tells none."""
+
+    def cell(row: tuple[str, PhoneTimes]) -> str:
+        milliseconds = getattr(row[1], name)
+        return "" if milliseconds is None else f"{milliseconds:.2f}"
+
+    return cell
+
+
+def _kernels(row: tuple[str, PhoneTimes]) -> str:
+    return {True: "XNNPACK", False: "built-in", None: "not told"}[row[1].xnnpack]
+
+
+COLUMNS: tuple[Column, ...] = (
+    ("model", lambda row: row[0]),
+    ("threads", lambda row: str(row[1].threads)),
+    ("kernels", _kernels),
+    *((f"{name} ms", _time(name)) for name in ("p50", "p5", "p95", "min", "mean", "max")),
+    ("first ms", _time("first")),
+    ("init ms", _time("init")),
+    ("memory MB", lambda row: "" if row[1].memory_mb is None else f"{row[1].memory_mb:.1f}"),
+    ("runs", lambda row: str(row[1].runs)),
 )
 
 
 def phone_section(report: PhoneReport) -> ReportSection:
     """A row for each file and number of threads."""
     device = report.device
-    return ReportSection(
-        title=f"On a phone: {report.name}, Android {device['android']}, "
-        f"{device['soc'] or device['abi']}",
-        columns=COLUMNS,
-        rows=tuple(_row(mode, times) for mode, times in report.times),
+    return section_of(
+        f"On a phone: {report.name}, Android {device['android']}, {device['soc'] or device['abi']}",
+        COLUMNS,
+        report.times,
         note="By the official benchmark_model: random input, wall time, one file after another; "
         "a phone that gets warm gets slower.",
         key="phone",
@@ -307,42 +304,6 @@ def phone_section(report: PhoneReport) -> ReportSection:
 
 def invocation_rows(report: PhoneReport) -> tuple[tuple[str, ...], ...]:
     """The same as rows of the table of invocations on this machine; what is not told is empty."""
-    return tuple(
-        (
-            f"{mode} on {report.name}",
-            str(times.threads),
-            _kernels(times),
-            _shown(times.p50),
-            "",
-            "",
-            "",
-            _shown(times.min),
-            _shown(times.mean),
-            "",
-            "",
-            str(times.runs),
-            "",
-        )
-        for mode, times in report.times
-    )
-
-
-def _row(mode: str, times: PhoneTimes) -> tuple[str, ...]:
-    return (
-        mode,
-        str(times.threads),
-        _kernels(times),
-        *map(_shown, (times.p50, times.p5, times.p95, times.min, times.mean, times.max)),
-        _shown(times.first),
-        _shown(times.init),
-        "" if times.memory_mb is None else f"{times.memory_mb:.1f}",
-        str(times.runs),
-    )
-
-
-def _kernels(times: PhoneTimes) -> str:
-    return {True: "XNNPACK", False: "built-in", None: "not told"}[times.xnnpack]
-
-
-def _shown(milliseconds: float | None) -> str:
-    return "" if milliseconds is None else f"{milliseconds:.2f}"
+    known = dict(COLUMNS) | {"min": _time("min"), "mean": _time("mean")}
+    columns = [(head, known.get(head, lambda row: "")) for head, _ in INVOCATION_COLUMNS]
+    return rows_of(columns, [(f"{mode} on {report.name}", times) for mode, times in report.times])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.settings import StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath, list_paths
 from edge_melanoma.benchmarks.studies.kernels import compare_kernels, kernel_section
 from edge_melanoma.benchmarks.studies.mistakes import mistake_section, price_mistakes
@@ -15,8 +16,6 @@ from edge_melanoma.benchmarks.studies.phone import (
     phone_section,
     time_on_phone,
 )
-from edge_melanoma.benchmarks.studies.study_options import StudyOrder
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 from edge_melanoma.benchmarks.timing.tables import INVOCATIONS
 from edge_melanoma.data.lesions import spread
 from edge_melanoma.errors import EdgeMelanomaError
@@ -31,7 +30,7 @@ PRICED_MODE = "int8"
 class Studies:
     """The asked studies, with what they need found: nothing is missed after long work only."""
 
-    order: StudyOrder
+    settings: StudySettings
     kernel_paths: tuple[KernelPath, ...]
     phone: Phone | None
 
@@ -45,70 +44,50 @@ class Studies:
     ) -> tuple[ReportSection, ...]:
         """`sections` with what was found added."""
         found = list(sections)
-        if self.phone is not None and self.order.benchmark_binary is not None:
-            report = time_on_phone(
-                self.phone,
-                self.order.benchmark_binary,
-                exports,
-                settings=timing,
-                say=scoring.reporter.say,
-            )
-            found = [_with_rows(section, invocation_rows(report)) for section in found]
+        threshold, reporter = scoring.run.threshold, scoring.reporter
+        # Named by the mode, as the tables are.
+        models = [
+            SessionSettings(data=model.data, name=model.mode, runtime=scoring.runtime)
+            for model in exports
+        ]
+        if self.phone is not None:
+            report = time_on_phone(self.phone, exports, settings=timing, say=reporter.say)
+            rows = invocation_rows(report)
+            found = [
+                replace(section, rows=(*section.rows, *rows))
+                if section.title == INVOCATIONS
+                else section
+                for section in found
+            ]
             found.append(phone_section(report))
-        if self.order.mistakes:
-            found.append(_price_mistakes(scoring, exports))
-        if self.order.kernels:
-            found.append(self._compare_kernels(scoring, exports))
+        if self.settings.mistakes:
+            model = next((one for one in models if one.name == PRICED_MODE), models[0])
+            prices = price_mistakes(model, scoring.records, threshold=threshold, reporter=reporter)
+            found.append(mistake_section(prices))
+        if self.settings.kernels:
+            outcomes = compare_kernels(
+                models,
+                spread(scoring.records, limit=self.settings.kernel_images),
+                self.kernel_paths,
+                threshold=threshold,
+                reporter=reporter,
+            )
+            found.append(kernel_section(outcomes))
         return tuple(found)
 
-    def _compare_kernels(
-        self, scoring: Scoring, exports: Sequence[ConvertedModel]
-    ) -> ReportSection:
-        outcomes = compare_kernels(
-            [_settings(model, scoring) for model in exports],
-            spread(scoring.records, limit=self.order.kernel_images),
-            self.kernel_paths,
-            threshold=scoring.run.threshold,
-            reporter=scoring.reporter,
-        )
-        return kernel_section(outcomes)
 
-
-def prepare_studies(order: StudyOrder) -> Studies:
+def prepare_studies(settings: StudySettings) -> Studies:
     """Find the phone and the interpreters that are asked for.
 
     Raises:
         EdgeMelanomaError: one of them is not there, or an option is given that needs another.
     """
-    if order.interpreter_python is not None and not order.kernels:
+    if settings.interpreter_python is not None and not settings.kernels:
         raise EdgeMelanomaError("--interpreter-python is for --kernels; give both.")
-    if order.benchmark_binary is not None and not order.adb:
+    if settings.benchmark_binary is not None and not settings.adb:
         raise EdgeMelanomaError("--benchmark-binary is for --adb; give both.")
     return Studies(
-        order=order,
-        phone=open_phone(order.benchmark_binary) if order.adb else None,
-        kernel_paths=list_paths(order.interpreter_python) if order.kernels else (),
+        settings=settings,
+        phone=open_phone(settings.benchmark_binary) if settings.adb else None,
+        kernel_paths=list_paths(settings.interpreter_python) if settings.kernels else (),
     )
-
-
-def _price_mistakes(scoring: Scoring, exports: Sequence[ConvertedModel]) -> ReportSection:
-    model = next((model for model in exports if model.mode == PRICED_MODE), exports[0])
-    prices = price_mistakes(
-        _settings(model, scoring),
-        scoring.records,
-        threshold=scoring.run.threshold,
-        reporter=scoring.reporter,
-    )
-    return mistake_section(prices)
-
-
-def _settings(model: ConvertedModel, scoring: Scoring) -> SessionSettings:
-    """Named by the mode, as the tables are."""
-    return SessionSettings(data=model.data, name=model.mode, runtime=scoring.runtime)
-
-
-def _with_rows(section: ReportSection, rows: tuple[tuple[str, ...], ...]) -> ReportSection:
-    """The table of invocations with the phone's below it; any other as it is."""
-    if section.title != INVOCATIONS:
-        return section
-    return replace(section, rows=(*section.rows, *rows))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.latency import (
     NANOSECONDS_A_MILLISECOND,
     PERCENTILES,
@@ -35,27 +36,6 @@ BURST = 10
 PASSES = 2
 END_TO_END_RUNS = 50
 PREDICT_RUNS = 20
-MLPERF_QUERIES, MLPERF_SECONDS = 1024, 60.0
-"""The least that a single-stream run of MLPerf Inference asks for; its figure is the p90."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimingSettings:
-    """How long each model is timed, on each of the numbers of threads.
-
-    At least `runs` invocations and `min_seconds` of them, unless `max_seconds` are over before.
-    """
-
-    runs: int = 100
-    warmup: int = 10
-    threads: tuple[int, ...] = (1,)
-    min_seconds: float = 0.0
-    max_seconds: float = 30.0
-
-    @property
-    def is_mlperf_like(self) -> bool:
-        """Whether that is as much as MLPerf's single-stream scenario asks for."""
-        return self.runs >= MLPERF_QUERIES and self.min_seconds >= MLPERF_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

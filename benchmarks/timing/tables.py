@@ -1,43 +1,16 @@
 """All times of one model, and the tables that show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import ColdStart
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings, TurnTimes
+from edge_melanoma.benchmarks.timing.in_turn import TurnTimes
 from edge_melanoma.benchmarks.timing.latency import REPEAT_TOLERANCE, LatencySamples
 
 INVOCATIONS = "Invocations"
-INVOCATION_COLUMNS = (
-    "model",
-    "threads",
-    "kernels",
-    "p50 ms",
-    "95 % interval",
-    "p90",
-    "p99",
-    "min",
-    "mean",
-    "CPU p50",
-    "passes",
-    "runs",
-    "noise",
-)
-WHOLE_COLUMNS = (
-    "model",
-    "file to score p50 ms",
-    "p90",
-    "decode",
-    "resize",
-    "invoke",
-    "cold: load",
-    "allocate",
-    "first invoke",
-    "peak MB",
-    "of it the model",
-)
 CONTAMINATED, NOT_REPEATABLE = "load", "passes"
 
 
@@ -86,17 +59,14 @@ def invocation_section(
 
     `doubts` are sentences on why the times cannot be believed.
     """
-    rows = [
-        _invocation_row(mode, turn) for mode, timing in timings.items() for turn in timing.turns
-    ]
     settings = next(iter(timings.values())).settings
     scenario = "single stream as in MLPerf, p90 is its figure; " if settings.is_mlperf_like else ""
     predicts = [timing.turns[0].predict_p50_ms for timing in timings.values()]
     plain = "".join(f" Keras' plain predict: p50 {ms:.1f} ms." for ms in predicts if ms is not None)
-    return ReportSection(
-        title=INVOCATIONS,
-        columns=INVOCATION_COLUMNS,
-        rows=tuple(rows),
+    return section_of(
+        INVOCATIONS,
+        INVOCATION_COLUMNS,
+        [(mode, turn) for mode, timing in timings.items() for turn in timing.turns],
         note="".join(f"{doubt} " for doubt in doubts)
         + f"One picture at a time, models in turn; {scenario}passes: by how much the median CPU "
         f"times of two passes in fresh processes differ. Noise: {CONTAMINATED}, others had the "
@@ -106,10 +76,10 @@ def invocation_section(
 
 def whole_section(timings: Mapping[str, ModelTiming]) -> ReportSection:
     """From a file to a score, and from nothing to the first score."""
-    return ReportSection(
-        title="End to end and cold start",
-        columns=WHOLE_COLUMNS,
-        rows=tuple(_whole_row(mode, timing) for mode, timing in timings.items()),
+    return section_of(
+        "End to end and cold start",
+        WHOLE_COLUMNS,
+        timings.items(),
         note=f"{next(iter(timings.values())).main.threads} thread(s), wall time. Cold: a fresh "
         f"process with the runtime imported and the file in the system's cache.",
     )
@@ -126,22 +96,6 @@ def _is_valid_stream(samples: LatencySamples, settings: TimingSettings) -> bool:
     return len(samples.wall_ns) >= settings.runs and seconds >= settings.min_seconds
 
 
-def _invocation_row(mode: str, turn: TurnTimes) -> tuple[str, ...]:
-    samples, told = turn.samples, turn.samples.as_dict()
-    interval = told["p50_interval"]
-    return (
-        mode,
-        str(samples.threads),
-        _describe_kernels(turn.xnnpack_parts),
-        f"{told['p50']:.2f}",
-        f"{interval[0]:.2f} .. {interval[1]:.2f}" if interval else "too few",
-        *(f"{told[name]:.2f}" for name in ("p90", "p99", "min", "mean", "cpu_p50")),
-        f"{samples.repeat_difference:.1%}",
-        str(len(samples.wall_ns)),
-        describe_noise(samples),
-    )
-
-
 def _describe_kernels(xnnpack_parts: int | None) -> str:
     """With the number of stretches where built-in kernels run what lies between them."""
     if xnnpack_parts is None:
@@ -151,15 +105,53 @@ def _describe_kernels(xnnpack_parts: int | None) -> str:
     return "XNNPACK" if xnnpack_parts == 1 else f"XNNPACK/{xnnpack_parts}"
 
 
-def _whole_row(mode: str, timing: ModelTiming) -> tuple[str, ...]:
-    whole, cold = timing.turns[0].end_to_end.as_dict(), timing.cold_start
-    parts = ("p50", "p90", "decode_p50", "resize_p50", "invoke_p50")
-    return (
-        mode,
-        *(f"{whole[name]:.2f}" for name in parts),
-        f"{cold.load_ms:.1f}",
-        "" if cold.allocate_ms is None else f"{cold.allocate_ms:.1f}",
-        f"{cold.first_invoke_ms:.1f}",
-        f"{cold.peak_rss_mb:.0f}",
-        f"{cold.peak_rss_mb - cold.rss_before_mb:.0f}",
-    )
+def _milliseconds(name: str) -> Callable[[tuple[str, TurnTimes]], str]:
+    return lambda row: f"{row[1].samples.as_dict()[name]:.2f}"
+
+
+def _interval(row: tuple[str, TurnTimes]) -> str:
+    interval = row[1].samples.as_dict()["p50_interval"]
+    return f"{interval[0]:.2f} .. {interval[1]:.2f}" if interval else "too few"
+
+
+INVOCATION_COLUMNS: tuple[Column, ...] = (
+    ("model", lambda row: row[0]),
+    ("threads", lambda row: str(row[1].samples.threads)),
+    ("kernels", lambda row: _describe_kernels(row[1].xnnpack_parts)),
+    ("p50 ms", _milliseconds("p50")),
+    ("95 % interval", _interval),
+    *((name, _milliseconds(name)) for name in ("p90", "p99", "min", "mean")),
+    ("CPU p50", _milliseconds("cpu_p50")),
+    ("passes", lambda row: f"{row[1].samples.repeat_difference:.1%}"),
+    ("runs", lambda row: str(len(row[1].samples.wall_ns))),
+    ("noise", lambda row: describe_noise(row[1].samples)),
+)
+
+
+def _whole(name: str) -> Callable[[tuple[str, ModelTiming]], str]:
+    return lambda row: f"{row[1].turns[0].end_to_end.as_dict()[name]:.2f}"
+
+
+def _allocation(row: tuple[str, ModelTiming]) -> str:
+    milliseconds = row[1].cold_start.allocate_ms
+    return "" if milliseconds is None else f"{milliseconds:.1f}"
+
+
+def _model_memory(row: tuple[str, ModelTiming]) -> str:
+    cold = row[1].cold_start
+    return f"{cold.peak_rss_mb - cold.rss_before_mb:.0f}"
+
+
+WHOLE_COLUMNS: tuple[Column, ...] = (
+    ("model", lambda row: row[0]),
+    ("file to score p50 ms", _whole("p50")),
+    ("p90", _whole("p90")),
+    ("decode", _whole("decode_p50")),
+    ("resize", _whole("resize_p50")),
+    ("invoke", _whole("invoke_p50")),
+    ("cold: load", lambda row: f"{row[1].cold_start.load_ms:.1f}"),
+    ("allocate", _allocation),
+    ("first invoke", lambda row: f"{row[1].cold_start.first_invoke_ms:.1f}"),
+    ("peak MB", lambda row: f"{row[1].cold_start.peak_rss_mb:.0f}"),
+    ("of it the model", _model_memory),
+)

@@ -6,34 +6,32 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from edge_melanoma.benchmarks.studies.study_options import (
+from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
+from edge_melanoma.commands.options import (
     Adb,
     BenchmarkBinary,
+    ExternalSets,
+    InterpreterOption,
     InterpreterPython,
+    JsonFile,
     KernelImages,
     Kernels,
-    Mistakes,
-    StudyOrder,
-)
-from edge_melanoma.commands.latency_options import (
     MaxSeconds,
     MinSeconds,
+    Mistakes,
     Mlperf,
+    RunArgument,
     Runs,
     Threads,
     Warmup,
-)
-from edge_melanoma.commands.options import (
-    ExternalSets,
-    InterpreterOption,
-    JsonFile,
-    RunArgument,
+    choose_timing,
 )
 from edge_melanoma.data.sets import name_external_sets
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
 WRITE_CONTRACT, DEFAULT_CONTRACT = "--write-contract", "parity.toml"
+TIMING, STUDIES = TimingSettings(), StudySettings()
 
 
 class BenchCommand(TyperCommand):
@@ -77,14 +75,14 @@ def command(
             help="Draft a contract that this run keeps; without FILE, as parity.toml.",
         ),
     ] = None,
-    runs: Runs = 100,
-    warmup: Warmup = 10,
+    runs: Runs = TIMING.runs,
+    warmup: Warmup = TIMING.warmup,
     threads: Threads = None,
-    min_seconds: MinSeconds = 0.0,
-    max_seconds: MaxSeconds = 30.0,
+    min_seconds: MinSeconds = TIMING.min_seconds,
+    max_seconds: MaxSeconds = TIMING.max_seconds,
     mlperf: Mlperf = False,
     kernels: Kernels = False,
-    kernel_images: KernelImages = 100,
+    kernel_images: KernelImages = STUDIES.kernel_images,
     interpreter_python: InterpreterPython = None,
     mistakes: Mistakes = False,
     adb: Adb = False,
@@ -109,38 +107,35 @@ def command(
     those of an earlier bench of the same set. On external sets models are compared, not timed, and
     no contract holds. Exit code 1: a candidate does not keep the contract.
     """
-    named = name_external_sets(external or ())
-    from edge_melanoma.benchmarks.bench import ParityOrder, run_parity
+    timing = choose_timing(
+        runs=runs,
+        warmup=warmup,
+        threads=threads or (),
+        seconds=(min_seconds, max_seconds),
+        mlperf=mlperf,
+    )
+    sets = name_external_sets(external or ())
+    from edge_melanoma.benchmarks.bench import run_bench
     from edge_melanoma.benchmarks.parity.contract import find_contract
-    from edge_melanoma.benchmarks.report.folder import BenchCopies
-    from edge_melanoma.commands.latency_options import choose_timing
 
-    report = run_parity(
-        ParityOrder(
-            run=run,
-            data=data,
-            external=named,
-            contract=contract or find_contract(),
-            draft=write_contract,
-            timing=choose_timing(
-                runs=runs,
-                warmup=warmup,
-                threads=threads,
-                seconds=(min_seconds, max_seconds),
-                mlperf=mlperf,
-            ),
-            interpreter=interpreter,
-            limit=limit,
-            copies=BenchCopies(json=json, html=html, junit=junit),
-            studies=StudyOrder(
-                kernels=kernels,
-                kernel_images=kernel_images,
-                interpreter_python=interpreter_python,
-                mistakes=mistakes,
-                adb=adb,
-                benchmark_binary=benchmark_binary,
-            ),
-        )
+    report = run_bench(
+        run,
+        data=data,
+        external=sets,
+        limit=limit,
+        contract=contract or find_contract(),
+        draft=write_contract,
+        timing=timing,
+        studies=StudySettings(
+            kernels=kernels,
+            kernel_images=kernel_images,
+            interpreter_python=interpreter_python,
+            mistakes=mistakes,
+            adb=adb,
+            benchmark_binary=benchmark_binary,
+        ),
+        interpreter=interpreter,
+        copies=BenchCopies(json=json, html=html, junit=junit),
     )
     if not report.passed:
         raise typer.Exit(CONTRACT_NOT_MET)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge_melanoma.benchmarks.bench import ParityOrder, run_parity
+from edge_melanoma.benchmarks.bench import run_bench
 from edge_melanoma.commands.export_run import export_and_show
 from edge_melanoma.converters.export import path_of
 from edge_melanoma.converters.settings import ExportSettings
@@ -42,7 +42,7 @@ def demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> Non
         settings=ExportSettings(seed=seed),
         force=False,
     )
-    report = run_parity(ParityOrder(run=folder))
+    report = run_bench(folder)
     verdict = "keep" if report.passed else "do not keep"
     images = report.dataset["images"]
     print(

@@ -1,10 +1,13 @@
-"""Options that several commands share."""
+"""Options that several commands share, and those of `bench`, with the settings they make."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edge_melanoma.benchmarks.settings import MLPERF_QUERIES, MLPERF_SECONDS, TimingSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.names import Engine, Runtime
 
@@ -79,3 +82,104 @@ def check_engine(engine: Engine, *, workers: int | None, address: str | None) ->
             raise EdgeMelanomaError(
                 f"{option} is for --engine ray; give that too, or leave it out."
             )
+
+
+Runs = Annotated[int, typer.Option("--runs", min=2, help="Timed invocations a model, at least.")]
+Warmup = Annotated[int, typer.Option("--warmup", min=0, help="Untimed ones before.")]
+Threads = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threads",
+        metavar="N|all",
+        help="For the timed ones, 1 if none is given; several: --threads 1,2,all.",
+    ),
+]
+MinSeconds = Annotated[
+    float, typer.Option("--min-seconds", min=0, help="Time each model at least so long.")
+]
+MaxSeconds = Annotated[
+    float, typer.Option("--max-seconds", min=0.1, help="Stop so late, even before --runs.")
+]
+Mlperf = Annotated[
+    bool,
+    typer.Option(
+        "--mlperf",
+        help="As MLPerf's single stream: at least 1,024 runs and 60 seconds a model.",
+    ),
+]
+Kernels = Annotated[
+    bool,
+    typer.Option("--kernels", help="Run each file by other kernels too, and compare the outputs."),
+]
+KernelImages = Annotated[
+    int, typer.Option("--kernel-images", min=1, metavar="N", help="Pictures for --kernels.")
+]
+InterpreterPython = Annotated[
+    Path | None,
+    typer.Option(
+        "--interpreter-python",
+        metavar="FILE",
+        help="A Python with tflite-runtime 2.14, for --kernels; without it one is looked for.",
+    ),
+]
+Mistakes = Annotated[
+    bool,
+    typer.Option("--mistakes", help="Price the classic preprocessing mistakes, in recall."),
+]
+Adb = Annotated[
+    bool, typer.Option("--adb", help="Time the files on the phone that adb is connected with too.")
+]
+BenchmarkBinary = Annotated[
+    Path | None,
+    typer.Option(
+        "--benchmark-binary",
+        metavar="FILE",
+        help="TensorFlow Lite's benchmark_model for that phone, for --adb.",
+    ),
+]
+
+
+def choose_timing(
+    *, runs: int, warmup: int, threads: Sequence[str], seconds: tuple[float, float], mlperf: bool
+) -> TimingSettings:
+    """The settings that the options ask for; `seconds` are the least and the most.
+
+    Raises:
+        EdgeMelanomaError: a number of threads that is none, or the least is above the most.
+    """
+    least, most = seconds
+    if mlperf:
+        runs, least, most = max(runs, MLPERF_QUERIES), max(least, MLPERF_SECONDS), float("inf")
+    if least > most:
+        raise EdgeMelanomaError(
+            f"--min-seconds {least:g} is more than --max-seconds {most:g}; raise the latter."
+        )
+    return TimingSettings(
+        runs=runs,
+        warmup=warmup,
+        threads=parse_threads(threads),
+        min_seconds=least,
+        max_seconds=most,
+    )
+
+
+def parse_threads(words: Sequence[str]) -> tuple[int, ...]:
+    """Numbers of threads out of `1`, `1,2` or `all`, each once, in the order given.
+
+    Raises:
+        EdgeMelanomaError: a word that is neither `all` nor a whole number from 1 on.
+    """
+    if not words:
+        return TimingSettings().threads
+    counts = []
+    for word in ",".join(words).split(","):
+        if word.strip() == "all":
+            counts.append(os.cpu_count() or 1)
+        elif word.strip().isascii() and word.strip().isdigit() and int(word) > 0:
+            counts.append(int(word))
+        else:
+            raise EdgeMelanomaError(
+                f"--threads got '{word}'; expected whole numbers from 1 on, or all, as in "
+                f"--threads 1,2,all."
+            )
+    return tuple(dict.fromkeys(counts))

@@ -8,8 +8,9 @@ import pytest
 
 from edge_melanoma.benchmarks import measure
 from edge_melanoma.benchmarks.measure import describe_doubts, describe_machine
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import ColdStart
-from edge_melanoma.benchmarks.timing.in_turn import EndToEnd, TimingSettings, TurnTimes
+from edge_melanoma.benchmarks.timing.in_turn import EndToEnd, TurnTimes
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.tables import ModelTiming
 from edge_melanoma.runs.models import TrainedModel, open_converted

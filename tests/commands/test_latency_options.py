@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
-from edge_melanoma.commands.latency_options import choose_timing, parse_threads
+from edge_melanoma.benchmarks.settings import TimingSettings
+from edge_melanoma.commands.options import choose_timing, parse_threads
 from edge_melanoma.errors import EdgeMelanomaError
 
 GIVEN: dict[str, Any] = {
     "runs": 100,
     "warmup": 10,
-    "threads": None,
+    "threads": (),
     "seconds": (0.0, 30.0),
     "mlperf": False,
 }

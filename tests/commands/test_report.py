@@ -12,7 +12,8 @@ import pytest
 from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity.verdict import ParityReport
-from edge_melanoma.benchmarks.report.page import ROWS_A_KIND, TEMPLATES, refuse_older, render_report
+from edge_melanoma.benchmarks.report.page import ROWS_A_KIND, refuse_older, render_report
+from edge_melanoma.benchmarks.report.text import TEMPLATES
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
 

@@ -3,15 +3,19 @@
 from made import predictions_of
 from parity_reports import INT8_OUTPUT
 
+from edge_melanoma.benchmarks.parity.comparison import compare
+from edge_melanoma.benchmarks.parity.findings import Findings, study_candidate
 from edge_melanoma.benchmarks.parity.paired_tests import ProofLimits
-from edge_melanoma.benchmarks.parity.statistics import Findings, study_candidate
 
 
 def found() -> Findings:
     """One of four malignant images is lost; of four benign, one alarms and two are cleared."""
+    before = predictions_of(malignant=(0.9,) * 4, benign=(0.1, 0.1, 0.6, 0.7))
+    after = predictions_of(malignant=(0.2,) + (0.9,) * 3, benign=(0.7, 0.1, 0.2, 0.3))
     return study_candidate(
-        predictions_of(malignant=(0.9,) * 4, benign=(0.1, 0.1, 0.6, 0.7)),
-        predictions_of(malignant=(0.2,) + (0.9,) * 3, benign=(0.7, 0.1, 0.2, 0.3)),
+        before,
+        after,
+        compare(before, after, threshold=0.5),
         threshold=0.5,
         output=INT8_OUTPUT,
         manifest={"operating_point": {"threshold": 0.15, "integer": -90}},

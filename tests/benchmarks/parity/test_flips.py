@@ -1,15 +1,12 @@
 """Flipped pictures with their scores: counted on five images, integers on a grid of 1/256."""
 
+from dataclasses import asdict
+
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.comparison import (
-    KIND_NAMES,
-    FlippedImage,
-    describe_flips,
-    find_flips,
-    integer_of,
-)
+from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES, compare
+from edge_melanoma.benchmarks.parity.findings import FlippedImage, describe_flips, integer_of
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 PROBABILITY = ScoreTensor(
@@ -28,8 +25,8 @@ AFTER = predictions_of(malignant=(0.375, 0.25, 0.5), benign=(0.75, 0.125))
 
 
 def described(output: ScoreTensor | None = PROBABILITY) -> tuple[FlippedImage, ...]:
-    flips = find_flips(BEFORE, AFTER, threshold=0.5)
-    return describe_flips(BEFORE, AFTER, flips, threshold=0.5, output=output)
+    comparison = compare(BEFORE, AFTER, threshold=0.5)
+    return describe_flips(BEFORE, AFTER, comparison, threshold=0.5, output=output)
 
 
 def test_lost_malignant_images_come_first_the_farthest_before_the_rest() -> None:
@@ -44,7 +41,7 @@ def test_lost_malignant_images_come_first_the_farthest_before_the_rest() -> None
 
 
 def test_distances_are_from_the_threshold_and_integers_on_the_files_grid() -> None:
-    assert described()[0].as_dict() == {
+    assert asdict(described()[0]) == {
         "image_id": "1.png",
         "kind": "lost_malignant",
         "reference_score": 0.75,

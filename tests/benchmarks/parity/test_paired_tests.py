@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from edge_melanoma.benchmarks.parity.paired_tests import (
     exact_mcnemar,
     noninferiority_p,
-    paired_drop_upper_bound,
     pairs_needed,
     score_upper_bound,
 )
@@ -31,26 +30,12 @@ def test_mcnemar_is_the_share_of_coin_throws_as_uneven(worse: int, better: int, 
     assert exact_mcnemar(worse, better) == pytest.approx(p, rel=1e-12)
 
 
-def test_none_lost_of_100_bounds_the_drop_at_2_3_points() -> None:
-    # By hand: 1.645 * sqrt((1 + 1) / 102 / 102) = 1.645 * 1.41421 / 102 = 0.022808.
-    bound = paired_drop_upper_bound(lost=0, gained=0, pairs=100)
-    # 1.645 stands for 1.64485: 1.5e-4 of 1.645 is 9.1e-5 of the bound.
-    assert bound == pytest.approx(0.022808, rel=2e-4)
-    assert f"{bound:.1%}" == "2.3%"
-
-
 def test_a_lost_image_raises_the_bound_and_a_gained_one_does_not_hide_it() -> None:
     none, lost, both = (
-        paired_drop_upper_bound(lost=lost, gained=gained, pairs=100)
+        score_upper_bound(lost=lost, gained=gained, pairs=100)
         for lost, gained in ((0, 0), (2, 0), (2, 2))
     )
-    # By hand, two lost: 2/102 + 1.644854 * sqrt((4/102 - (2/102)^2) / 102) = 0.0517014.
-    assert lost == pytest.approx(0.0517014, abs=5e-8)  # half of the last digit written above
     assert none < both < lost
-
-
-def test_the_bound_is_never_above_a_whole() -> None:
-    assert paired_drop_upper_bound(lost=2, gained=0, pairs=2) == 1.0
 
 
 @pytest.mark.parametrize(("worse", "better"), [(0, 3), (4, 4), (11, 2), (1, 30)])

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, Ties
+from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, Ties, compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.statistics import Findings, study_candidate
+from edge_melanoma.benchmarks.parity.findings import Findings, study_candidate
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import Metrics
-from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
+from edge_melanoma.evaluation.reliability import measure_reliability
 
 METRICS = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
 NO_FLIPS = Flips(lost_malignant=(), gained_malignant=(), new_false_alarm=(), cleared_false_alarm=())
@@ -50,6 +50,7 @@ REFERENCE = MeasuredModel(
     sha256="00",
     metrics=METRICS,
     intervals={"recall": (0.93, 0.97)},
+    calibration=measure_reliability(predictions_of(malignant=(0.9,), benign=(0.1,))),
     latency=times(10),
 )
 CANDIDATE = replace(REFERENCE, runtime="ai_edge_litert", mode="int8", size_bytes=2_500_000)
@@ -122,7 +123,13 @@ def found(*, is_full_int8: bool | None = True) -> Findings:
     before = predictions_of(malignant=(0.9,) * 5, benign=(0.1, 0.2, 0.45))
     after = predictions_of(malignant=(0.4,) + (0.9,) * 4, benign=(0.1, 0.2, 0.45))
     return study_candidate(
-        before, after, threshold=0.5, output=None, manifest={}, is_full_int8=is_full_int8
+        before,
+        after,
+        compare(before, after, threshold=0.5),
+        threshold=0.5,
+        output=None,
+        manifest={},
+        is_full_int8=is_full_int8,
     )
 
 
@@ -242,11 +249,7 @@ def test_one_failing_candidate_fails_the_report() -> None:
 
 
 def test_ties_are_told_by_number_and_as_unknown_where_they_are() -> None:
-    output = ScoreTensor(
-        name="p_malignant",
-        quantization=TensorQuantization(dtype="int8", scale=1 / 256, zero_point=-128),
-    )
-    ties = Ties(images=23, malignant=9, output=output)
+    ties = Ties(images=23, malignant=9)
     known, unknown = (
         judge(
             CANDIDATE, replace(SAME, ties=ties), reference=REFERENCE, contract=ParityContract()

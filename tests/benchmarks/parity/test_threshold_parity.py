@@ -5,7 +5,8 @@ import json
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.comparison import (
+from edge_melanoma.benchmarks.parity.comparison import compare
+from edge_melanoma.benchmarks.parity.findings import (
     NO_POINT_OF_ITS_OWN,
     OwnPoint,
     compare_at_points,
@@ -14,11 +15,16 @@ from edge_melanoma.benchmarks.parity.comparison import (
 
 BEFORE = predictions_of(malignant=(0.9, 0.6, 0.45), benign=(0.1, 0.2, 0.55))
 SHIFTED = predictions_of(malignant=(0.8, 0.5, 0.35), benign=(0.0, 0.1, 0.45))
+AT_REFERENCE = compare(BEFORE, SHIFTED, threshold=0.4)
 
 
 def test_a_shift_is_lost_at_the_reference_and_won_back_at_its_own_threshold() -> None:
     half, reference, own = compare_at_points(
-        BEFORE, SHIFTED, threshold=0.4, own=OwnPoint(threshold=0.3, integer=-51)
+        BEFORE,
+        SHIFTED,
+        AT_REFERENCE,
+        threshold=0.4,
+        own=OwnPoint(threshold=0.3, integer=-51, min_recall=0.95),
     )
     assert [point.name for point in (half, reference, own)] == ["half", "reference", "own"]
     assert half.comparison is not None
@@ -31,10 +37,20 @@ def test_a_shift_is_lost_at_the_reference_and_won_back_at_its_own_threshold() ->
     assert (told["reference_threshold"], told["candidate_threshold"]) == (0.4, 0.3)
     assert (told["candidate_integer"], told["missing"]) == (-51, None)
     assert told["drop"]["recall"] == 0.0
+    assert reference.comparison is AT_REFERENCE
+    assert told["min_recall"] == 0.95
+    assert told["confusion"] == {
+        "true_positive": 3,
+        "false_negative": 0,
+        "false_positive": 1,
+        "true_negative": 2,
+    }
+    assert set(told["intervals"]) >= {"recall", "specificity"}
+    assert "intervals" not in half.as_dict()
 
 
 def test_a_file_without_a_threshold_of_its_own_says_why_there_is_none() -> None:
-    *_, own = compare_at_points(BEFORE, SHIFTED, threshold=0.4, own=None)
+    *_, own = compare_at_points(BEFORE, SHIFTED, AT_REFERENCE, threshold=0.4, own=None)
     told = json.loads(json.dumps(own.as_dict()))
     assert told == {
         "name": "own",
@@ -51,8 +67,8 @@ def test_a_file_without_a_threshold_of_its_own_says_why_there_is_none() -> None:
         ({}, None),
         ({"operating_point": None}, None),
         (
-            {"operating_point": {"threshold": 0.25, "integer": -64}},
-            OwnPoint(threshold=0.25, integer=-64),
+            {"operating_point": {"threshold": 0.25, "integer": -64, "min_recall": 0.9}},
+            OwnPoint(threshold=0.25, integer=-64, min_recall=0.9),
         ),
         ({"operating_point": {"threshold": 0.25}}, OwnPoint(threshold=0.25, integer=None)),
     ],

@@ -9,7 +9,8 @@ import pytest
 from made import predictions_of
 from parity_reports import report_of
 
-from edge_melanoma.benchmarks.report.folder import BenchCopies, render_stored, write_bench
+from edge_melanoma.benchmarks.report.folder import render_stored, write_bench
+from edge_melanoma.benchmarks.settings import BenchCopies
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.machine.files import read_json, write_json
@@ -23,7 +24,7 @@ AFTER = predictions_of(malignant=(0.4, 0.8, 0.6), benign=(0.1, 0.6, 0.2))
 def write(folder: Path) -> Path:
     write_bench(
         folder,
-        report_of(BEFORE, AFTER),
+        report_of(BEFORE, AFTER).as_dict(),
         {"keras": BEFORE, "int8": AFTER},
         thumbnails={},
         copies=BenchCopies(),

@@ -1,16 +1,19 @@
 """What was proved, as tables: cells of a report of made scores."""
 
+import json
+
+import pytest
 from made import predictions_of
 from parity_reports import report_of
 
-from edge_melanoma.benchmarks.parity.comparison import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.parity.contract import ParityContract
-from edge_melanoma.benchmarks.report.proof_tables import (
+from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN
+from edge_melanoma.benchmarks.report.tables import interval_section, proof_sections, rule_section
+from edge_melanoma.benchmarks.report.text import (
+    describe_notes,
     describe_proof,
     describe_verdict,
-    interval_section,
-    proof_sections,
-    rule_section,
+    render_markdown,
 )
 
 BEFORE = predictions_of(malignant=(0.9,) * 10, benign=(0.1,) * 10)
@@ -83,3 +86,29 @@ def test_every_share_has_wilsons_interval() -> None:
     assert int8[-1] == "0.9500 (0.764 .. 0.991)"
     assert (keras[1], keras[-1]) == ("1.0000 (0.722 .. 1.000)", "")
     assert keras[-2] == "0.2000"
+
+
+def test_a_line_a_candidate_says_what_its_own_threshold_gives_recall_first() -> None:
+    manifest = {"operating_point": {"threshold": 0.4, "integer": -25, "min_recall": 0.95}}
+    parity = report_of(BEFORE, AFTER, manifest=manifest).as_dict()
+    before, after = (
+        model["calibration"]["ece"] for model in (parity["reference"], parity["candidates"][0])
+    )
+    line = (
+        "int8 at its own threshold 0.4000 (integer -25): recall 1.0000, specificity 1.0000; "
+        f"calibration error {before:.4f} -> {after:.4f}"
+    )
+    assert describe_notes(parity)[-1] == line
+    assert f"- {line.replace('->', '-&gt;')}\n" in render_markdown(parity)
+    without = report_of(BEFORE, AFTER).as_dict()
+    assert describe_notes(without)[-1] == (
+        f"int8 has no threshold of its own; calibration error {before:.4f} -> {after:.4f}"
+    )
+
+
+def test_every_model_has_its_calibration_and_the_report_is_json() -> None:
+    parity = json.loads(json.dumps(report_of(BEFORE, AFTER).as_dict(), allow_nan=False))
+    models = [parity["reference"], *parity["candidates"]]
+    assert [model["calibration"]["brier"] for model in models] == pytest.approx(
+        [0.01, (19 * 0.01 + 0.36) / 20]
+    )

@@ -4,24 +4,22 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from made import predictions_of
 from rich.console import Console
 
 from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, Ties
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
-from edge_melanoma.benchmarks.report.tables import (
-    describe_report,
-    explain_candidates,
-    render_markdown,
-    render_terminal,
-)
+from edge_melanoma.benchmarks.report.tables import describe_report
+from edge_melanoma.benchmarks.report.text import describe_notes, render_markdown, render_terminal
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import Metrics
+from edge_melanoma.evaluation.reliability import measure_reliability
 from edge_melanoma.machine.markdown import table_of
-from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 BEFORE = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
 AFTER = Metrics(recall=0.94, specificity=0.91, precision=0.9, f1=0.92, accuracy=0.926, auc=0.96)
+CALIBRATION = measure_reliability(predictions_of(malignant=(0.9,), benign=(0.1,)))
 REFERENCE = MeasuredModel(
     runtime="keras",
     mode="keras",
@@ -29,6 +27,7 @@ REFERENCE = MeasuredModel(
     sha256="aa",
     metrics=BEFORE,
     intervals={},
+    calibration=CALIBRATION,
     latency=LatencySamples(
         wall_ns=(20_000_000, 20_000_000), cpu_ns=(30_000_000, 30_000_000), warmup=3, threads=1
     ),
@@ -40,6 +39,7 @@ CANDIDATE = MeasuredModel(
     sha256="bb",
     metrics=AFTER,
     intervals={},
+    calibration=CALIBRATION,
     latency=LatencySamples(
         wall_ns=(5_000_000, 5_000_000), cpu_ns=(4_000_000, 4_000_000), warmup=3, threads=1
     ),
@@ -97,7 +97,7 @@ COST = """\
 
 def test_the_markdown_report_says_everything_once_and_in_order() -> None:
     assert (
-        render_markdown(make_report())
+        render_markdown(make_report().as_dict())
         == f"""\
 # Parity of the exported models with the trained network
 
@@ -114,7 +114,7 @@ One picture at a time, 1 thread(s), 2 runs after 3 for warm-up
 {COST}
 
 | model | sha256 |
-|---|---|
+| --- | --- |
 | keras | `aa` |
 | int8 | `bb` |
 
@@ -136,7 +136,7 @@ Limits from the defaults; a margin is held against the drop's upper bound.
 
 
 def test_the_terminal_shows_the_cells_of_the_markdown() -> None:
-    quality, cost = render_terminal(make_report())
+    quality, cost = render_terminal(make_report().as_dict())
     for table, markdown in ((quality, QUALITY), (cost, COST)):
         cells = [[str(column.header), *map(str, column.cells)] for column in table.columns]
         lines = ["| " + " | ".join(row) + " |" for row in zip(*cells, strict=True)]
@@ -148,7 +148,7 @@ def test_the_terminal_shows_the_cells_of_the_markdown() -> None:
 
 
 def test_recall_is_the_first_figure_of_a_row() -> None:
-    quality, _ = render_terminal(make_report())
+    quality, _ = render_terminal(make_report().as_dict())
     assert [column.header for column in quality.columns][:3] == ["model", "recall", "drop"]
 
 
@@ -163,8 +163,10 @@ def test_a_noisy_machine_is_named() -> None:
 
 def test_a_model_that_was_not_run_has_no_times() -> None:
     report = make_report(candidate=replace(CANDIDATE, latency=None))
-    assert "| int8 | ai_edge_litert | 2.50 | not run |  |  |  |  |" in render_markdown(report)
-    assert "\nLatency was not measured\n" in render_markdown(report)
+    assert "| int8 | ai_edge_litert | 2.50 | not run |  |  |  |  |" in render_markdown(
+        report.as_dict()
+    )
+    assert "\nLatency was not measured\n" in render_markdown(report.as_dict())
 
 
 @pytest.mark.parametrize(
@@ -177,52 +179,58 @@ def test_a_model_that_was_not_run_has_no_times() -> None:
 )
 def test_five_lost_melanomas_are_named_and_the_rest_counted(count: int, ending: str) -> None:
     report = make_report(lost=tuple(f"m{number + 1}" for number in range(count)))
-    assert explain_candidates(report) == [
+    assert describe_notes(report.as_dict()) == [
         "int8 fails: max_recall_drop is 0.005, measured 0.01",
         f"int8 loses {ending}",
+        NO_CARD,
     ]
 
 
-def output_of(name: str, *, dtype: str, scale: float) -> ScoreTensor:
-    quantization = TensorQuantization(dtype=dtype, scale=scale, zero_point=0)
-    return ScoreTensor(name=name, quantization=quantization)
+NO_CARD = "small set: no data set card (dataset.toml): source, licence and label definition unknown"
 
 
 @pytest.mark.parametrize(
-    ("ties", "sentence"),
+    ("ties", "output", "sentence"),
     [
         (
-            Ties(images=23, malignant=9, output=output_of("p", dtype="int8", scale=1 / 256)),
+            Ties(images=23, malignant=9),
+            {"name": "p", "scale": 1 / 256},
             "int8: 23 images (9 malignant) lie on the threshold's own step of 1/256",
         ),
         (
-            Ties(images=1, malignant=0, output=output_of("logit", dtype="uint8", scale=0.08125)),
+            Ties(images=1, malignant=0),
+            {"name": "logit", "scale": 0.08125},
             "int8: 1 image (0 malignant) lies on the threshold's own step of 0.0813 of the logit",
         ),
         (
-            Ties(images=2, malignant=2, output=output_of("logit", dtype="float32", scale=0.0)),
+            Ties(images=2, malignant=2),
+            {"name": "logit", "scale": 0.0},
             "int8: 2 images (2 malignant) lie on the threshold itself",
         ),
     ],
 )
-def test_ties_are_told_in_words_after_the_losses(ties: Ties, sentence: str) -> None:
-    report = make_report(ties=ties)
-    assert explain_candidates(report) == [
+def test_ties_are_told_in_words_after_the_losses(
+    ties: Ties, output: dict[str, object], sentence: str
+) -> None:
+    parity = make_report(ties=ties).as_dict()
+    parity["candidates"][0]["output"] = output
+    assert describe_notes(parity) == [
         "int8 fails: max_recall_drop is 0.005, measured 0.01",
         "int8 loses 1 malignant: m/1.png",
         sentence,
+        NO_CARD,
     ]
 
 
 def test_no_ties_need_no_line() -> None:
-    none = Ties(images=0, malignant=0, output=output_of("p", dtype="int8", scale=1 / 256))
-    assert explain_candidates(make_report(ties=none)) == explain_candidates(make_report())
+    none = make_report(ties=Ties(images=0, malignant=0))
+    assert describe_notes(none.as_dict()) == describe_notes(make_report().as_dict())
 
 
 def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
     report = make_report(lost=())
     clean = replace(report.candidates[0], outcomes=())
-    assert explain_candidates(replace(report, candidates=(clean,))) == []
+    assert describe_notes(replace(report, candidates=(clean,)).as_dict()) == [NO_CARD]
 
 
 def test_a_markdown_table_has_a_rule_as_wide_as_its_columns() -> None:
@@ -242,7 +250,7 @@ def test_a_ratio_to_an_untimed_reference_is_left_empty() -> None:
         timed, report.candidates[0].comparison, reference=untimed, contract=ParityContract()
     )
     lines = render_markdown(
-        replace(report, reference=untimed, candidates=(candidate,))
+        replace(report, reference=untimed, candidates=(candidate,)).as_dict()
     ).splitlines()
     (row,) = [line for line in lines if line.startswith("| int8 | ai_edge_litert |")]
     assert row.endswith("| 4.00 |  |")
@@ -252,7 +260,7 @@ def test_brackets_in_the_name_of_a_data_set_are_shown() -> None:
     report = make_report()
     named = replace(report, dataset={**report.dataset, "name": "set [old]"})
     console = Console(file=StringIO(), width=160)
-    console.print(render_terminal(named)[0])
+    console.print(render_terminal(named.as_dict())[0])
     stream = console.file
     assert isinstance(stream, StringIO)
     assert "set [old]: " in stream.getvalue()
@@ -260,7 +268,7 @@ def test_brackets_in_the_name_of_a_data_set_are_shown() -> None:
 
 def test_markdown_shows_a_file_name_and_runs_nothing_of_it() -> None:
     name = "m/<img src=x onerror=alert(1)>|`*[a](b).jpg\nb"
-    text = render_markdown(make_report(lost=(name,)))
+    text = render_markdown(make_report(lost=(name,)).as_dict())
     assert (
         "- int8 loses 1 malignant: m/&lt;img src=x onerror=alert(1)&gt;\\|\\`\\*\\[a\\](b).jpg b\n"
     ) in text

@@ -3,12 +3,12 @@
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from edge_melanoma.benchmarks.parity.comparison import FlippedImage
 from edge_melanoma.benchmarks.report import page
 from edge_melanoma.benchmarks.report.page import SIDE, make_thumbnails, shown_thumbnails
 from edge_melanoma.data.lesions import LesionRecord
@@ -28,21 +28,17 @@ def record(folder: Path, name: str) -> LesionRecord:
     return LesionRecord(image_id=name, path=path, is_malignant=True)
 
 
-def flip(name: str, kind: str = "lost_malignant") -> FlippedImage:
-    return FlippedImage(
-        image_id=name,
-        kind=kind,
-        reference_score=0.9,
-        candidate_score=0.1,
-        reference_distance=0.4,
-        candidate_distance=-0.4,
-        reference_integer=None,
-        candidate_integer=None,
-    )
+def flip(name: str, kind: str = "lost_malignant") -> dict[str, str]:
+    return {"image_id": name, "kind": kind}
+
+
+def flipped(*images: dict[str, str]) -> dict[str, Any]:
+    """A candidate of parity.json."""
+    return {"flip_details": list(images)}
 
 
 def test_a_thumbnail_is_upright_small_and_without_metadata(tmp_path: Path) -> None:
-    made = make_thumbnails([record(tmp_path, "a.jpg")], [[flip("a.jpg")]])
+    made = make_thumbnails([record(tmp_path, "a.jpg")], [flipped(flip("a.jpg"))])
     data = base64.b64decode(made["a.jpg"].removeprefix("data:image/jpeg;base64,"))
     assert SECRET in (tmp_path / "a.jpg").read_bytes()
     assert SECRET not in data
@@ -55,7 +51,9 @@ def test_a_thumbnail_is_upright_small_and_without_metadata(tmp_path: Path) -> No
 
 def test_pictures_that_did_not_flip_are_not_read(tmp_path: Path) -> None:
     missing = LesionRecord(image_id="b.jpg", path=tmp_path / "b.jpg", is_malignant=False)
-    made = make_thumbnails([record(tmp_path, "a.jpg"), missing], [[flip("a.jpg")], []])
+    made = make_thumbnails(
+        [record(tmp_path, "a.jpg"), missing], [flipped(flip("a.jpg")), flipped()]
+    )
     assert list(made) == ["a.jpg"]
 
 
@@ -64,8 +62,8 @@ def test_room_goes_to_lost_malignant_pictures_of_all_candidates_first(
 ) -> None:
     records = [record(tmp_path, name) for name in ("a.jpg", "b.jpg", "c.jpg")]
     flips = [
-        [flip("a.jpg"), flip("b.jpg", "new_false_alarm")],
-        [flip("a.jpg"), flip("c.jpg")],
+        flipped(flip("a.jpg"), flip("b.jpg", "new_false_alarm")),
+        flipped(flip("a.jpg"), flip("c.jpg")),
     ]
     (size,) = {len(uri) for uri in make_thumbnails(records, flips).values()}
     # a.jpg is shown twice: three of four places fit.

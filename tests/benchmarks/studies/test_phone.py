@@ -8,6 +8,7 @@ import pytest
 from stand_in_adb import write_adb
 from tflite_files import mean_model
 
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.studies.phone import (
     COLUMNS,
     invocation_rows,
@@ -15,7 +16,6 @@ from edge_melanoma.benchmarks.studies.phone import (
     phone_section,
     time_on_phone,
 )
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import SilentReporter
@@ -81,9 +81,7 @@ def test_each_file_is_pushed_run_on_each_number_of_threads_and_removed(
     adb: Path, binary: Path, model: ConvertedModel
 ) -> None:
     settings = TimingSettings(runs=100, warmup=10, threads=(1, 4))
-    report = time_on_phone(
-        open_phone(binary), binary, [model], settings=settings, say=SilentReporter().say
-    )
+    report = time_on_phone(open_phone(binary), [model], settings=settings, say=SilentReporter().say)
     run = [f"{PLACE}/benchmark_model", f"--graph={PLACE}/model_int8.tflite"]
     counts = ["--num_runs=100", "--warmup_runs=10", "--max_secs=30", "2>&1"]
     phone = ["-s", "R5CT"]
@@ -115,7 +113,7 @@ def test_a_phone_stands_in_a_table_of_its_own_and_among_the_invocations(
     adb: Path, binary: Path, model: ConvertedModel
 ) -> None:
     report = time_on_phone(
-        open_phone(binary), binary, [model], settings=TimingSettings(), say=SilentReporter().say
+        open_phone(binary), [model], settings=TimingSettings(), say=SilentReporter().say
     )
     section = phone_section(report)
     assert section.title == "On a phone: Pixel 8, Android 15, arm64-v8a"
@@ -124,8 +122,9 @@ def test_a_phone_stands_in_a_table_of_its_own_and_among_the_invocations(
     assert len(section.rows[0]) == len(COLUMNS)
     assert section.key == "phone"
     (row,) = invocation_rows(report)
-    assert dict(zip(INVOCATION_COLUMNS, row, strict=True)) == {
-        **dict.fromkeys(INVOCATION_COLUMNS, ""),
+    heads = [head for head, _ in INVOCATION_COLUMNS]
+    assert dict(zip(heads, row, strict=True)) == {
+        **dict.fromkeys(heads, ""),
         **{"model": "int8 on Pixel 8", "threads": "1", "kernels": "XNNPACK", "runs": "50"},
         **{"p50 ms": "8.99", "min": "8.98", "mean": "9.00"},
     }
@@ -137,7 +136,7 @@ def test_a_program_that_fails_leaves_nothing_on_the_phone(
     answer(adb, ANSWERS | {"--graph": (1, "CANNOT LINK EXECUTABLE: wrong ABI.\n")})
     phone = open_phone(binary)
     with pytest.raises(EdgeMelanomaError) as caught:
-        time_on_phone(phone, binary, [model], settings=TimingSettings(), say=SilentReporter().say)
+        time_on_phone(phone, [model], settings=TimingSettings(), say=SilentReporter().say)
     assert str(caught.value) == (
         f"adb shell {PLACE}/benchmark_model --graph={PLACE}/model_int8.tflite failed: "
         f"CANNOT LINK EXECUTABLE: wrong ABI."

@@ -1,17 +1,17 @@
 """The studies of `bench`: found before the long work, and put into the report's sections."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.settings import StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies import studies
 from edge_melanoma.benchmarks.studies.phone import Phone, PhoneReport, PhoneTimes
 from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
-from edge_melanoma.benchmarks.studies.study_options import StudyOrder
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings
 from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS, INVOCATIONS
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.names import Kernels
@@ -35,37 +35,38 @@ DEVICE = {"model": "Pixel 8", "android": "15", "abi": "arm64-v8a", "soc": "", "s
 
 
 def section_of(title: str) -> ReportSection:
-    row = tuple("" for _ in INVOCATION_COLUMNS)
-    return ReportSection(title=title, columns=INVOCATION_COLUMNS, rows=(row,), note="")
+    columns = tuple(head for head, _ in INVOCATION_COLUMNS)
+    row = ("",) * len(columns)
+    return ReportSection(title=title, columns=columns, rows=(row,), note="")
 
 
 @pytest.mark.parametrize(
-    ("order", "message"),
+    ("settings", "message"),
     [
         (
-            StudyOrder(interpreter_python=Path("python")),
+            StudySettings(interpreter_python=Path("python")),
             "--interpreter-python is for --kernels; give both.",
         ),
         (
-            StudyOrder(benchmark_binary=Path("program")),
+            StudySettings(benchmark_binary=Path("program")),
             "--benchmark-binary is for --adb; give both.",
         ),
     ],
 )
 def test_an_option_of_a_study_that_is_not_asked_for_is_refused(
-    order: StudyOrder, message: str
+    settings: StudySettings, message: str
 ) -> None:
     with pytest.raises(EdgeMelanomaError, match=f"^{re.escape(message)}$"):
-        prepare_studies(order)
+        prepare_studies(settings)
 
 
 def test_a_missing_program_is_told_before_the_long_work() -> None:
     with pytest.raises(EdgeMelanomaError, match=r"^bench --adb needs --benchmark-binary FILE; "):
-        prepare_studies(StudyOrder(adb=True))
+        prepare_studies(StudySettings(adb=True))
 
 
 def test_without_studies_nothing_is_looked_for_and_the_sections_stay() -> None:
-    prepared = prepare_studies(StudyOrder())
+    prepared = prepare_studies(StudySettings())
     assert (prepared.phone, prepared.kernel_paths) == (None, ())
     sections = (section_of(INVOCATIONS),)
     nothing: Any = None
@@ -76,7 +77,7 @@ def test_the_default_kernels_are_held_against(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         "edge_melanoma.benchmarks.studies.kernel_paths._probe", lambda *asked: "not here"
     )
-    paths = prepare_studies(StudyOrder(kernels=True)).kernel_paths
+    paths = prepare_studies(StudySettings(kernels=True)).kernel_paths
     assert (paths[0].kernels, paths[0].threads, paths[0].reason) == (Kernels.DEFAULT, 1, "")
 
 
@@ -86,9 +87,9 @@ def test_a_phones_times_stand_below_this_machines(
     report = PhoneReport(device=DEVICE, times=(("int8", TIMES),))
     monkeypatch.setattr(studies, "time_on_phone", lambda *given, **named: report)
     prepared = Studies(
-        order=StudyOrder(adb=True, benchmark_binary=tmp_path),
+        settings=StudySettings(adb=True, benchmark_binary=tmp_path),
         kernel_paths=(),
-        phone=Phone(adb="adb", serial="R5CT"),
+        phone=Phone(adb="adb", serial="R5CT", binary=tmp_path),
     )
     other = section_of("End to end and cold start")
     scoring: Any = type("Stand-in", (), {"reporter": type("Silent", (), {"say": None})})
@@ -98,4 +99,4 @@ def test_a_phones_times_stand_below_this_machines(
     assert [row[0] for row in invocations.rows] == ["", "int8 on Pixel 8"]
     assert kept is other
     assert phone.key == "phone"
-    assert phone.content == {"device": DEVICE, "models": [{"mode": "int8", **TIMES.as_dict()}]}
+    assert phone.content == {"device": DEVICE, "models": [{"mode": "int8", **asdict(TIMES)}]}

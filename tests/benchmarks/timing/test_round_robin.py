@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from tflite_files import mean_model
 
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing import in_turn
-from edge_melanoma.benchmarks.timing.in_turn import TimingSettings, TurnTimes, time_in_turn
+from edge_melanoma.benchmarks.timing.in_turn import TurnTimes, time_in_turn
 from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.models import TrainedModel

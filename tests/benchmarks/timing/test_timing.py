@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import ColdStart
-from edge_melanoma.benchmarks.timing.in_turn import EndToEnd, TimingSettings, TurnTimes
+from edge_melanoma.benchmarks.timing.in_turn import EndToEnd, TurnTimes
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.tables import (
     INVOCATION_COLUMNS,

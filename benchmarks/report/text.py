@@ -1,0 +1,110 @@
+"""A parity.json for a person, in the terminal and in Markdown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from edge_melanoma.benchmarks.parity.paired_tests import describe_limits
+from edge_melanoma.benchmarks.report.tables import (
+    cost_section,
+    describe_report,
+    interval_section,
+    outside_sections,
+    proof_sections,
+    quality_section,
+    rule_section,
+)
+from edge_melanoma.benchmarks.sections import ReportSection, stored_sections
+from edge_melanoma.data.cards import describe_cards
+from edge_melanoma.machine.markdown import table_of, text_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+EXAMPLES_SHOWN = 5
+
+Parity = Mapping[str, Any]
+
+
+def render_template(name: str, **values: Any) -> str:
+    """A template of this package; in HTML everything is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda template: str(template).endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"text": text_of, "table": _markdown_table, "one_line": _one_line}
+    return environment.get_template(name).render(**values)
+
+
+def render_terminal(parity: Parity) -> list[Table]:
+    """The tables for a terminal: quality, then cost, then what was proved."""
+    sections = [quality_section(parity), cost_section(parity), *proof_sections(parity)]
+    sections += [*stored_sections(parity), *outside_sections(parity)]
+    return [_terminal_table(section) for section in sections]
+
+
+def render_markdown(parity: Parity) -> str:
+    """The verdict, the tables, the flips and the failures as Markdown, fit for a pull request."""
+    proofs = proof_sections(parity)
+    intervals = [interval_section(parity)] if proofs else []
+    return render_template(
+        "parity.md.j2",
+        verdict=describe_verdict(parity),
+        summary=describe_report(parity),
+        proof=describe_proof(parity) if proofs else None,
+        quality=quality_section(parity),
+        cost=cost_section(parity),
+        models=[parity["reference"], *parity["candidates"]],
+        outside=outside_sections(parity),
+        notes=describe_notes(parity),
+        sections=[rule_section(parity), *proofs, *intervals, *stored_sections(parity)],
+    )
+
+
+def describe_notes(parity: Parity) -> list[str]:
+    """A line for each failure, loss and tie, each data set's card, and each own threshold."""
+    blocks = [parity["dataset"], *(outside["dataset"] for outside in parity["external"])]
+    cards = [line for block in blocks for line in describe_cards(block)]
+    text = render_template("notes.txt.j2", parity=parity, cards=cards, shown=EXAMPLES_SHOWN)
+    return text.splitlines()
+
+
+def describe_verdict(parity: Parity) -> str:
+    """Pass or fail, and of how many rules, in a line."""
+    candidates = parity["candidates"]
+    checks = [check for candidate in candidates for check in candidate["checks"]]
+    failing = [candidate["mode"] for candidate in candidates if candidate["failures"]]
+    missed = sum(not check["passed"] for check in checks)
+    if failing:
+        return f"Fail: {', '.join(failing)}; {missed} of {len(checks)} checks missed"
+    return f"Pass: {len(checks)} checks of {len(candidates)} exported models"
+
+
+def describe_proof(parity: Parity) -> str:
+    """What this number of images can prove of recall, at the flips of the candidate with most."""
+    candidate = max(parity["candidates"], key=lambda one: one["proof"]["recall"]["discordance"])
+    return describe_limits(candidate["proof"]["recall"], what="recall", pictures="malignant images")
+
+
+def _markdown_table(section: ReportSection) -> str:
+    return "\n".join(table_of(section.columns, section.rows))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+def _terminal_table(section: ReportSection) -> Table:
+    table = Table(title=escape(section.title), caption=escape(section.note))
+    for number, column in enumerate(section.columns):
+        table.add_column(column, justify="right" if number else "left")
+    for cells in section.rows:
+        table.add_row(*map(escape, cells))
+    return table
