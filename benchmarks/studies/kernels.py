@@ -1,14 +1,11 @@
-"""The same file by different kernels: how far its outputs part, and which decisions turn.
-
-Kernel variance as a table: largest difference first to be seen, then what it turned.
-"""
+"""The same file by different kernels: how far its outputs part, and which decisions turn."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.parity.comparison import Flips, find_flips
-from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import LesionRecord
@@ -189,50 +186,9 @@ def _largest_step(
     return int(np.abs(other.astype(np.int64) - base.astype(np.int64)).max())
 
 
-COLUMNS = (
-    "model",
-    "interpreter",
-    "kernels",
-    "threads",
-    "lost/gained malignant",
-    "false alarms new/cleared",
-    "largest difference, quanta",
-    "of P",
-    "identical",
-    "CPU ms",
-)
-
-
-def kernel_section(outcomes: Sequence[KernelOutcome]) -> ReportSection:
-    """A row for each file and path, those that did not run with the reason."""
-    images = max((outcome.images for outcome in outcomes), default=0)
-    return ReportSection(
-        title="The same file by different kernels",
-        columns=COLUMNS,
-        rows=tuple(_row(outcome) for outcome in outcomes),
-        note=f"{images} images, spread over the set; each row is held against the first of its "
-        f"model, at the threshold. Quanta: steps of the output's integer. A phone that runs other "
-        f"kernels than these gives other scores.{_describe_skipped(outcomes)}",
-        key="kernels",
-        content=[outcome.as_dict() for outcome in outcomes],
-    )
-
-
-def _row(outcome: KernelOutcome) -> tuple[str, ...]:
-    path = outcome.path
-    way = (outcome.mode, path.runtime.value, _describe_kernels(outcome), str(path.threads))
-    if outcome.flips is None:
-        return (*way, "not run", "", "", "", "", "")
-    flips = outcome.flips.counts()
-    return (
-        *way,
-        f"{flips['lost_malignant']}/{flips['gained_malignant']}",
-        f"{flips['new_false_alarm']}/{flips['cleared_false_alarm']}",
-        "float" if outcome.max_quanta is None else str(outcome.max_quanta),
-        f"{outcome.max_score_difference:.4g}",
-        f"{outcome.identical:.1%}",
-        f"{outcome.cpu_ms:.1f}",
-    )
+def _ran(cell: Callable[[KernelOutcome, dict[str, int]], str]) -> Callable[[KernelOutcome], str]:
+    """A cell that is empty where the file did not run; the numbers are those of the flips."""
+    return lambda outcome: cell(outcome, outcome.flips.counts()) if outcome.flips else ""
 
 
 def _describe_kernels(outcome: KernelOutcome) -> str:
@@ -242,10 +198,47 @@ def _describe_kernels(outcome: KernelOutcome) -> str:
     return f"{asked}: XNNPACK" if outcome.xnnpack_parts else f"{asked}: no XNNPACK"
 
 
-def _describe_skipped(outcomes: Sequence[KernelOutcome]) -> str:
-    reasons = dict.fromkeys(
+def _malignant(outcome: KernelOutcome) -> str:
+    if outcome.flips is None:
+        return "not run"
+    return f"{len(outcome.flips.lost_malignant)}/{len(outcome.flips.gained_malignant)}"
+
+
+COLUMNS: tuple[Column, ...] = (
+    ("model", lambda outcome: outcome.mode),
+    ("interpreter", lambda outcome: outcome.path.runtime.value),
+    ("kernels", _describe_kernels),
+    ("threads", lambda outcome: str(outcome.path.threads)),
+    ("lost/gained malignant", _malignant),
+    (
+        "false alarms new/cleared",
+        _ran(lambda _, flips: f"{flips['new_false_alarm']}/{flips['cleared_false_alarm']}"),
+    ),
+    (
+        "largest difference, quanta",
+        _ran(lambda one, _: "float" if one.max_quanta is None else str(one.max_quanta)),
+    ),
+    ("of P", _ran(lambda one, _: f"{one.max_score_difference:.4g}")),
+    ("identical", _ran(lambda one, _: f"{one.identical:.1%}")),
+    ("CPU ms", _ran(lambda one, _: f"{one.cpu_ms:.1f}")),
+)
+
+
+def kernel_section(outcomes: Sequence[KernelOutcome]) -> ReportSection:
+    """A row for each file and path, those that did not run with the reason."""
+    images = max((outcome.images for outcome in outcomes), default=0)
+    skipped = dict.fromkeys(
         f" {outcome.path.runtime.value} did not run {outcome.mode}: {outcome.reason}."
         for outcome in outcomes
         if outcome.flips is None
     )
-    return "".join(reasons)
+    return section_of(
+        "The same file by different kernels",
+        COLUMNS,
+        outcomes,
+        note=f"{images} images, spread over the set; each row is held against the first of its "
+        f"model, at the threshold. Quanta: steps of the output's integer. A phone that runs other "
+        f"kernels than these gives other scores.{''.join(skipped)}",
+        key="kernels",
+        content=[outcome.as_dict() for outcome in outcomes],
+    )

@@ -1,8 +1,7 @@
-"""The classic errors between a picture and a network's input, each as one function.
+"""What each preprocessing mistake costs: the same pictures, done wrong, against done right.
 
-Nothing here is how it should be done: see `images` and `TensorQuantization.pixel_table` for that.
-
-What each preprocessing mistake costs: the same pictures, done wrong, against done right.
+The classic errors between a picture and a network's input are one function each. Nothing here is
+how it should be done: see `images` and `TensorQuantization.pixel_table` for that.
 """
 
 import io
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.data.images import IMAGE_SIZE, decode_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import Metrics, measure
@@ -139,17 +138,6 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType(
 
 CORRECT = "none: as it should be"
 ALL = {CORRECT: Mistake(what="decoded upright, squashed, levels from 0 to 1"), **MISTAKES}
-COLUMNS = (
-    "mistake",
-    "what",
-    "recall",
-    "lost recall",
-    "specificity",
-    "lost",
-    "AUC",
-    "pictures changed",
-)
-
 _session: TFLiteSession | None = None
 
 
@@ -215,10 +203,10 @@ def price_mistakes(
 
 def mistake_section(prices: Sequence[MistakePrice]) -> ReportSection:
     """A row for each mistake, dearest first."""
-    return ReportSection(
-        title="Preprocessing mistakes and what they cost",
-        columns=COLUMNS,
-        rows=tuple(_row(price) for price in prices),
+    return section_of(
+        "Preprocessing mistakes and what they cost",
+        COLUMNS,
+        prices,
         note=f"Model {prices[0].mode}, the same images and threshold; lost = right - wrong, so "
         f"that a minus is a gain in one of the two, mostly paid in the other. A mistake that "
         f"changes no picture of this set is not harmless elsewhere.",
@@ -231,19 +219,21 @@ def _cheapness(price: MistakePrice) -> tuple[bool, float, float]:
     return price.metrics is None, -price.lost_recall, -price.lost_specificity
 
 
-def _row(price: MistakePrice) -> tuple[str, ...]:
-    if price.metrics is None:
-        return (price.mistake, price.what, "cannot be made", "", "", "", "", "")
-    return (
-        price.mistake,
-        price.what,
-        f"{price.metrics.recall:.4f}",
-        f"{price.lost_recall:+.4f}",
-        f"{price.metrics.specificity:.4f}",
-        f"{price.lost_specificity:+.4f}",
-        f"{price.metrics.auc:.4f}",
-        str(price.images_changed),
-    )
+def _priced(text: str, missing: str = "") -> Callable[[MistakePrice], str]:
+    """A cell that is empty where the mistake cannot be made."""
+    return lambda price: text.format(price) if price.metrics else missing
+
+
+COLUMNS: tuple[Column, ...] = (
+    ("mistake", lambda price: price.mistake),
+    ("what", lambda price: price.what),
+    ("recall", _priced("{0.metrics.recall:.4f}", "cannot be made")),
+    ("lost recall", _priced("{0.lost_recall:+.4f}")),
+    ("specificity", _priced("{0.metrics.specificity:.4f}")),
+    ("lost", _priced("{0.lost_specificity:+.4f}")),
+    ("AUC", _priced("{0.metrics.auc:.4f}")),
+    ("pictures changed", _priced("{0.images_changed}")),
+)
 
 
 def _score(
