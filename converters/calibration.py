@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.images import (
     IMAGE_SIZE,
-    read_image,
+    decode_image,
     read_image_bytes,
+    resize_image,
     scale_pixels,
-    stream_images,
 )
 from edge_melanoma.data.lesions import LesionRecord, count_classes
-from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 
@@ -31,9 +30,10 @@ PINNED = ("all black", "all white")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationSet:
-    """Training images in equal number of each class, and the seed that drew them.
+    """Training images in equal number of each class, decoded, and the seed that drew them.
 
-    One all-black and one all-white picture are added to them: they pin the input's range to exactly
+    `pixels` are theirs, (n, 224, 224, 3), in the order of `records`: 30 MB for 200 images. One
+    all-black and one all-white picture are added to them: they pin the input's range to exactly
     0..1, so that the integer input is q = pixel - 128 without rounding.
 
     Raises:
@@ -41,8 +41,9 @@ class CalibrationSet:
     """
 
     records: tuple[LesionRecord, ...]
+    pixels: NDArray[np.uint8] = field(repr=False, compare=False)
     seed: int
-    training_hashes: Mapping[str, str]
+    training_hashes: Mapping[str, str] = field(repr=False)
 
     def __post_init__(self) -> None:
         benign, malignant = count_classes(self.records)
@@ -63,28 +64,19 @@ class CalibrationSet:
         shape = (1, IMAGE_SIZE, IMAGE_SIZE, 3)
         yield scale_pixels(np.zeros(shape, np.uint8))
         yield scale_pixels(np.full(shape, 255, np.uint8))
-        for record in self.records:
-            yield scale_pixels(read_image(record.path)[np.newaxis])
+        for image in self.pixels:
+            yield scale_pixels(image[np.newaxis])
 
     def batches(self) -> Iterator[NDArray[np.float32]]:
         """Network inputs of the images alone, (16, 224, 224, 3) and a rest."""
-        for images in stream_images([r.path for r in self.records], batch_size=BATCH_SIZE):
-            yield scale_pixels(images)
+        for first in range(0, len(self.pixels), BATCH_SIZE):
+            yield scale_pixels(self.pixels[first : first + BATCH_SIZE])
 
     def sample(self) -> NDArray[np.float32]:
         """Network inputs of a few images, (n, 224, 224, 3), as many of each class."""
-        half = SAMPLE_SIZE // 2
-        benign = [record for record in self.records if not record.is_malignant][:half]
-        malignant = [record for record in self.records if record.is_malignant][:half]
-        return scale_pixels(np.stack([read_image(r.path) for r in [*benign, *malignant]]))
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 over ids, labels and bytes of the images, whatever their order."""
-        hashes = self.training_hashes
-        return fingerprint_of(
-            {"train": [replace(r, sha256=hashes[r.image_id]) for r in self.records]}
-        )
+        is_malignant = np.array([record.is_malignant for record in self.records])
+        sides = [np.flatnonzero(is_malignant == side)[: SAMPLE_SIZE // 2] for side in (False, True)]
+        return scale_pixels(self.pixels[np.concatenate(sides)])
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest of an exported model."""
@@ -101,13 +93,19 @@ class CalibrationSet:
 
 
 def draw_calibration_set(
-    records: Sequence[LesionRecord], *, split: Mapping[str, Any], images: int | None, seed: int
+    records: Sequence[LesionRecord],
+    *,
+    split: Mapping[str, Any],
+    images: int | None,
+    seed: int,
+    place: int = 0,
 ) -> CalibrationSet:
     """Draw from the training side that `split` (the content of split.json) lists.
 
     `records` are those of the run's data folder; a drawn picture must still have the bytes it was
     trained with. Without `images`, `DEFAULT_IMAGES` are drawn, or all that a smaller training side
-    has in equal number of each class.
+    has in equal number of each class. Sets of one size drawn at different `place`s, 0, 1, 2 ...,
+    share no image.
 
     Raises:
         EdgeMelanomaError: too few images asked for or there, or a picture has changed.
@@ -117,51 +115,39 @@ def draw_calibration_set(
             f"--calibration-images is {images}; expected at least {SMALLEST_IMAGES}, "
             f"and {DEFAULT_IMAGES} or more for a model that is used."
         )
-    members = _shuffled_training_side(records, split=split, seed=seed)
-    most = 2 * min(len(side) for side in members)
+    benign, malignant = shuffled_training_side(records, split=split, seed=seed)
+    most = 2 * min(len(benign), len(malignant))
     if most < SMALLEST_IMAGES:
         raise EdgeMelanomaError(
-            f"The training side has {len(members[0])} benign and {len(members[1])} malignant "
+            f"The training side has {len(benign)} benign and {len(malignant)} malignant "
             f"images; calibrating takes {SMALLEST_IMAGES // 2} of each at least. Train on more, or "
             f"export with --quantize none, which takes none."
         )
     wanted = min(DEFAULT_IMAGES, most) if images is None else images
-    drawn = _take(members, images=wanted, place=0)
+    # Half of each class, an odd one malignant.
+    few, many = wanted // 2, (wanted + 1) // 2
+    drawn = [
+        *benign[place * few : (place + 1) * few],
+        *malignant[place * many : (place + 1) * many],
+    ]
     if len(drawn) < wanted:
         raise EdgeMelanomaError(
             f"--calibration-images {wanted} asks for more than the training side has in equal "
             f"number of each class; give at most {most}."
         )
-    return _make_set(drawn, hashes=_training_hashes(split), seed=seed)
+    hashes = {image_id: split["sha256"][image_id] for image_id in split["train"]}
+    return CalibrationSet(
+        records=tuple(drawn),
+        pixels=np.stack([_read(record, hashes[record.image_id]) for record in drawn]),
+        seed=seed,
+        training_hashes=hashes,
+    )
 
 
-def draw_disjoint_sets(
-    records: Sequence[LesionRecord],
-    *,
-    split: Mapping[str, Any],
-    images: int,
-    sets: int,
-    seed: int,
-) -> tuple[CalibrationSet, ...]:
-    """So many sets of `images` each that no image is in two, none if there are too few images.
-
-    The first is what `draw_calibration_set` draws.
-
-    Raises:
-        EdgeMelanomaError: a picture has changed.
-    """
-    members = _shuffled_training_side(records, split=split, seed=seed)
-    drawn = [_take(members, images=images, place=place) for place in range(sets)]
-    if any(len(part) < images for part in drawn):
-        return ()
-    hashes = _training_hashes(split)
-    return tuple(_make_set(part, hashes=hashes, seed=seed) for part in drawn)
-
-
-def _shuffled_training_side(
+def shuffled_training_side(
     records: Sequence[LesionRecord], *, split: Mapping[str, Any], seed: int
 ) -> tuple[list[LesionRecord], list[LesionRecord]]:
-    """Benign and malignant images."""
+    """The benign and the malignant images of the training side, in the order they are drawn in."""
     training_ids = set(split["train"])
     sides: tuple[list[LesionRecord], list[LesionRecord]] = ([], [])
     for record in records:
@@ -172,28 +158,10 @@ def _shuffled_training_side(
     return sides
 
 
-def _take(
-    members: tuple[list[LesionRecord], list[LesionRecord]], *, images: int, place: int
-) -> list[LesionRecord]:
-    """Half of each class, an odd one malignant: those after the images of the `place` before."""
-    counts = (images // 2, (images + 1) // 2)
-    return [
-        record
-        for side, count in zip(members, counts, strict=True)
-        for record in side[place * count : (place + 1) * count]
-    ]
-
-
-def _training_hashes(split: Mapping[str, Any]) -> dict[str, str]:
-    return {image_id: split["sha256"][image_id] for image_id in split["train"]}
-
-
-def _make_set(
-    drawn: Sequence[LesionRecord], *, hashes: Mapping[str, str], seed: int
-) -> CalibrationSet:
-    for record in drawn:
-        if sha256_of(read_image_bytes(record.path)) != hashes[record.image_id]:
-            raise EdgeMelanomaError(
-                f"The image {record.path} has changed since the training; restore it."
-            )
-    return CalibrationSet(records=tuple(drawn), seed=seed, training_hashes=hashes)
+def _read(record: LesionRecord, sha256: str) -> NDArray[np.uint8]:
+    data = read_image_bytes(record.path)
+    if sha256_of(data) != sha256:
+        raise EdgeMelanomaError(
+            f"The image {record.path} has changed since the training; restore it."
+        )
+    return resize_image(decode_image(data, name=str(record.path)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
-from edge_melanoma.converters.job import Conversion, ConversionOrder
+from edge_melanoma.converters.job import Conversion, Job
 from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
 from edge_melanoma.converters.operating_points import (
     ValidationScores,
@@ -18,7 +18,6 @@ from edge_melanoma.converters.operating_points import (
 )
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.images import RESIZE_ID
-from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.files import (
@@ -31,11 +30,13 @@ from edge_melanoma.machine.files import (
 )
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
-from edge_melanoma.runs.models import SPLIT, ConvertedModel, TrainedModel, open_converted
-from edge_melanoma.runs.pictures import read_side
+from edge_melanoma.runs.folders import hold_run, refuse_unwritable
+from edge_melanoma.runs.models import MANIFEST, SPLIT, ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.runs.pictures import read_run_records, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Mode
+from edge_melanoma.training.activations import default_cache_folder
 
 UNFINISHED = "int8-qat.unfinished"
 """Below the exports: where a tuning that was cut off is gone on with."""
@@ -45,12 +46,11 @@ def export_run(
     run: TrainedModel,
     modes: tuple[Mode, ...],
     *,
-    records: tuple[LesionRecord, ...],
     settings: ExportSettings,
-    cache_folder: Path,
+    cache_folder: Path | None = None,
     force: bool,
-) -> Iterator[ConvertedModel]:
-    """Convert, read back, audit and write one file and manifest a mode, `records` calibrating.
+) -> list[ConvertedModel]:
+    """Convert, read back, audit and write one file and manifest a mode.
 
     A file that was made with the same settings from the same weights is kept. Each file gets an
     operating point of its own, if the run's validation pictures are there.
@@ -59,16 +59,33 @@ def export_run(
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
     """
     settings.refuse_contradictions(modes)
+    with hold_run(run.folder):
+        refuse_unwritable(run.exports_folder / MANIFEST)
+        return list(_export(run, modes, settings, cache_folder or default_cache_folder(), force))
+
+
+def path_of(run: TrainedModel, mode: Mode) -> Path:
+    """Where a run's export in one mode lies."""
+    return run.exports_folder / f"model_{mode.value}.tflite"
+
+
+def _export(
+    run: TrainedModel,
+    modes: tuple[Mode, ...],
+    settings: ExportSettings,
+    cache_folder: Path,
+    force: bool,
+) -> Iterator[ConvertedModel]:
     calibration = None
     if any(mode.rounds_weights for mode in modes):
         calibration = draw_calibration_set(
-            records,
+            read_run_records(run),
             split=read_json(run.folder / SPLIT),
             images=settings.calibration_images,
             seed=settings.seed,
         )
-    orders = {mode: _order(run, mode, settings, calibration) for mode in modes}
-    missing = tuple(m for m in modes if not _is_there(run, m, orders[m], force=force))
+    origins = {mode: _origin(run, mode, settings, calibration) for mode in modes}
+    missing = tuple(m for m in modes if not _is_there(run, m, origins[m], force=force))
     if force:
         shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
     converted: Mapping[Mode, Conversion] = {}
@@ -79,14 +96,9 @@ def export_run(
     scores = ValidationScores(run, TerminalReporter())
     for mode in modes:
         if mode in converted:
-            _write(run, mode, converted[mode], orders[mode], settings, seconds=seconds)
+            _write(run, mode, converted[mode], origins[mode], settings, seconds=seconds)
         yield complete_operating_point(run, open_converted(path_of(run, mode)), scores)
     shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
-
-
-def path_of(run: TrainedModel, mode: Mode) -> Path:
-    """Where a run's export in one mode lies."""
-    return run.exports_folder / f"model_{mode.value}.tflite"
 
 
 def _convert(
@@ -101,7 +113,7 @@ def _convert(
         sides = ["train", "validation"]
     elif settings.max_recall_drop is not None:
         sides = ["validation"]
-    order = ConversionOrder(
+    job = Job(
         folder=run.folder,
         modes=modes,
         settings=settings,
@@ -110,16 +122,16 @@ def _convert(
         checkpoint_folder=run.exports_folder / UNFINISHED,
         cache_folder=cache_folder,
     )
-    return run_in_child(_convert_in_child, order)
+    return run_in_child(_convert_in_child, job)
 
 
-def _convert_in_child(order: ConversionOrder) -> Mapping[Mode, Conversion]:
+def _convert_in_child(job: Job) -> Mapping[Mode, Conversion]:
     from edge_melanoma.converters.conversion import convert_modes
 
-    return convert_modes(order)
+    return convert_modes(job)
 
 
-def _order(
+def _origin(
     run: TrainedModel, mode: Mode, settings: ExportSettings, calibration: CalibrationSet | None
 ) -> dict[str, Any]:
     """What decides the bytes of an export, as its manifest keeps it."""
@@ -131,12 +143,12 @@ def _order(
     }
 
 
-def _is_there(run: TrainedModel, mode: Mode, order: dict[str, Any], *, force: bool) -> bool:
+def _is_there(run: TrainedModel, mode: Mode, origin: dict[str, Any], *, force: bool) -> bool:
     path = path_of(run, mode)
     if force or not path.exists():
         return False
     manifest = open_converted(path).manifest
-    if any(manifest.get(key) != value for key, value in order.items()):
+    if any(manifest.get(key) != value for key, value in origin.items()):
         raise EdgeMelanomaError(
             f"{path} was made with other settings; replace it with --force, or move it away."
         )
@@ -147,7 +159,7 @@ def _write(
     run: TrainedModel,
     mode: Mode,
     conversion: Conversion,
-    order: dict[str, Any],
+    origin: dict[str, Any],
     settings: ExportSettings,
     *,
     seconds: float,
@@ -166,7 +178,7 @@ def _write(
     companions = _write_companions(path, mode, conversion)
     manifest = {
         "schema": 1,
-        **order,
+        **origin,
         **conversion.notes,
         "file": path.name,
         "sha256": sha256_of(data),

@@ -2,8 +2,6 @@
 
 Harm is what a layer does to the score. Its own error does not tell: on a real run the first
 depthwise layer, with 35 dB the second best of all, did more harm than any other.
-
-Which layers of a .tflite file compute in float, and which float numbers are between others.
 """
 
 import time
@@ -21,7 +19,7 @@ from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_ima
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
-from edge_melanoma.tflite.modes import InputOutput, Mode
+from edge_melanoma.tflite.modes import Output
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 MOST_LAYERS = 20
@@ -83,7 +81,7 @@ def rank_layers(
     for layer in reporter.track(layers, label="ranking layers", total=len(layers)):
         others = [other for other in layers if other != layer]
         # A float score where it can be had: steps of 1/256 would hide the harm of most layers.
-        output = None if layer == SCORE_NAME else InputOutput.FLOAT32
+        output = Output.PROBABILITY if layer == SCORE_NAME else Output.FLOAT32
         found = _scores(converter.convert(others, output=output), images)
         difference = float(np.abs(found - expected).mean())
         harms.append(LayerHarm(layer=layer, mean_score_difference=difference))
@@ -166,72 +164,3 @@ def _recall_drop(reference: PredictionSet, candidate: PredictionSet, *, threshol
     before, after = (count_confusions(p, threshold=threshold) for p in (reference, candidate))
     # One division: the difference of two shares can be a rounding above what is allowed.
     return (before.true_positive - after.true_positive) / int(reference.labels.sum())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Precisions:
-    """The layers with operators in float and with others, each once, in the file's order.
-
-    `loose` are float tensors besides the file's two ends that no float operator reads or writes:
-    numbers that left int8 for nothing.
-    """
-
-    float_layers: tuple[str, ...]
-    integer_layers: tuple[str, ...]
-    loose: tuple[str, ...]
-
-
-def find_precisions(data: bytes, *, output_name: str) -> Precisions:
-    """Read a converter's file, or the same made smaller, whose tensors are named as the layers.
-
-    The last operator's tensor is the one thing without a layer's name: the signature's output,
-    `output_name`, is called as the last layer is.
-    """
-    from ai_edge_litert import schema_py_generated as schema
-
-    operators = find_operators(data)
-    layers = [operator.layer for operator in operators]
-    layers[-1:] = [output_name]
-    graph = schema.ModelT.InitFromPackedBuf(data, 0).subgraphs[0]
-    made_in_float = {operator.tensor_index for operator in operators if operator.is_float}
-    touched = {graph.inputs[0], graph.outputs[0]}
-    for operator in graph.operators:
-        if operator.outputs[0] in made_in_float:
-            touched |= {*operator.inputs, *operator.outputs}
-    pairs = list(zip(layers, (operator.is_float for operator in operators), strict=True))
-    return Precisions(
-        float_layers=tuple(dict.fromkeys(layer for layer, is_float in pairs if is_float)),
-        integer_layers=tuple(dict.fromkeys(layer for layer, is_float in pairs if not is_float)),
-        loose=tuple(
-            tensor.name.decode()
-            for index, tensor in enumerate(graph.tensors)
-            if tensor.type == schema.TensorType.FLOAT32 and index not in touched
-        ),
-    )
-
-
-def refuse_other_floats(
-    data: bytes, layers: Collection[str], *, mode: Mode, output_name: str
-) -> None:
-    """Let a file pass that computes `layers` wholly in float and all others in integers.
-
-    Raises:
-        EdgeMelanomaError: the layers, or the tensors, that are not so.
-    """
-    found = find_precisions(data, output_name=output_name)
-    if set(found.float_layers) != set(layers):
-        raise EdgeMelanomaError(
-            f"The {mode} model computes {', '.join(found.float_layers) or 'nothing'} in float; "
-            f"expected {', '.join(sorted(layers))}."
-        )
-    partly = [layer for layer in found.integer_layers if layer in layers]
-    if partly:
-        raise EdgeMelanomaError(
-            f"The {mode} model computes a part of {', '.join(partly)} in integers; "
-            f"expected all of it in float."
-        )
-    if found.loose:
-        raise EdgeMelanomaError(
-            f"The {mode} model holds {', '.join(found.loose)} in float; expected float numbers "
-            f"around {', '.join(sorted(layers))} alone."
-        )

@@ -13,8 +13,11 @@ from edge_melanoma.tflite.modes import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConversionOrder:
-    """All that the child process needs; `sides` are needed by int8-qat and a recall limit alone."""
+class Job:
+    """All that the child process of an export needs.
+
+    `sides` are needed by int8-qat and a recall limit alone.
+    """
 
     folder: Path
     modes: tuple[Mode, ...]

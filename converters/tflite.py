@@ -1,15 +1,14 @@
-"""From a tf_keras network to a .tflite file in any mode that needs no training.
-
-The only place that runs a TFLite converter.
-"""
+"""From a tf_keras network to a .tflite file: the only place that runs TensorFlow's converter."""
 
 import tempfile
 from collections.abc import Callable, Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import find_operators
+from edge_melanoma.converters.litert import quantize_float_model
 from edge_melanoma.converters.networks.bias_correction import (
     Ranges,
     Rounding,
@@ -19,17 +18,227 @@ from edge_melanoma.converters.networks.bias_correction import (
     round_to_int8,
 )
 from edge_melanoma.converters.networks.folding import fold_batch_norm
-from edge_melanoma.converters.networks.heads import with_activation_map
+from edge_melanoma.converters.networks.heads import with_activation_map, without_sigmoid
 from edge_melanoma.converters.packing import put_score_first
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.machine.tensorflow import tf
-from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 
-def save_frozen(network: Any, folder: Path) -> None:
+class Int8Converter:
+    """Int8 files of one network that differ in the layers they keep float, for a search.
+
+    What does not depend on these layers is measured once: the ranges that the correction needs, or,
+    without correction, the whole calibration, after which a file takes 0.2 CPU seconds.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        *,
+        calibration: CalibrationSet,
+        io: InputOutput = InputOutput.INT8,
+        output: Output = Output.PROBABILITY,
+        backend: Backend = Backend.CONVERTER,
+        correction: Correction = Correction.LAYERWISE,
+    ) -> None:
+        self._network = without_sigmoid(network) if output is Output.LOGIT else network
+        self._calibration, self._io, self._output = calibration, io, output
+        self._backend, self._correction = backend, correction
+        self._calibrated: bytes | None = None
+
+    def convert(self, float_layers: Collection[str] = (), *, output: Output | None = None) -> bytes:
+        """The file whose operators are all int8 but for those of the tf_keras layers named.
+
+        `output` may spare one file of the converter backend its last rounding, by FLOAT32; the
+        layer p_malignant then stays float too.
+
+        Raises:
+            ValueError: no operator is of a float layer.
+            EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
+        """
+        if self._backend is Backend.LITERT:
+            return quantize_float_model(
+                self._corrected_file,
+                Mode.INT8,
+                io=self._io,
+                calibration=self._calibration,
+                float_layers=float_layers,
+            )
+        end = self._io
+        if (output or self._output) is Output.FLOAT32:
+            float_layers, end = (*float_layers, SCORE_NAME), InputOutput.FLOAT32
+        if float_layers:
+            data = _quantize(self._calibrate(float_layers), float_layers, ends=(self._io, end))
+        else:
+            network = self._corrected(float_layers)
+            data = _convert(network, Mode.INT8, io=self._io, calibration=self._calibration)
+        _refuse_other_floats(data, float_layers)
+        return data
+
+    def _calibrate(self, float_layers: Collection[str]) -> bytes:
+        """The float graph with its ranges; kernels and biases depend on which of them round."""
+        if self._correction is Correction.NONE and self._calibrated is not None:
+            return self._calibrated
+        self._calibrated = _convert(
+            self._corrected(float_layers),
+            Mode.INT8,
+            io=self._io,
+            calibration=self._calibration,
+            calibrate_only=True,
+        )
+        return self._calibrated
+
+    def _corrected(self, float_layers: Collection[str] = ()) -> Any:
+        if self._correction is Correction.NONE:
+            return self._network
+        return correct_biases(
+            self._network,
+            self._calibration.sample(),
+            rounding=_rounding_but_of(self._network, float_layers),
+            ranges=self._ranges,
+        )
+
+    @cached_property
+    def _ranges(self) -> Ranges:
+        return measure_ranges(self._network, self._calibration.batches())
+
+    @cached_property
+    def _corrected_file(self) -> bytes:
+        """What the other quantiser reads."""
+        return _convert(self._corrected(), Mode.FLOAT32)
+
+
+def convert_network(
+    network: Any,
+    mode: Mode,
+    *,
+    calibration: CalibrationSet | None = None,
+    io: InputOutput = InputOutput.INT8,
+    output: Output = Output.PROBABILITY,
+    backend: Backend = Backend.CONVERTER,
+    correction: Correction = Correction.LAYERWISE,
+    with_map: bool = False,
+) -> bytes:
+    """The .tflite file of a tf_keras network in one mode, its means corrected where it rounds.
+
+    `io` and `output` count for int8. `with_map` adds the output of `with_activation_map` to a file
+    of the converter in another mode.
+
+    Raises:
+        ValueError: a mode that measures something without a calibration set.
+        EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
+    """
+    corrects = mode.rounds_weights and correction is Correction.LAYERWISE
+    if calibration is None:
+        if corrects or mode.quantises_activations:
+            raise ValueError(f"the mode {mode} needs a calibration set")
+    elif mode is Mode.INT8:
+        return Int8Converter(
+            network,
+            calibration=calibration,
+            io=io,
+            output=output,
+            backend=backend,
+            correction=correction,
+        ).convert()
+    elif corrects:
+        network = _correct(network, mode, calibration)
+    if backend is Backend.LITERT:
+        data = _convert(network, Mode.FLOAT32)
+        return quantize_float_model(data, mode, io=io, calibration=calibration)
+    if with_map:
+        mapped = with_activation_map(network)
+        return put_score_first(_convert(mapped, mode, io=io, calibration=calibration))
+    return _convert(network, mode, io=io, calibration=calibration)
+
+
+def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput]) -> bytes:
+    """The int8 file of a network that `fake_quantize` made, its ranges being the file's."""
+
+    def configure(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type, converter.inference_output_type = (
+            tf.as_dtype(end.value) for end in ends
+        )
+
+    return _run_converter(network, configure)
+
+
+def _correct(network: Any, mode: Mode, calibration: CalibrationSet) -> Any:
+    """The network folded, its kernels rounded as the mode rounds them, its means corrected.
+
+    16-bit activations lose too little to be counted.
+    """
+    rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
+    return correct_biases(network, calibration.sample(), rounding=rounding)
+
+
+def _rounding_but_of(network: Any, float_layers: Collection[str]) -> Rounding:
+    """To int8, but for the kernels of some layers, which are known by their values."""
+    if not float_layers:
+        return round_to_int8
+    folded = fold_batch_norm(network)
+    weights = [folded.get_layer(name).get_weights() for name in float_layers]
+    kept = {arrays[0].tobytes() for arrays in weights if arrays}
+    return lambda kernel, axis: kernel if kernel.tobytes() in kept else round_to_int8(kernel, axis)
+
+
+def _convert(
+    network: Any,
+    mode: Mode,
+    *,
+    io: InputOutput = InputOutput.INT8,
+    calibration: CalibrationSet | None = None,
+    calibrate_only: bool = False,
+) -> bytes:
+    """The converter's file as it is; with `calibrate_only` a float one that knows its ranges."""
+
+    def configure(converter: Any) -> None:
+        converter._experimental_calibrate_only = calibrate_only
+        if mode is Mode.FLOAT32:
+            return
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if mode is Mode.FLOAT16:
+            converter.target_spec.supported_types = [tf.float16]
+        if not mode.quantises_activations or calibration is None:
+            return
+        converter.representative_dataset = lambda: ([image] for image in calibration.inputs())
+        ops = tf.lite.OpsSet
+        if mode is Mode.INT8:
+            converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io.value)
+        else:
+            converter.target_spec.supported_ops = [
+                ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+            ]
+
+    return _run_converter(network, configure)
+
+
+def _run_converter(network: Any, configure: Callable[[Any], None]) -> bytes:
+    """The file of a converter that `configure` has set up; it writes to file descriptor 2 always.
+
+    Raises:
+        EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
+    """
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    with tempfile.TemporaryDirectory() as folder, stderr_discarded():
+        _save_frozen(network, Path(folder))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        configure(converter)
+        try:
+            data: bytes = converter.convert()
+        except ConverterError as error:
+            raise _refused(error) from error
+    return data
+
+
+def _save_frozen(network: Any, folder: Path) -> None:
     """Write `network` as a SavedModel with constants for weights and a fixed batch of 1.
 
     Frozen first, the conversion takes 3 CPU seconds instead of 22 and gives the same outputs; the
@@ -49,47 +258,6 @@ def save_frozen(network: Any, folder: Path) -> None:
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
 
 
-def convert(
-    network: Any,
-    mode: Mode,
-    *,
-    io: InputOutput,
-    calibration: CalibrationSet | None,
-    calibrate_only: bool = False,
-) -> bytes:
-    """The .tflite file of a tf_keras network in one mode; with `calibrate_only` float, and ranges.
-
-    Raises:
-        EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
-    """
-
-    def configure(converter: Any) -> None:
-        _configure(converter, mode, io=io, calibration=calibration)
-        converter._experimental_calibrate_only = calibrate_only
-
-    return run_converter(network, configure)
-
-
-def run_converter(network: Any, configure: Callable[[Any], None]) -> bytes:
-    """The same with a converter that `configure` has set up.
-
-    Raises:
-        EdgeMelanomaError: as above.
-    """
-    from tensorflow.lite.python.convert_phase import ConverterError
-
-    # The converter writes to file descriptor 2 whatever the log level.
-    with tempfile.TemporaryDirectory() as folder, stderr_discarded():
-        save_frozen(network, Path(folder))
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        configure(converter)
-        try:
-            data: bytes = converter.convert()
-        except ConverterError as error:
-            raise _refused(error) from error
-    return data
-
-
 def _refused(error: Exception) -> EdgeMelanomaError:
     names = sorted({entry.operator.name for entry in getattr(error, "errors", [])} - {""})
     what = f"the operator {', '.join(names)}" if names else str(error).splitlines()[0]
@@ -99,170 +267,10 @@ def _refused(error: Exception) -> EdgeMelanomaError:
     )
 
 
-def _configure(
-    converter: Any, mode: Mode, *, io: InputOutput, calibration: CalibrationSet | None
-) -> None:
-    if mode is Mode.FLOAT32:
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if mode is Mode.FLOAT16:
-        converter.target_spec.supported_types = [tf.float16]
-    if not mode.quantises_activations or calibration is None:
-        return
-    converter.representative_dataset = lambda: ([inputs] for inputs in calibration.inputs())
-    ops = tf.lite.OpsSet
-    if mode is Mode.INT8:
-        converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io.value)
-    else:
-        converter.target_spec.supported_ops = [
-            ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]
-
-
-def convert_network(
-    network: Any,
-    mode: Mode,
-    *,
-    io: InputOutput,
-    calibration: CalibrationSet | None,
-    correction: Correction = Correction.LAYERWISE,
-    float_layers: Collection[str] = (),
-    output: InputOutput | None = None,
-    with_map: bool = False,
-) -> bytes:
-    """The .tflite file of a tf_keras network in one mode, its means corrected where it rounds.
-
-    An int8 file can keep `float_layers` and have another `output`, see `Int8Converter.convert`.
-    `with_map` adds the output of `with_activation_map` to another file.
-
-    Raises:
-        ValueError: a mode that measures something without a calibration set; float layers
-            elsewhere.
-        EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
-    """
-    if mode is not Mode.INT8 and (float_layers or output is not None):
-        raise ValueError(f"float layers and another output are for int8, not for {mode}")
-    corrects = mode.rounds_weights and correction is Correction.LAYERWISE
-    if calibration is None:
-        if corrects or mode.quantises_activations:
-            raise ValueError(f"the mode {mode} needs a calibration set")
-    elif mode is Mode.INT8:
-        converter = Int8Converter(network, io=io, calibration=calibration, correction=correction)
-        return converter.convert(float_layers, output=output)
-    elif corrects:
-        network = correct_network(network, mode, calibration)
-    if not with_map:
-        return convert(network, mode, io=io, calibration=calibration)
-    mapped = with_activation_map(network)
-    return put_score_first(convert(mapped, mode, io=io, calibration=calibration))
-
-
-def correct_network(network: Any, mode: Mode, calibration: CalibrationSet) -> Any:
-    """The network folded, its kernels rounded as the mode rounds them, its means corrected."""
-    rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
-    # 16-bit activations lose too little to be counted.
-    ranges = measure_ranges(network, calibration.batches()) if mode.is_full_int8 else None
-    return correct_biases(network, calibration.sample(), rounding=rounding, ranges=ranges)
-
-
-def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput]) -> bytes:
-    """The int8 file of a network that `fake_quantize` made, its ranges being the file's."""
-
-    def configure(converter: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type, converter.inference_output_type = (
-            tf.as_dtype(end.value) for end in ends
-        )
-
-    return run_converter(network, configure)
-
-
-class Int8Converter:
-    """Int8 files of one network that differ in the layers they keep float, for a search.
-
-    What does not depend on these layers is measured once: the ranges that the correction needs, or,
-    without correction, the whole calibration, after which a file takes 0.2 CPU seconds.
-    """
-
-    def __init__(
-        self,
-        network: Any,
-        *,
-        io: InputOutput,
-        calibration: CalibrationSet,
-        correction: Correction = Correction.LAYERWISE,
-    ) -> None:
-        self._network, self._io, self._calibration = network, io, calibration
-        self._correction = correction
-        self._ranges: Ranges | None = None
-        self._calibrated: bytes | None = None
-
-    def convert(
-        self, float_layers: Collection[str] = (), *, output: InputOutput | None = None
-    ) -> bytes:
-        """The file whose operators are all int8 but for those of the tf_keras layers named.
-
-        `output` is the type of the score where it is not that of the input; FLOAT32 spares the last
-        rounding, so that the layer p_malignant has to be among the float ones.
-
-        Raises:
-            ValueError: no operator is of a float layer, or that output is not to be had.
-            EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
-        """
-        output = output or self._io
-        if output is not self._io and (
-            output is not InputOutput.FLOAT32 or SCORE_NAME not in float_layers
-        ):
-            raise ValueError(f"the output {output} needs {SCORE_NAME} among the float layers")
-        if float_layers:
-            data = _quantize(self._calibrate(float_layers), float_layers, ends=(self._io, output))
-        else:
-            network = self._corrected(float_layers)
-            data = convert(network, Mode.INT8, io=self._io, calibration=self._calibration)
-        _refuse_other_floats(data, float_layers)
-        return data
-
-    def _calibrate(self, float_layers: Collection[str]) -> bytes:
-        """The float graph with its ranges; kernels and biases depend on which of them round."""
-        if self._correction is Correction.NONE and self._calibrated is not None:
-            return self._calibrated
-        self._calibrated = convert(
-            self._corrected(float_layers),
-            Mode.INT8,
-            io=self._io,
-            calibration=self._calibration,
-            calibrate_only=True,
-        )
-        return self._calibrated
-
-    def _corrected(self, float_layers: Collection[str]) -> Any:
-        if self._correction is Correction.NONE:
-            return self._network
-        if self._ranges is None:
-            self._ranges = measure_ranges(self._network, self._calibration.batches())
-        return correct_biases(
-            self._network,
-            self._calibration.sample(),
-            rounding=_rounding_but_of(self._network, float_layers),
-            ranges=self._ranges,
-        )
-
-
-def _rounding_but_of(network: Any, float_layers: Collection[str]) -> Rounding:
-    """To int8, but for the kernels of some layers, which are known by their values."""
-    if not float_layers:
-        return round_to_int8
-    folded = fold_batch_norm(network)
-    weights = [folded.get_layer(name).get_weights() for name in float_layers]
-    kept = {arrays[0].tobytes() for arrays in weights if arrays}
-    return lambda kernel, axis: kernel if kernel.tobytes() in kept else round_to_int8(kernel, axis)
-
-
 def _quantize(
     calibrated: bytes, float_layers: Collection[str], *, ends: tuple[InputOutput, InputOutput]
 ) -> bytes:
-    """What `convert` does after calibration, but for the operators of some layers.
+    """What the converter does after calibration, but for the operators of some layers.
 
     The public QuantizationDebugger ends in the same call, with float32 ends and no choice.
     """

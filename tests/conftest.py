@@ -73,7 +73,7 @@ def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
 @pytest.fixture(scope="session")
 def exported_run(trained_run: TrainedModel) -> TrainedModel:
     """The same with float32, float16 and int8 files."""
-    from edge_melanoma.commands.export_run import export_and_show
+    from edge_melanoma.commands.export import export_and_show
     from edge_melanoma.converters.settings import ExportSettings
     from edge_melanoma.tflite.modes import parse_modes
 

@@ -70,4 +70,9 @@ def make_calibration(folder: Path) -> CalibrationSet:
         Image.fromarray(picture[:8, :8]).save(path)
         records.append(LesionRecord(image_id=path.name, path=path, is_malignant=bool(malignant)))
     hashes = {record.image_id: "" for record in records}
-    return CalibrationSet(records=tuple(records), seed=0, training_hashes=hashes)
+    return CalibrationSet(
+        records=tuple(records),
+        pixels=make_pictures()[0],
+        seed=0,
+        training_hashes=hashes,
+    )

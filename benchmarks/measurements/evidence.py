@@ -4,7 +4,7 @@
 
 RESULTS is what `suite` wrote, with these beside its runs: `VARIANT-s1`, `VARIANT-s2` trained with
 `--seed 1` and `2`; `VARIANT-litert`, a copy exported with `--backend litert`; each benched. The
-study of `partial` is that of `export --calibration-study`.
+study of `partial` is that of `calibration_study.py`.
 """
 
 import argparse

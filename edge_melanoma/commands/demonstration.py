@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge_melanoma.benchmarks.bench import run_bench
-from edge_melanoma.commands.export_run import export_and_show
+from edge_melanoma.commands.export import export_and_show
 from edge_melanoma.converters.export import path_of
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.phantoms import write_phantoms

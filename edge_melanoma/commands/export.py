@@ -1,12 +1,26 @@
 """edge-melanoma export: .tflite files from a run, each audited, with its manifest beside it."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
-from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Output
+from edge_melanoma.converters.settings import ExportSettings, TuningSettings
+from edge_melanoma.tflite.modes import (
+    Backend,
+    Correction,
+    InputOutput,
+    Mode,
+    Output,
+    parse_modes,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edge_melanoma.runs.models import ConvertedModel
 
 NAME = "export"
 
@@ -16,7 +30,6 @@ def command(
     quantize: Annotated[
         list[str] | None,
         typer.Option(
-            "--quantize",
             metavar="none|float16|dynamic|int8|int8-qat|int16x8|all",
             help="May be given several times; int8 if not given. float32 is always written too: "
             "it shows what conversion alone costs.",
@@ -25,7 +38,6 @@ def command(
     io: Annotated[
         InputOutput,
         typer.Option(
-            "--io",
             help="Input and output type of the int8 model: int8 takes pixel - 128, "
             "uint8 takes raw RGB bytes.",
         ),
@@ -33,7 +45,6 @@ def command(
     output: Annotated[
         Output,
         typer.Option(
-            "--output",
             help="What the int8 model gives: P(malignant) in steps of 1/256, its logit in finer "
             "ones, or P of a float last layer.",
         ),
@@ -41,7 +52,6 @@ def command(
     backend: Annotated[
         Backend,
         typer.Option(
-            "--backend",
             help="Who quantises: TensorFlow's converter, or LiteRT's quantizer (int8-qat is the "
             "converter's always).",
         ),
@@ -49,7 +59,6 @@ def command(
     max_recall_drop: Annotated[
         float | None,
         typer.Option(
-            "--max-recall-drop",
             metavar="SHARE",
             help="Keep the layers that harm most in float until int8 loses no more than this on "
             "validation, such as 0.005.",
@@ -63,41 +72,26 @@ def command(
             "looked, in units of the logit.",
         ),
     ] = False,
-    calibration_study: Annotated[
-        bool,
-        typer.Option(
-            "--calibration-study",
-            help="Write no export: repeat int8 with other calibration images and show how far "
-            "recall and AUC move on validation.",
-        ),
-    ] = False,
     calibration_images: Annotated[
         int | None,
         typer.Option(
-            "--calibration-images",
             metavar="N",
             help="Of the training side, half of each class; 200, or all that a smaller one has in "
-            "equal number. A study tries this size too.",
+            "equal number.",
         ),
     ] = None,
     bias_correction: Annotated[
         Correction,
         typer.Option(
-            "--bias-correction",
             help="Make up for what rounding does to every layer's mean, or leave it to the stock "
             "converter, to compare.",
         ),
     ] = Correction.LAYERWISE,
-    qat_epochs: Annotated[
-        int, typer.Option("--qat-epochs", min=1, help="Of int8-qat; the best is kept.")
-    ] = 3,
-    qat_learning_rate: Annotated[
-        float, typer.Option("--qat-learning-rate", min=0.0, help="Of int8-qat.")
-    ] = 1e-5,
+    qat_epochs: Annotated[int, typer.Option(min=1, help="Of int8-qat; the best is kept.")] = 3,
+    qat_learning_rate: Annotated[float, typer.Option(min=0.0, help="Of int8-qat.")] = 1e-5,
     cache_dir: Annotated[
         Path | None,
         typer.Option(
-            "--cache-dir",
             metavar="DIR",
             help="Where int8-qat keeps activations; the user's cache folder.",
         ),
@@ -107,11 +101,6 @@ def command(
     force: Force = False,
 ) -> None:
     """Convert a run and read every file back: an int8 export that is not wholly int8 is refused."""
-    from edge_melanoma.commands.calibration_study_run import study_and_show
-    from edge_melanoma.commands.export_run import export_and_show
-    from edge_melanoma.converters.settings import ExportSettings, TuningSettings
-    from edge_melanoma.tflite.modes import Mode, parse_modes
-
     settings = ExportSettings(
         io=io,
         output=output,
@@ -125,7 +114,80 @@ def command(
         tuning=TuningSettings(epochs=qat_epochs, learning_rate=qat_learning_rate),
     )
     modes = parse_modes(quantize or [Mode.INT8.value])
-    if calibration_study:
-        study_and_show(run, settings, modes=modes, force=force)
-        return
     export_and_show(run, modes, settings=settings, cache_folder=cache_dir, force=force)
+
+
+def export_and_show(
+    folder: Path | None,
+    modes: tuple[Mode, ...],
+    *,
+    settings: ExportSettings,
+    cache_folder: Path | None = None,
+    force: bool,
+) -> None:
+    """Export a run, and print a row a file and where each decides."""
+    from edge_melanoma.converters.export import export_run
+    from edge_melanoma.machine.terminal import TerminalReporter, results_console
+    from edge_melanoma.runs.bundled import find_run_or_bundled
+
+    settings.refuse_contradictions(modes)
+    run = find_run_or_bundled(folder)
+    TerminalReporter().say(f"Converting {run.folder} to {', '.join(modes)}")
+    written = export_run(run, modes, settings=settings, cache_folder=cache_folder, force=force)
+    console = results_console(width=160)
+    console.print(_table(written))
+    for model in written:
+        for line in (str(model.path), *_explain(model.manifest)):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(models: "list[ConvertedModel]") -> "Table":
+    from rich.table import Table
+
+    table = Table(
+        *("mode", "input", "output", "size MB", "calibration images", "sha256"),
+        title="Exported and audited",
+    )
+    for model in models:
+        calibration = model.manifest["calibration"]
+        table.add_row(
+            model.mode,
+            *(_describe_end(model.manifest[end]) for end in ("input", "output")),
+            f"{model.size_bytes / 1e6:.2f}",
+            f"{calibration['images']}" if calibration else "none needed",
+            model.sha256[:16],
+        )
+    return table
+
+
+def _describe_end(end: Mapping[str, object]) -> str:
+    if end["scale"] == 0:
+        return str(end["dtype"])
+    return f"{end['dtype']}, scale {end['scale']:.6f}, zero point {end['zero_point']}"
+
+
+def _explain(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Where a file decides, what was done for it beyond its mode, and what that cost."""
+    point = manifest.get("operating_point")
+    if point is not None:
+        low, high = point["recall_interval"]
+        integer = "" if point["integer"] is None else f", integer {point['integer']}"
+        yield (
+            f"  Malignant from {point['threshold']:.4f}{integer}: recall {point['recall']:.4f} "
+            f"({low:.4f} .. {high:.4f}), specificity {point['specificity']:.4f} on validation, "
+            f"{point['malignant']} malignant and {point['benign']} benign images."
+        )
+    steps = manifest.get("float_layers")
+    if steps:
+        first, last = steps[0], steps[-1]
+        names = ", ".join(last["float_layers"]) or "none"
+        yield (
+            f"  Kept in float: {names}. Recall drop on validation {first['recall_drop']:.4f} -> "
+            f"{last['recall_drop']:.4f}, size {first['size_bytes']:,} -> {last['size_bytes']:,} "
+            f"bytes; {first['cpu_ms']:.2f} -> {last['cpu_ms']:.2f} CPU ms a picture."
+        )
+    if "best_epoch" in manifest:
+        yield (
+            f"  Tuned after {manifest['cached_up_to']}: epoch {manifest['best_epoch']} "
+            f"of {manifest['tuning']['epochs']} kept (0 is the start)."
+        )

@@ -1,24 +1,26 @@
 """Which pictures calibrate: the training side's, as many of each class, byte for byte."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.converters.calibration import (
     CalibrationSet,
     draw_calibration_set,
-    draw_disjoint_sets,
 )
+from edge_melanoma.data import images
+from edge_melanoma.data.decoding import decode_upright
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 
 IN_TRAINING = 12
+PIXELS = np.zeros((2, 224, 224, 3), np.uint8)
 
 
 @pytest.fixture
@@ -184,49 +186,40 @@ def test_a_picture_that_was_changed_is_refused(
     assert str(caught.value) == (f"The image {path} has changed since the training; restore it.")
 
 
-def test_disjoint_sets_share_no_picture_and_begin_with_what_an_export_draws(
+def test_sets_of_other_places_share_no_picture_and_are_as_large(
     records: tuple[LesionRecord, ...], split: dict[str, Any]
 ) -> None:
-    sets = draw_disjoint_sets(records, split=split, images=7, sets=3, seed=5)
+    """12 of each class: two sets of 5 and 6, but no third one."""
+    sets = [
+        draw_calibration_set(records, split=split, images=11, seed=5, place=place)
+        for place in range(2)
+    ]
     drawn = [image_id for part in sets for image_id in ids(part)]
-    assert len(set(drawn)) == len(drawn) == 21
+    assert len(set(drawn)) == len(drawn) == 22
     assert set(drawn) <= set(split["train"])
-    counts = [(part.as_dict()["benign"], part.as_dict()["malignant"]) for part in sets]
-    assert counts == [(3, 4)] * 3
-    (alone,) = draw_disjoint_sets(records, split=split, images=10, sets=1, seed=5)
-    assert alone == draw_calibration_set(records, split=split, images=10, seed=5)
+    assert [count_classes(part.records) for part in sets] == [(5, 6)] * 2
+    assert sets[0] == draw_calibration_set(records, split=split, images=11, seed=5)
+    with pytest.raises(EdgeMelanomaError, match="asks for more than the training side has"):
+        draw_calibration_set(records, split=split, images=11, seed=5, place=2)
 
 
-@pytest.mark.parametrize(
-    ("images", "sets", "found"), [(12, 2, 2), (13, 2, 0), (8, 3, 3), (8, 4, 0), (10, 3, 0)]
-)
-def test_disjoint_sets_are_drawn_while_the_training_side_lasts(
-    records: tuple[LesionRecord, ...], split: dict[str, Any], images: int, sets: int, found: int
+def test_every_picture_is_decoded_once_however_often_it_is_asked_for(
+    records: tuple[LesionRecord, ...], split: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """12 of each class: two sets of 6 and 6, but not of 6 and 7."""
-    drawn = draw_disjoint_sets(records, split=split, images=images, sets=sets, seed=0)
-    assert len(drawn) == found
+    decoded: list[str] = []
 
+    def decode(data: bytes, *, name: str) -> NDArray[np.uint8]:
+        decoded.append(name)
+        return decode_upright(data, name=name)
 
-def test_a_picture_of_any_disjoint_set_that_was_changed_is_refused(
-    records: tuple[LesionRecord, ...], split: dict[str, Any]
-) -> None:
-    drawn = draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)[1].records[0]
-    path = Path(str(drawn.path))
-    Image.new("RGB", (8, 8), "red").save(path)
-    with pytest.raises(EdgeMelanomaError) as caught:
-        draw_disjoint_sets(records, split=split, images=12, sets=2, seed=0)
-    assert str(caught.value) == (f"The image {path} has changed since the training; restore it.")
-
-
-def test_a_fingerprint_is_that_of_the_pictures_whatever_their_order(
-    records: tuple[LesionRecord, ...], split: dict[str, Any]
-) -> None:
-    one, other = draw_disjoint_sets(records, split=split, images=10, sets=2, seed=0)
-    turned = replace(one, records=one.records[::-1])
-    assert turned.fingerprint == one.fingerprint != other.fingerprint
-    rewritten = replace(one, training_hashes={**split["sha256"], ids(one)[0]: "other bytes"})
-    assert rewritten.fingerprint != one.fingerprint
+    monkeypatch.setattr(images, "decode_upright", decode)
+    drawn = draw_calibration_set(records, split=split, images=20, seed=0)
+    for record in drawn.records:
+        Path(str(record.path)).unlink()
+    for _ in range(2):
+        assert len(list(drawn.inputs())) == 22
+        assert sum(map(len, drawn.batches())) == len(drawn.sample()) == 20
+    assert decoded == [str(record.path) for record in drawn.records]
 
 
 def test_a_calibration_set_of_one_class_is_refused(
@@ -234,7 +227,7 @@ def test_a_calibration_set_of_one_class_is_refused(
 ) -> None:
     malignant = tuple(record for record in records if record.is_malignant)[:2]
     with pytest.raises(EdgeMelanomaError) as caught:
-        CalibrationSet(records=malignant, seed=0, training_hashes=split["sha256"])
+        CalibrationSet(records=malignant, pixels=PIXELS, seed=0, training_hashes=split["sha256"])
     assert str(caught.value) == (
         "The calibration set has 0 benign and 2 malignant images; it needs both classes."
     )
@@ -246,7 +239,7 @@ def test_a_picture_of_the_test_side_may_not_calibrate(
     hashes = {image_id: split["sha256"][image_id] for image_id in split["train"]}
     both = (records[0], records[-1])
     with pytest.raises(EdgeMelanomaError) as caught:
-        CalibrationSet(records=both, seed=0, training_hashes=hashes)
+        CalibrationSet(records=both, pixels=PIXELS, seed=0, training_hashes=hashes)
     assert str(caught.value) == (
         "malignant/14.png is not an image of the run's training side; only those may calibrate."
     )

@@ -1,228 +1,217 @@
-"""Files of a small network with layers in float: found by name, and held to what was asked for."""
+"""The most harmful layer is found, kept float, and recall is back; or a sentence says how far."""
 
-from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import replace
-from functools import cache
+from collections.abc import Collection
 from typing import Any
 
-import flatbuffers
+import numpy as np
 import pytest
-from small_network import make_calibration, make_pictures, make_small_network
+from made import predictions_of
+from small_network import LAYERS, make_calibration, make_pictures, make_small_network
 
-from edge_melanoma.converters.audit import LARGEST_INT8_BYTES, audit_model
-from edge_melanoma.converters.float_layers import Precisions, find_precisions
-from edge_melanoma.converters.networks.heads import without_sigmoid
-from edge_melanoma.converters.packing import slim_model
-from edge_melanoma.converters.tflite import Int8Converter
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
-from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
-from edge_melanoma.tflite.modes import Correction, InputOutput, Mode, Output
+from edge_melanoma.tflite.modes import Correction, Mode, Output
 
-INTEGERS = ("stem", "depthwise", "gap", "hidden", "p_malignant")
-Convert = Callable[..., bytes]
+# At 0.5 all four melanomas are called.
+REFERENCE = predictions_of(malignant=(0.9, 0.8, 0.7, 0.6), benign=(0.1,))
+
+
+def lost(count: int) -> PredictionSet:
+    """The reference with its lowest `count` melanomas scored 0."""
+    scores = [*(0.9, 0.8, 0.7, 0.6)[: 4 - count], *[0.0] * count]
+    return predictions_of(malignant=tuple(scores), benign=(0.1,))
+
+
+def score_small(data: bytes) -> PredictionSet:
+    pictures, labels = make_pictures()
+    session = TFLiteSession(SessionSettings(data=data, name="small", runtime=Runtime.LITERT))
+    return PredictionSet(
+        image_ids=tuple(str(number) for number in range(len(labels))),
+        labels=labels,
+        scores=np.array([session.score(picture) for picture in pictures]),
+    )
+
+
+def search(
+    losses: list[int], *, max_recall_drop: float, most_layers: int = 9, layers: str = "abcdef"
+) -> tuple[Any, list[tuple[str, ...]]]:
+    """A search through files that lose so many of four melanomas with 0, 1, 2 ... float layers."""
+    from edge_melanoma.converters.float_layers import LayerHarm, win_back_recall
+
+    asked: list[tuple[str, ...]] = []
+
+    def convert(float_layers: Collection[str]) -> bytes:
+        asked.append(tuple(float_layers))
+        return bytes(100 + len(float_layers))
+
+    recovery = win_back_recall(
+        convert,
+        [LayerHarm(layer=name, mean_score_difference=0.1) for name in layers],
+        score=lambda data: lost(losses[len(data) - 100]),
+        time_cpu=lambda data: 1.5,
+        reference=REFERENCE,
+        threshold=0.5,
+        max_recall_drop=max_recall_drop,
+        most_layers=most_layers,
+    )
+    return recovery, asked
 
 
 @pytest.fixture(scope="module")
-def convert(tmp_path_factory: pytest.TempPathFactory) -> Convert:
-    """An int8 file of the small network, each made once."""
-    calibration = make_calibration(tmp_path_factory.mktemp("pictures"))
+def converter(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from edge_melanoma.converters.tflite import Int8Converter
 
-    @cache
-    def converter(output: Output, io: InputOutput) -> Int8Converter:
-        network = make_small_network()
-        if output is Output.LOGIT:
-            network = without_sigmoid(network)
-        return Int8Converter(network, io=io, calibration=calibration, correction=Correction.NONE)
-
-    @cache
-    def one(
-        *layers: str, output: Output = Output.PROBABILITY, io: InputOutput = InputOutput.INT8
-    ) -> bytes:
-        end = InputOutput.FLOAT32 if output is Output.FLOAT32 else None
-        return converter(output, io).convert(layers, output=end)
-
-    return one
+    return Int8Converter(
+        make_small_network(),
+        calibration=make_calibration(tmp_path_factory.mktemp("small")),
+        correction=Correction.NONE,
+    )
 
 
-def audit(
-    facts: ModelFacts,
-    data: bytes,
-    *layers: str,
-    io: InputOutput = InputOutput.INT8,
-    output: Output = Output.PROBABILITY,
+@pytest.fixture(scope="module")
+def reference() -> bytes:
+    from edge_melanoma.converters.tflite import convert_network
+
+    return convert_network(make_small_network(), Mode.FLOAT32)
+
+
+def test_the_layer_that_loses_the_score_is_ranked_first_and_won_back(
+    converter: Any, reference: bytes
 ) -> None:
-    audit_model(facts, mode=Mode.INT8, io=io, output=output, float_layers=layers, data=data)
+    from edge_melanoma.converters.float_layers import rank_layers, win_back_recall
+
+    pictures, labels = make_pictures()
+    harms = rank_layers(converter, reference=reference, images=pictures, reporter=SilentReporter())
+    assert sorted(harm.layer for harm in harms) == sorted(LAYERS)
+    differences = [harm.mean_score_difference for harm in harms]
+    assert differences == sorted(differences, reverse=True)
+    before = score_small(reference)
+    # Without hidden's signal every score is sigmoid(-9).
+    assert harms[0].layer == "hidden"
+    assert differences[0] == pytest.approx(before.scores.mean(), abs=1e-3)
+    # All others lose some steps of 1/255 of a colour, which 18 and a quarter make a score.
+    assert differences[1] < 4 * 18 / 4 / 255
+
+    recovery = win_back_recall(
+        converter.convert,
+        harms,
+        score=score_small,
+        time_cpu=lambda data: 1.5,
+        reference=before,
+        threshold=0.5,
+        max_recall_drop=0.0,
+    )
+    assert [step.recall_drop for step in recovery.steps] == [1.0, 0.0]
+    assert recovery.float_layers == ("hidden",)
+    decisions = score_small(recovery.data).decisions(threshold=0.5)
+    assert decisions.tolist() == labels.tolist()
 
 
-def refusal(data: bytes, *layers: str, output: Output = Output.PROBABILITY) -> str:
-    with pytest.raises(EdgeMelanomaError) as caught:
-        audit(inspect_model(data), data, *layers, output=output)
-    return str(caught.value)
+def test_every_layer_but_the_last_is_judged_by_a_score_without_steps(
+    converter: Any, reference: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_melanoma.converters.float_layers import rank_layers
+
+    outputs = {}
+
+    def convert(float_layers: Collection[str], *, output: Output) -> bytes:
+        (alone,) = set(LAYERS) - set(float_layers)
+        outputs[alone] = output
+        return reference
+
+    monkeypatch.setattr(converter, "convert", convert)
+    pictures = make_pictures()[0][:1]
+    rank_layers(converter, reference=reference, images=pictures, reporter=SilentReporter())
+    floats = dict.fromkeys(LAYERS, Output.FLOAT32)
+    assert outputs == {**floats, "p_malignant": Output.PROBABILITY}
 
 
-@pytest.mark.parametrize("write", [bytes, slim_model])
-@pytest.mark.parametrize("io", list(InputOutput))
+def test_a_file_that_loses_nothing_keeps_no_layer_float() -> None:
+    recovery, asked = search([0], max_recall_drop=0.0)
+    assert (recovery.float_layers, recovery.data, asked) == ((), bytes(100), [()])
+
+
+def test_one_more_layer_a_step_until_the_drop_is_small_enough() -> None:
+    recovery, asked = search([3, 2, 2, 1, 0], max_recall_drop=0.25)
+    assert asked == [(), ("a",), ("a", "b"), ("a", "b", "c")]
+    assert recovery.float_layers == ("a", "b", "c")
+    assert recovery.data == bytes(103)
+    assert [(s.float_layers, s.recall_drop, s.size_bytes) for s in recovery.steps] == [
+        ((), 0.75, 100),
+        (("a",), 0.5, 101),
+        (("a", "b"), 0.5, 102),
+        (("a", "b", "c"), 0.25, 103),
+    ]
+
+
+def test_a_layer_that_makes_it_worse_is_put_back() -> None:
+    from edge_melanoma.converters.float_layers import LayerHarm, win_back_recall
+
+    losses = {"": 3, "a": 2, "ab": 3, "ac": 1, "acd": 2, "ace": 0}
+    recovery = win_back_recall(
+        lambda float_layers: "".join(float_layers).encode(),
+        [LayerHarm(layer=name, mean_score_difference=0.1) for name in "abcde"],
+        score=lambda data: lost(losses[data.decode()]),
+        time_cpu=lambda data: 1.5,
+        reference=REFERENCE,
+        threshold=0.5,
+        max_recall_drop=0.0,
+    )
+    assert recovery.data == b"ace"
+    assert ["".join(step.float_layers) for step in recovery.steps] == list(losses)
+
+
+def test_a_gain_of_recall_is_no_drop() -> None:
+    recovery, _ = search([0], max_recall_drop=-0.0)
+    assert recovery.steps[0].recall_drop == 0.0
+
+
 @pytest.mark.parametrize(
-    ("layers", "output"),
-    [
-        (("hidden",), Output.PROBABILITY),
-        (("stem", "gap"), Output.PROBABILITY),
-        (("p_malignant",), Output.PROBABILITY),
-        (("p_malignant",), Output.FLOAT32),
-        (("p_malignant", "depthwise"), Output.FLOAT32),
-        (("hidden", "logit"), Output.LOGIT),
-    ],
+    ("most_layers", "tried", "best"),
+    [(3, 3, "0.2500 with a, b in float"), (0, 0, "0.7500 with none in float")],
 )
-def test_float_layers_are_found_and_pass_as_what_they_are(
-    convert: Convert,
-    layers: tuple[str, ...],
-    output: Output,
-    io: InputOutput,
-    write: Callable[[bytes], bytes],
+def test_when_it_cannot_be_reached_the_sentence_names_the_best_that_was(
+    most_layers: int, tried: int, best: str
 ) -> None:
-    if output is Output.LOGIT:
-        # The name of the last layer is not in the file that the converter calibrates.
-        data = write(convert("hidden", output=output, io=io))
-    else:
-        data = write(convert(*layers, output=output, io=io))
-    facts = inspect_model(data)
-    found = find_precisions(data, output_name=facts.output_name)
-    last = "logit" if output is Output.LOGIT else "p_malignant"
-    assert set(found.float_layers) == set(layers)
-    assert set(found.integer_layers) == {*INTEGERS[:-1], last} - set(layers)
-    assert found.loose == ()
-    audit(facts, data, *layers, io=io, output=output)
-
-
-@pytest.mark.parametrize("write", [bytes, slim_model])
-def test_a_file_without_float_layers_has_none(
-    convert: Convert, write: Callable[[bytes], bytes]
-) -> None:
-    found = find_precisions(write(convert()), output_name="p_malignant")
-    assert found == Precisions(float_layers=(), integer_layers=INTEGERS, loose=())
-
-
-@pytest.mark.parametrize("write", [bytes, slim_model])
-def test_other_float_layers_than_asked_for_are_refused(
-    convert: Convert, write: Callable[[bytes], bytes]
-) -> None:
-    hidden, score = write(convert("hidden")), write(convert("p_malignant"))
-    told = "The int8 model computes hidden in float; expected "
-    assert refusal(hidden, "stem") == f"{told}stem."
-    assert refusal(hidden, "stem", "hidden") == f"{told}hidden, stem."
-    assert refusal(hidden, "hidden", output=Output.FLOAT32) == f"{told}hidden, p_malignant."
-    assert refusal(score, "hidden") == (
-        "The int8 model computes p_malignant in float; expected hidden."
-    )
-    assert refusal(write(convert()), "hidden") == (
-        "The int8 model computes nothing in float; expected hidden."
-    )
-    assert refusal(hidden) == "The int8 model is not wholly int8: it has tensors of float32."
-
-
-def test_a_float_score_is_neither_an_integer_one_nor_the_other_way_round(convert: Convert) -> None:
-    in_float = convert("p_malignant", output=Output.FLOAT32)
-    assert refusal(in_float, "p_malignant") == (
-        "The int8 model's output is float32; expected int8, 0.00390625 and -128."
-    )
-    assert refusal(convert("p_malignant"), output=Output.FLOAT32) == (
-        "The int8 model's output is int8 with scale 0.00390625 and zero point -128; "
-        "expected float32."
-    )
-
-
-def test_a_probability_is_no_logit(convert: Convert) -> None:
-    assert refusal(convert(), output=Output.LOGIT) == (
-        "The int8 model's output is called p_malignant; expected logit."
-    )
-    assert refusal(convert(output=Output.LOGIT)) == (
-        "The int8 model's output is called logit; expected p_malignant."
-    )
-
-
-@pytest.mark.parametrize("write", [bytes, slim_model])
-def test_the_score_of_a_logit_file_is_that_of_the_float_file(
-    convert: Convert, write: Callable[[bytes], bytes]
-) -> None:
-    # Both compute up to the logit alike; then one step of the logit against a float one.
-    files = {
-        output: write(convert(*layers, output=output))
-        for output, layers in (
-            (Output.LOGIT, ("hidden",)),
-            (Output.FLOAT32, ("hidden", "p_malignant")),
-        )
-    }
-    logits, floats = (
-        TFLiteSession(SessionSettings(data=data, name="small", runtime=Runtime.LITERT))
-        for data in files.values()
-    )
-    # The sigmoid is nowhere steeper than a quarter, and rounding is by half a step.
-    tolerance = logits.output_quantization.scale / 2 / 4
-    scores = [(logits.score(picture), floats.score(picture)) for picture in make_pictures()[0]]
-    assert max(abs(one - other) for one, other in scores) <= tolerance
-    assert min(score for score, _ in scores) < 0.1
-    assert max(score for score, _ in scores) > 0.9
-
-
-def edited(data: bytes, edit: Callable[[Any], None]) -> bytes:
-    """The file after a change to the objects that its flatbuffer is made of."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    edit(model)
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def test_a_part_of_a_layer_in_integers_is_refused(convert: Convert) -> None:
-    def make_logit_int8(model: Any) -> None:
-        graph = model.subgraphs[0]
-        dense = graph.operators[-3]  # then come the sigmoid and the step to int8
-        graph.tensors[dense.outputs[0]].type = 9  # the schema's INT8
-
-    assert refusal(edited(convert("p_malignant"), make_logit_int8), "p_malignant") == (
-        "The int8 model computes a part of p_malignant in integers; expected all of it in float."
-    )
-
-
-def test_numbers_that_leave_int8_for_nothing_are_refused(convert: Convert) -> None:
-    def add_detour(model: Any) -> None:
-        graph = model.subgraphs[0]
-        (step,) = (o for o in graph.operators if b"dequantize" in graph.tensors[o.outputs[0]].name)
-        detour = deepcopy(graph.tensors[step.outputs[0]])
-        detour.name = b"detour"
-        graph.tensors.append(detour)
-        another = deepcopy(step)
-        another.outputs = [len(graph.tensors) - 1]
-        graph.operators.append(another)
-
-    assert refusal(edited(convert("hidden"), add_detour), "hidden") == (
-        "The int8 model holds detour in float; expected float numbers around hidden alone."
-    )
-
-
-def test_a_file_with_float_layers_may_be_of_any_size_but_for_the_score_alone(
-    convert: Convert,
-) -> None:
-    hidden, score = convert("hidden"), convert("p_malignant", output=Output.FLOAT32)
-    large = replace(inspect_model(hidden), size_bytes=LARGEST_INT8_BYTES + 1)
-    audit(large, hidden, "hidden")
-    large = replace(inspect_model(score), size_bytes=LARGEST_INT8_BYTES + 1)
     with pytest.raises(EdgeMelanomaError) as caught:
-        audit(large, score, output=Output.FLOAT32)
-    assert str(caught.value) == "The int8 model has 2620001 bytes; expected at most 2620000."
-
-
-def test_float_layers_are_of_float32_and_the_rest_of_no_other_type(convert: Convert) -> None:
-    data = convert("hidden")
-    facts = inspect_model(data)
-    half = replace(facts, tensor_types={**facts.tensor_types, "int16": 1, "float16": 1})
-    with pytest.raises(EdgeMelanomaError) as caught:
-        audit(half, data, "hidden")
+        search([3, 2, 1, 1, 0], max_recall_drop=0.005, most_layers=most_layers)
     assert str(caught.value) == (
-        "The int8 model is not wholly int8: it has tensors of float16, int16."
+        f"With {tried} layers tried in float the recall drop on validation stays above 0.005; the "
+        f"least was {best}: allow a larger --max-recall-drop, or export float16."
     )
+
+
+def test_a_drop_of_just_what_is_allowed_is_allowed() -> None:
+    from edge_melanoma.converters.float_layers import win_back_recall
+
+    # 1000 melanomas of which 5 are lost: 1 - 0.995 is 0.005 and a rounding more.
+    before = predictions_of(malignant=(0.9,) * 1000, benign=(0.1,))
+    after = predictions_of(malignant=(0.9,) * 995 + (0.1,) * 5, benign=(0.1,))
+    recovery = win_back_recall(
+        lambda float_layers: b"",
+        [],
+        score=lambda data: after,
+        time_cpu=lambda data: 1.5,
+        reference=before,
+        threshold=0.5,
+        max_recall_drop=0.005,
+    )
+    assert recovery.steps[0].recall_drop == 0.005
+
+
+def test_other_pictures_than_the_reference_s_are_refused() -> None:
+    from edge_melanoma.converters.float_layers import win_back_recall
+
+    with pytest.raises(EdgeMelanomaError, match="different images"):
+        win_back_recall(
+            lambda float_layers: b"",
+            [],
+            score=lambda data: predictions_of(malignant=(0.9,), benign=(0.1,)),
+            time_cpu=lambda data: 1.5,
+            reference=REFERENCE,
+            threshold=0.5,
+            max_recall_drop=0.005,
+        )

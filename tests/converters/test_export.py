@@ -38,7 +38,6 @@ def export(
     models = export_run(
         run,
         modes,
-        records=read_run_records(run),
         settings=ExportSettings(**{"calibration_images": 20, **choices}),
         cache_folder=run.folder / "cache",
         force=force,

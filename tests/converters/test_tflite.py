@@ -15,7 +15,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
+from edge_melanoma.tflite.modes import Correction, InputOutput, Mode, Output
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_float_layer_has_the_kernel_of_the_training_and_the_score_comes_back(
 
 
 def test_a_float_score_of_an_int8_input_has_no_steps(converter: Any) -> None:
-    data = converter.convert(["hidden", "p_malignant"], output=InputOutput.FLOAT32)
+    data = converter.convert(["hidden", "p_malignant"], output=Output.FLOAT32)
     facts = inspect_model(data)
     assert (facts.input.dtype, facts.output.dtype) == ("int8", "float32")
     assert facts.operators["DEQUANTIZE"] == 1
@@ -105,7 +105,7 @@ def test_a_float_score_of_an_int8_input_has_no_steps(converter: Any) -> None:
 def test_the_signature_keeps_its_names(converter: Any) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    data = converter.convert(["p_malignant"], output=InputOutput.FLOAT32)
+    data = converter.convert(["p_malignant"], output=Output.FLOAT32)
     signatures = Interpreter(model_content=data).get_signature_list()
     assert signatures == {"serving_default": {"inputs": ["image"], "outputs": ["p_malignant"]}}
 
@@ -124,42 +124,9 @@ def test_with_correction_a_float_layer_is_not_rounded_and_its_mean_is_right(
     assert np.ptp(scores_of(kept)) > 0.8
 
 
-@pytest.mark.parametrize(
-    ("layers", "output", "sentence"),
-    [
-        (["stem", "head", "neck"], None, "no operator is of the layers head, neck"),
-        (
-            ["hidden"],
-            InputOutput.FLOAT32,
-            "the output float32 needs p_malignant among the float layers",
-        ),
-        (
-            ["p_malignant"],
-            InputOutput.UINT8,
-            "the output uint8 needs p_malignant among the float layers",
-        ),
-    ],
-)
-def test_what_cannot_be_had_is_refused(
-    converter: Any, layers: list[str], output: InputOutput | None, sentence: str
-) -> None:
-    with pytest.raises(ValueError, match=r"float|no operator") as caught:
-        converter.convert(layers, output=output)
-    assert str(caught.value) == sentence
-
-
-@pytest.mark.parametrize("mode", [mode for mode in Mode if mode is not Mode.INT8])
-@pytest.mark.parametrize(
-    "options", [{"float_layers": ["hidden"]}, {"output": InputOutput.FLOAT32}], ids=str
-)
-def test_float_layers_are_for_int8_alone(
-    mode: Mode, options: dict[str, Any], calibration: CalibrationSet
-) -> None:
-    from edge_melanoma.converters.tflite import convert_network
-
-    with pytest.raises(ValueError, match="for int8") as caught:
-        convert_network(None, mode, io=InputOutput.INT8, calibration=calibration, **options)
-    assert str(caught.value) == f"float layers and another output are for int8, not for {mode}"
+def test_a_layer_that_is_not_there_cannot_stay_float(converter: Any) -> None:
+    with pytest.raises(ValueError, match="no operator is of the layers head, neck"):
+        converter.convert(["stem", "head", "neck"])
 
 
 def network_with(function: str) -> Any:
@@ -217,7 +184,10 @@ def test_one_calibration_serves_many_files(calibration: CalibrationSet) -> None:
             return super().inputs()
 
     counting = Counting(
-        records=calibration.records, seed=0, training_hashes=calibration.training_hashes
+        records=calibration.records,
+        pixels=calibration.pixels,
+        seed=0,
+        training_hashes=calibration.training_hashes,
     )
     converter = Int8Converter(
         make_small_network(),

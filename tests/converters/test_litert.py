@@ -41,8 +41,12 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> CalibrationSet:
         pixels = random.integers(0, 256 - 40 * number, (224, 224, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(path)
     records = read_lesions(folder)
-    ids = (record.image_id for record in records)
-    return CalibrationSet(records=records, seed=0, training_hashes=dict.fromkeys(ids, ""))
+    return CalibrationSet(
+        records=records,
+        pixels=np.stack([read_image(record.path) for record in records]),
+        seed=0,
+        training_hashes=dict.fromkeys((record.image_id for record in records), ""),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,353 @@
+"""How far int8 moves with the images that calibrate it: disjoint subsets of the training side.
+
+    python benchmarks/measurements/calibration_study.py RUN [--calibration-images N] [--seed N]
+        [--backend litert] [--bias-correction none] [--io uint8] [--output logit]
+
+Of each size five int8 files are made as an export makes them and scored on the validation side. The
+study is written to RUN/exports/calibration_study.json, and its picture beside it.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from edge_melanoma.converters.calibration import (
+    CalibrationSet,
+    draw_calibration_set,
+    shuffled_training_side,
+)
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.data.cards import describe_dataset
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.splits import fingerprint_of
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.metrics import measure
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    predict,
+    read_predictions,
+    refuse_other_images,
+)
+from edge_melanoma.machine.environment import describe_environment
+from edge_melanoma.machine.files import read_json, sha256_of, write_json
+from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter, results_console
+from edge_melanoma.runs.bundled import find_run_or_bundled
+from edge_melanoma.runs.models import SPLIT, TrainedModel
+from edge_melanoma.runs.pictures import read_run_records, read_side
+from edge_melanoma.runtime.classifiers import TFLiteClassifier
+from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
+
+SIZES = (50, 100, 200, 500, 1000)
+SUBSETS = 5
+"""Of each size; one more would lie outside their range one time in three."""
+
+COLUMNS = (
+    "images",
+    "subsets",
+    "recall",
+    "min .. max",
+    "AUC",
+    "min .. max",
+    "mean |dp|",
+    "agreement",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One subset of calibration images, the file that it gave, and how that scores validation.
+
+    The last two are against the scores that the training stored: the mean |change of P(malignant)|
+    and the share of equal decisions.
+    """
+
+    images: int
+    fingerprint: str
+    file_sha256: str
+    recall: float
+    specificity: float
+    auc: float
+    mean_score_difference: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationStudy:
+    """All trials, the smallest subsets first.
+
+    `plan` is what decides them, `reference` has the metrics of the scores that the training stored.
+    """
+
+    plan: Mapping[str, Any]
+    reference: Mapping[str, float]
+    trials: tuple[Trial, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of calibration images that were tried."""
+        return tuple(dict.fromkeys(trial.images for trial in self.trials))
+
+    def values(self, number: str, *, images: int) -> tuple[float, ...]:
+        """One number of each trial with so many images."""
+        return tuple(getattr(trial, number) for trial in self.trials if trial.images == images)
+
+    def conclude(self) -> str:
+        """What the trials with as many images as an export has, or else the most, amount to."""
+        asked = self.plan["settings"]["calibration_images"]
+        images = asked if asked in self.sizes else self.sizes[-1]
+        moves = {size: float(np.ptp(self.values("recall", images=size))) for size in self.sizes}
+        most = max(moves, key=lambda size: moves[size])
+        malignant = self.plan["validation"]["malignant"]
+        lowest = min(self.values("recall", images=images))
+        return (
+            f"With {images} images, the choice of images moves recall by {moves[images]:.4f} "
+            f"({moves[images] * malignant:.0f} of {malignant} malignant images) and AUC by "
+            f"{np.ptp(self.values('auc', images=images)):.4f}; the lowest recall is "
+            f"{lowest:.4f}, {lowest - self.reference['recall']:+.4f} against float, and recall "
+            f"moves most with {most} images, by {moves[most]:.4f}."
+        )
+
+
+def study_calibration(run: TrainedModel, settings: ExportSettings) -> CalibrationStudy:
+    """Calibrate with disjoint subsets of the training side and score the validation side.
+
+    Raises:
+        EdgeMelanomaError: there are too few images for any size.
+    """
+    records, split = read_run_records(run), read_json(run.folder / SPLIT)
+    own = draw_calibration_set(
+        records, split=split, images=settings.calibration_images, seed=settings.seed
+    )
+    settings = replace(settings, calibration_images=len(own.records))
+    wanted = sorted({*SIZES, len(own.records)})
+    sizes = possible_sizes(records, split=split, sizes=wanted, seed=settings.seed)
+    subsets = (
+        draw_calibration_set(records, split=split, images=size, seed=settings.seed, place=place)
+        for size in sizes
+        for place in range(SUBSETS)
+    )
+    validation = read_side(run, "validation")
+    stored = read_predictions(run.folder / "predictions_validation.csv")
+    name = f"{run.manifest['dataset']['name']}, validation side"
+    return CalibrationStudy(
+        plan={
+            "settings": settings.of_mode(Mode.INT8)
+            | {"calibration_images": settings.calibration_images},
+            "seed": settings.seed,
+            "variant": run.variant,
+            "source_sha256": run.sha256,
+            "threshold": run.threshold,
+            "validation": describe_dataset(name, validation),
+            "left_out": [size for size in wanted if size not in sizes],
+        },
+        reference=measure(stored, threshold=run.threshold).as_dict(),
+        trials=try_subsets(
+            TerminalReporter().track(
+                subsets, label="calibration subsets", total=SUBSETS * len(sizes)
+            ),
+            convert=make_convert(run, own, settings),
+            score=lambda data: _score(data, validation),
+            reference=stored,
+            threshold=run.threshold,
+        ),
+    )
+
+
+def possible_sizes(
+    records: Sequence[LesionRecord], *, split: Mapping[str, Any], sizes: Sequence[int], seed: int
+) -> list[int]:
+    """Those of which the training side has `SUBSETS` disjoint sets, half of each class.
+
+    Raises:
+        EdgeMelanomaError: there is none.
+    """
+    benign, malignant = map(len, shuffled_training_side(records, split=split, seed=seed))
+    found = [
+        size
+        for size in sizes
+        if SUBSETS * (size // 2) <= benign and SUBSETS * ((size + 1) // 2) <= malignant
+    ]
+    if not found:
+        raise EdgeMelanomaError(
+            f"The training side has too few images of a class for {SUBSETS} disjoint subsets of "
+            f"{sizes[0]}, half of each class; try fewer with --calibration-images."
+        )
+    return found
+
+
+def make_convert(
+    run: TrainedModel, own: CalibrationSet, settings: ExportSettings
+) -> Callable[[CalibrationSet], bytes]:
+    """What makes an int8 file of a subset as an export does.
+
+    The network is folded and pruned once, the latter by an export's own images: the first subset of
+    as many images then gives that export's very file.
+    """
+    from edge_melanoma.converters.conversion import int8_converter
+    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.pruning import prune_dead_channels
+    from edge_melanoma.converters.packing import seal_model, slim_model
+    from edge_melanoma.network.network import load_network
+
+    network, _ = prune_dead_channels(fold_batch_norm(load_network(run)), own.batches())
+    return lambda subset: seal_model(
+        slim_model(int8_converter(network, subset, settings).convert())
+    )
+
+
+def try_subsets(
+    subsets: Iterable[CalibrationSet],
+    *,
+    convert: Callable[[CalibrationSet], bytes],
+    score: Callable[[bytes], PredictionSet],
+    reference: PredictionSet,
+    threshold: float,
+) -> tuple[Trial, ...]:
+    """Convert with each subset and hold the file's scores against `reference`.
+
+    Raises:
+        EdgeMelanomaError: the scores are of other images than the reference's.
+    """
+    trials = []
+    for subset in subsets:
+        data = convert(subset)
+        found = score(data)
+        refuse_other_images(reference, found)
+        metrics = measure(found, threshold=threshold)
+        same = found.decisions(threshold=threshold) == reference.decisions(threshold=threshold)
+        trials.append(
+            Trial(
+                images=len(subset.records),
+                fingerprint=fingerprint(subset),
+                file_sha256=sha256_of(data),
+                recall=metrics.recall,
+                specificity=metrics.specificity,
+                auc=metrics.auc,
+                mean_score_difference=float(np.abs(found.scores - reference.scores).mean()),
+                agreement=float(same.mean()),
+            )
+        )
+    return tuple(trials)
+
+
+def fingerprint(subset: CalibrationSet) -> str:
+    """sha256 over ids, labels and bytes of the images, whatever their order."""
+    hashes = subset.training_hashes
+    return fingerprint_of(
+        {"train": [replace(r, sha256=hashes[r.image_id]) for r in subset.records]}
+    )
+
+
+def draw_calibration_study(study: CalibrationStudy, path: Path) -> Path:
+    """Recall and AUC over the number of images: a dot a subset, a line through their means."""
+    from matplotlib.figure import Figure
+
+    from edge_melanoma.evaluation.figures import save_figure
+
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    places = range(len(study.sizes))
+    for axes, number, name in zip(
+        figure.subplots(1, 2), ("recall", "auc"), ("recall", "AUC"), strict=True
+    ):
+        found = [study.values(number, images=size) for size in study.sizes]
+        axes.axhline(study.reference[number], color="#7F7F7F", linestyle="--", label="float")
+        means = [np.mean(values) for values in found]
+        axes.plot(places, means, color="#0072B2", linewidth=1, label="int8, mean")
+        for place, values in zip(places, found, strict=True):
+            axes.plot([place] * len(values), values, "o", color="#D55E00", alpha=0.6)
+        axes.set_xticks(places, [str(size) for size in study.sizes])
+        axes.set(xlabel="calibration images", ylabel=name)
+        axes.grid(alpha=0.25)
+    figure.axes[0].legend(fontsize=8)
+    threshold, dataset = study.plan["threshold"], study.plan["validation"]["name"]
+    figure.suptitle(f"{dataset}, threshold {threshold:.3f}: a dot is one subset's int8 file")
+    return save_figure(figure, path)
+
+
+def write_study(study: CalibrationStudy, path: Path) -> None:
+    """The study as JSON, and its picture beside it."""
+    draw_calibration_study(study, path.with_suffix(".png"))
+    content = {
+        "schema": 1,
+        **study.plan,
+        "reference": study.reference,
+        "subsets": [asdict(trial) for trial in study.trials],
+        "conclusion": study.conclude(),
+        "environment": describe_environment(),
+    }
+    write_json(path, content)
+
+
+def tabulate(study: CalibrationStudy) -> Table:
+    """A row a size: means and ranges over its subsets."""
+    side, threshold = study.plan["validation"], study.plan["threshold"]
+    title = (
+        f"int8 by calibration images, {side['name']} ({side['images']} images, "
+        f"{side['malignant']} malignant), threshold {threshold:.3f}"
+    )
+    table = Table(*COLUMNS, title=escape(title))  # a data set may be called "a[b]"
+    recall, auc = study.reference["recall"], study.reference["auc"]
+    table.add_row("float, stored scores", "", f"{recall:.4f}", "", f"{auc:.4f}", "", "", "")
+    for size in study.sizes:
+        recalls, aucs, differences, agreements = (
+            study.values(number, images=size)
+            for number in ("recall", "auc", "mean_score_difference", "agreement")
+        )
+        cells = [f"{size}", f"{len(recalls)}"]
+        for values in (recalls, aucs):
+            cells += [f"{np.mean(values):.4f}", f"{min(values):.4f} .. {max(values):.4f}"]
+        table.add_row(*cells, *(f"{np.mean(values):.4f}" for values in (differences, agreements)))
+    return table
+
+
+def _score(data: bytes, records: Sequence[LesionRecord]) -> PredictionSet:
+    with TFLiteClassifier(data, name="the trial", runtime=Runtime.LITERT) as classifier:
+        return predict(classifier, records, reporter=SilentReporter(), label="")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Study a run, write what was found, and print a row a size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("run", type=Path, help="A run folder, or the word bundled.")
+    parser.add_argument("--calibration-images", type=int, help="A size that is tried too.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", type=Backend, default=Backend.CONVERTER)
+    parser.add_argument("--bias-correction", type=Correction, default=Correction.LAYERWISE)
+    parser.add_argument("--io", type=InputOutput, default=InputOutput.INT8)
+    parser.add_argument("--output", type=Output, default=Output.PROBABILITY)
+    options = parser.parse_args(arguments)
+    settings = ExportSettings(
+        io=options.io,
+        output=options.output,
+        backend=options.backend,
+        correction=options.bias_correction,
+        calibration_images=options.calibration_images,
+        seed=options.seed,
+    )
+    settings.refuse_contradictions([Mode.INT8])
+    run = find_run_or_bundled(options.run)
+    study = study_calibration(run, settings)
+    path = run.exports_folder / "calibration_study.json"
+    write_study(study, path)
+    console = results_console(width=160)
+    console.print(tabulate(study))
+    if study.plan["left_out"]:
+        console.print(
+            f"Left out: {', '.join(map(str, study.plan['left_out']))} images, of which the "
+            f"training side has no {SUBSETS} disjoint subsets with half of each class.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(study.conclude(), highlight=False, soft_wrap=True)
+    print(path, path.with_suffix(".png"), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
