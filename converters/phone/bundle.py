@@ -1,10 +1,7 @@
-"""Writes the drop-in bundle of a run: models with metadata, golden vectors, sources, hashes.
-
-The parts of a bundle's README and NOTICE that follow from the run.
-"""
+"""Writes the drop-in bundle of a run: models with metadata, golden vectors, sources, hashes."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,100 +40,31 @@ from edge_melanoma.converters.phone.model_info import (
     describe_operating_point,
     with_hashes,
 )
-from edge_melanoma.converters.phone.twins import make_uint8_twin
+from edge_melanoma.converters.phone.twins import find_or_convert_float16, make_uint8_twin
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
-from edge_melanoma.machine.markdown import insert_between, share_of, table_of, text_of
-from edge_melanoma.runs.models import MODEL_INFO, ConvertedModel, TrainedModel, open_exports
+from edge_melanoma.machine.files import json_text, write_atomically
+from edge_melanoma.machine.markdown import insert_between, share_of, text_of
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.bundled import bundled_run, is_bundled
+from edge_melanoma.runs.folders import refuse_unwritable
+from edge_melanoma.runs.models import (
+    MODEL_INFO,
+    ConvertedModel,
+    TrainedModel,
+    find_run,
+    open_exports,
+)
 from edge_melanoma.tflite.modes import Mode
 
-MODELS, MEASURED, RULES = "models", "measured", "preprocessing"
+TEMPLATES = Path(__file__).with_name("templates")
+README_PARTS = ("models", "preprocessing", "measured")
+"""What follows from the run in a bundle's README, between markers of these names."""
+
 LICENCE_NOTE = "LICENSE.md"
 """In the run that ships, the licence of its weights."""
-
-
-def fill_readme(readme: str, info: Mapping[str, Any]) -> str:
-    """The README with what model_info.json says between its markers."""
-    for name, lines in (
-        (MODELS, _model_table(info)),
-        (RULES, _rules(info)),
-        (MEASURED, _measured_table(info)),
-    ):
-        readme = insert_between(readme, name=name, text="\n".join(lines) + "\n")
-    return readme
-
-
-def notice_of(run: TrainedModel) -> str:
-    """NOTICE: whose work is in the bundle, and what binds the use of the weights."""
-    head = (
-        "edge-melanoma\n\n"
-        "The sources in this bundle are licensed under the Apache License, Version 2.0; see "
-        "LICENSE.\nThe weights in the .tflite files are not covered by it.\n\n"
-    )
-    note = run.folder / LICENCE_NOTE
-    if note.is_file():
-        return head + note.read_text(encoding="utf-8")
-    sets = "\n".join(f"- {line}" for line in describe_cards(run.manifest["dataset"]))
-    return (
-        f"{head}The weights were trained on these pictures, whose licences bind what may be done "
-        f"with the models:\n\n{sets}\n"
-    )
-
-
-def _model_table(info: Mapping[str, Any]) -> list[str]:
-    header = ("file", "bytes", "input", "output", "malignant where", "sha256")
-    return table_of(header, [_model_row(model) for model in info["models"]])
-
-
-def _model_row(model: Mapping[str, Any]) -> list[str]:
-    given, gives, threshold = model["input"], model["output"], model["threshold"]
-    if threshold["integer"] is None:
-        rule = f"p >= {threshold['float']:.6g}"
-    else:
-        rule = f"q >= {threshold['integer']}"
-    return [
-        f"`{model['file']}`",
-        f"{model['size_bytes']:,}",
-        f"{given['dtype']} {given['shape']}, `{given['integer_rule']}`",
-        f"{gives['dtype']} {gives['shape']}, `{gives['rule']}`",
-        f"`{rule}`",
-        f"`{model['sha256'][:12]}`",
-    ]
-
-
-def _rules(info: Mapping[str, Any]) -> Iterator[str]:
-    rules = info["preprocessing"]
-    taken = {"none": "the whole frame", "centre": "its largest centred square"}[rules["crop"]]
-    yield (
-        f"The photograph upright (EXIF turns {rules['exif_orientation']}), {taken}, resized to "
-        f"{rules['width']}x{rules['height']} by `{rules['resize_id']}`, in the colour order "
-        f"{rules['colour_order']}."
-    )
-
-
-def _measured_table(info: Mapping[str, Any]) -> Iterator[str]:
-    point = info["operating_point"]
-    header = ("measured on", "images (malignant)", "recall", "specificity")
-    rows = [
-        [
-            text_of(row["set"]),
-            f"{row['images']} ({row['malignant']})",
-            share_of(row["recall"], row["recall_interval"]),
-            share_of(row["specificity"], row["specificity_interval"]),
-        ]
-        for row in point["measured"]
-    ]
-    yield from table_of(header, rows)
-    yield ""
-    yield (
-        f"Measured with `{point['measured_with']}` at its threshold, which was chosen on "
-        f"{point['chosen_on']} for a recall of at least {point['min_recall']:g}; shares with 95 % "
-        f"intervals."
-    )
-
 
 LARGEST_BUNDLE_BYTES = 8_000_000
 """Of all files but the float16 model, which is there on request only."""
@@ -155,6 +83,36 @@ class WrittenBundle:
     size_bytes: int
 
 
+def bundle_run(
+    folder: Path | None,
+    out: Path,
+    *,
+    mode: Mode | None,
+    crop: Crop,
+    with_float16: bool,
+    with_map: bool,
+    force: bool,
+) -> WrittenBundle:
+    """Write the bundle of a run, or of the model in the package, into the folder `out`.
+
+    Raises:
+        EdgeMelanomaError: the folder holds files already and `force` is off; there is no int8
+            export, or one that an app cannot be told how to use; too large a bundle.
+    """
+    refuse_full_folder(out, what="bundle", force=force)
+    refuse_unwritable(out / SUMS)
+    run = find_run_to_bundle(folder)
+    model = choose_int8_export(run, mode)
+    TerminalReporter().say(f"Bundling {model.path}")
+    float16 = find_or_convert_float16(run, with_map=with_map) if with_float16 else None
+    return write_bundle(bundle_files(run, model, float16=float16, crop=crop), out, force=force)
+
+
+def find_run_to_bundle(folder: Path | None) -> TrainedModel:
+    """A run to be read alone: the model in the package is not unpacked."""
+    return bundled_run() if is_bundled(folder) else find_run(folder)
+
+
 def choose_int8_export(run: TrainedModel, mode: Mode | None) -> ConvertedModel:
     """The run's int8 file in one mode; without it int8-qat where there is one, else int8.
 
@@ -169,7 +127,11 @@ def choose_int8_export(run: TrainedModel, mode: Mode | None) -> ConvertedModel:
             f"{run.folder} has no {' or '.join(reversed(wanted))} export; make one with: "
             f"edge-melanoma export {run.folder} --quantize {wanted[0]}."
         )
-    _refuse_unmeasured(found[0])
+    if found[0].manifest.get("operating_point") is None:
+        raise EdgeMelanomaError(
+            f"{found[0].path} has no operating point of its own, which is chosen on the run's "
+            f"validation pictures; export it again where they are, with --force."
+        )
     return found[0]
 
 
@@ -197,8 +159,8 @@ def bundle_files(
         **models,
         LABELS_FILE: LABEL_TEXTS[LABELS],
         MODEL_INFO_FILE: json_text(told).encode(),
-        NOTICE: notice_of(run).encode(),
-        README: fill_readme(sources[README].decode(), told).encode(),
+        NOTICE: _notice_of(run).encode(),
+        README: _fill_readme(sources[README].decode(), told).encode(),
     }
     _refuse_large(files)
     pictures = {Path(name).name: data for name, data in sources.items() if is_picture(name)}
@@ -230,12 +192,11 @@ def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> Wr
 
 def _plain_models(int8: ConvertedModel, float16: BundledModel | None) -> list[BundledModel]:
     integer = int(int8.manifest["operating_point"]["integer"])
-    threshold = float(int8.manifest["threshold"])
     models = [
         BundledModel(
             file=Path(name).name,
             data=data,
-            threshold=threshold,
+            threshold=float(int8.manifest["threshold"]),
             threshold_integer=integer + SHIFTS["int8"] - SHIFTS[dtype],
         )
         for name, dtype, data in (
@@ -253,29 +214,46 @@ def _describe(run: TrainedModel, model: ConvertedModel) -> ModelText:
             f"P(malignant) of a dermoscopic photograph of a skin lesion: MobileNetV2, recipe "
             f"{run.variant}, {model.mode}. {DISCLAIMER}"
         ),
-        version=f"{__version__}+{sha256_of(model.data)[:12]}",
+        version=f"{__version__}+{model.sha256[:12]}",
         author="the authors of edge-melanoma",
         licence="Code: Apache-2.0. Weights: see NOTICE of the bundle; for research only.",
     )
 
 
-def _refuse_unmeasured(model: ConvertedModel) -> None:
-    if model.manifest.get("operating_point") is None:
-        raise EdgeMelanomaError(
-            f"{model.path} has no operating point of its own, which is chosen on the run's "
-            f"validation pictures; export it again where they are, with --force."
-        )
+def _notice_of(run: TrainedModel) -> str:
+    """NOTICE: whose work is in the bundle, and what binds the use of the weights."""
+    note = run.folder / LICENCE_NOTE
+    if note.is_file():
+        return _render("notice", {"licence": note.read_text(encoding="utf-8")})
+    return _render("notice", {"licence": "", "cards": describe_cards(run.manifest["dataset"])})
+
+
+def _fill_readme(readme: str, info: Mapping[str, Any]) -> str:
+    """The README with what model_info.json says between its markers."""
+    for name in README_PARTS:
+        readme = insert_between(readme, name=name, text=_render(name, info))
+    return readme
+
+
+def _render(part: str, values: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"text": text_of, "share": share_of}
+    template = environment.get_template("bundle.md.j2")
+    return "".join(template.blocks[part](template.new_context(dict(values))))
 
 
 def _refuse_large(files: Mapping[str, bytes]) -> None:
     size = sum(len(data) for name, data in files.items() if name != FLOAT16)
     if size > LARGEST_BUNDLE_BYTES:
-        largest = ", ".join(_largest(files))
+        largest = sorted(files, key=lambda name: len(files[name]), reverse=True)[:3]
         raise EdgeMelanomaError(
             f"The bundle would have {size:,} bytes without a float16 model; expected at most "
-            f"{LARGEST_BUNDLE_BYTES:,}. Its largest files: {largest}."
+            f"{LARGEST_BUNDLE_BYTES:,}. Its largest files: {', '.join(largest)}."
         )
-
-
-def _largest(files: Mapping[str, bytes]) -> Iterable[str]:
-    return sorted(files, key=lambda name: len(files[name]), reverse=True)[:3]

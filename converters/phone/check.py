@@ -1,11 +1,14 @@
 """Checks an Android bundle as it lies on disk, and names the first stage at which it differs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.converters.phone.golden_vectors import ModelOutputs, prepare_pixels, run_model
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.converters.phone.golden_vectors import prepare_pixels, run_model
 from edge_melanoma.converters.phone.layout import (
     ASSETS,
     GOLDEN,
@@ -24,12 +27,19 @@ from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, read_json, sha256_of
 from edge_melanoma.runs.models import MODEL_INFO
-from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
+from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.verification import verify_model
+
+OUTPUT_STAGES = (
+    (INT8, "int8_output", "integers"),
+    (UINT8, "uint8_output", "integers"),
+    (INT8, "p_malignant", "scores"),
+)
+"""A model, what golden.json calls its outputs, and where `ModelOutputs` has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class BundleFinding:
     """The first stage at which a file of a bundle is not as the bundle says."""
 
     file: str
@@ -49,7 +59,7 @@ class BundleCheck:
     files: int
     models: int
     pictures: int
-    findings: tuple[Finding, ...]
+    findings: tuple[BundleFinding, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the folder's name alone."""
@@ -78,144 +88,118 @@ def check_bundle(folder: Path) -> BundleCheck:
                 f"{folder} is no Android bundle: it has no {name}; write one with edge-melanoma "
                 f"android."
             )
+    looked = _Look(folder)
     sums = read_sums((folder / SUMS).read_text(encoding="utf-8", errors="replace"))
-    changed = list(_check_sums(folder, sums))
+    for name, expected in sums.items():
+        looked.check_sum(name, expected)
     info, golden = read_json(folder / MODEL_INFO_FILE), read_json(folder / GOLDEN_FILE)
     try:
         models = {f"{ASSETS}/{model['file']}": model for model in info["models"]}
-        checked = [_check_model(folder, name, told, info) for name, told in models.items()]
-        pictures = list(_check_pictures(folder, golden, info, broken=_files_of(checked)))
+        sound = {name for name, told in models.items() if looked.check_model(name, told, info)}
+        broken = set(models) - sound
+        looked.check_pictures(golden, info, models=sorted({INT8, UINT8} - broken))
     except (KeyError, TypeError, ValueError) as error:
         raise EdgeMelanomaError(
             f"{MODEL_INFO_FILE} or {GOLDEN_FILE} of {folder} is not as edge-melanoma android "
             f"writes it ({error!r}); write the bundle again."
         ) from error
-    later = [finding for finding in [*checked, *pictures] if finding is not None]
-    known = {finding.file for finding in changed}
     return BundleCheck(
         folder=folder,
         files=len(sums),
         models=len(models),
         pictures=len(golden["vectors"]),
-        findings=(*changed, *(finding for finding in later if finding.file not in known)),
+        findings=tuple(looked.findings.values()),
     )
 
 
-def _check_sums(folder: Path, sums: Mapping[str, str]) -> Iterator[Finding]:
-    for name, expected in sums.items():
-        path = folder / name
-        if not path.is_file():
-            yield Finding(file=name, stage=SUMS, expected="the file", found="none")
-        elif (found := sha256_of(path.read_bytes())) != expected:
-            yield _differs(name, SUMS, expected, found)
+class _Look:
+    """A look at a bundle's files; of each the first difference is kept."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.findings: dict[str, BundleFinding] = {}
 
-def _check_model(
-    folder: Path, name: str, told: Mapping[str, Any], info: Mapping[str, Any]
-) -> Finding | None:
-    path = folder / name
-    if not path.is_file():
-        return Finding(file=name, stage="model_info.json", expected="the file", found="none")
-    data = path.read_bytes()
-    if (found := sha256_of(data)) != told["sha256"]:
-        return _differs(name, "model hash", told["sha256"], found)
-    try:
-        verify_model(data, name=name)
-        facts = inspect_model(data)
-        return _check_metadata(folder, name, data, info) or _check_tensors(name, facts, told)
-    except EdgeMelanomaError as error:
-        return Finding(file=name, stage="metadata", expected="a model with it", found=str(error))
-
-
-def _check_metadata(
-    folder: Path, name: str, data: bytes, info: Mapping[str, Any]
-) -> Finding | None:
-    attached = read_attached_files(data)
-    expected = {
-        MODEL_INFO: json_text(without_hashes(info)).encode(),
-        LABELS: (folder / LABELS_FILE).read_bytes(),
-    }
-    for file, content in expected.items():
-        if attached.get(file) != content:
-            return Finding(
-                file=name,
-                stage="metadata",
-                expected=f"the attached {file} to say what the one of the bundle says",
-                found="another" if file in attached else "none",
+    def expect(self, file: str, stage: str, expected: object, found: object) -> bool:
+        """Whether the two are equal; where they are not, the file's first finding."""
+        if found != expected:
+            finding = BundleFinding(
+                file=file, stage=stage, expected=str(expected), found=str(found)
             )
-    return None
+            self.findings.setdefault(file, finding)
+        return found == expected
 
-
-def _check_tensors(name: str, facts: ModelFacts, told: Mapping[str, Any]) -> Finding | None:
-    for end, found in (("input", facts.input.as_dict()), ("output", facts.output.as_dict())):
-        expected = {key: told[end][key] for key in found}
-        if expected != found:
-            return _differs(name, f"{end} tensor", expected, found)
-    return None
-
-
-def _check_pictures(
-    folder: Path, golden: Mapping[str, Any], info: Mapping[str, Any], *, broken: set[str]
-) -> Iterator[Finding]:
-    crop = Crop(golden["crop"])
-    if golden["crop"] != info["preprocessing"]["crop"]:
-        yield _differs(GOLDEN_FILE, "crop", info["preprocessing"]["crop"], golden["crop"])
-    ready = []
-    for vector in golden["vectors"]:
-        finding, pixels = _check_pixels(folder, vector, crop)
-        if finding is not None:
-            yield finding
+    def check_sum(self, name: str, expected: str) -> None:
+        """A file of SHA256SUMS."""
+        path = self._folder / name
+        if not path.is_file():
+            self.expect(name, SUMS, "the file", "none")
         else:
-            ready.append((vector, pixels))
-    outputs = {}
-    for name in sorted({INT8, UINT8} - broken):
+            self.expect(name, SUMS, expected, sha256_of(path.read_bytes()))
+
+    def check_model(self, name: str, told: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+        """A model, what is attached to it, and its ends; whether all is as `info` says."""
+        path = self._folder / name
+        if not path.is_file():
+            return self.expect(name, "model_info.json", "the file", "none")
+        data = path.read_bytes()
+        if not self.expect(name, "model hash", told["sha256"], sha256_of(data)):
+            return False
         try:
-            outputs[name] = run_model((folder / name).read_bytes(), [image for _, image in ready])
+            verify_model(data, name=name)
+            facts, attached = inspect_model(data), read_attached_files(data)
         except EdgeMelanomaError as error:
-            yield Finding(file=name, stage="run", expected="a lesion classifier", found=str(error))
-    yield from _check_outputs([vector for vector, _ in ready], outputs)
+            return self.expect(name, "metadata", "a model with it", str(error))
+        contents = {
+            MODEL_INFO: json_text(without_hashes(info)).encode(),
+            LABELS: (self._folder / LABELS_FILE).read_bytes(),
+        }
+        for file, content in contents.items():
+            if attached.get(file) != content:
+                expected = f"the attached {file} to say what the one of the bundle says"
+                found = "another" if file in attached else "none"
+                return self.expect(name, "metadata", expected, found)
+        return all(
+            self.expect(name, f"{end} tensor", {key: told[end][key] for key in found}, found)
+            for end, found in (("input", facts.input.as_dict()), ("output", facts.output.as_dict()))
+        )
 
+    def check_pictures(
+        self, golden: Mapping[str, Any], info: Mapping[str, Any], *, models: Sequence[str]
+    ) -> None:
+        """The golden pictures, decoded, resized and run by `models`."""
+        self.expect(GOLDEN_FILE, "crop", info["preprocessing"]["crop"], golden["crop"])
+        crop = Crop(golden["crop"])
+        ready = [
+            (vector, pixels)
+            for vector in golden["vectors"]
+            if (pixels := self._check_pixels(vector, crop)) is not None
+        ]
+        outputs = {}
+        for name in models:
+            try:
+                data = (self._folder / name).read_bytes()
+                outputs[name] = run_model(data, [pixels for _, pixels in ready])
+            except EdgeMelanomaError as error:
+                self.expect(name, "run", "a lesion classifier", str(error))
+        for place, (vector, _) in enumerate(ready):
+            for name, key, values in OUTPUT_STAGES:
+                if name in outputs:
+                    found = getattr(outputs[name], values)[place]
+                    self.expect(f"{GOLDEN}/{vector['file']}", key, vector[key], found)
 
-def _check_pixels(
-    folder: Path, vector: Mapping[str, Any], crop: Crop
-) -> tuple[Finding | None, Any]:
-    name = f"{GOLDEN}/{vector['file']}"
-    try:
-        pixels = decode_image(read_image_bytes(folder / name), name=name)
-    except EdgeMelanomaError as error:
-        return Finding(file=name, stage="decoded", expected="a picture", found=str(error)), None
-    height, width = pixels.shape[:2]
-    if (width, height) != (vector["width"], vector["height"]):
-        size = f"{vector['width']}x{vector['height']}"
-        return _differs(name, "decoded", size, f"{width}x{height}"), None
-    if (found := sha256_of(pixels.tobytes())) != vector["decoded_sha256"]:
-        return _differs(name, "decoded", vector["decoded_sha256"], found), None
-    resized = prepare_pixels(pixels, crop)
-    if (found := sha256_of(resized.tobytes())) != vector["resized_sha256"]:
-        return _differs(name, "resized", vector["resized_sha256"], found), None
-    return None, resized
-
-
-def _check_outputs(
-    vectors: Sequence[Mapping[str, Any]], outputs: Mapping[str, ModelOutputs]
-) -> Iterator[Finding]:
-    """The first output that differs of each picture."""
-    for place, vector in enumerate(vectors):
-        for name, key in ((INT8, "int8_output"), (UINT8, "uint8_output")):
-            found = outputs[name].integers[place] if name in outputs else vector[key]
-            if found != vector[key]:
-                yield _differs(f"{GOLDEN}/{vector['file']}", key, vector[key], found)
-                break
-        else:
-            score = outputs[INT8].scores[place] if INT8 in outputs else vector["p_malignant"]
-            if score != vector["p_malignant"]:
-                file = f"{GOLDEN}/{vector['file']}"
-                yield _differs(file, "p_malignant", vector["p_malignant"], score)
-
-
-def _differs(file: str, stage: str, expected: object, found: object) -> Finding:
-    return Finding(file=file, stage=stage, expected=str(expected), found=str(found))
-
-
-def _files_of(findings: Sequence[Finding | None]) -> set[str]:
-    return {finding.file for finding in findings if finding is not None}
+    def _check_pixels(self, vector: Mapping[str, Any], crop: Crop) -> NDArray[np.uint8] | None:
+        """What a model is given, none where a stage before it differs."""
+        name = f"{GOLDEN}/{vector['file']}"
+        try:
+            pixels = decode_image(read_image_bytes(self._folder / name), name=name)
+        except EdgeMelanomaError as error:
+            self.expect(name, "decoded", "a picture", str(error))
+            return None
+        height, width = pixels.shape[:2]
+        size, resized = f"{vector['width']}x{vector['height']}", prepare_pixels(pixels, crop)
+        is_same = (
+            self.expect(name, "decoded", size, f"{width}x{height}")
+            and self.expect(name, "decoded", vector["decoded_sha256"], sha256_of(pixels.tobytes()))
+            and self.expect(name, "resized", vector["resized_sha256"], sha256_of(resized.tobytes()))
+        )
+        return resized if is_same else None

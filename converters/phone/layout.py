@@ -1,11 +1,11 @@
 """Where everything lies in an Android bundle, and which of its files are written by hand."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import edge_melanoma
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.models import MODEL_INFO
 
 SOURCES = Path(edge_melanoma.__file__).with_name("android_assets")
@@ -48,7 +48,7 @@ def is_picture(name: str) -> bool:
 
 def sums_of(files: Mapping[str, bytes]) -> str:
     """SHA256SUMS, as `sha256sum --check` reads it."""
-    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
+    return "".join(f"{sha256_of(files[name])}  {name}\n" for name in sorted(files))
 
 
 def read_sums(text: str) -> dict[str, str]:

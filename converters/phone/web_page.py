@@ -2,8 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
+from edge_melanoma.converters.phone.bundle import (
+    bundle_files,
+    choose_int8_export,
+    find_run_to_bundle,
+)
 from edge_melanoma.converters.phone.layout import (
     FLOAT16,
     MODEL_INFO_FILE,
@@ -11,12 +18,52 @@ from edge_melanoma.converters.phone.layout import (
     UINT8,
     refuse_full_folder,
 )
+from edge_melanoma.converters.phone.litert_js import read_litert
+from edge_melanoma.converters.phone.twins import find_or_convert_float16
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
+from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.runs.folders import refuse_unwritable
 
 WEB = "web/"
 NOT_SERVED = frozenset({"package.json", "package-lock.json"})
 LICENCES = ("LICENSE", NOTICE)
 SERVICE_WORKER = "service-worker.js"
+
+HOST = "127.0.0.1"
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""That of the page itself, and that nobody may put it into a frame."""
+
+
+def page_of_run(
+    folder: Path | None, out: Path, *, with_map: bool, litert: Path | None, force: bool
+) -> dict[str, bytes]:
+    """Write the page of a run, or of the model in the package, and give its files by path.
+
+    `litert` is a node_modules folder with LiteRT.js, see `read_litert`.
+
+    Raises:
+        EdgeMelanomaError: the folder holds files already and `force` is off; what `bundle_files`
+            and `read_litert` raise.
+    """
+    refuse_full_folder(out, what="page", force=force)
+    refuse_unwritable(out / "index.html")
+    run, reporter = find_run_to_bundle(folder), TerminalReporter()
+    model = choose_int8_export(run, None)
+    reporter.say("Getting LiteRT.js")
+    modules = read_litert(litert)
+    reporter.say(f"Writing the page of {run.folder}")
+    float16 = find_or_convert_float16(run, with_map=True) if with_map else None
+    bundle = bundle_files(run, model, float16=float16, crop=Crop.NONE)
+    files = page_files(bundle, modules, with_map=with_map)
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return files
 
 
 def page_files(
@@ -43,15 +90,40 @@ def page_files(
     return files | {"files.js": _list_files(files)}
 
 
-def write_page(files: Mapping[str, bytes], folder: Path, *, force: bool) -> None:
-    """Put the page into a folder.
+def make_server(folder: Path, *, port: int) -> ThreadingHTTPServer:
+    """A server of a folder for this machine alone, bound and not yet running; port 0: a free one.
 
     Raises:
-        EdgeMelanomaError: the folder holds files already and `force` is off.
+        EdgeMelanomaError: the port cannot be had.
     """
-    refuse_full_folder(folder, what="page", force=force)
-    for name, data in files.items():
-        write_atomically(folder / name, data)
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(_PageHandler, directory=str(folder)))
+    except (OSError, OverflowError) as error:
+        raise EdgeMelanomaError(
+            f"--port {port} cannot be used ({error}); give another one, or 0 for any."
+        ) from error
+
+
+class _PageHandler(SimpleHTTPRequestHandler):
+    """Files with the types that browsers insist on, and without a word on stderr."""
+
+    extensions_map = {  # noqa: RUF012 - declared so by the library
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+        ".wasm": "application/wasm",
+        ".webmanifest": "application/manifest+json",
+        ".tflite": "application/octet-stream",
+    }
+
+    def end_headers(self) -> None:
+        """With the policy, and without anything kept by the browser on its own."""
+        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the page's address was said, and no more is of interest."""
 
 
 def _list_files(files: Mapping[str, bytes]) -> bytes:

@@ -1,7 +1,9 @@
 """edge-melanoma android: the drop-in bundle for apps, and the check of one."""
 
+from collections.abc import Mapping
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +11,7 @@ from edge_melanoma.commands.options import Force, RunArgument
 from edge_melanoma.data.crops import Crop
 
 NAME = "android"
+DIFFERS = 1
 
 
 def command(
@@ -60,13 +63,13 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Write what an app needs: int8 and uint8 models, golden vectors, Kotlin, web page, hashes."""
-    from edge_melanoma.commands.android_run import verify_and_show, write_and_show
+    if verify is not None:
+        _verify(verify, as_json=json)
+        return
+    from edge_melanoma.converters.phone.bundle import bundle_run
     from edge_melanoma.tflite.modes import parse_int8_mode
 
-    if verify is not None:
-        verify_and_show(verify, as_json=json)
-        return
-    write_and_show(
+    written = bundle_run(
         run,
         out,
         mode=parse_int8_mode(mode),
@@ -74,5 +77,63 @@ def command(
         with_float16=float16 or with_map,
         with_map=with_map,
         force=force,
-        as_json=json,
     )
+    told = {
+        "schema": 1,
+        "bundle": str(written.folder),
+        "files": written.files,
+        "size_bytes": written.size_bytes,
+        "models": written.info["models"],
+    }
+    if json:
+        print(dumps(told, indent=2))
+    else:
+        _show(told)
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
+    from edge_melanoma.machine.terminal import results_console
+
+    table = Table("file", "bytes", "input", "malignant from", "sha256", title="Models for apps")
+    for model in told["models"]:
+        integer = model["threshold"]["integer"]
+        shown = f"{model['threshold']['float']:.4f}"
+        table.add_row(
+            model["file"],
+            f"{model['size_bytes']:,}",
+            f"{model['input']['dtype']}, {model['input']['integer_rule']}",
+            shown if integer is None else f"{shown}, integer {integer}",
+            model["sha256"][:16],
+        )
+    console = results_console(width=140)
+    console.print(table)
+    console.print(
+        f"{told['bundle']}: {told['files']} files, {told['size_bytes']:,} bytes. Check them with: "
+        f"edge-melanoma android --verify {told['bundle']}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _verify(folder: Path, *, as_json: bool) -> None:
+    """Check a bundle, print what differs, and leave with 1 if anything does."""
+    from edge_melanoma.converters.phone.check import check_bundle
+    from edge_melanoma.machine.terminal import results_console
+
+    checked = check_bundle(folder)
+    if as_json:
+        print(dumps(checked.as_dict(), indent=2))
+    else:
+        verdict = f"{len(checked.findings)} differ" if checked.findings else "all as stated"
+        told = (
+            f"{folder}: {checked.files} files, {checked.models} models, {checked.pictures} "
+            f"pictures: {verdict}."
+        )
+        console = results_console(width=160)
+        for line in (*map(str, checked.findings), told):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if checked.findings:
+        raise typer.Exit(DIFFERS)

@@ -40,8 +40,15 @@ def command(
     force: Force = False,
 ) -> None:
     """Write a page that takes a photo and scores it in the browser; nothing is uploaded."""
-    from edge_melanoma.commands.web_run import serve_page, write_and_tell
+    from edge_melanoma.converters.phone.web_page import make_server, page_of_run
 
-    write_and_tell(run, out, with_map=with_map, litert=litert, force=force)
+    files = page_of_run(run, out, with_map=with_map, litert=litert, force=force)
+    print(
+        f"{out}: {len(files)} files, {sum(map(len, files.values())):,} bytes. Serve the folder by\n"
+        f"https, or here with --serve: browsers open no model from a file."
+    )
     if serve:
-        serve_page(out, port=port)
+        with make_server(out, port=port) as server:
+            host, port = server.server_address[:2]
+            print(f"http://{host!s}:{port}/ until Ctrl-C", flush=True)
+            server.serve_forever()

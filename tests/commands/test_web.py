@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.commands.page_server import POLICY, make_server
 from edge_melanoma.converters.phone.layout import SOURCES
 from edge_melanoma.converters.phone.litert_js import (
     CORE,
@@ -22,6 +21,7 @@ from edge_melanoma.converters.phone.litert_js import (
     pinned_versions,
     read_litert,
 )
+from edge_melanoma.converters.phone.web_page import POLICY, make_server
 from edge_melanoma.errors import EdgeMelanomaError
 
 

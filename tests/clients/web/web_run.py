@@ -24,9 +24,8 @@ from web_pictures import (
     write_spoilt,
 )
 
-from edge_melanoma.commands.page_server import make_server
-from edge_melanoma.commands.web_run import write_and_tell
 from edge_melanoma.converters.phone.litert_js import CORE, pinned_versions
+from edge_melanoma.converters.phone.web_page import make_server, page_of_run
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, write_json
@@ -69,9 +68,7 @@ class WebClient:
     def run(self) -> int:
         """Write and print the comparison; 1 where anything is not as it must be."""
         reporter = TerminalReporter()
-        write_and_tell(
-            Path("bundled"), self._page, with_map=self._with_map, litert=None, force=False
-        )
+        page_of_run(Path("bundled"), self._page, with_map=self._with_map, litert=None, force=False)
         mutant = write_mutant(self._page)
         pictures = [*write_phantoms(self._pictures), *golden_pictures(self._bundle)]
         spoilt = write_spoilt(self._pictures)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from edge_melanoma.converters.phone import golden_vectors
-from edge_melanoma.converters.phone.check import Finding, check_bundle
+from edge_melanoma.converters.phone.check import BundleFinding, check_bundle
 from edge_melanoma.converters.phone.layout import hand_written_files, sums_of
 from edge_melanoma.converters.phone.metadata import ModelText, attach_metadata
 from edge_melanoma.errors import EdgeMelanomaError
@@ -94,7 +94,7 @@ def test_one_changed_bit_of_a_model_is_found_and_the_model_not_run(bundle: Path)
 def test_a_model_without_metadata_is_found(bundle: Path) -> None:
     replace_int8(bundle, bundled_model().read_bytes())
     (finding,) = check_bundle(with_new_sums(bundle)).findings
-    assert finding == Finding(
+    assert finding == BundleFinding(
         file=INT8,
         stage="metadata",
         expected="a model with it",
