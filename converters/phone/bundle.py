@@ -7,25 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma import __version__
+from edge_melanoma.converters.phone import layout
 from edge_melanoma.converters.phone.golden_vectors import describe_vectors
-from edge_melanoma.converters.phone.layout import (
-    ASSETS,
-    FLOAT16,
-    GENERATED,
-    GOLDEN_FILE,
-    INT8,
-    LABELS_FILE,
-    MODEL_INFO_FILE,
-    NOTICE,
-    README,
-    SOURCES,
-    SUMS,
-    UINT8,
-    hand_written_files,
-    is_picture,
-    refuse_full_folder,
-    sums_of,
-)
 from edge_melanoma.converters.phone.metadata import (
     DISPLAY_LABELS,
     LABELS,
@@ -99,8 +82,8 @@ def bundle_run(
         EdgeMelanomaError: the folder holds files already and `force` is off; there is no int8
             export, or one that an app cannot be told how to use; too large a bundle.
     """
-    refuse_full_folder(out, what="bundle", force=force)
-    refuse_unwritable(out / SUMS)
+    layout.refuse_full_folder(out, what="bundle", force=force)
+    refuse_unwritable(out / layout.SUMS)
     run = find_run_to_bundle(folder)
     model = choose_int8_export(run, mode)
     TerminalReporter().say(f"Bundling {model.path}")
@@ -143,29 +126,33 @@ def bundle_files(
     Raises:
         EdgeMelanomaError: a model that an app cannot be told how to use, or too large a bundle.
     """
-    sources = {name: (SOURCES / name).read_bytes() for name in hand_written_files()}
+    sources = {name: (layout.SOURCES / name).read_bytes() for name in layout.hand_written_files()}
     plain = _plain_models(model, float16)
     point = describe_operating_point(run, model)
     info = describe_models(plain, crop=crop, operating_point=point)
     attached = {**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
     text = _describe(run, model)
     models = {
-        f"{ASSETS}/{one.file}": attach_metadata(one.data, text, size=IMAGE_SIZE, files=attached)
+        f"{layout.ASSETS}/{one.file}": attach_metadata(
+            one.data, text, size=IMAGE_SIZE, files=attached
+        )
         for one in plain
     }
     told = with_hashes(info, {Path(name).name: data for name, data in models.items()})
     files = {
         **sources,
         **models,
-        LABELS_FILE: LABEL_TEXTS[LABELS],
-        MODEL_INFO_FILE: json_text(told).encode(),
-        NOTICE: _notice_of(run).encode(),
-        README: _fill_readme(sources[README].decode(), told).encode(),
+        layout.LABELS_FILE: LABEL_TEXTS[LABELS],
+        layout.MODEL_INFO_FILE: json_text(told).encode(),
+        layout.NOTICE: _notice_of(run).encode(),
+        layout.README: _fill_readme(sources[layout.README].decode(), told).encode(),
     }
     _refuse_large(files)
-    pictures = {Path(name).name: data for name, data in sources.items() if is_picture(name)}
-    golden = describe_vectors(pictures, int8=models[INT8], uint8=models[UINT8], crop=crop)
-    return {**files, GOLDEN_FILE: json_text(golden).encode()}
+    pictures = {Path(name).name: data for name, data in sources.items() if layout.is_picture(name)}
+    golden = describe_vectors(
+        pictures, int8=models[layout.INT8], uint8=models[layout.UINT8], crop=crop
+    )
+    return {**files, layout.GOLDEN_FILE: json_text(golden).encode()}
 
 
 def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> WrittenBundle:
@@ -174,17 +161,17 @@ def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> Wr
     Raises:
         EdgeMelanomaError: the folder holds files already and `force` is off.
     """
-    refuse_full_folder(folder, what="bundle", force=force)
-    in_place = folder.resolve() == SOURCES.resolve()
+    layout.refuse_full_folder(folder, what="bundle", force=force)
+    in_place = folder.resolve() == layout.SOURCES.resolve()
     for name, data in files.items():
-        if not in_place or name in {*GENERATED, README}:
+        if not in_place or name in {*layout.GENERATED, layout.README}:
             write_atomically(folder / name, data)
-    for name in {*GENERATED} - {*files, SUMS}:
+    for name in {*layout.GENERATED} - {*files, layout.SUMS}:
         (folder / name).unlink(missing_ok=True)
-    write_atomically(folder / SUMS, sums_of(files))
+    write_atomically(folder / layout.SUMS, layout.sums_of(files))
     return WrittenBundle(
         folder=folder,
-        info=json.loads(files[MODEL_INFO_FILE]),
+        info=json.loads(files[layout.MODEL_INFO_FILE]),
         files=len(files) + 1,
         size_bytes=sum(map(len, files.values())),
     )
@@ -200,8 +187,8 @@ def _plain_models(int8: ConvertedModel, float16: BundledModel | None) -> list[Bu
             threshold_integer=integer + SHIFTS["int8"] - SHIFTS[dtype],
         )
         for name, dtype, data in (
-            (INT8, "int8", int8.data),
-            (UINT8, "uint8", make_uint8_twin(int8.data)),
+            (layout.INT8, "int8", int8.data),
+            (layout.UINT8, "uint8", make_uint8_twin(int8.data)),
         )
     ]
     return models if float16 is None else [*models, float16]
@@ -250,7 +237,7 @@ def _render(part: str, values: Mapping[str, Any]) -> str:
 
 
 def _refuse_large(files: Mapping[str, bytes]) -> None:
-    size = sum(len(data) for name, data in files.items() if name != FLOAT16)
+    size = sum(len(data) for name, data in files.items() if name != layout.FLOAT16)
     if size > LARGEST_BUNDLE_BYTES:
         largest = sorted(files, key=lambda name: len(files[name]), reverse=True)[:3]
         raise EdgeMelanomaError(

@@ -8,18 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.converters.phone import layout
 from edge_melanoma.converters.phone.golden_vectors import prepare_pixels, run_model
-from edge_melanoma.converters.phone.layout import (
-    ASSETS,
-    GOLDEN,
-    GOLDEN_FILE,
-    INT8,
-    LABELS_FILE,
-    MODEL_INFO_FILE,
-    SUMS,
-    UINT8,
-    read_sums,
-)
 from edge_melanoma.converters.phone.metadata import LABELS, read_attached_files
 from edge_melanoma.converters.phone.model_info import without_hashes
 from edge_melanoma.data.crops import Crop
@@ -31,9 +21,9 @@ from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.verification import verify_model
 
 OUTPUT_STAGES = (
-    (INT8, "int8_output", "integers"),
-    (UINT8, "uint8_output", "integers"),
-    (INT8, "p_malignant", "scores"),
+    (layout.INT8, "int8_output", "integers"),
+    (layout.UINT8, "uint8_output", "integers"),
+    (layout.INT8, "p_malignant", "scores"),
 )
 """A model, what golden.json calls its outputs, and where `ModelOutputs` has them."""
 
@@ -82,26 +72,27 @@ def check_bundle(folder: Path) -> BundleCheck:
     Raises:
         EdgeMelanomaError: the folder is no bundle.
     """
-    for name in (SUMS, MODEL_INFO_FILE, GOLDEN_FILE):
+    for name in (layout.SUMS, layout.MODEL_INFO_FILE, layout.GOLDEN_FILE):
         if not (folder / name).is_file():
             raise EdgeMelanomaError(
                 f"{folder} is no Android bundle: it has no {name}; write one with edge-melanoma "
                 f"android."
             )
     looked = _Look(folder)
-    sums = read_sums((folder / SUMS).read_text(encoding="utf-8", errors="replace"))
+    sums = layout.read_sums((folder / layout.SUMS).read_text(encoding="utf-8", errors="replace"))
     for name, expected in sums.items():
         looked.check_sum(name, expected)
-    info, golden = read_json(folder / MODEL_INFO_FILE), read_json(folder / GOLDEN_FILE)
+    info = read_json(folder / layout.MODEL_INFO_FILE)
+    golden = read_json(folder / layout.GOLDEN_FILE)
     try:
-        models = {f"{ASSETS}/{model['file']}": model for model in info["models"]}
+        models = {f"{layout.ASSETS}/{model['file']}": model for model in info["models"]}
         sound = {name for name, told in models.items() if looked.check_model(name, told, info)}
         broken = set(models) - sound
-        looked.check_pictures(golden, info, models=sorted({INT8, UINT8} - broken))
+        looked.check_pictures(golden, info, models=sorted({layout.INT8, layout.UINT8} - broken))
     except (KeyError, TypeError, ValueError) as error:
         raise EdgeMelanomaError(
-            f"{MODEL_INFO_FILE} or {GOLDEN_FILE} of {folder} is not as edge-melanoma android "
-            f"writes it ({error!r}); write the bundle again."
+            f"{layout.MODEL_INFO_FILE} or {layout.GOLDEN_FILE} of {folder} is not as "
+            f"edge-melanoma android writes it ({error!r}); write the bundle again."
         ) from error
     return BundleCheck(
         folder=folder,
@@ -132,9 +123,9 @@ class _Look:
         """A file of SHA256SUMS."""
         path = self._folder / name
         if not path.is_file():
-            self.expect(name, SUMS, "the file", "none")
+            self.expect(name, layout.SUMS, "the file", "none")
         else:
-            self.expect(name, SUMS, expected, sha256_of(path.read_bytes()))
+            self.expect(name, layout.SUMS, expected, sha256_of(path.read_bytes()))
 
     def check_model(self, name: str, told: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
         """A model, what is attached to it, and its ends; whether all is as `info` says."""
@@ -151,7 +142,7 @@ class _Look:
             return self.expect(name, "metadata", "a model with it", str(error))
         contents = {
             MODEL_INFO: json_text(without_hashes(info)).encode(),
-            LABELS: (self._folder / LABELS_FILE).read_bytes(),
+            LABELS: (self._folder / layout.LABELS_FILE).read_bytes(),
         }
         for file, content in contents.items():
             if attached.get(file) != content:
@@ -167,7 +158,7 @@ class _Look:
         self, golden: Mapping[str, Any], info: Mapping[str, Any], *, models: Sequence[str]
     ) -> None:
         """The golden pictures, decoded, resized and run by `models`."""
-        self.expect(GOLDEN_FILE, "crop", info["preprocessing"]["crop"], golden["crop"])
+        self.expect(layout.GOLDEN_FILE, "crop", info["preprocessing"]["crop"], golden["crop"])
         crop = Crop(golden["crop"])
         ready = [
             (vector, pixels)
@@ -185,11 +176,11 @@ class _Look:
             for name, key, values in OUTPUT_STAGES:
                 if name in outputs:
                     found = getattr(outputs[name], values)[place]
-                    self.expect(f"{GOLDEN}/{vector['file']}", key, vector[key], found)
+                    self.expect(f"{layout.GOLDEN}/{vector['file']}", key, vector[key], found)
 
     def _check_pixels(self, vector: Mapping[str, Any], crop: Crop) -> NDArray[np.uint8] | None:
         """What a model is given, none where a stage before it differs."""
-        name = f"{GOLDEN}/{vector['file']}"
+        name = f"{layout.GOLDEN}/{vector['file']}"
         try:
             pixels = decode_image(read_image_bytes(self._folder / name), name=name)
         except EdgeMelanomaError as error:

@@ -1,11 +1,7 @@
-"""LiteRT.js, which runs .tflite files in a browser, as npm has it: pinned by version and hash.
-
-Packages from npm, each pinned by version and hash in a package-lock.json.
-"""
+"""LiteRT.js, which runs .tflite files in a browser, as npm has it: pinned by version and hash."""
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,44 +13,7 @@ from edge_melanoma.machine.files import read_json, sha256_of
 
 LOCK = "package-lock.json"
 INSTALL_SECONDS = 600
-
-
-def install_locked(sources: Path, folder: Path) -> Path:
-    """The node_modules below `folder` that the lock file in `sources` asks for, installed once.
-
-    A copy of the lock file marks the end of an installation: one that failed is begun anew.
-
-    Raises:
-        EdgeMelanomaError: npm cannot get a package, or its content is not the pinned one.
-    """
-    pinned, installed = (sources / LOCK).read_bytes(), folder / "installed.json"
-    if not installed.is_file() or installed.read_bytes() != pinned:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name in ("package.json", LOCK):
-            shutil.copyfile(sources / name, folder / name)
-        _run_npm(folder)
-        installed.write_bytes(pinned)
-    return folder / "node_modules"
-
-
-def _run_npm(folder: Path) -> None:
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EdgeMelanomaError(f"npm ci took more than {INSTALL_SECONDS} seconds.") from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise EdgeMelanomaError(f"npm ci failed: {lines[0] if lines else 'without a word'}.")
-
+INSTALLED = "installed.json"
 
 WEB_SOURCES = SOURCES / "web"
 CORE, UTILS = "@litertjs/core", "@litertjs/wasm-utils"
@@ -78,8 +37,7 @@ def read_litert(modules: Path | None = None) -> dict[str, bytes]:
         EdgeMelanomaError: npm is missing or fails, or the folder holds another version or none.
     """
     folder = _fetch() if modules is None else modules
-    wanted = pinned_versions()
-    for package, version in wanted.items():
+    for package, version in pinned_versions().items():
         path = folder / package / "package.json"
         found = read_json(path).get("version") if path.is_file() else None
         if found != version:
@@ -103,27 +61,50 @@ def pinned_versions() -> Mapping[str, str]:
     return {name: packages[f"node_modules/{name}"]["version"] for name in (CORE, UTILS)}
 
 
+def install_locked(sources: Path, folder: Path) -> Path:
+    """The node_modules below `folder` that the lock file in `sources` asks for, installed once.
+
+    A copy of the lock file marks the end of an installation: one that failed is begun anew.
+
+    Raises:
+        EdgeMelanomaError: npm cannot get a package, or its content is not the pinned one.
+    """
+    pinned, installed = (sources / LOCK).read_bytes(), folder / INSTALLED
+    if not installed.is_file() or installed.read_bytes() != pinned:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in ("package.json", LOCK):
+            shutil.copyfile(sources / name, folder / name)
+        _run_npm(folder)
+        installed.write_bytes(pinned)
+    return folder / "node_modules"
+
+
 def _fetch() -> Path:
-    lock = (WEB_SOURCES / LOCK).read_bytes()
-    cache = Path(platformdirs.user_cache_dir("edge-melanoma")) / f"litert-js-{sha256_of(lock)[:16]}"
-    modules = cache / "node_modules"
-    if modules.is_dir():
-        return modules
-    if shutil.which("npm") is None:
+    lock = sha256_of((WEB_SOURCES / LOCK).read_bytes())
+    folder = Path(platformdirs.user_cache_dir("edge-melanoma")) / f"litert-js-{lock[:16]}"
+    if not (folder / INSTALLED).is_file() and shutil.which("npm") is None:
         raise EdgeMelanomaError(
             "The page needs LiteRT.js, which npm fetches, and npm is not installed; install it "
             "(Debian: apt-get install npm), or give a node_modules folder with --litert."
         )
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent) as name:
-        folder = Path(name) / "package"
-        try:
-            install_locked(WEB_SOURCES, folder)
-        except EdgeMelanomaError as error:
-            raise EdgeMelanomaError(
-                f"LiteRT.js cannot be fetched: {error} Give a node_modules folder that holds it "
-                f"with --litert."
-            ) from error
-        shutil.rmtree(cache, ignore_errors=True)
-        folder.rename(cache)
-    return modules
+    try:
+        return install_locked(WEB_SOURCES, folder)
+    except EdgeMelanomaError as error:
+        raise EdgeMelanomaError(
+            f"LiteRT.js cannot be fetched: {error} Give a node_modules folder that holds it with "
+            f"--litert."
+        ) from error
+
+
+def _run_npm(folder: Path) -> None:
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EdgeMelanomaError(f"npm ci took more than {INSTALL_SECONDS} seconds.") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise EdgeMelanomaError(f"npm ci failed: {lines[0] if lines else 'without a word'}.")

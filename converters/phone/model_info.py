@@ -103,8 +103,19 @@ def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[s
     beside it: `<file>.evaluation.json`, written by `evaluate --json`.
     """
     point = model.manifest["operating_point"]
-    name = run.manifest["dataset"]["name"]
-    measured = [_measured_on_validation(f"{name}, validation side", point)]
+    benign, malignant = point["benign"], point["malignant"]
+    cleared = round(point["specificity"] * benign)
+    intervals = {
+        "recall": point["recall_interval"],
+        "specificity": wilson_interval(cleared, benign),
+    }
+    measured = [
+        _row(
+            f"{run.manifest['dataset']['name']}, validation side",
+            {"images": benign + malignant, "benign": benign, "malignant": malignant},
+            {"metrics": point, "intervals": intervals},
+        )
+    ]
     path = model.path.with_suffix(".evaluation.json")
     if path.is_file():
         measured += _measured_in(read_json(path), model)
@@ -166,21 +177,6 @@ def _gives_steps(end: TensorQuantization) -> bool:
     if end.is_float:
         return end.dtype == "float32"
     return end.scale == SIGMOID_SCALE and end.zero_point == -SHIFTS.get(end.dtype, 1)
-
-
-def _measured_on_validation(name: str, point: Mapping[str, Any]) -> dict[str, Any]:
-    benign, malignant = point["benign"], point["malignant"]
-    cleared = round(point["specificity"] * benign)
-    return {
-        "set": name,
-        "images": benign + malignant,
-        "benign": benign,
-        "malignant": malignant,
-        "recall": _rounded(point["recall"]),
-        "recall_interval": _rounded(point["recall_interval"]),
-        "specificity": _rounded(point["specificity"]),
-        "specificity_interval": _rounded(wilson_interval(cleared, benign)),
-    }
 
 
 def _measured_in(evaluation: Mapping[str, Any], model: ConvertedModel) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,4 @@
-"""The twin of an int8 file for clients that refuse int8: raw RGB bytes in, P x 256 out.
-
-The float16 file of a bundle: a run's export, or made from its weights without any picture.
-"""
+"""What a bundle holds beside a run's int8 file: its uint8 twin, and a float16 file."""
 
 import copy
 from pathlib import Path
@@ -16,17 +13,17 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runs.models import TrainedModel, open_converted
 from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
+from edge_melanoma.tflite.modes import Correction, Mode
 
 SIGN_SHIFT = 128
 """Between the zero points of int8 and uint8: to requantise is to turn the sign bit alone."""
 
 
 def make_uint8_twin(data: bytes) -> bytes:
-    """The same network with a step from uint8 before it and one to uint8 behind it.
+    """The same network for clients that refuse int8: raw RGB bytes in, P x 256 out.
 
-    It is made from the file alone, without a converter. Of the same picture it gives the int8
-    file's integer plus 128.
+    A step from uint8 stands before it and one to uint8 behind it, made from the file alone, without
+    a converter. Of the same picture it gives the int8 file's integer plus 128.
 
     Raises:
         EdgeMelanomaError: the file is not int8 in and out, or cannot be read.
@@ -45,8 +42,30 @@ def make_uint8_twin(data: bytes) -> bytes:
     graph.outputs = [_add_uint8_end(graph, score)]
     graph.operators.insert(0, _step(code, graph.inputs[0], image))
     graph.operators.append(_step(code, score, graph.outputs[0]))
-    _rename_in_signatures(model, {image: graph.inputs[0], score: graph.outputs[0]})
+    moved = {image: graph.inputs[0], score: graph.outputs[0]}
+    for signature in model.signatureDefs or ():
+        for end in [*signature.inputs, *signature.outputs]:
+            end.tensorIndex = moved.get(end.tensorIndex, end.tensorIndex)
     return pack_model(model, size=len(data))
+
+
+def find_or_convert_float16(run: TrainedModel, *, with_map: bool = False) -> BundledModel:
+    """The run's export at its own threshold, or a conversion at the threshold of the network.
+
+    `with_map` asks for the second output, of which the export may have one or not.
+
+    Raises:
+        EdgeMelanomaError: a conversion is needed and TensorFlow is not installed.
+    """
+    path = run.exports_folder / f"model_{Mode.FLOAT16}.tflite"
+    exported = open_converted(path) if path.is_file() else None
+    if exported is not None and bool(exported.manifest.get("with_map")) == with_map:
+        data, threshold = exported.data, float(exported.manifest["threshold"])
+    else:
+        data, threshold = run_in_child(_convert, run, with_map=with_map), run.threshold
+    return BundledModel(
+        file=Path(FLOAT16).name, data=data, threshold=threshold, threshold_integer=None
+    )
 
 
 def _quantize_code(model: Any) -> int:
@@ -81,31 +100,6 @@ def _step(code: int, source: int, target: int) -> Any:
     return operator
 
 
-def _rename_in_signatures(model: Any, moved: dict[int, int]) -> None:
-    for signature in model.signatureDefs or ():
-        for end in [*signature.inputs, *signature.outputs]:
-            end.tensorIndex = moved.get(end.tensorIndex, end.tensorIndex)
-
-
-def find_or_convert_float16(run: TrainedModel, *, with_map: bool = False) -> BundledModel:
-    """The run's export at its own threshold, or a conversion at the threshold of the network.
-
-    `with_map` asks for the second output, of which the export may have one or not.
-
-    Raises:
-        EdgeMelanomaError: a conversion is needed and TensorFlow is not installed.
-    """
-    path = run.exports_folder / f"model_{Mode.FLOAT16}.tflite"
-    exported = open_converted(path) if path.is_file() else None
-    if exported is not None and bool(exported.manifest.get("with_map")) == with_map:
-        data, threshold = exported.data, float(exported.manifest["threshold"])
-    else:
-        data, threshold = run_in_child(_convert, run, with_map=with_map), run.threshold
-    return BundledModel(
-        file=Path(FLOAT16).name, data=data, threshold=threshold, threshold_integer=None
-    )
-
-
 def _convert(run: TrainedModel, *, with_map: bool) -> bytes:
     """Biases are not corrected for the rounding, which takes pictures; halves hardly round."""
     from edge_melanoma.converters.packing import slim_model
@@ -114,11 +108,6 @@ def _convert(run: TrainedModel, *, with_map: bool) -> bytes:
 
     return slim_model(
         convert_network(
-            load_network(run),
-            Mode.FLOAT16,
-            io=InputOutput.FLOAT32,
-            calibration=None,
-            correction=Correction.NONE,
-            with_map=with_map,
+            load_network(run), Mode.FLOAT16, correction=Correction.NONE, with_map=with_map
         )
     )

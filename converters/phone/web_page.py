@@ -6,17 +6,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
+from edge_melanoma.converters.phone import layout
 from edge_melanoma.converters.phone.bundle import (
     bundle_files,
     choose_int8_export,
     find_run_to_bundle,
-)
-from edge_melanoma.converters.phone.layout import (
-    FLOAT16,
-    MODEL_INFO_FILE,
-    NOTICE,
-    UINT8,
-    refuse_full_folder,
 )
 from edge_melanoma.converters.phone.litert_js import read_litert
 from edge_melanoma.converters.phone.twins import find_or_convert_float16
@@ -28,7 +22,7 @@ from edge_melanoma.runs.folders import refuse_unwritable
 
 WEB = "web/"
 NOT_SERVED = frozenset({"package.json", "package-lock.json"})
-LICENCES = ("LICENSE", NOTICE)
+LICENCES = ("LICENSE", layout.NOTICE)
 SERVICE_WORKER = "service-worker.js"
 
 HOST = "127.0.0.1"
@@ -51,7 +45,7 @@ def page_of_run(
         EdgeMelanomaError: the folder holds files already and `force` is off; what `bundle_files`
             and `read_litert` raise.
     """
-    refuse_full_folder(out, what="page", force=force)
+    layout.refuse_full_folder(out, what="page", force=force)
     refuse_unwritable(out / "index.html")
     run, reporter = find_run_to_bundle(folder), TerminalReporter()
     model = choose_int8_export(run, None)
@@ -73,7 +67,7 @@ def page_files(
 
     The uint8 model, as LiteRT.js refuses int8 inputs; with the map the float16 model.
     """
-    model = FLOAT16 if with_map else UINT8
+    model = layout.FLOAT16 if with_map else layout.UINT8
     name = PurePosixPath(model).name
     files = {
         path.removeprefix(WEB): data
@@ -84,7 +78,7 @@ def page_files(
     files |= {f"litert/{path}": data for path, data in litert.items()}
     files |= {
         f"model/{name}": bundle[model],
-        "model/model_info.json": bundle[MODEL_INFO_FILE],
+        "model/model_info.json": bundle[layout.MODEL_INFO_FILE],
         "site.json": json_text({"schema": 1, "model": name}).encode(),
     }
     return files | {"files.js": _list_files(files)}

@@ -216,7 +216,7 @@ def test_in_a_checkout_only_what_is_generated_is_written(
 ) -> None:
     checkout = tmp_path / "android_assets"
     shutil.copytree(android_bundle_folder, checkout)
-    monkeypatch.setattr(bundle, "SOURCES", checkout)
+    monkeypatch.setattr(layout, "SOURCES", checkout)
     files = {
         path.relative_to(checkout).as_posix(): path.read_bytes()
         for path in checkout.rglob("*")
