@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge_melanoma.machine.terminal import results_console
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
-from edge_melanoma.runs.recorded_files import Finding, verify_run
+from edge_melanoma.runs.recorded_files import RunFinding, verify_run
 
 
 def verify_and_show(folder: Path, *, as_json: bool) -> bool:
@@ -27,7 +27,7 @@ def verify_and_show(folder: Path, *, as_json: bool) -> bool:
     return verification.is_as_recorded
 
 
-def _describe(finding: Finding) -> str:
+def _describe(finding: RunFinding) -> str:
     if finding.recorded_sha256 is None:
         return f"{finding.state}: {finding.file}, which no manifest knows"
     found = f"is {finding.sha256[:16]}" if finding.sha256 else "is not there"

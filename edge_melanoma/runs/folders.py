@@ -24,14 +24,34 @@ def choose_run_folder(out: Path | None, *, variant: str, force: bool) -> Path:
     """
     if out is None:
         return _make_numbered(variant)
-    if out.exists() and (not out.is_dir() or _holds_files(out)) and not force:
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    is_free = not out.exists() or (out.is_dir() and names <= {LOCK, OWNER})
+    if not is_free and not force:
         raise EdgeMelanomaError(
             f"{out} exists and is not empty; choose another --out, go on with --resume, "
             f"or replace it with --force."
         )
     refuse_unwritable(out / LOCK)
-    _make_folder(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from error
     return out
+
+
+def _make_numbered(variant: str) -> Path:
+    """Two processes that begin at once get two folders."""
+    number = 1
+    while True:
+        folder = RUNS_FOLDER / f"{variant}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        return folder
 
 
 @contextmanager
@@ -61,6 +81,14 @@ def hold_run(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def owner_of(folder: Path) -> str:
+    """The process that holds a run folder, by its id, where one says so."""
+    try:
+        return (folder / OWNER).read_text(encoding="ascii") or "another"
+    except OSError:
+        return "another"
+
+
 def refuse_unwritable(*files: Path | None) -> None:
     """Find out before the work whether its results can be written: nothing is, and none is left.
 
@@ -77,40 +105,6 @@ def refuse_unwritable(*files: Path | None) -> None:
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise _unwritable(file.parent, error) from error
-
-
-def _make_numbered(variant: str) -> Path:
-    """Two processes that begin at once get two folders."""
-    number = 1
-    while True:
-        folder = RUNS_FOLDER / f"{variant}-{number}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-            continue
-        except OSError as error:
-            raise _unwritable(folder, error) from error
-        return folder
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _holds_files(folder: Path) -> bool:
-    return any(path.name not in {LOCK, OWNER} for path in folder.iterdir())
-
-
-def owner_of(folder: Path) -> str:
-    """The process that holds a run folder, by its id, where one says so."""
-    try:
-        return (folder / OWNER).read_text(encoding="ascii") or "another"
-    except OSError:
-        return "another"
 
 
 def _unwritable(folder: Path, error: OSError) -> EdgeMelanomaError:

@@ -1,14 +1,10 @@
-"""What lies on disk: run folders, and models with their manifests.
-
-Holds manifests against what is read out of them later, so that a mistake is named at once.
-
-What lies beside a .tflite file and describes it: an export's manifest, or that of a bundle.
-"""
+"""Models on disk, each with its manifest: run folders and .tflite files, opened with their hash."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
@@ -16,111 +12,13 @@ from edge_melanoma.machine.files import read_json, sha256_of
 from edge_melanoma.tflite.seal import Seal, read_seal, refuse_broken_seal
 from edge_melanoma.tflite.verification import verify_model
 
-Check = Callable[[Any], bool]
-
-
-def check_run_manifest(manifest: Mapping[str, Any], path: Path, *, weights: str) -> None:
-    """Raise where the manifest of a run lacks what every command needs, or has nonsense there.
-
-    Raises:
-        EdgeMelanomaError: the first such field.
-    """
-    _require(manifest, path, ("variant",), _is_text)
-    _require(manifest, path, ("files", weights, "sha256"), _is_text)
-    _require(manifest, path, ("operating_point", "threshold"), _is_probability)
-
-
-def check_model_manifest(manifest: Mapping[str, Any], path: Path) -> None:
-    """The same for the manifest beside a .tflite file; what is not there is not needed.
-
-    Raises:
-        EdgeMelanomaError: the first field with nonsense in it.
-    """
-    for keys, check in _MODEL_FIELDS.items():
-        if keys[0] in manifest:
-            _require(manifest, path, keys, check)
-    point = manifest.get("operating_point")
-    if point is not None:
-        _require(manifest, path, ("operating_point", "threshold"), _is_probability)
-        _require(manifest, path, ("operating_point", "integer"), _is_integer_or_none)
-
-
-def _require(content: Any, path: Path, keys: tuple[str, ...], check: Check) -> None:
-    for key in keys:
-        content = content.get(key) if isinstance(content, Mapping) else None
-    if not check(content):
-        raise EdgeMelanomaError(
-            f"{path} has nothing usable under {'.'.join(keys)}; restore the manifest, or make it "
-            f"again."
-        )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _is_number(value: Any) -> bool:
-    is_plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_plain and abs(value) < 2**63 and math.isfinite(value)
-
-
-def _is_probability(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-def _is_integer_or_none(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _is_mapping_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, Mapping)
-
-
-_MODEL_FIELDS: dict[tuple[str, ...], Check] = {
-    ("sha256",): _is_text,
-    ("mode",): _is_text,
-    ("source_sha256",): _is_text,
-    ("threshold",): _is_probability,
-    ("operating_point",): _is_mapping_or_none,
-    ("output", "dtype"): _is_text,
-    ("output", "name"): _is_text,
-    ("output", "scale"): _is_number,
-    ("output", "zero_point"): _is_number,
-}
-
-
-MODEL_INFO = "model_info.json"
-"""In a bundle for apps: it describes all models beside it."""
-
-
-def find_manifest(model: Path) -> Path | None:
-    """The manifest of an export; else the model_info.json of a bundle; else none."""
-    for path in (model.with_suffix(".json"), model.with_name(MODEL_INFO)):
-        if path.is_file():
-            return path
-    return None
-
-
-def manifest_of(file: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What such a file's content says of one model, in the terms of an export's manifest.
-
-    Nothing where a bundle does not know the file.
-    """
-    if "models" not in content:
-        return dict(content)
-    for model in content["models"]:
-        if model["file"] == file:
-            threshold = model["threshold"]
-            point = {"threshold": threshold["float"], "integer": threshold["integer"]}
-            own = {"mode": model["input"]["dtype"], "threshold": threshold["float"]}
-            return {**model, **own, "operating_point": point}
-    return {}
-
-
 RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.json"
+MODEL_INFO = "model_info.json"
+"""In a bundle for apps: it describes all models beside it."""
+
 LARGEST_MODEL_BYTES = 128 * 2**20
 
 
@@ -176,13 +74,25 @@ def find_run(folder: Path | None) -> TrainedModel:
     Raises:
         EdgeMelanomaError: no such run, an unfinished one, or weights that are not the manifest's.
     """
-    if folder is None:
-        return open_run(_newest_run())
-    return open_run(folder)
+    return open_run(_newest_run() if folder is None else folder)
+
+
+def _newest_run() -> Path:
+    manifests = sorted(RUNS_FOLDER.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    if not manifests:
+        raise EdgeMelanomaError(
+            f"There is no finished run in {RUNS_FOLDER}/; "
+            f"train one with: edge-melanoma train --data DIR."
+        )
+    return manifests[-1].parent
 
 
 def open_run(folder: Path) -> TrainedModel:
-    """A finished run whose weights are those of its manifest."""
+    """A finished run whose weights are those of its manifest.
+
+    Raises:
+        EdgeMelanomaError: as `find_run`.
+    """
     if not folder.is_dir():
         raise EdgeMelanomaError(
             f"There is no run folder {folder}; train one with: edge-melanoma train --data DIR."
@@ -194,7 +104,7 @@ def open_run(folder: Path) -> TrainedModel:
             f"finish it with --resume or train again."
         )
     manifest = read_json(folder / MANIFEST)
-    check_run_manifest(manifest, folder / MANIFEST, weights=WEIGHTS)
+    _refuse_nonsense(manifest, folder / MANIFEST, _RUN_FIELDS)
     sha256 = sha256_of(weights.read_bytes())
     if sha256 != manifest["files"][WEIGHTS]["sha256"]:
         raise EdgeMelanomaError(
@@ -204,6 +114,22 @@ def open_run(folder: Path) -> TrainedModel:
     return TrainedModel(
         folder=folder, variant=manifest["variant"], manifest=manifest, sha256=sha256
     )
+
+
+def open_exports(run: TrainedModel) -> list[ConvertedModel]:
+    """A run's .tflite files by name, each checked against its manifest.
+
+    Raises:
+        EdgeMelanomaError: a file is not its manifest's, or is of other weights than the run's.
+    """
+    models = [open_converted(path) for path in sorted(run.exports_folder.glob("model_*.tflite"))]
+    for model in models:
+        if model.manifest.get("source_sha256", run.sha256) != run.sha256:
+            raise EdgeMelanomaError(
+                f"{model.path} was exported from other weights than the run's; "
+                f"export it again with --force."
+            )
+    return models
 
 
 def open_converted(path: Path) -> ConvertedModel:
@@ -227,43 +153,106 @@ def open_converted(path: Path) -> ConvertedModel:
         raise EdgeMelanomaError(
             f"{path} is not a .tflite file; expected one written by edge-melanoma export."
         )
-    manifest_path = find_manifest(path)
-    manifest = manifest_of(path.name, read_json(manifest_path)) if manifest_path else {}
     sha256 = sha256_of(data)
-    if manifest_path and manifest:
-        check_model_manifest(manifest, manifest_path)
-        if manifest.get("sha256") != sha256:
-            raise EdgeMelanomaError(
-                f"{path} is not the file that {manifest_path.name} describes (its sha256 "
-                f"differs); export it again."
-            )
+    manifest = _read_manifest_of(path, sha256)
     refuse_broken_seal(data, name=str(path))
     verify_model(data, name=str(path))
     mode = str(manifest.get("mode", path.stem.removeprefix("model_")))
     return ConvertedModel(path=path, mode=mode, data=data, sha256=sha256, manifest=manifest)
 
 
-def open_exports(run: TrainedModel) -> list[ConvertedModel]:
-    """A run's .tflite files by name, each checked against its manifest.
-
-    Raises:
-        EdgeMelanomaError: a file is not its manifest's, or is of other weights than the run's.
-    """
-    models = [open_converted(path) for path in sorted(run.exports_folder.glob("model_*.tflite"))]
-    for model in models:
-        if model.manifest.get("source_sha256", run.sha256) != run.sha256:
-            raise EdgeMelanomaError(
-                f"{model.path} was exported from other weights than the run's; "
-                f"export it again with --force."
-            )
-    return models
-
-
-def _newest_run() -> Path:
-    manifests = sorted(RUNS_FOLDER.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    if not manifests:
+def _read_manifest_of(model: Path, sha256: str) -> dict[str, Any]:
+    """The manifest of an export, else what a bundle's model_info.json says of it, else nothing."""
+    beside = (model.with_suffix(".json"), model.with_name(MODEL_INFO))
+    path = next((path for path in beside if path.is_file()), None)
+    manifest = {} if path is None else _in_terms_of_an_export(read_json(path), model.name)
+    if path is None or not manifest:
+        return {}
+    stated = {keys: check for keys, check in _EXPORT_FIELDS.items() if keys[0] in manifest}
+    _refuse_nonsense(manifest, path, stated)
+    if manifest.get("operating_point") is not None:
+        _refuse_nonsense(manifest, path, _POINT_FIELDS)
+    if manifest.get("sha256") != sha256:
         raise EdgeMelanomaError(
-            f"There is no finished run in {RUNS_FOLDER}/; "
-            f"train one with: edge-melanoma train --data DIR."
+            f"{model} is not the file that {path.name} describes (its sha256 "
+            f"differs); export it again."
         )
-    return manifests[-1].parent
+    return manifest
+
+
+def _in_terms_of_an_export(content: dict[str, Any], file: str) -> dict[str, Any]:
+    """What either kind of manifest says of one file; nothing where a bundle does not know it."""
+    if "models" not in content:
+        return content
+    for model in content["models"]:
+        if model["file"] == file:
+            threshold = model["threshold"]
+            point = {"threshold": threshold["float"], "integer": threshold["integer"]}
+            own = {"mode": model["input"]["dtype"], "threshold": threshold["float"]}
+            return {**model, **own, "operating_point": point}
+    return {}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_number(value: Any) -> bool:
+    is_plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_plain and abs(value) < 2**63 and math.isfinite(value)
+
+
+def _is_probability(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_integer_or_none(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_mapping_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, Mapping)
+
+
+Fields = Mapping[tuple[str, ...], Callable[[Any], bool]]
+"""The keys that lead to a field of a manifest, and what its value has to be."""
+
+_POINT_FIELDS: Fields = MappingProxyType(
+    {
+        ("operating_point", "threshold"): _is_probability,
+        ("operating_point", "integer"): _is_integer_or_none,
+    }
+)
+_RUN_FIELDS: Fields = MappingProxyType(
+    {
+        ("variant",): _is_text,
+        ("files", WEIGHTS, "sha256"): _is_text,
+        ("operating_point", "threshold"): _is_probability,
+    }
+)
+_EXPORT_FIELDS: Fields = MappingProxyType(
+    {
+        ("sha256",): _is_text,
+        ("mode",): _is_text,
+        ("source_sha256",): _is_text,
+        ("threshold",): _is_probability,
+        ("operating_point",): _is_mapping_or_none,
+        ("output", "dtype"): _is_text,
+        ("output", "name"): _is_text,
+        ("output", "scale"): _is_number,
+        ("output", "zero_point"): _is_number,
+    }
+)
+
+
+def _refuse_nonsense(content: Mapping[str, Any], path: Path, fields: Fields) -> None:
+    """Hold a manifest against what is read out of it later, so that a mistake is named at once."""
+    for keys, is_sound in fields.items():
+        value: Any = content
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if not is_sound(value):
+            raise EdgeMelanomaError(
+                f"{path} has nothing usable under {'.'.join(keys)}; restore the manifest, or make "
+                f"it again."
+            )

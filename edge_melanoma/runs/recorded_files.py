@@ -1,6 +1,6 @@
 """Every file of a run against the hash that a manifest holds of it: what changed, what is gone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -33,7 +33,7 @@ class RecordedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class RunFinding:
     """A file that is not as recorded; hashes are none where there is no such file or record."""
 
     file: str
@@ -49,7 +49,7 @@ class Verification:
 
     run: str
     checked: int
-    findings: tuple[Finding, ...]
+    findings: tuple[RunFinding, ...]
 
     @property
     def is_as_recorded(self) -> bool:
@@ -77,16 +77,84 @@ def verify_run(folder: Path) -> Verification:
         raise EdgeMelanomaError(
             f"There is no finished run in {folder}: it has no {MANIFEST}; name a run folder."
         )
-    recorded = tuple(_recorded(folder))
+    manifests = _read_manifests(folder)
+    recorded = [one for name in manifests for one in _recorded_in(folder, name, manifests[name])]
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     findings = [finding for one in recorded if (finding := _compare(one, found)) is not None]
-    findings += _outdated(folder)
+    findings += _outdated(manifests)
     known = {one.file for one in recorded} | {one.recorded_in for one in recorded}
-    findings += [Finding(file=name, state=State.UNKNOWN) for name in found if name not in known]
+    findings += [RunFinding(file=name, state=State.UNKNOWN) for name in found if name not in known]
     return Verification(run=str(folder), checked=len(recorded), findings=tuple(findings))
 
 
-def hashes_of(folder: Path, paths: Iterator[Path] | list[Path]) -> dict[str, dict[str, object]]:
+def _read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
+    """By their name relative to the run: its own first, then those of benches and of exports.
+
+    Not `model_int8.evaluation.json`, which is a result of the file and no record of it.
+    """
+    exports = sorted((folder / "exports").glob("model_*.json"))
+    paths = [
+        folder / MANIFEST,
+        *sorted((folder / "bench").rglob(BENCH_RECORD)),
+        *(path for path in exports if "." not in path.stem),
+    ]
+    return {path.relative_to(folder).as_posix(): read_json(path) for path in paths}
+
+
+def _recorded_in(run: Path, name: str, told: Mapping[str, Any]) -> Iterator[RecordedFile]:
+    manifest = Path(name)
+    if manifest.name in {MANIFEST, BENCH_RECORD}:
+        files = told.get("files", {})
+    else:
+        files = {manifest.with_suffix(".tflite").name: told, **told.get("companions", {})}
+        if told.get("validation_scores"):
+            files[manifest.with_suffix(".validation.csv").name] = told["validation_scores"]
+    for file, record in files.items():
+        if not isinstance(record, Mapping) or "sha256" not in record:
+            raise EdgeMelanomaError(f"{run / name} holds no sha256 of {file}; it was damaged.")
+        yield RecordedFile(
+            file=(manifest.parent / file).as_posix(),
+            sha256=str(record["sha256"]),
+            recorded_in=name,
+        )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        is_hidden = path.name.startswith(".") and not path.name.startswith(UNFINISHED_PREFIX)
+        if path.is_file() and not is_hidden and path != folder / MANIFEST:
+            yield path
+
+
+def _compare(recorded: RecordedFile, found: Mapping[str, Path]) -> RunFinding | None:
+    sha256 = sha256_of(found[recorded.file].read_bytes()) if recorded.file in found else None
+    if sha256 == recorded.sha256:
+        return None
+    return RunFinding(
+        file=recorded.file,
+        state=State.MISSING if sha256 is None else State.CHANGED,
+        recorded_in=recorded.recorded_in,
+        recorded_sha256=recorded.sha256,
+        sha256=sha256,
+    )
+
+
+def _outdated(manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[RunFinding]:
+    """Exports and benches of other weights than those that the run's manifest holds."""
+    weights = manifests[MANIFEST].get("files", {}).get(WEIGHTS, {}).get("sha256")
+    for name, told in manifests.items():
+        source = told.get("source_sha256")
+        if name != MANIFEST and source != weights:
+            yield RunFinding(
+                file=name,
+                state=State.OUTDATED,
+                recorded_in=MANIFEST,
+                recorded_sha256=weights,
+                sha256=source,
+            )
+
+
+def hashes_of(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, object]]:
     """sha256 and size of files, by their name relative to `folder`."""
     contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
     return {
@@ -103,68 +171,3 @@ def record_bench(folder: Path, *, source_sha256: str) -> None:
         "files": hashes_of(folder, [path for path in files if not path.name.startswith(".")]),
     }
     write_json(folder / BENCH_RECORD, content)
-
-
-def _recorded(folder: Path) -> Iterator[RecordedFile]:
-    for manifest in [folder / MANIFEST, *sorted((folder / "bench").rglob(BENCH_RECORD))]:
-        yield from _listed(folder, manifest, read_json(manifest).get("files", {}))
-    for manifest in _export_manifests(folder):
-        told = read_json(manifest)
-        files = {manifest.with_suffix(".tflite").name: told, **told.get("companions", {})}
-        if told.get("validation_scores"):
-            files[manifest.with_suffix(".validation.csv").name] = told["validation_scores"]
-        yield from _listed(folder, manifest, files)
-
-
-def _listed(
-    folder: Path, manifest: Path, files: Mapping[str, Mapping[str, Any]]
-) -> Iterator[RecordedFile]:
-    for name, told in files.items():
-        if not isinstance(told, Mapping) or "sha256" not in told:
-            raise EdgeMelanomaError(f"{manifest} holds no sha256 of {name}; it was damaged.")
-        yield RecordedFile(
-            file=(manifest.parent / name).relative_to(folder).as_posix(),
-            sha256=str(told["sha256"]),
-            recorded_in=manifest.relative_to(folder).as_posix(),
-        )
-
-
-def _export_manifests(folder: Path) -> list[Path]:
-    """Not `model_int8.evaluation.json`, which is a result of the file and no record of it."""
-    paths = (folder / "exports").glob("model_*.json")
-    return sorted(path for path in paths if "." not in path.stem)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        is_hidden = path.name.startswith(".") and not path.name.startswith(UNFINISHED_PREFIX)
-        if path.is_file() and not is_hidden and path != folder / MANIFEST:
-            yield path
-
-
-def _compare(recorded: RecordedFile, found: Mapping[str, Path]) -> Finding | None:
-    sha256 = sha256_of(found[recorded.file].read_bytes()) if recorded.file in found else None
-    if sha256 == recorded.sha256:
-        return None
-    return Finding(
-        file=recorded.file,
-        state=State.MISSING if sha256 is None else State.CHANGED,
-        recorded_in=recorded.recorded_in,
-        recorded_sha256=recorded.sha256,
-        sha256=sha256,
-    )
-
-
-def _outdated(folder: Path) -> Iterator[Finding]:
-    """Exports and benches of other weights than those that the run's manifest holds."""
-    weights = read_json(folder / MANIFEST).get("files", {}).get(WEIGHTS, {}).get("sha256")
-    for manifest in [*_export_manifests(folder), *(folder / "bench").rglob(BENCH_RECORD)]:
-        source = read_json(manifest).get("source_sha256")
-        if source != weights:
-            yield Finding(
-                file=manifest.relative_to(folder).as_posix(),
-                state=State.OUTDATED,
-                recorded_in=MANIFEST,
-                recorded_sha256=weights,
-                sha256=source,
-            )
