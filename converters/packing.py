@@ -15,9 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.tflite.flatbuffer import FILE_IDENTIFIER
 from edge_melanoma.tflite.quantization import MAP_NAME
 from edge_melanoma.tflite.seal import SEAL_NAME, UNSTAMPED, stamp_seal
+from edge_melanoma.tflite.verification import FILE_IDENTIFIER
 
 BUFFER_ALIGNMENT = 16
 """What the schema demands of a buffer's bytes; flatbuffers for Python forgets it for arrays."""

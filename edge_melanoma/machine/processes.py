@@ -65,7 +65,7 @@ def stderr_discarded() -> Iterator[None]:
 MEMORY_BYTES = 768 * 2**20
 """What a model and a picture may take beside the interpreter; a picture alone takes 400 MB."""
 
-PRELOADED = ["edge_melanoma.runtime.interpreters"]
+PRELOADED = ["edge_melanoma.runtime.interpreters", "ai_edge_litert.schema_py_generated"]
 """What the server of limited processes has loaded; TensorFlow and its threads never are."""
 
 P = ParamSpec("P")

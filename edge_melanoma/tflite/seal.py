@@ -13,12 +13,11 @@ from enum import Enum, auto
 import numpy as np
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.tflite.flatbuffer import BrokenFlatbufferError, Content, read_flatbuffer
-from edge_melanoma.tflite.layouts import LAYOUTS
 
 SEAL_NAME = b"EDGE_MELANOMA_SHA256"
 HASH_SIZE = 32
 SEAL_SIZE = HASH_SIZE + 8
+LARGEST_METADATA_COUNT = 100
 UNSTAMPED = (SEAL_NAME * 2)[:SEAL_SIZE]
 """What an entry holds before it is stamped: no constant is equal, which would share its place."""
 
@@ -33,10 +32,7 @@ class Seal(Enum):
 
 def read_seal(data: bytes) -> Seal:
     """Whether the file is as it was sealed; of a file that cannot be read, that it has no seal."""
-    try:
-        place = _find_seal(data)
-    except BrokenFlatbufferError:
-        return Seal.NONE
+    place = _find_seal(data)
     if place is None:
         return Seal.NONE
     length = struct.unpack_from("<Q", data, place + HASH_SIZE)[0]
@@ -77,13 +73,18 @@ def _hash(data: bytes, place: int) -> bytes:
 
 
 def _find_seal(data: bytes) -> int | None:
-    """Where in the file its seal begins."""
-    model: Content = read_flatbuffer(data, LAYOUTS, root="Model")
-    buffers = model.get("buffers", [])
-    for entry in model.get("metadata", []):
-        number = entry.get("buffer", 0)
-        if entry.get("name") == SEAL_NAME and number < len(buffers):
-            content = buffers[number].get("data", np.zeros(0, np.uint8))
-            if len(content) == SEAL_SIZE:
-                return int(content.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data)
+    """Where in the file its seal begins; nowhere in a file that cannot be read."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        model = schema.Model.GetRootAs(data, 0)
+        for number in range(min(model.MetadataLength(), LARGEST_METADATA_COUNT)):
+            entry = model.Metadata(number)
+            if entry.Name() == SEAL_NAME and entry.Buffer() < model.BuffersLength():
+                content = model.Buffers(entry.Buffer()).DataAsNumpy()
+                if isinstance(content, np.ndarray) and len(content) == SEAL_SIZE:
+                    return int(content.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data)
+    except Exception:
+        # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
+        return None
     return None

@@ -18,11 +18,10 @@ MODULES = [
     "edge_melanoma.runs.models",
     "edge_melanoma.benchmarks.parity.contract",
     "edge_melanoma.data.decoding",
-    "edge_melanoma.tflite.flatbuffer",
     "edge_melanoma.data.lesions",
     "edge_melanoma.runs.models",
     "edge_melanoma.tflite.seal",
-    "edge_melanoma.tflite.verification",
+    "edge_melanoma.tflite.operators",
     "edge_melanoma.tflite.verification",
     "PIL",
 ]

@@ -22,7 +22,7 @@ from edge_melanoma.runs.bundled import bundled_model, bundled_run
 from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_converted, open_run
 from edge_melanoma.tflite.quantization import score_tensor_of
 from edge_melanoma.tflite.seal import read_seal
-from edge_melanoma.tflite.verification import verify_model
+from edge_melanoma.tflite.verification import check_model
 
 MODES = ("float32", "float16", "int8")
 TINY_WEIGHTS = b"weights"
@@ -70,7 +70,7 @@ def read_manifests(data: bytes) -> None:
 def read_tflite(data: bytes) -> None:
     """Verification of a .tflite file."""
     read_seal(data)
-    verify_model(data, name="a.tflite")
+    check_model(data)
 
 
 HARNESSES: dict[str, Harness] = {

@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge_melanoma.tflite.seal import SEAL_NAME
-from edge_melanoma.tflite.verification import read_model
 
 HEADER_BYTES = 8
 LARGEST_STRETCH = 4096
@@ -99,9 +99,10 @@ class Mutator:
 
 def _constants(data: bytes) -> list[tuple[int, int]]:
     """Place and size of the data of each buffer."""
-    start = np.frombuffer(data, np.uint8).ctypes.data
-    buffers = [buffer["data"] for buffer in read_model(data)["buffers"] if "data" in buffer]
-    return [(int(content.ctypes.data - start), len(content)) for content in buffers if len(content)]
+    start, model = np.frombuffer(data, np.uint8).ctypes.data, schema.Model.GetRootAs(data, 0)
+    buffers = [model.Buffers(number) for number in range(model.BuffersLength())]
+    contents = [buffer.DataAsNumpy() for buffer in buffers if buffer.DataLength()]
+    return [(int(content.ctypes.data - start), len(content)) for content in contents]
 
 
 def _bytes_outside(data: bytes, stretches: list[tuple[int, int]]) -> NDArray[np.int64]:

@@ -17,22 +17,18 @@ from edge_melanoma.runs.bundled import bundled_model
 from edge_melanoma.runs.models import open_converted
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.operators import BrokenModelError
 from edge_melanoma.tflite.seal import Seal, read_seal
-from edge_melanoma.tflite.verification import verify_model
+from edge_melanoma.tflite.verification import check_model, verify_model
 
 MODEL = without_seal(bundled_model().read_bytes())
 
 
 def refusal_of(data: bytes) -> str:
-    """What stands between the beginning and the end of the sentence."""
-    with pytest.raises(EdgeMelanomaError) as caught:
-        verify_model(data, name="a.tflite")
-    message = str(caught.value)
-    before = "a.tflite is not a .tflite file of a lesion classifier: it "
-    after = "; export it again, or fetch it again."
-    assert message.startswith(before)
-    assert message.endswith(after)
-    return message.removeprefix(before).removesuffix(after)
+    """What is wrong with the file, as the end of a sentence."""
+    with pytest.raises(BrokenModelError) as caught:
+        check_model(data)
+    return str(caught.value)
 
 
 def changed(change: Any) -> bytes:
@@ -54,7 +50,17 @@ def test_models_of_all_makings_pass() -> None:
     models = [MODEL, seal_model(MODEL), changed(lambda model, graph: None), two_output_model()]
     models += [empty_model(shape=[1, 224, 224, 3]), mean_model(tensor="a", signature="b")]
     for data in models:
-        verify_model(data, name="a.tflite")
+        check_model(data)
+
+
+def test_a_file_is_read_in_a_process_of_its_own_and_refused_in_one_sentence() -> None:
+    verify_model(MODEL, name="a.tflite")
+    with pytest.raises(EdgeMelanomaError) as caught:
+        verify_model(MODEL[:100], name="a.tflite")
+    assert str(caught.value) == (
+        "a.tflite is not a .tflite file of a lesion classifier: it points to bytes that it does "
+        "not have; export it again, or fetch it again."
+    )
 
 
 @pytest.mark.parametrize("length", [0, 3, 8, 100, 10_000, len(MODEL) // 2, len(MODEL) - 1])
@@ -98,7 +104,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "an operator of others": (
         lambda m, g: setattr(m.operatorCodes[0], "customCode", "Evil"),
-        "uses OperatorCode.custom_code, which is not supported",
+        "uses OperatorCode.customCode, which is not supported",
     ),
     "a tensor that is not there": (
         lambda m, g: setattr(g.operators[0], "inputs", [9999, *g.operators[0].inputs[1:]]),
