@@ -2,15 +2,16 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.check.data_template import TEMPLATE
-from edge_melanoma.check.report import DataReport, Removal, SetSummary
-from edge_melanoma.check.shortcuts import ALL_TOGETHER
+from edge_melanoma.check.report import DataReport, Removal, SetSummary, rows_of
+from edge_melanoma.check.shortcuts import ALL_TOGETHER, Shortcut
 from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics
@@ -24,141 +25,90 @@ THUMBNAIL_SIDE = 112
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A thumbnail as a data address, and what stands below it."""
-
-    address: str
-    caption: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One kind of finding: how many groups, and the pictures of the first ones."""
-
-    title: str
-    meaning: str
-    count: int
-    groups: tuple[tuple[Picture, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ShortcutFigure:
-    """How one statistic is spread in both classes (heights 0..1 a bin), and telling examples."""
+    """How one statistic is spread from `low` to `high`, by class.
+
+    `bins` are heights in 0..1, `examples` the image ids that are most telling.
+    """
 
     feature: str
     auc: float
     low: float
     high: float
-    benign_bins: tuple[float, ...]
-    malignant_bins: tuple[float, ...]
-    benign: tuple[Picture, ...]
-    malignant: tuple[Picture, ...]
+    bins: dict[str, tuple[float, ...]]
+    examples: dict[str, tuple[str, ...]]
 
 
 def render_page(report: DataReport, removals: Sequence[Removal]) -> str:
     """The whole page; every name is escaped, none is an absolute path."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     records = {record.image_id: record for record in report.prints.readable}
-    template = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(TEMPLATE)
-    return template.render(
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
         report=report,
-        findings=_findings(report, records),
-        figures={summary.name: _figures(report, summary) for summary in report.sets},
         removals=removals,
+        figures={summary.name: _figures(report, summary) for summary in report.sets},
+        address_of=lambda image_id: _thumbnail(records[image_id]),
         groups_shown=GROUPS_SHOWN,
+        pictures_a_group=PICTURES_A_GROUP,
     )
 
 
-def _findings(report: DataReport, records: Mapping[str, LesionRecord]) -> list[Finding]:
-    kinds = (
-        ("Label conflicts", "copies of one picture with opposite labels", report.conflicts),
-        ("Leaks", "copies on two given sides of one set", report.leaks),
-        ("Copies in two sets", "one set is no external test for the other", report.crossings),
-        ("Exact duplicates", "files with the same pixels", report.exact),
-        (
-            "Near duplicates",
-            "resized, recompressed, cropped, mirrored, turned, or taken again a moment later",
-            report.near,
-        ),
-    )
-    return [
-        Finding(
-            title=title,
-            meaning=meaning,
-            count=len(groups),
-            groups=tuple(
-                tuple(_picture(records[image_id]) for image_id in group[:PICTURES_A_GROUP])
-                for group in groups[:GROUPS_SHOWN]
-            ),
-        )
-        for title, meaning, groups in kinds
-    ]
-
-
-def _picture(record: LesionRecord) -> Picture:
+def _thumbnail(record: LesionRecord) -> str:
+    """A small picture as a data address."""
     pixels = decode_image(read_image_bytes(record.path), name=record.image_id)
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80)
-    address = f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
-    return Picture(address=address, caption=record.image_id)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _figures(report: DataReport, summary: SetSummary) -> list[ShortcutFigure]:
+    """Of the statistics that separate the classes best alone."""
     single = [shortcut for shortcut in summary.shortcuts if shortcut.feature != ALL_TOGETHER]
-    rows = [
-        row
-        for row, record in enumerate(report.prints.readable)
-        if len(report.sets) == 1 or record.source == summary.name
-    ]
+    rows = rows_of(summary.name, report.prints.readable)
+    records = [report.prints.readable[row] for row in rows]
+    statistics = report.prints.statistics[rows]
     return [
-        _figure(report, np.array(rows), shortcut.feature, shortcut.auc)
+        _figure(shortcut, records, statistics[:, TrivialStatistics._fields.index(shortcut.feature)])
         for shortcut in single[:WORST_SHOWN]
     ]
 
 
 def _figure(
-    report: DataReport, rows: np.ndarray[tuple[int], np.dtype[np.int64]], feature: str, auc: float
+    shortcut: Shortcut, records: Sequence[LesionRecord], values: NDArray[np.float64]
 ) -> ShortcutFigure:
-    values = report.prints.statistics[rows, TrivialStatistics._fields.index(feature)]
-    labels = np.array([report.prints.readable[row].is_malignant for row in rows])
+    labels = np.array([record.is_malignant for record in records])
+    classes = {"benign": ~labels, "malignant": labels}
     low, high = (float(edge) for edge in np.quantile(values, [0.01, 0.99]))
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    shares = [
-        np.histogram(np.clip(values[chosen], edges[0], edges[-1]), edges)[0] / chosen.sum()
-        for chosen in (~labels, labels)
-    ]
-    tallest = max(float(share.max()) for share in shares)
-    bins = [tuple(float(value) / tallest for value in share) for share in shares]
-    telling = shares[1] - shares[0]
+    inside = np.clip(values, edges[0], edges[-1])
+    shares = {
+        name: np.histogram(inside[chosen], edges)[0] / chosen.sum()
+        for name, chosen in classes.items()
+    }
+    tallest = max(float(share.max()) for share in shares.values())
     place = np.clip(np.digitize(values, edges) - 1, 0, BINS - 1)
-    examples = [
-        tuple(_picture(report.prints.readable[rows[n]]) for n in order[:EXAMPLES_A_CLASS])
-        for order in (
-            _most_telling(-telling[place], ~labels),
-            _most_telling(telling[place], labels),
-        )
-    ]
+    order = {
+        name: np.argsort((shares[other] - shares[name])[place], kind="stable")
+        for name, other in (("benign", "malignant"), ("malignant", "benign"))
+    }
     return ShortcutFigure(
-        feature=feature,
-        auc=auc,
+        feature=shortcut.feature,
+        auc=shortcut.auc,
         low=low,
         high=high,
-        benign_bins=bins[0],
-        malignant_bins=bins[1],
-        benign=examples[0],
-        malignant=examples[1],
+        bins={name: tuple(float(v) / tallest for v in share) for name, share in shares.items()},
+        examples={
+            name: tuple(records[n].image_id for n in order[name] if chosen[n])[:EXAMPLES_A_CLASS]
+            for name, chosen in classes.items()
+        },
     )
-
-
-def _most_telling(
-    evidence: np.ndarray[tuple[int], np.dtype[np.float64]],
-    chosen: np.ndarray[tuple[int], np.dtype[np.bool_]],
-) -> list[int]:
-    """Pictures of a class whose value is most typical of it and least of the other."""
-    order = np.argsort(-evidence, kind="stable")
-    return [int(n) for n in order if chosen[n]]

@@ -1,6 +1,6 @@
 """All that is to be known of data sets before training: bad files, copies, leaks, shortcuts.
 
-Which files to remove so that no picture is unreadable, doubled, leaked or of two labels.
+And which files to remove, so that no picture is unreadable, doubled, leaked or of two labels.
 """
 
 from collections import Counter
@@ -22,6 +22,8 @@ from edge_melanoma.errors import printable
 from edge_melanoma.machine.terminal import Reporter
 
 SIZES_SHOWN = 5
+SIDE_ORDER = ("test", "validation", "train", None)
+"""What stays where copies are on several sides: the test folder is what results are known on."""
 Group = tuple[str, ...]
 Pair = tuple[str, str]
 
@@ -65,6 +67,14 @@ class DataReport:
     duplicates: Duplicates
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A file to remove, and why."""
+
+    image_id: str
+    reason: str
+
+
 def examine_data(
     folders: Mapping[str, Path], *, cache_folder: Path | None, reporter: Reporter
 ) -> DataReport:
@@ -96,6 +106,11 @@ def examine_data(
     )
 
 
+def rows_of(name: str, records: Sequence[LesionRecord]) -> list[int]:
+    """The positions of the pictures of one set; those of a lone set do not say where they are."""
+    return [row for row, record in enumerate(records) if record.source in {None, name}]
+
+
 def report_to_json(report: DataReport) -> dict[str, Any]:
     """What --json writes; files are relative to their set, begun by its name if there are several.
 
@@ -121,6 +136,35 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
             for shortcut in summary.shortcuts
         ],
     }
+
+
+def list_removals(report: DataReport) -> tuple[Removal, ...]:
+    """One entry a file, sorted; once they are gone the same report finds no leak and no conflict.
+
+    Of copies with opposite labels all go; of copies in several sets those in the set given first
+    stay, of those the ones in test, and of equal pictures the first.
+    """
+    order = {summary.name: number for number, summary in enumerate(report.sets)}
+    records = {record.image_id: record for record in report.prints.readable}
+    reasons = {bad.image_id: "unreadable" for bad in report.bad}
+    for conflict in report.conflicts:
+        for image_id in conflict:
+            others = [other for other in conflict if other != image_id]
+            reasons[image_id] = f"copies with both labels: {others[0]}"
+    for cluster in report.duplicates.clusters:
+        members = [records[image_id] for image_id in cluster if image_id not in reasons]
+        reasons |= _leaking(members, order)
+    for group in report.exact:
+        kept = [image_id for image_id in group if image_id not in reasons]
+        reasons |= {image_id: f"same pixels as {kept[0]}" for image_id in kept[1:]}
+    return tuple(Removal(image_id=name, reason=reasons[name]) for name in sorted(reasons))
+
+
+def removals_to_text(removals: Sequence[Removal]) -> str:
+    """A line a file: its name, in which line breaks are escaped, a tab, the reason."""
+    return "".join(
+        f"{printable(removal.image_id)}\t{printable(removal.reason)}\n" for removal in removals
+    )
 
 
 def _name_bad(bad: Sequence[BadImage], records: Sequence[LesionRecord]) -> tuple[BadImage, ...]:
@@ -149,8 +193,7 @@ def _summarise(
     prints: Fingerprints,
     duplicates: Duplicates,
 ) -> SetSummary:
-    several = len(members) > 1
-    rows = [n for n, record in enumerate(prints.readable) if not several or record.source == name]
+    rows = rows_of(name, prints.readable)
     records = [prints.readable[row] for row in rows]
     statistics = prints.statistics[rows]
     labels = np.array([record.is_malignant for record in records], dtype=bool)
@@ -213,47 +256,6 @@ def _pairs_where(
         for cluster in clusters
         for one, other in combinations(cluster, 2)
         if condition(records[one], records[other])
-    )
-
-
-SIDE_ORDER = ("test", "validation", "train", None)
-"""What stays where copies are on several sides: the test folder is what results are known on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """A file to remove, and why."""
-
-    image_id: str
-    reason: str
-
-
-def list_removals(report: DataReport) -> tuple[Removal, ...]:
-    """One entry a file, sorted; once they are gone the same report finds no leak and no conflict.
-
-    Of copies with opposite labels all go; of copies in several sets those in the set given first
-    stay, of those the ones in test, and of equal pictures the first.
-    """
-    order = {summary.name: number for number, summary in enumerate(report.sets)}
-    records = {record.image_id: record for record in report.prints.readable}
-    reasons = {bad.image_id: "unreadable" for bad in report.bad}
-    for conflict in report.conflicts:
-        for image_id in conflict:
-            others = [other for other in conflict if other != image_id]
-            reasons[image_id] = f"copies with both labels: {others[0]}"
-    for cluster in report.duplicates.clusters:
-        members = [records[image_id] for image_id in cluster if image_id not in reasons]
-        reasons |= _leaking(members, order)
-    for group in report.exact:
-        kept = [image_id for image_id in group if image_id not in reasons]
-        reasons |= {image_id: f"same pixels as {kept[0]}" for image_id in kept[1:]}
-    return tuple(Removal(image_id=name, reason=reasons[name]) for name in sorted(reasons))
-
-
-def removals_to_text(removals: Sequence[Removal]) -> str:
-    """A line a file: its name, in which line breaks are escaped, a tab, the reason."""
-    return "".join(
-        f"{printable(removal.image_id)}\t{printable(removal.reason)}\n" for removal in removals
     )
 
 

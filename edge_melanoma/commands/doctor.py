@@ -1,16 +1,88 @@
 """edge-melanoma doctor: what is installed, what runs, what is missing and how to get it."""
 
-from typing import Annotated
+import json as json_format
+import os
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 
+from edge_melanoma.machine.environment import cpu_name, package_version
+from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
+
 NAME = "doctor"
+GIBIBYTE = 2**30
 
 
 def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Look at packages, interpreters, kernels, cores and memory."""
-    from edge_melanoma.commands.examination import examine
+    findings = _find()
+    lines = [json_format.dumps(findings, indent=2)] if json else _lines(findings)
+    for line in lines:
+        typer.echo(line)
 
-    examine(as_json=json)
+
+def _find() -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "packages": _packages(),
+        "interpreters": {runtime.value: _interpreter(runtime) for runtime in Runtime},
+    }
+
+
+def _packages() -> dict[str, dict[str, Any]]:
+    """Every package that the project names, with its extra and installed version."""
+    from packaging.requirements import Requirement
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in metadata.requires("edge-melanoma") or ():
+        requirement = Requirement(text)
+        extras = [
+            extra
+            for extra in ("train", "tflite-runtime", "test")
+            if requirement.marker is not None
+            and requirement.marker.evaluate({"extra": extra})
+            and not requirement.marker.evaluate({"extra": ""})
+        ]
+        if requirement.marker is None or extras:
+            found.setdefault(
+                requirement.name,
+                {
+                    "version": package_version(requirement.name),
+                    "extra": extras[0] if extras else None,
+                },
+            )
+    return found
+
+
+def _interpreter(runtime: Runtime) -> dict[str, Any]:
+    from edge_melanoma.runtime.classifiers import probe_runtime
+    from edge_melanoma.runtime.interpreters import xnnpack_is_used
+
+    reason = probe_runtime(runtime)
+    return {
+        "runs": reason is None,
+        "reason": reason,
+        "version": package_version(PACKAGE_OF_RUNTIME[runtime]),
+        "kernels": "XNNPACK" if xnnpack_is_used(runtime) else "built-in",
+    }
+
+
+def _lines(findings: dict[str, Any]) -> list[str]:
+    memory = findings["memory_bytes"] / GIBIBYTE
+    lines = [f"{findings['cpu']}, {findings['cores']} cores, {memory:.1f} GiB of memory", ""]
+    for name, interpreter in findings["interpreters"].items():
+        state = f"runs, {interpreter['kernels']} kernels" if interpreter["runs"] else "does not run"
+        why = f": {interpreter['reason']}" if interpreter["reason"] else ""
+        lines.append(f"interpreter {name} {interpreter['version'] or ''}: {state}{why}")
+    lines.append("")
+    for name, package in findings["packages"].items():
+        extra = f"edge-melanoma[{package['extra']}]" if package["extra"] else "edge-melanoma"
+        missing = f"missing; pip install '{extra}'"
+        lines.append(f"{name}: {package['version'] or missing}")
+    return lines
