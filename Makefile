@@ -13,13 +13,13 @@ lint: $(VENV)/ready
 audit: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[audit]' && $(VENV)/bin/python tests/audit.py
 results: $(VENV)/ready
-	$(VENV)/bin/python benchmarks/measurements/suite.py --data "$(DATA)" --weights "$(WEIGHTS)" \
+	$(VENV)/bin/python benchmarks/measurements/results.py --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
 CLIENTS = kotlin web tfjs mediapipe tflite-runtime arm64
 BUNDLE ?= android_assets
 
 clients: $(CLIENTS:%=clients-%)
-	$(VENV)/bin/python benchmarks/measurements/client_table.py $(CLIENTS:%=build/clients/%.json) \
+	$(VENV)/bin/python benchmarks/measurements/readme_tables.py clients $(CLIENTS:%=build/clients/%.json) \
 	  --bundle $(BUNDLE)
 	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
 clients-kotlin: $(VENV)/ready
@@ -37,7 +37,7 @@ hazards: $(VENV)/ready
 	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
 	  --rounds $(ROUNDS)
 	$(VENV)/bin/python tests/hazards/workers.py --out build/hazards/workers.json
-	$(VENV)/bin/python benchmarks/measurements/hazard_table.py $(HAZARDS:%=build/hazards/%.json) \
+	$(VENV)/bin/python benchmarks/measurements/readme_tables.py hazards $(HAZARDS:%=build/hazards/%.json) \
 	  --keep benchmarks/results/hazards.json --readme README.md
 fuzz: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[fuzz]' && $(VENV)/bin/python tests/fuzz/fuzz_readers.py

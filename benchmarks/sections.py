@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Column = tuple[str, Callable[[Any], str]]
-"""The head of a column, and its cell for what a row is of."""
+Column = tuple[str, str | Callable[[Any], str]]
+"""The head of a column, and its cell: a function of what a row is of, or a format of it as {0}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,10 @@ class ReportSection:
 
 def rows_of(columns: Sequence[Column], items: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
     """A row of cells for each of `items`."""
-    return tuple(tuple(cell(item) for _, cell in columns) for item in items)
+    return tuple(
+        tuple(cell.format(item) if isinstance(cell, str) else cell(item) for _, cell in columns)
+        for item in items
+    )
 
 
 def section_of(

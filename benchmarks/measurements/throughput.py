@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from readme import update_readme
+from readme_tables import update_readme
 
-from edge_melanoma.data.images import read_image
+from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
@@ -51,6 +51,7 @@ TRAINED = (
     (Variant.BEST, 0, "train `best` at 160 pixels, an epoch on kept pixels"),
     (Variant.BEST, 1, "train `best` at 224 pixels, an epoch on kept pixels"),
 )
+RESIZE = "resize its decoded pixels alone"
 COLUMNS = ("step", "pictures a second and core", "a million: core hours", "and on disk")
 
 
@@ -93,6 +94,8 @@ def measure_rates(records: Sequence[LesionRecord], place: Path) -> Iterator[Rate
     yield _rate("read, decode, resize", len(records), lambda: _decode(records))
     photograph = replace(records[0], path=_enlarged(images[0], place / "photograph.jpg"))
     yield _rate("the same of a JPEG of 4000x3000", 4, lambda: _decode([photograph] * 4))
+    large = decode_image(read_image_bytes(photograph.path), name="photograph.jpg")
+    yield _rate(RESIZE, 4, lambda: [resize_image(large) for _ in range(4)])
     pixels = DecodedPictures()
     yield _cache_rate("keep the pixels (decoding included)", pixels, records, place / "pixels")
     network = build_network(VARIANTS[Variant.FROZEN])
@@ -146,8 +149,8 @@ def render_rates(told: dict[str, Any]) -> list[str]:
         f"{sum(stage.epochs * hours for stage, hours in best):.0f} core hours.",
         "",
         f"{told['images']} pictures of {told['dataset']}, of {told['file_bytes'] / 1000:.1f} kB; "
-        f"CPU time on {environment['cpu']}. Made by `python -m "
-        f"edge_melanoma.benchmarks.measurements.throughput`.",
+        f"CPU time on {environment['cpu']}. Made by "
+        f"`python benchmarks/measurements/throughput.py`.",
     ]
 
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from readme import update_readme
+from readme_tables import update_readme
 
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
 from edge_melanoma.data.screening import screen_images

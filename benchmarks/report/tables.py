@@ -4,47 +4,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
-from edge_melanoma.benchmarks.timing.latency import PERCENTILES
 from edge_melanoma.evaluation.evaluation import explain_undefined, format_share
 
 Parity = Mapping[str, Any]
 Cell = Callable[[Parity], str]
 
 
-def _metric(name: str) -> Cell:
-    return lambda model: format_share(model["metrics"][name])
+def _compared(cell: str) -> Cell:
+    """Empty for the reference, which is not compared with itself."""
+    return lambda model: cell.format(model) if "flips" in model else ""
 
 
-def _drop(name: str) -> Cell:
-    """Empty for the reference, which drops nothing."""
-    return lambda model: format_share(model["drop"][name], sign="+") if "drop" in model else ""
-
-
-def _mode(model: Parity) -> str:
-    return str(model["mode"])
-
-
-def _agreement(model: Parity) -> str:
-    return f"{model['agreement']:.2%}" if "agreement" in model else ""
-
-
-def _lost_and_gained(model: Parity) -> str:
-    flips = model.get("flips")
-    return f"{flips['lost_malignant']}/{flips['gained_malignant']}" if flips else ""
-
-
+AGREEMENT = "{0[agreement]:.2%}"
+LOST_AND_GAINED = "{0[flips][lost_malignant]}/{0[flips][gained_malignant]}"
 QUALITY: tuple[Column, ...] = (
-    ("model", _mode),
-    ("recall", _metric("recall")),
-    ("drop", _drop("recall")),
-    ("specificity", _metric("specificity")),
-    ("precision", _metric("precision")),
-    ("F1", _metric("f1")),
-    ("accuracy", _metric("accuracy")),
-    ("drop", _drop("accuracy")),
-    ("AUC", _metric("auc")),
-    ("agreement", _agreement),
-    ("lost/gained", _lost_and_gained),
+    ("model", "{0[mode]}"),
+    ("recall", "{0[metrics][recall]:.4f}"),
+    ("drop", _compared("{0[drop][recall]:+.4f}")),
+    ("specificity", "{0[metrics][specificity]:.4f}"),
+    ("precision", "{0[metrics][precision]:.4f}"),
+    ("F1", "{0[metrics][f1]:.4f}"),
+    ("accuracy", "{0[metrics][accuracy]:.4f}"),
+    ("drop", _compared("{0[drop][accuracy]:+.4f}")),
+    ("AUC", "{0[metrics][auc]:.4f}"),
+    ("agreement", _compared(AGREEMENT)),
+    ("lost/gained", _compared(LOST_AND_GAINED)),
     ("verdict", lambda model: model.get("verdict", "reference")),
 )
 
@@ -70,8 +54,8 @@ def describe_report(parity: Parity) -> str:
     )
 
 
-def _time(name: str, missing: str = "") -> Cell:
-    return lambda model: f"{model['latency_ms'][name]:.2f}" if model["latency_ms"] else missing
+def _timed(cell: str, missing: str = "") -> Cell:
+    return lambda model: cell.format(model) if model["latency_ms"] else missing
 
 
 def _ratio(model: Parity) -> str:
@@ -80,12 +64,13 @@ def _ratio(model: Parity) -> str:
 
 
 COST: tuple[Column, ...] = (
-    ("model", _mode),
-    ("runtime", lambda model: model["runtime"]),
+    ("model", "{0[mode]}"),
+    ("runtime", "{0[runtime]}"),
     ("size MB", lambda model: f"{model['size_bytes'] / 1e6:.2f}"),
-    ("p50 ms", _time("p50", "not run")),
-    *((f"p{share} ms", _time(f"p{share}")) for share in PERCENTILES[1:]),
-    ("CPU p50 ms", _time("cpu_p50")),
+    ("p50 ms", _timed("{0[latency_ms][p50]:.2f}", "not run")),
+    ("p90 ms", _timed("{0[latency_ms][p90]:.2f}")),
+    ("p99 ms", _timed("{0[latency_ms][p99]:.2f}")),
+    ("CPU p50 ms", _timed("{0[latency_ms][cpu_p50]:.2f}")),
     ("p50 ratio", _ratio),
 )
 
@@ -106,24 +91,26 @@ def _models(parity: Parity) -> list[Parity]:
     return [parity["reference"], *parity["candidates"]]
 
 
-def _at_own(name: str) -> Cell:
-    def cell(model: Parity) -> str:
-        own = model.get("at_own_threshold")
-        return format_share(own["metrics"][name]) if own else ""
+def _share(block: str, name: str, sign: str = "") -> Cell:
+    """Pictures of one class leave some of the metrics undefined."""
+    return lambda model: format_share(model[block][name], sign=sign) if model.get(block) else ""
 
-    return cell
+
+def _at_own(name: str) -> Cell:
+    own = _share("metrics", name)
+    return lambda model: own(model["at_own_threshold"] or {}) if "flips" in model else ""
 
 
 OUTSIDE: tuple[Column, ...] = (
-    ("model", _mode),
-    ("recall", _metric("recall")),
-    ("drop", _drop("recall")),
-    ("specificity", _metric("specificity")),
-    ("drop", _drop("specificity")),
-    ("accuracy", _metric("accuracy")),
-    ("AUC", _metric("auc")),
-    ("agreement", _agreement),
-    ("lost/gained", _lost_and_gained),
+    ("model", "{0[mode]}"),
+    ("recall", _share("metrics", "recall")),
+    ("drop", _share("drop", "recall", "+")),
+    ("specificity", _share("metrics", "specificity")),
+    ("drop", _share("drop", "specificity", "+")),
+    ("accuracy", _share("metrics", "accuracy")),
+    ("AUC", _share("metrics", "auc")),
+    ("agreement", _compared(AGREEMENT)),
+    ("lost/gained", _compared(LOST_AND_GAINED)),
     ("recall at own threshold", _at_own("recall")),
     ("specificity at own threshold", _at_own("specificity")),
 )
@@ -182,20 +169,16 @@ def _drop_interval(name: str) -> Cell:
     return cell
 
 
-def _p(name: str) -> Cell:
-    return lambda candidate: f"{candidate['tests'][name]:.3f}"
-
-
 STATISTICS: tuple[Column, ...] = (
-    ("model", _mode),
+    ("model", "{0[mode]}"),
     ("recall drop (95 % interval)", _drop_interval("recall")),
-    ("upper 95 %", lambda candidate: f"{candidate['tests']['recall_drop_upper95']:.4f}"),
+    ("upper 95 %", "{0[tests][recall_drop_upper95]:.4f}"),
     ("specificity drop (95 % interval)", _drop_interval("specificity")),
     ("accuracy drop (95 % interval)", _drop_interval("accuracy")),
     ("AUC drop (95 % interval)", _drop_interval("auc")),
     ("pAUC drop (95 % interval)", _drop_interval("partial_auc")),
-    ("McNemar p, malignant", _p("mcnemar_p_malignant")),
-    ("McNemar p, all", _p("mcnemar_p")),
+    ("McNemar p, malignant", "{0[tests][mcnemar_p_malignant]:.3f}"),
+    ("McNemar p, all", "{0[tests][mcnemar_p]:.3f}"),
 )
 STATISTICS_NOTE = (
     "Paired on the same images. Intervals: stratified bootstrap, 2,000 resamples, percentiles. "
@@ -210,39 +193,33 @@ def _points(candidates: Sequence[Parity]) -> Iterator[Parity]:
             yield {"mode": candidate["mode"], **point}
 
 
-def _compared(cell: Cell) -> Cell:
+def _there(cell: str) -> Cell:
     """A dash where a file has no such threshold."""
-    return lambda point: "-" if point["missing"] else cell(point)
+    return lambda point: "-" if point["missing"] else cell.format(point)
 
 
 def _candidate_threshold(point: Parity) -> str:
-    integer, told = point["candidate_integer"], f"{point['candidate_threshold']:.4f}"
-    return told if integer is None else f"{told} (integer {integer})"
-
-
-def _both(name: str) -> Cell:
-    return lambda point: f"{point['reference'][name]:.4f} -> {point['candidate'][name]:.4f}"
+    integer = point["candidate_integer"]
+    return _there("{0[candidate_threshold]:.4f}")(point) + (
+        "" if integer is None else f" (integer {integer})"
+    )
 
 
 POINT_NAMES = {"half": "0.5", "reference": "reference's", "own": "own"}
 POINTS: tuple[Column, ...] = (
-    ("model", _mode),
+    ("model", "{0[mode]}"),
     ("threshold", lambda point: POINT_NAMES[point["name"]]),
-    ("reference t", lambda point: f"{point['reference_threshold']:.4f}"),
-    ("candidate t", _compared(_candidate_threshold)),
-    ("recall", _compared(_both("recall"))),
-    ("drop", _compared(_drop("recall"))),
-    ("specificity", _compared(_both("specificity"))),
-    ("accuracy drop", _compared(_drop("accuracy"))),
-    ("agreement", _compared(_agreement)),
-    ("lost/gained", _compared(_lost_and_gained)),
+    ("reference t", "{0[reference_threshold]:.4f}"),
+    ("candidate t", _candidate_threshold),
+    ("recall", _there("{0[reference][recall]:.4f} -> {0[candidate][recall]:.4f}")),
+    ("drop", _there("{0[drop][recall]:+.4f}")),
+    ("specificity", _there("{0[reference][specificity]:.4f} -> {0[candidate][specificity]:.4f}")),
+    ("accuracy drop", _there("{0[drop][accuracy]:+.4f}")),
+    ("agreement", _there(AGREEMENT)),
+    ("lost/gained", _there(LOST_AND_GAINED)),
     (
         "alarms new/cleared",
-        _compared(
-            lambda point: (
-                f"{point['flips']['new_false_alarm']}/{point['flips']['cleared_false_alarm']}"
-            )
-        ),
+        _there("{0[flips][new_false_alarm]}/{0[flips][cleared_false_alarm]}"),
     ),
 )
 POINT_NOTE = (
@@ -261,12 +238,12 @@ def _explain_dashes(candidates: Sequence[Parity]) -> str:
 
 
 MARGINS: tuple[Column, ...] = (
-    ("model", _mode),
-    ("metric", lambda test: test["metric"]),
-    ("drop", lambda test: f"{test['drop']:+.4f}"),
-    ("upper 95 %", lambda test: f"{test['upper95']:.4f}"),
-    ("margin", lambda test: f"{test['margin']:g}"),
-    ("p", lambda test: f"{test['p']:.4f}"),
+    ("model", "{0[mode]}"),
+    ("metric", "{0[metric]}"),
+    ("drop", "{0[drop]:+.4f}"),
+    ("upper 95 %", "{0[upper95]:.4f}"),
+    ("margin", "{0[margin]:g}"),
+    ("p", "{0[p]:.4f}"),
     ("no worse", lambda test: "shown" if test["shown"] else "NOT SHOWN"),
 )
 
@@ -300,14 +277,14 @@ def _bounded_agreement(model: Parity) -> str:
 
 
 INTERVALS: tuple[Column, ...] = (
-    ("model", _mode),
+    ("model", "{0[mode]}"),
     ("recall", _bounded("recall")),
     ("specificity", _bounded("specificity")),
     ("precision", _bounded("precision")),
     ("accuracy", _bounded("accuracy")),
     ("F1", _bounded("f1")),
     ("AUC", _bounded("auc")),
-    ("pAUC", lambda model: f"{model['part']:.4f}"),
+    ("pAUC", "{0[part]:.4f}"),
     ("agreement", _bounded_agreement),
 )
 
@@ -336,8 +313,8 @@ def _number(name: str) -> Cell:
 
 
 RULES: tuple[Column, ...] = (
-    ("model", _mode),
-    ("rule", lambda check: check["rule"]),
+    ("model", "{0[mode]}"),
+    ("rule", "{0[rule]}"),
     ("limit", _number("limit")),
     ("measured", _number("measured")),
     ("verdict", lambda check: "kept" if check["passed"] else "MISSED"),

@@ -186,41 +186,31 @@ def _largest_step(
     return int(np.abs(other.astype(np.int64) - base.astype(np.int64)).max())
 
 
-def _ran(cell: Callable[[KernelOutcome, dict[str, int]], str]) -> Callable[[KernelOutcome], str]:
-    """A cell that is empty where the file did not run; the numbers are those of the flips."""
-    return lambda outcome: cell(outcome, outcome.flips.counts()) if outcome.flips else ""
+def _ran(cell: str, missing: str = "") -> Callable[[KernelOutcome], str]:
+    """A cell that is empty where the file did not run; {1} are the numbers of the flips."""
+    return lambda one: cell.format(one, one.flips.counts()) if one.flips else missing
 
 
 def _describe_kernels(outcome: KernelOutcome) -> str:
-    asked = outcome.path.kernels.value
-    if outcome.flips is None:
-        return asked
-    return f"{asked}: XNNPACK" if outcome.xnnpack_parts else f"{asked}: no XNNPACK"
+    found = ": XNNPACK" if outcome.xnnpack_parts else ": no XNNPACK"
+    return outcome.path.kernels.value + (found if outcome.flips else "")
 
 
-def _malignant(outcome: KernelOutcome) -> str:
-    if outcome.flips is None:
-        return "not run"
-    return f"{len(outcome.flips.lost_malignant)}/{len(outcome.flips.gained_malignant)}"
+def _quanta(outcome: KernelOutcome) -> str:
+    return _ran("float" if outcome.max_quanta is None else "{0.max_quanta}")(outcome)
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("model", lambda outcome: outcome.mode),
-    ("interpreter", lambda outcome: outcome.path.runtime.value),
+    ("model", "{0.mode}"),
+    ("interpreter", "{0.path.runtime.value}"),
     ("kernels", _describe_kernels),
-    ("threads", lambda outcome: str(outcome.path.threads)),
-    ("lost/gained malignant", _malignant),
-    (
-        "false alarms new/cleared",
-        _ran(lambda _, flips: f"{flips['new_false_alarm']}/{flips['cleared_false_alarm']}"),
-    ),
-    (
-        "largest difference, quanta",
-        _ran(lambda one, _: "float" if one.max_quanta is None else str(one.max_quanta)),
-    ),
-    ("of P", _ran(lambda one, _: f"{one.max_score_difference:.4g}")),
-    ("identical", _ran(lambda one, _: f"{one.identical:.1%}")),
-    ("CPU ms", _ran(lambda one, _: f"{one.cpu_ms:.1f}")),
+    ("threads", "{0.path.threads}"),
+    ("lost/gained malignant", _ran("{1[lost_malignant]}/{1[gained_malignant]}", "not run")),
+    ("false alarms new/cleared", _ran("{1[new_false_alarm]}/{1[cleared_false_alarm]}")),
+    ("largest difference, quanta", _quanta),
+    ("of P", _ran("{0.max_score_difference:.4g}")),
+    ("identical", _ran("{0.identical:.1%}")),
+    ("CPU ms", _ran("{0.cpu_ms:.1f}")),
 )
 
 

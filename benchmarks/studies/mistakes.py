@@ -225,8 +225,8 @@ def _priced(text: str, missing: str = "") -> Callable[[MistakePrice], str]:
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("mistake", lambda price: price.mistake),
-    ("what", lambda price: price.what),
+    ("mistake", "{0.mistake}"),
+    ("what", "{0.what}"),
     ("recall", _priced("{0.metrics.recall:.4f}", "cannot be made")),
     ("lost recall", _priced("{0.lost_recall:+.4f}")),
     ("specificity", _priced("{0.metrics.specificity:.4f}")),

@@ -277,14 +277,14 @@ def _kernels(row: tuple[str, PhoneTimes]) -> str:
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("model", lambda row: row[0]),
-    ("threads", lambda row: str(row[1].threads)),
+    ("model", "{0[0]}"),
+    ("threads", "{0[1].threads}"),
     ("kernels", _kernels),
     *((f"{name} ms", _time(name)) for name in ("p50", "p5", "p95", "min", "mean", "max")),
     ("first ms", _time("first")),
     ("init ms", _time("init")),
     ("memory MB", lambda row: "" if row[1].memory_mb is None else f"{row[1].memory_mb:.1f}"),
-    ("runs", lambda row: str(row[1].runs)),
+    ("runs", "{0[1].runs}"),
 )
 
 

@@ -44,33 +44,27 @@ class Studies:
     ) -> tuple[ReportSection, ...]:
         """`sections` with what was found added."""
         found = list(sections)
-        threshold, reporter = scoring.run.threshold, scoring.reporter
-        # Named by the mode, as the tables are.
-        models = [
-            SessionSettings(data=model.data, name=model.mode, runtime=scoring.runtime)
-            for model in exports
-        ]
         if self.phone is not None:
-            report = time_on_phone(self.phone, exports, settings=timing, say=reporter.say)
-            rows = invocation_rows(report)
-            found = [
-                replace(section, rows=(*section.rows, *rows))
-                if section.title == INVOCATIONS
-                else section
-                for section in found
-            ]
+            report = time_on_phone(self.phone, exports, settings=timing, say=scoring.reporter.say)
+            found = [_with_rows(section, invocation_rows(report)) for section in found]
             found.append(phone_section(report))
         if self.settings.mistakes:
-            model = next((one for one in models if one.name == PRICED_MODE), models[0])
-            prices = price_mistakes(model, scoring.records, threshold=threshold, reporter=reporter)
+            models = _open(exports, scoring)
+            priced = next((one for one in models if one.name == PRICED_MODE), models[0])
+            prices = price_mistakes(
+                priced,
+                scoring.records,
+                threshold=scoring.run.threshold,
+                reporter=scoring.reporter,
+            )
             found.append(mistake_section(prices))
         if self.settings.kernels:
             outcomes = compare_kernels(
-                models,
+                _open(exports, scoring),
                 spread(scoring.records, limit=self.settings.kernel_images),
                 self.kernel_paths,
-                threshold=threshold,
-                reporter=reporter,
+                threshold=scoring.run.threshold,
+                reporter=scoring.reporter,
             )
             found.append(kernel_section(outcomes))
         return tuple(found)
@@ -91,3 +85,18 @@ def prepare_studies(settings: StudySettings) -> Studies:
         phone=open_phone(settings.benchmark_binary) if settings.adb else None,
         kernel_paths=list_paths(settings.interpreter_python) if settings.kernels else (),
     )
+
+
+def _open(exports: Sequence[ConvertedModel], scoring: Scoring) -> list[SessionSettings]:
+    """Named by the mode, as the tables are."""
+    return [
+        SessionSettings(data=model.data, name=model.mode, runtime=scoring.runtime)
+        for model in exports
+    ]
+
+
+def _with_rows(section: ReportSection, rows: tuple[tuple[str, ...], ...]) -> ReportSection:
+    """The table of invocations with the phone's below it; any other as it is."""
+    if section.title != INVOCATIONS:
+        return section
+    return replace(section, rows=(*section.rows, *rows))

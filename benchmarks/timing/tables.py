@@ -105,8 +105,8 @@ def _describe_kernels(xnnpack_parts: int | None) -> str:
     return "XNNPACK" if xnnpack_parts == 1 else f"XNNPACK/{xnnpack_parts}"
 
 
-def _milliseconds(name: str) -> Callable[[tuple[str, TurnTimes]], str]:
-    return lambda row: f"{row[1].samples.as_dict()[name]:.2f}"
+def _sampled(cell: str) -> Callable[[tuple[str, TurnTimes]], str]:
+    return lambda row: cell.format(row[1].samples.as_dict())
 
 
 def _interval(row: tuple[str, TurnTimes]) -> str:
@@ -115,21 +115,24 @@ def _interval(row: tuple[str, TurnTimes]) -> str:
 
 
 INVOCATION_COLUMNS: tuple[Column, ...] = (
-    ("model", lambda row: row[0]),
-    ("threads", lambda row: str(row[1].samples.threads)),
+    ("model", "{0[0]}"),
+    ("threads", "{0[1].samples.threads}"),
     ("kernels", lambda row: _describe_kernels(row[1].xnnpack_parts)),
-    ("p50 ms", _milliseconds("p50")),
+    ("p50 ms", _sampled("{0[p50]:.2f}")),
     ("95 % interval", _interval),
-    *((name, _milliseconds(name)) for name in ("p90", "p99", "min", "mean")),
-    ("CPU p50", _milliseconds("cpu_p50")),
-    ("passes", lambda row: f"{row[1].samples.repeat_difference:.1%}"),
-    ("runs", lambda row: str(len(row[1].samples.wall_ns))),
+    ("p90", _sampled("{0[p90]:.2f}")),
+    ("p99", _sampled("{0[p99]:.2f}")),
+    ("min", _sampled("{0[min]:.2f}")),
+    ("mean", _sampled("{0[mean]:.2f}")),
+    ("CPU p50", _sampled("{0[cpu_p50]:.2f}")),
+    ("passes", "{0[1].samples.repeat_difference:.1%}"),
+    ("runs", _sampled("{0[runs]}")),
     ("noise", lambda row: describe_noise(row[1].samples)),
 )
 
 
-def _whole(name: str) -> Callable[[tuple[str, ModelTiming]], str]:
-    return lambda row: f"{row[1].turns[0].end_to_end.as_dict()[name]:.2f}"
+def _whole(cell: str) -> Callable[[tuple[str, ModelTiming]], str]:
+    return lambda row: cell.format(row[1].turns[0].end_to_end.as_dict())
 
 
 def _allocation(row: tuple[str, ModelTiming]) -> str:
@@ -143,15 +146,15 @@ def _model_memory(row: tuple[str, ModelTiming]) -> str:
 
 
 WHOLE_COLUMNS: tuple[Column, ...] = (
-    ("model", lambda row: row[0]),
-    ("file to score p50 ms", _whole("p50")),
-    ("p90", _whole("p90")),
-    ("decode", _whole("decode_p50")),
-    ("resize", _whole("resize_p50")),
-    ("invoke", _whole("invoke_p50")),
-    ("cold: load", lambda row: f"{row[1].cold_start.load_ms:.1f}"),
+    ("model", "{0[0]}"),
+    ("file to score p50 ms", _whole("{0[p50]:.2f}")),
+    ("p90", _whole("{0[p90]:.2f}")),
+    ("decode", _whole("{0[decode_p50]:.2f}")),
+    ("resize", _whole("{0[resize_p50]:.2f}")),
+    ("invoke", _whole("{0[invoke_p50]:.2f}")),
+    ("cold: load", "{0[1].cold_start.load_ms:.1f}"),
     ("allocate", _allocation),
-    ("first invoke", lambda row: f"{row[1].cold_start.first_invoke_ms:.1f}"),
-    ("peak MB", lambda row: f"{row[1].cold_start.peak_rss_mb:.0f}"),
+    ("first invoke", "{0[1].cold_start.first_invoke_ms:.1f}"),
+    ("peak MB", "{0[1].cold_start.peak_rss_mb:.0f}"),
     ("of it the model", _model_memory),
 )

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ablation import judge, known_rows, leave_out, render
-from short_recipes import (
+from ablation import (
     ABLATIONS,
     SHORT_EPOCHS,
     SHORT_SIZE,
     Ablation,
+    judge,
+    known_rows,
+    leave_out,
+    render,
     shorten,
 )
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pooled import pool_drops, render_pooled
+from evidence import POOLED, pool_drops
 
 from edge_melanoma.benchmarks.parity.paired_tests import score_upper_bound
+from edge_melanoma.benchmarks.sections import rows_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
 from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
@@ -67,9 +68,9 @@ def test_a_single_run_has_all_its_modes(runs: list[Path]) -> None:
 
 
 def test_the_table_has_a_line_a_mode(runs: list[Path]) -> None:
-    assert render_pooled(pool_drops(runs))[2:] == [
-        "| int8 | 2 | 6 (4) | 1/1 | +0.0000 | 0.4099 | 1/1 | 1.000 | 1.000 |"
-    ]
+    assert rows_of(POOLED, pool_drops(runs)) == (
+        ("int8", "2", "6 (4)", "1/1", "+0.0000", "0.4099", "1/1", "1.000", "1.000"),
+    )
 
 
 def test_a_run_that_was_not_benched_is_named(tmp_path: Path, runs: list[Path]) -> None:

@@ -1,8 +1,13 @@
-"""The README's first table, from evaluations written by hand."""
+"""The README's first table, from evaluations written by hand, and where tables are put."""
 
+from pathlib import Path
 from typing import Any
 
-from headline import COLUMNS, MADE_BY, render_headline
+import pytest
+from readme_tables import HEADLINE, MADE_BY, render_headline, update_readme
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.markdown import insert_between
 
 
 def measured(*, recall: float, auc: float | None, ece: float | None = None) -> dict[str, Any]:
@@ -31,7 +36,7 @@ EVALUATION: dict[str, Any] = {
 
 def test_the_inside_stands_first_then_the_same_without_leaks_then_the_outside() -> None:
     lines = render_headline([EVALUATION])
-    assert lines[0] == f"| {' | '.join(COLUMNS)} |"
+    assert lines[0] == f"| {' | '.join(head for head, _ in HEADLINE)} |"
     assert [line.split(" | ")[1:4] for line in lines[2:5]] == [
         ["inside: here, test side", "100 (40)", "0.9250 (0.800 .. 0.970)"],
         ["inside, without leaked copies", "90 (35)", "0.9000 (0.800 .. 0.970)"],
@@ -51,4 +56,36 @@ def test_what_is_undefined_outside_is_said_and_what_a_set_is_stands_below() -> N
     assert lines[-1] == MADE_BY
     assert lines[-3] == (
         "- there: no data set card (dataset.toml): source, licence and label definition unknown"
+    )
+
+
+README = """\
+# Title
+<!-- results: begin -->
+old figures
+<!-- results: end -->
+After.
+"""
+
+
+def test_a_table_replaces_what_stood_between_its_markers(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    update_readme(path, name="results", lines=["new", "figures"])
+    assert path.read_text() == (
+        "# Title\n<!-- results: begin -->\nnew\nfigures\n<!-- results: end -->\nAfter.\n"
+    )
+
+
+def test_inserting_the_same_table_again_changes_nothing() -> None:
+    once = insert_between(README, name="results", text="new figures\n")
+    assert insert_between(once, name="results", text="new figures\n") == once
+
+
+@pytest.mark.parametrize("readme", ["No markers.\n", README.replace("<!-- results: end -->", "")])
+def test_a_readme_without_both_markers_is_left_alone(readme: str) -> None:
+    with pytest.raises(EdgeMelanomaError) as caught:
+        insert_between(readme, name="results", text="new figures\n")
+    assert str(caught.value) == (
+        "The README lacks the line <!-- results: begin --> or after it <!-- results: end -->."
     )

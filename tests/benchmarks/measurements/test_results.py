@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results_tables import render_results
+from results import render_results
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, write_json

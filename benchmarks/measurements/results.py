@@ -1,0 +1,263 @@
+"""Every variant in every mode on real images, and the README's tables of what was measured.
+
+    python benchmarks/measurements/results.py --data DIR --weights FILE [--external NAME=DIR]
+
+Runs the commands themselves, each in a process of its own; runs that are finished are kept. Prints
+the tables, and puts them between the markers of the README that is given.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pareto import draw_pareto, pareto_front, read_candidates
+from readme_tables import update_readme
+
+from edge_melanoma.benchmarks.report.tables import outside_section
+from edge_melanoma.benchmarks.sections import Column, rows_of
+from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
+from edge_melanoma.evaluation.tables import describe_measured_sets
+from edge_melanoma.machine.files import read_json, write_atomically
+from edge_melanoma.machine.markdown import table_of
+from edge_melanoma.network.recipes import ORIGINAL, PUBLISHED, Variant
+
+PARETO = "pareto.png"
+PICTURES = ("roc.png", "training_curves.png", "confusion.png")
+SHOWN = Variant.PARTIAL
+"""Whose pictures the README shows."""
+
+
+def main() -> None:
+    """Train, export and bench what is missing, then write the tables."""
+    options = _parse()
+    external = [word for given in options.external for word in ("--external", given)]
+    common = ["--data", str(options.data), "--weights", options.weights, *external]
+    _run("train", "--variant", "all", "--resume", "--out", str(options.out), *common)
+    student = ["--variant", Variant.COMPACT, "--teacher", str(options.out / Variant.PARTIAL)]
+    out = ["--resume", "--out", str(options.out / Variant.COMPACT)]
+    _run("train", *student, *out, "--data", str(options.data), *external)
+    folders = [options.out / variant.value for variant in (*ORIGINAL, Variant.COMPACT)]
+    for folder in folders:
+        _run("export", str(folder), "--quantize", "all")
+        if not _is_benched(folder, options.external):
+            _run("bench", str(folder), *external)
+    reports = {folder.name: read_json(folder / "bench" / "parity.json") for folder in folders}
+    found = [one for name, report in reports.items() for one in read_candidates(name, report)]
+    data = reports[folders[0].name]["dataset"]
+    title = f"{data['name']}: {data['images']} images, {data['malignant']} malignant"
+    draw_pareto(found, options.out / PARETO, title=title)
+    lines = render_results(folders)
+    print("\n".join(lines))
+    if options.readme:
+        update_readme(options.readme, name="results", lines=lines)
+    if options.keep:
+        keep_evidence(folders, options.keep)
+
+
+def render_results(folders: list[Path]) -> list[str]:
+    """The tables of some benched runs, as lines of Markdown."""
+    evaluations = {folder.name: read_json(folder / "evaluation.json") for folder in folders}
+    reports = {folder.name: read_json(folder / "bench" / "parity.json") for folder in folders}
+    manifests = {folder.name: read_json(folder / "manifest.json") for folder in folders}
+    first = next(iter(reports.values()))
+    machine, samples = first["machine"], first["reference"]["latency_ms"]
+    return [
+        *_training_lines(evaluations, manifests, machine),
+        "",
+        f"The same {first['dataset']['images']} test images ({first['dataset']['malignant']} "
+        "malignant) through Keras and every exported file, at each variant's operating point "
+        f"(validation recall 0.95), one thread, {samples['runs']} timed runs after "
+        f"{samples['warmup']}, load {machine['load']:.1f}:",
+        "",
+        *table_of([head for head, _ in PARITY], rows_of(PARITY, _files(reports))),
+        "",
+        "Drop = reference - candidate; upper 95 % is the one-sided bound of the recall drop; "
+        "lost/gained counts malignant images; front: no other file is as good in recall, AUC, "
+        "size and CPU time at once. Made by `make results`.",
+        *_outside_lines(reports),
+    ]
+
+
+def keep_evidence(folders: list[Path], kept: Path) -> None:
+    """Copy each run's parity report, and the pictures of one, to where they are committed."""
+    write_atomically(kept / PARETO, (folders[0].parent / PARETO).read_bytes())
+    for folder in folders:
+        report = (folder / "bench" / "parity.json").read_bytes()
+        write_atomically(kept / f"{folder.name}.parity.json", report)
+        if folder.name == SHOWN:
+            for name in PICTURES:
+                write_atomically(kept / name, (folder / name).read_bytes())
+
+
+def _is_benched(folder: Path, external: list[str]) -> bool:
+    report = folder / "bench" / "parity.json"
+    if not report.is_file():
+        return False
+    measured = {outside["dataset"]["name"] for outside in read_json(report).get("external", ())}
+    return {given.partition("=")[0] for given in external} <= measured
+
+
+def _run(*words: str) -> None:
+    """One command; a candidate that does not keep the contract (1) is a result, not a failure."""
+    command = [sys.executable, "-m", "edge_melanoma", *words]
+    print(json.dumps(command), file=sys.stderr)
+    code = subprocess.run(command, check=False).returncode
+    if code not in (0, 1):
+        sys.exit(code)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument(
+        "--external",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="A data set from elsewhere, measured beside the inside test side. Repeatable.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/results"))
+    parser.add_argument("--readme", type=Path, help="Its part between the results markers.")
+    parser.add_argument("--keep", type=Path, help="Where reports and pictures are copied to.")
+    return parser.parse_args()
+
+
+INSIDE_COLUMNS = (
+    "variant",
+    "side",
+    "threshold",
+    "recall",
+    "specificity",
+    "precision",
+    "F1",
+    "accuracy",
+    "AUC",
+)
+OUTSIDE_COLUMNS_OF_A_SET = ("recall (95 % interval)", "specificity", "AUC")
+
+
+def _training_lines(
+    evaluations: Mapping[str, dict[str, Any]],
+    manifests: Mapping[str, dict[str, Any]],
+    machine: Mapping[str, Any],
+) -> list[str]:
+    """The main table, its columns from outside beside the inside ones, and what each set is."""
+    first = next(iter(manifests.values()))
+    data, split = next(iter(evaluations.values()))["dataset"], first["split"]
+    found = [one.get("external", {}) for one in evaluations.values()]
+    sets = list(dict.fromkeys(name for external in found for name in external))
+    outside = [f"{title}, {name}" for name in sets for title in OUTSIDE_COLUMNS_OF_A_SET]
+    told = [line for one in evaluations.values() for line in describe_measured_sets(one)]
+    return [
+        f"Trained on {data['name']} ({data['images']} images, {data['malignant']} malignant; "
+        f"{split['kind']} split, seed {split['seed']}), "
+        f"TensorFlow {first['environment']['packages']['tensorflow']}, {machine['cpu']}, "
+        f"{machine['cores']} cores. The threshold that is not 0.5 is the operating point, chosen "
+        "on validation for a recall of 0.95"
+        + (f"; the columns of {', '.join(sets)} are measured outside:" if sets else ":"),
+        "",
+        *table_of(
+            (*INSIDE_COLUMNS, *outside, "train time"),
+            [
+                row
+                for variant, evaluation in evaluations.items()
+                for row in _training_rows(variant, evaluation, manifests[variant], sets)
+            ],
+        ),
+        "",
+        *(f"- {line}" for line in dict.fromkeys(told)),
+    ]
+
+
+def _training_rows(
+    variant: str, evaluation: Mapping[str, Any], manifest: Mapping[str, Any], sets: Sequence[str]
+) -> Iterator[list[str]]:
+    seconds = f"{manifest['training']['seconds']:.0f} s"
+    sides, external = evaluation["sides"], evaluation.get("external", {})
+    for point in ("at_half", "at_operating_point"):
+        beside = [cell for name in sets for cell in _outside_cells(external.get(name), point)]
+        yield [variant, "test", *_inside_cells(sides["test"][point]), *beside, seconds]
+    blank = [""] * len(OUTSIDE_COLUMNS_OF_A_SET) * len(sets)
+    for side, title in ((WITHOUT_LEAKED, "test without leaked copies"), ("train", "train")):
+        for point in ("at_half", "at_operating_point") if side in sides else ():
+            yield [variant, title, *_inside_cells(sides[side][point]), *blank, seconds]
+    original = PUBLISHED.get(Variant(variant))
+    if original is not None:
+        figures = ["0.5", f"{original.recall:.2f}", "", "", f"{original.f1:.4f}"]
+        accuracy = f"{original.accuracy:.4f}"
+        yield [variant, "original, 13,879 images", *figures, accuracy, "", *blank, ""]
+
+
+def _inside_cells(measured: Mapping[str, Any]) -> list[str]:
+    cells = [format_share(measured["metrics"][name]) for name in METRICS]
+    return [f"{measured['threshold']:.3f}", *cells]
+
+
+def _outside_cells(external: Mapping[str, Any] | None, point: str) -> list[str]:
+    if external is None:
+        return [""] * len(OUTSIDE_COLUMNS_OF_A_SET)
+    measured = external[point]
+    recall, *others = (
+        format_share(measured["metrics"][name]) for name in ("recall", "specificity", "auc")
+    )
+    bounds = measured["intervals"].get("recall")
+    return [f"{recall} ({bounds[0]:.3f} .. {bounds[1]:.3f})" if bounds else recall, *others]
+
+
+def _outside_lines(reports: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    """Every file on each set from elsewhere, a table a set."""
+    sets: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for variant, report in reports.items():
+        for outside in report.get("external", ()):
+            sets.setdefault(outside["dataset"]["name"], []).append((variant, outside))
+    for entries in sets.values():
+        tables = [(variant, outside_section(outside)) for variant, outside in entries]
+        first = tables[0][1]
+        yield from ("", f"{first.title}. At each variant's operating point:", "")
+        rows = [[variant, *row] for variant, table in tables for row in table.rows]
+        yield from table_of(("variant", *first.columns), rows)
+
+
+def _compared(cell: str) -> Any:
+    """Empty for the reference, which is not compared with itself."""
+    return lambda model: cell.format(model) if "flips" in model else ""
+
+
+PARITY: tuple[Column, ...] = (
+    ("variant", "{0[variant]}"),
+    ("model", "{0[mode]}"),
+    (
+        "recall (95 % interval)",
+        "{0[metrics][recall]:.4f} ({0[intervals][recall][0]:.3f} .. {0[intervals][recall][1]:.3f})",
+    ),
+    ("drop", _compared("{0[drop][recall]:+.4f}")),
+    ("upper 95 %", _compared("{0[tests][recall_drop_upper95]:.4f}")),
+    ("specificity", "{0[metrics][specificity]:.4f}"),
+    ("accuracy", "{0[metrics][accuracy]:.4f}"),
+    ("drop", _compared("{0[drop][accuracy]:+.4f}")),
+    ("AUC", "{0[metrics][auc]:.4f}"),
+    ("agreement", _compared("{0[agreement]:.2%}")),
+    ("lost/gained", _compared("{0[flips][lost_malignant]}/{0[flips][gained_malignant]}")),
+    ("MB", lambda model: f"{model['size_bytes'] / 1e6:.2f}"),
+    ("CPU p50 ms", "{0[latency_ms][cpu_p50]:.2f}"),
+    ("front", lambda model: "yes" if model["front"] else ""),
+    ("sha256", "`{0[sha256]:.12}`"),
+)
+
+
+def _files(reports: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every model of every variant, with whether it stands on the front of all of them."""
+    found = [one for name, report in reports.items() for one in read_candidates(name, report)]
+    front = {(candidate.variant, candidate.mode) for candidate in pareto_front(found)}
+    for variant, report in reports.items():
+        for model in [report["reference"], *report["candidates"]]:
+            yield {**model, "variant": variant, "front": (variant, model["mode"]) in front}
+
+
+if __name__ == "__main__":
+    main()
