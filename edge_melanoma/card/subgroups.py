@@ -3,8 +3,6 @@
 A share that nothing defines is none and has a reason, never 0 or 1. Each group is tested against
 the other pictures of the set whose attribute is known, by Fisher's exact test; Holm's correction
 (1979) holds the chance of any false finding in the table of one set at 5 %.
-
-A table of subgroups in words: for the card and for the terminal.
 """
 
 from collections import Counter
@@ -31,8 +29,8 @@ GATHERED, OTHERS = "site", "others"
 Cell = tuple[str, str, bool]
 """Attribute, value, and whether the malignant or the benign pictures of it."""
 
-Comparison = tuple[str, bool, frozenset[frozenset[str]]]
-"""Attribute, the same, and the two sets of values that stand against each other."""
+Count = tuple[int, int]
+"""Decisions that were right, among how many pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,18 +131,23 @@ def measure_subgroups(
     }
     right = predictions.decisions(threshold=threshold) == predictions.labels
     counts = {
-        (name, value, positive): _count(right, mask & (predictions.labels == positive))
+        (name, value, positive): (int(right[mask & side].sum()), int((mask & side).sum()))
         for name, values in members.items()
         for value, mask in values.items()
-        for positive in (True, False)
+        for positive, side in ((True, predictions.labels), (False, ~predictions.labels))
     }
-    tests = _test_groups(counts)
+    tested, tests = _test_groups(counts)
+
+    def share(name: str, value: str, positive: bool) -> Share:
+        cell = name, value, positive
+        return _share(counts[cell], tested.get(cell))
+
     groups = tuple(
         Subgroup(
             attribute=name,
             value=value,
-            recall=_share(counts, (name, value, True), tests),
-            specificity=_share(counts, (name, value, False), tests),
+            recall=share(name, value, True),
+            specificity=share(name, value, False),
             auc=_auc_of(predictions, mask),
         )
         for name, values in members.items()
@@ -153,19 +156,9 @@ def measure_subgroups(
     return SubgroupTable(
         threshold=threshold,
         groups=groups,
-        tests=len(tests),
+        tests=tests,
         absent=tuple(name for name, values in members.items() if not values),
     )
-
-
-def holm_adjust(p_values: Sequence[float]) -> list[float]:
-    """Holm's corrected p values, in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    raised = np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors)
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(raised, 1.0)
-    return [float(p) for p in adjusted]
 
 
 def _place_of(attribute: str) -> tuple[int, str]:
@@ -193,47 +186,43 @@ def _members_of(attribute: str, values: Sequence[str | None]) -> dict[str, NDArr
     return {value: column == value for value in ordered}
 
 
-def _count(right: NDArray[np.bool_], mask: NDArray[np.bool_]) -> tuple[int, int]:
-    return int(right[mask].sum()), int(mask.sum())
-
-
-def _test_groups(counts: Mapping[Cell, tuple[int, int]]) -> dict[Comparison, tuple[float, float]]:
-    """p and corrected p of each comparison that has ten images on either side."""
+def _test_groups(counts: Mapping[Cell, Count]) -> tuple[dict[Cell, tuple[float, float]], int]:
+    """p and corrected p of each cell that has ten images, as its rest has, and how many tests."""
     from scipy.stats import fisher_exact
 
-    p_values: dict[Comparison, float] = {}
-    for cell in counts:
-        comparison = _comparison_of(counts, cell)
-        sides = [
-            np.sum([counts[cell[0], value, cell[2]] for value in side], axis=0)
-            for side in comparison[2]
-            if side
-        ]
-        if len(sides) == 2 and min(images for _, images in sides) >= FEWEST:
-            table = np.array([[right, images - right] for right, images in sides])
-            p_values[comparison] = float(fisher_exact(table).pvalue)
-    adjusted = holm_adjust(list(p_values.values()))
-    return {
-        comparison: (p, holm_p)
-        for (comparison, p), holm_p in zip(p_values.items(), adjusted, strict=True)
-    }
+    comparisons: dict[Cell, Cell] = {}
+    p_values: dict[Cell, float] = {}
+    for (attribute, value, positive), (right, images) in counts.items():
+        known = {v for a, v, _ in counts if a == attribute and v != NOT_KNOWN}
+        if value not in known or len(known) < 2:
+            continue
+        rest = [counts[attribute, v, positive] for v in known - {value}]
+        rest_right, rest_images = map(sum, zip(*rest, strict=True))
+        if min(images, rest_images) < FEWEST:
+            continue
+        # Of two values each is the rest of the other: one comparison.
+        comparison = attribute, min(known) if len(known) == 2 else value, positive
+        comparisons[attribute, value, positive] = comparison
+        table = np.array([[right, images - right], [rest_right, rest_images - rest_right]])
+        p_values.setdefault(comparison, float(fisher_exact(table).pvalue))
+    adjusted = dict(zip(p_values, holm_adjust(list(p_values.values())), strict=True))
+    tests = {cell: (p_values[one], adjusted[one]) for cell, one in comparisons.items()}
+    return tests, len(p_values)
 
 
-def _comparison_of(counts: Mapping[Cell, tuple[int, int]], cell: Cell) -> Comparison:
-    """A group against the rest: the same comparison for both values of an attribute with two."""
-    attribute, value, positive = cell
-    known = {v for name, v, _ in counts if name == attribute and v != NOT_KNOWN}
-    group = frozenset({value}) & known
-    return attribute, positive, frozenset({group, frozenset(known - group)})
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
+    """Holm's corrected p values, in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    raised = np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(raised, 1.0)
+    return [float(p) for p in adjusted]
 
 
-def _share(
-    counts: Mapping[Cell, tuple[int, int]],
-    cell: Cell,
-    tests: Mapping[Comparison, tuple[float, float]],
-) -> Share:
-    right, images = counts[cell]
-    p, holm_p = tests.get(_comparison_of(counts, cell), (None, None))
+def _share(count: Count, test: tuple[float, float] | None) -> Share:
+    right, images = count
+    p, holm_p = test or (None, None)
     return Share(
         images=images,
         right=right,
