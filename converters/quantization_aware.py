@@ -46,7 +46,8 @@ from edge_melanoma.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from edge_melanoma.training.fitting import Trainee, fit_stage
+from edge_melanoma.training.fit import fit_stage
+from edge_melanoma.training.trainee import Trainee
 
 
 class Int8Prefix:
@@ -159,8 +160,7 @@ def tune_quantised(
     )
     state = _state_of(quantised, checkpoint_folder, prefix, lesson, settings)
     fit_stage(
-        _make_trainee(quantised, cut, sources, lesson, settings),
-        stage,
+        _make_trainee(quantised, cut, stage, sources, lesson, settings),
         state=state,
         on_epoch=lambda: save_checkpoint(checkpoint_folder, state, quantised),
         reporter=reporter,
@@ -215,6 +215,7 @@ def _cut_of(corrected: Any, ranges: Ranges) -> str:
 def _make_trainee(
     quantised: Any,
     cut: str,
+    stage: Stage,
     sources: dict[str, CachedBatches],
     lesson: Lesson,
     settings: TuningSettings,
@@ -224,6 +225,7 @@ def _make_trainee(
     return Trainee(
         network=quantised,
         model=suffix_of(quantised, cut=cut),
+        stage=stage,
         train=train,
         validation=sources["validation"],
         batch_size=settings.batch_size,

@@ -55,18 +55,14 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """A frozen network without ImageNet weights, trained for two epochs on the phantoms."""
-    from edge_melanoma.training.session import TrainingOrder, train_variants
+    from edge_melanoma.training.material import TrainingSettings
+    from edge_melanoma.training.session import train_variants
 
     folder = tmp_path_factory.mktemp("runs")
-    order = TrainingOrder(
-        data=(phantoms,),
-        variants=(Variant.FROZEN,),
-        weights="none",
-        epochs=2,
-        out=folder / "run",
-        cache_folder=folder / "cache",
+    settings = TrainingSettings(variant=Variant.FROZEN, weights="none", epochs=2)
+    (run,) = train_variants(
+        [phantoms], [settings], out=folder / "run", cache_folder=folder / "cache"
     )
-    (run,) = train_variants(order)
     return open_run(run)
 
 

@@ -18,17 +18,18 @@ def resume_after_death(train: Callable[..., T], folder: Path, monkeypatch: pytes
 
     A checkpoint is written after every epoch; the process dies right after that one.
     """
-    from edge_melanoma.training import training
-    from edge_melanoma.training.checkpoints import save_checkpoint
+    from edge_melanoma.training import checkpoints
+
+    save_checkpoint = checkpoints.save_checkpoint
 
     def save_and_die(folder: Path, state: Any, network: Any) -> None:
         save_checkpoint(folder, state, network)
         if (state.stage, state.epoch) == (1, 1):
             raise KilledError
 
-    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_SECONDS", 0.0)
-    monkeypatch.setattr(training, "save_checkpoint", save_and_die)
+    monkeypatch.setattr(checkpoints, "INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save_and_die)
     with pytest.raises(KilledError):
         train(folder, resume=False)
-    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save_checkpoint)
     return train(folder, resume=True)

@@ -18,7 +18,7 @@ from edge_melanoma.network.recipes import VARIANTS, Variant
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recipe's own stages, at 64 and 96 pixels, one epoch and then two."""
-    from edge_melanoma.training import trainees
+    from edge_melanoma.training import material
 
     spec = VARIANTS[Variant.BEST]
     stages = tuple(
@@ -26,7 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         for stage, size, epochs in zip(spec.stages, (64, 96), (1, 2), strict=True)
     )
     recipe = replace(spec, stages=stages, batch_size=8)
-    monkeypatch.setattr(trainees, "VARIANTS", MappingProxyType({Variant.BEST: recipe}))
+    monkeypatch.setattr(material, "VARIANTS", MappingProxyType({Variant.BEST: recipe}))
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(
@@ -34,7 +34,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
 ) -> None:
     from edge_melanoma.network.network import arrays_of
     from edge_melanoma.training import training
-    from edge_melanoma.training.trainees import TrainingSettings
+    from edge_melanoma.training.material import TrainingSettings
 
     small(monkeypatch)
     split = split_lesions(screen_images(read_lesions(phantoms)).readable, seed=3)
@@ -61,26 +61,3 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         "224 pixels",
         "224 pixels",
     ]
-
-
-def test_the_average_lies_between_the_weights_it_has_seen() -> None:
-    from edge_melanoma.machine.tensorflow import tf_keras
-    from edge_melanoma.network.network import arrays_of
-    from edge_melanoma.training.averaging import UPDATE_INTERVAL, WeightAverage
-
-    layer = tf_keras.layers.Dense(1, use_bias=False, name="d")
-    network = tf_keras.Sequential([layer])
-    network.build((None, 1))
-    average = WeightAverage(network, decay=0.99, arrays={})
-    for earlier, value in ((0, 1.0), (UPDATE_INTERVAL, 3.0)):
-        layer.kernel.assign([[value]])
-        for step in range(UPDATE_INTERVAL):
-            average.update(steps=earlier + step + 1)
-    with average.in_network():
-        (seen,) = arrays_of(network).values()
-    assert 1.0 < float(seen[0, 0]) < 3.0
-    (after,) = arrays_of(network).values()
-    assert float(after[0, 0]) == 3.0
-    average.settle()
-    (settled,) = arrays_of(network).values()
-    assert float(settled[0, 0]) == float(seen[0, 0])

@@ -198,7 +198,7 @@ def measure_recipe(
     split: DatasetSplit, ablation: Ablation, weights: str, cache_folder: Path
 ) -> dict[str, Any]:
     """Train once in this process; figures of the whole validation side, CPU and wall seconds."""
-    from edge_melanoma.training.trainees import TrainingSettings
+    from edge_melanoma.training.material import TrainingSettings
     from edge_melanoma.training.training import score_validation, train_network
 
     settings = TrainingSettings(

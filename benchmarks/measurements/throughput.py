@@ -34,11 +34,16 @@ from edge_melanoma.runs.bundled import bundled_model, bundled_run
 from edge_melanoma.runs.models import open_converted
 from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.training.activations import FrozenPrefix, Prefix, cache_activations
+from edge_melanoma.training.activations import (
+    DecodedPictures,
+    FrozenPrefix,
+    Prefix,
+    cache_activations,
+)
 from edge_melanoma.training.checkpoints import TrainingState
-from edge_melanoma.training.fitting import fit_stage
-from edge_melanoma.training.trainees import TraineeMaker, TrainingSettings
-from edge_melanoma.training.varied_batches import DecodedPictures
+from edge_melanoma.training.fit import fit_stage
+from edge_melanoma.training.material import TrainingSettings
+from edge_melanoma.training.trainee import TraineeMaker
 
 MILLION = 1_000_000
 SECONDS_AN_HOUR = 3600
@@ -209,11 +214,10 @@ def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_fold
         cache_folder,
         SilentReporter(),
     )
-    trainee = maker.trainee(network, stage, number=number, batch_size=spec.batch_size)
+    trainee = maker.trainee(network, stage, number=number)
     ends: list[float] = []
     fit_stage(
         trainee,
-        stage,
         state=TrainingState(settings=""),
         on_epoch=lambda: ends.append(time.process_time()),
         reporter=SilentReporter(),

@@ -107,7 +107,7 @@ def measure_training(
     from edge_melanoma.evaluation.predictions import predict
     from edge_melanoma.machine.terminal import SilentReporter
     from edge_melanoma.runtime.classifiers import KerasClassifier
-    from edge_melanoma.training.trainees import TrainingSettings
+    from edge_melanoma.training.material import TrainingSettings
     from edge_melanoma.training.training import train_network
 
     split = split_lesions(records, seed=seed)

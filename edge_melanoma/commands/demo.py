@@ -29,6 +29,56 @@ def command(
 
     The figures are about drawings: they show that the tool works, and nothing about patients.
     """
-    from edge_melanoma.commands.demonstration import demonstrate
+    _demonstrate(out, count=count, weights=weights, seed=seed)
 
-    demonstrate(out, count=count, weights=weights, seed=seed)
+
+def _demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> None:
+    """Run the whole way and end with the table and the path of the .tflite file."""
+    from edge_melanoma.benchmarks.bench import run_bench
+    from edge_melanoma.commands.export import export_and_show
+    from edge_melanoma.converters.export import path_of
+    from edge_melanoma.converters.settings import ExportSettings
+    from edge_melanoma.data.phantoms import write_phantoms
+    from edge_melanoma.machine.terminal import TerminalReporter
+    from edge_melanoma.network.recipes import Variant
+    from edge_melanoma.runs.models import open_run
+    from edge_melanoma.tflite.modes import Mode, parse_modes
+    from edge_melanoma.training.material import TrainingSettings
+    from edge_melanoma.training.session import train_variants
+
+    reporter = TerminalReporter()
+    start = weights or _choose_weights()
+    if start == "none":
+        reporter.say(
+            "Without ImageNet weights: all layers are trained from random ones. "
+            "Enough for drawings, not for photographs; --weights imagenet downloads them."
+        )
+    data = out / "generated phantoms"
+    reporter.say(f"Drawing {count} lesion pictures into {data}: generated, not photographs")
+    write_phantoms(data, count=count, seed=seed)
+    variant = Variant.SCRATCH if start == "none" else Variant.FROZEN
+    settings = TrainingSettings(variant=variant, weights=start, seed=seed)
+    (folder,) = train_variants(
+        [data], [settings], out=out / "run", cache_folder=out / "activations"
+    )
+    export_and_show(
+        folder,
+        parse_modes([Mode.INT8.value]),
+        settings=ExportSettings(seed=seed),
+        force=False,
+    )
+    report = run_bench(folder)
+    verdict = "keep" if report.passed else "do not keep"
+    images = report.dataset["images"]
+    print(
+        f"On {images} generated pictures the exports {verdict} the default contract; one flip "
+        f"among so few is {1 / images:.1%} of them."
+    )
+    print(path_of(open_run(folder), Mode.INT8))
+
+
+def _choose_weights() -> str:
+    from edge_melanoma.network.starting_weights import cached_imagenet_weights
+
+    cached = cached_imagenet_weights()
+    return str(cached) if cached else "none"

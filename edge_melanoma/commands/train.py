@@ -9,7 +9,7 @@ from edge_melanoma.commands.options import Deterministic, ExternalSets, Force, S
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.data.splits import SplitKind
 from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, Variant
-from edge_melanoma.training.workers import Strategy
+from edge_melanoma.runtime.names import Strategy
 
 NAME = "train"
 ALL = "all"
@@ -100,10 +100,13 @@ def command(
         typer.Option(
             "--strategy",
             help="mirrored: all GPUs of this machine (CUDA_VISIBLE_DEVICES names them), or its "
-            "logical CPUs. multiworker: together with the other workers of TF_CONFIG, each given "
-            "this command, with one --out that all of them see.",
+            "logical CPUs.",
         ),
     ] = Strategy.NONE,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's logs there too."),
+    ] = None,
     external: ExternalSets = None,
     force: Force = False,
 ) -> None:
@@ -113,29 +116,34 @@ def command(
     validation, on the test side and on each external set, beside the original work's figures.
     """
     named = name_external_sets(external or ())
-    from edge_melanoma.training.session import TrainingOrder, train_variants
+    from edge_melanoma.training.devices import Placement
+    from edge_melanoma.training.material import TrainingSettings
+    from edge_melanoma.training.session import train_variants
 
     train_variants(
-        TrainingOrder(
-            data=tuple(data),
-            variants=_variants_of(variant),
-            weights=weights or (TEACHER_WEIGHTS if teacher else "imagenet"),
-            teacher=teacher,
-            split=split,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            deterministic=deterministic,
-            min_recall=min_recall,
-            out=out,
-            out_is_parent=variant == ALL,
-            use_cache=cache,
-            cache_folder=cache_dir,
-            resume=resume,
-            force=force,
-            external=named,
-            strategy=strategy,
-        )
+        data,
+        [
+            TrainingSettings(
+                variant=chosen,
+                weights=weights or (TEACHER_WEIGHTS if teacher else "imagenet"),
+                seed=seed,
+                deterministic=deterministic,
+                epochs=epochs,
+                batch_size=batch_size,
+                use_cache=cache,
+            )
+            for chosen in _variants_of(variant)
+        ],
+        split=split,
+        teacher=teacher,
+        min_recall=min_recall,
+        out=out,
+        cache_folder=cache_dir,
+        resume=resume,
+        force=force,
+        external=named,
+        placement=Placement(strategy=strategy),
+        tensorboard=tensorboard,
     )
 
 

@@ -109,7 +109,7 @@ def suffix_of(network: Any, *, cut: str) -> Any:
 
 def compile_forward(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out."""
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), model.input.dtype)]
     graph = tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
 
     def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:

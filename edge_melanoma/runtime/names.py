@@ -10,6 +10,13 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+class Strategy(StrEnum):
+    """How a training is spread over the devices of a machine, named as tf.distribute names it."""
+
+    NONE = "none"
+    MIRRORED = "mirrored"
+
+
 class Runtime(StrEnum):
     """The interpreters in the order in which they are chosen."""
 

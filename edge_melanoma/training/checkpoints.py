@@ -5,6 +5,7 @@ was stopped goes on as if it had not been.
 """
 
 import json
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.network.network import arrays_of, assign_arrays
 
 CHECKPOINT = "checkpoint.safetensors"
+INTERVAL_SECONDS = 20.0
+"""Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
+
 HistoryRow = dict[str, float | int | str]
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -43,6 +47,26 @@ class TrainingState:
         self.best_arrays, self.optimizer_arrays, self.average_arrays = {}, {}, {}
 
 
+class CheckpointKeeper:
+    """Writes a training's state into its run folder after an epoch, when enough time has passed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._last = folder, time.monotonic()
+
+    def after_epoch(self, state: TrainingState, network: Any) -> None:
+        """Keep the state if it is time; `network` is what the stage trains."""
+        if self.is_due():
+            save_checkpoint(self.folder, state, network)
+            self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether enough time has passed since the last one."""
+        return time.monotonic() - self._last >= INTERVAL_SECONDS
+
+    def after_stage(self, state: TrainingState, network: Any) -> None:
+        """Nothing: the last epoch's checkpoint leads here."""
+
+
 def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
     """Write the state and the network's present weights."""
     from safetensors.numpy import save
@@ -64,17 +88,6 @@ def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
         "epochs_since_best": state.epochs_since_best,
     }
     write_atomically(folder / CHECKPOINT, save(arrays, metadata={"state": json.dumps(told)}))
-
-
-def is_finished(folder: Path, *, stages: int) -> bool:
-    """Whether the checkpoint of a folder is that of a training whose stages are all over."""
-    from safetensors import safe_open
-
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        return False
-    with safe_open(path, framework="numpy") as file:
-        return bool(json.loads(file.metadata()["state"])["stage"] >= stages)
 
 
 def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingState:

@@ -1,14 +1,12 @@
-"""The pictures of a training, where they are from, and who taught about them.
-
-The run that a compact network learns from, and what `train` refuses to learn from it.
-"""
+"""What a training is made of: its settings, the pictures and their split, and a teacher if any."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_melanoma.data.cards import DatasetCard, describe_dataset
 from edge_melanoma.data.screening import Screening
@@ -16,13 +14,48 @@ from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.network.recipes import VARIANTS, Variant, VariantSpec
 from edge_melanoma.runs.models import TrainedModel
-from edge_melanoma.training.trainees import Teacher
+
+PREDICTIONS = "predictions_train.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """What a person may choose of a training; `epochs`, where given, is that of every stage.
+
+    `recipe` stands for the variant's own one, where its parts are weighed against each other.
+    """
+
+    variant: Variant
+    weights: str = "imagenet"
+    seed: int = 0
+    deterministic: bool = False
+    epochs: int | None = None
+    batch_size: int | None = None
+    use_cache: bool = True
+    recipe: VariantSpec | None = None
+
+    def spec(self) -> VariantSpec:
+        """The variant's recipe with these settings put in."""
+        spec = self.recipe or VARIANTS[self.variant]
+        stages = spec.stages
+        if self.epochs is not None:
+            stages = tuple(replace(stage, epochs=self.epochs) for stage in stages)
+        return replace(spec, stages=stages, batch_size=self.batch_size or spec.batch_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A run to learn from; `scores` are its P(malignant) of `split.train`, in that order."""
+
+    run: TrainedModel
+    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingMaterial:
-    """What all variants of an order learn from."""
+    """What all variants of a command learn from."""
 
     folders: Mapping[str, Path]
     cards: Mapping[str, DatasetCard | None]
@@ -40,9 +73,6 @@ class TrainingMaterial:
         if len(self.cards) > 1:
             block["cards"] = {name: card and card.as_dict() for name, card in self.cards.items()}
         return block | {"folders": {name: str(folder) for name, folder in self.folders.items()}}
-
-
-PREDICTIONS = "predictions_train.csv"
 
 
 def read_teacher(run: TrainedModel, split: DatasetSplit) -> Teacher:

@@ -1,6 +1,6 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest.
 
-What `--external` does in a training: the sets are read before it and scored after it.
+And the sets of `--external`, which are read before a training and scored after it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from edge_melanoma.data.cards import find_card
 from edge_melanoma.data.images import RESIZE_ID, read_image
 from edge_melanoma.data.lesions import count_classes
-from edge_melanoma.data.screening import Screening
 from edge_melanoma.data.sets import refuse_training_sets
 from edge_melanoma.data.splits import DatasetSplit, split_to_json
 from edge_melanoma.errors import EdgeMelanomaError
@@ -36,9 +35,9 @@ from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.augmentation import augment_images
 from edge_melanoma.training.checkpoints import CHECKPOINT
-from edge_melanoma.training.trainees import Teacher, TrainingSettings
+from edge_melanoma.training.devices import Placement
+from edge_melanoma.training.material import Teacher, TrainingMaterial, TrainingSettings
 from edge_melanoma.training.training import TrainingResult
-from edge_melanoma.training.workers import ALONE, Distribution
 
 HISTORY = "history.csv"
 EVALUATION = "evaluation.json"
@@ -49,22 +48,20 @@ def record_run(
     folder: Path,
     *,
     settings: TrainingSettings,
-    split: DatasetSplit,
-    screening: Screening,
-    dataset: Mapping[str, Any],
+    material: TrainingMaterial,
     result: TrainingResult,
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
-    teacher: Teacher | None = None,
-    scaling: FittedScaling | None = None,
-    distribution: Distribution = ALONE,
-) -> dict[str, Any]:
-    """Write all files of a run and return its evaluation; a run without a manifest is no run."""
+    scaling: FittedScaling | None,
+    placement: Placement,
+) -> None:
+    """Write all files of a run, its manifest last: a run without a manifest is no run."""
+    split, dataset = material.split, material.describe()
     record_weights(folder, result.network, half_precision=settings.spec().half_precision)
     division = split_to_json(split)
     write_json(folder / SPLIT, division)
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
-    evaluation = record_scores(
+    record_scores(
         folder,
         sides=sides,
         operating_point=operating_point,
@@ -77,18 +74,18 @@ def record_run(
         "variant": settings.variant.value,
         "settings": asdict(settings),
         "recipe": asdict(settings.spec()),
-        "teacher": _describe_teacher(teacher),
+        "teacher": _describe_teacher(material.teacher),
         "resize": RESIZE_ID,
-        "dataset": dict(dataset),
+        "dataset": dataset,
         "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
         "left_out": {
-            "unreadable": [asdict(image) for image in screening.bad],
+            "unreadable": [asdict(image) for image in material.screening.bad],
             "also_in_test": [record.image_id for record in split.left_out],
         },
         "calibration": scaling.as_dict() if scaling else None,
         "operating_point": asdict(operating_point),
         "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
-        "distribution": distribution.describe(),
+        "distribution": placement.describe(),
         "starting_weights": describe_weights(settings.weights),
         "training": {"seconds": result.seconds},
         "environment": describe_environment(),
@@ -96,7 +93,6 @@ def record_run(
     }
     write_json(folder / MANIFEST, manifest)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    return evaluation
 
 
 def record_weights(folder: Path, network: Any, *, half_precision: bool) -> None:

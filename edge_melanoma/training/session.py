@@ -1,12 +1,9 @@
-"""What `train` and `demo` do: from a data folder to finished run folders and one table.
+"""What `train` and `demo` do: from a data folder to finished run folders and one table."""
 
-What a person asked of `train`.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edge_melanoma.data.cards import find_card
@@ -35,7 +32,8 @@ from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.activations import default_cache_folder
 from edge_melanoma.training.checkpoints import CHECKPOINT
-from edge_melanoma.training.material import TrainingMaterial, read_teacher
+from edge_melanoma.training.devices import Placement
+from edge_melanoma.training.material import TrainingMaterial, TrainingSettings, read_teacher
 from edge_melanoma.training.record import (
     EVALUATION,
     record_run,
@@ -43,215 +41,186 @@ from edge_melanoma.training.record import (
     refuse_unusable_sets,
     score_external_sets,
 )
-from edge_melanoma.training.replicas import ALONE, describe_devices, mirror
-from edge_melanoma.training.trainees import TrainingSettings
 from edge_melanoma.training.training import score_split_sides, train_network
-from edge_melanoma.training.workers import Cluster, Distribution, Strategy, read_cluster
+
+HERE = Placement()
+"""By one process, on one device."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOrder:
-    """All that a person asked of `train`."""
+def train_variants(
+    data: Sequence[Path],
+    settings: Sequence[TrainingSettings],
+    *,
+    split: SplitKind = SplitKind.POOLED,
+    teacher: Path | None = None,
+    min_recall: float = 0.95,
+    out: Path | None = None,
+    cache_folder: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    external: Mapping[str, Path] = MappingProxyType({}),
+    placement: Placement = HERE,
+    tensorboard: Path | None = None,
+) -> tuple[Path, ...]:
+    """Train each variant on the same split, print the table of all, and return the run folders.
 
-    data: tuple[Path, ...]
-    variants: tuple[Variant, ...]
-    weights: str = "imagenet"
-    teacher: Path | None = None
-    split: SplitKind = SplitKind.POOLED
-    epochs: int | None = None
-    batch_size: int | None = None
-    seed: int = 0
-    deterministic: bool = False
-    min_recall: float = 0.95
-    out: Path | None = None
-    out_is_parent: bool = False
-    use_cache: bool = True
-    cache_folder: Path | None = None
-    resume: bool = False
-    force: bool = False
-    external: Mapping[str, Path] = field(default_factory=dict)
-    strategy: Strategy = Strategy.NONE
+    All of `settings` differ in their variant alone. Of several variants, `out` is the folder of the
+    run folders.
 
-    def settings(self, variant: Variant) -> TrainingSettings:
-        """The part of the order that shapes the weights."""
-        return TrainingSettings(
-            variant=variant,
-            weights=self.weights,
-            seed=self.seed,
-            deterministic=self.deterministic,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            use_cache=self.use_cache,
-        )
-
-
-def train_variants(order: TrainingOrder) -> tuple[Path, ...]:
-    """Train each variant of the order on the same split and print the table of all."""
-    from edge_melanoma.training.worker_options import order_of_worker
-    from edge_melanoma.training.worker_run import train_among_workers
-
+    Raises:
+        EdgeMelanomaError: pictures, folders or options cannot be used.
+    """
     reporter = TerminalReporter()
-    cluster = read_cluster(order.strategy)
-    if cluster is not None:
-        order = order_of_worker(order)
-    if order.resume and order.out is None:
+    if resume and out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
-    teacher_run = open_teacher(order)
-    records = read_records(order, reporter)
-    refuse_unusable_sets(order.external, name_folders(order.data))
-    folders = {variant: _folder_for(order, variant) for variant in order.variants}
-    if cluster is not None and not cluster.is_first:
-        train_among_workers(order, cluster, folders[order.variants[0]])
-        reporter.say(f"Worker {cluster.index} has done its part; worker 0 writes the run")
-        return ()
+    teacher_run = _open_teacher(teacher, settings)
+    named = name_folders(data)
+    records = read_data_sets(named)
+    tell_skipped(named, records, reporter=reporter)
+    refuse_unusable_sets(external, named)
+    folders = _choose_folders(settings, out, replaces=force or resume)
     with ExitStack() as held:
         for folder in folders.values():
             held.enter_context(hold_run(folder))
-            if order.force:
+            if force:
                 (folder / MANIFEST).unlink(missing_ok=True)
                 (folder / CHECKPOINT).unlink(missing_ok=True)
-        if cluster is not None and not (folders[order.variants[0]] / MANIFEST).is_file():
-            train_among_workers(order, cluster, folders[order.variants[0]])
-        _train_all(order, folders, records, teacher_run, cluster, reporter)
+        material = _gather_material(
+            named,
+            records,
+            settings[0],
+            kind=split,
+            teacher=teacher_run,
+            cache_folder=cache_folder or default_fingerprint_folder(),
+            reporter=reporter,
+        )
+        outside = read_external_sets(
+            external,
+            learned_from_split(material.split),
+            cache_folder=cache_folder or default_fingerprint_folder(),
+            reporter=reporter,
+        )
+        finished = {p for p in folders.values() if resume and (p / MANIFEST).is_file()}
+        if external:
+            runs = [open_run(folder) for folder in finished]
+            refuse_other_splits(runs, fingerprint=material.split.fingerprint)
+        for chosen in settings:
+            folder = folders[chosen.variant]
+            if folder not in finished:
+                _train_one(
+                    chosen,
+                    folder,
+                    material,
+                    min_recall=min_recall,
+                    cache_folder=cache_folder or default_cache_folder(),
+                    resume=resume,
+                    placement=placement,
+                    tensorboard=tensorboard,
+                    reporter=reporter,
+                )
+        for folder in folders.values():
+            score_external_sets(open_run(folder), outside, reporter=reporter)
     runs = [open_run(folder) for folder in folders.values()]
     print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
     return tuple(folders.values())
 
 
-def read_records(order: TrainingOrder, reporter: Reporter) -> tuple[LesionRecord, ...]:
-    """The pictures of the order, not yet opened."""
-    records = read_data_sets(named := name_folders(order.data))
-    tell_skipped(named, records, reporter=reporter)
-    return records
+def _open_teacher(
+    teacher: Path | None, settings: Sequence[TrainingSettings]
+) -> TrainedModel | None:
+    """The run to learn from, if one was given.
+
+    Raises:
+        EdgeMelanomaError: no run, or a variant that has no teacher.
+    """
+    if teacher is None:
+        if settings[0].weights == TEACHER_WEIGHTS:
+            raise EdgeMelanomaError("--weights teacher needs --teacher RUN, a finished run.")
+        return None
+    learners = [variant for variant, spec in VARIANTS.items() if spec.teacher_share > 0]
+    if not {one.variant for one in settings} <= set(learners):
+        raise EdgeMelanomaError(
+            f"--teacher is for --variant {', '.join(learners)}; the other variants learn from the "
+            f"labels alone."
+        )
+    return open_run(teacher)
 
 
-def gather_material(
-    order: TrainingOrder,
+def _choose_folders(
+    settings: Sequence[TrainingSettings], out: Path | None, *, replaces: bool
+) -> dict[Variant, Path]:
+    variants = [one.variant for one in settings]
+    outs = [out / variant if out and len(variants) > 1 else out for variant in variants]
+    return {
+        variant: choose_run_folder(chosen, variant=variant, force=replaces)
+        for variant, chosen in zip(variants, outs, strict=True)
+    }
+
+
+def _gather_material(
+    named: Mapping[str, Path],
     records: tuple[LesionRecord, ...],
-    teacher_run: TrainedModel | None,
+    settings: TrainingSettings,
+    *,
+    kind: SplitKind,
+    teacher: TrainedModel | None,
+    cache_folder: Path,
     reporter: Reporter,
 ) -> TrainingMaterial:
-    """Check the pictures and split them without copies: the same in every worker."""
-    named = name_folders(order.data)
-    if order.deterministic:
-        make_deterministic(order.seed)
+    """Check the pictures and split them without copies."""
+    if settings.deterministic:
+        make_deterministic(settings.seed)
     cards = {name: find_card(path) for name, path in named.items()}
-    cache_folder = order.cache_folder or default_fingerprint_folder()
     prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
     leave_out_bad(prints.bad, total=len(records), reporter=reporter)
     split = split_without_copies(
-        prints, kind=order.split, seed=order.seed, cache_folder=cache_folder, reporter=reporter
+        prints, kind=kind, seed=settings.seed, cache_folder=cache_folder, reporter=reporter
     )
     return TrainingMaterial(
         folders=named,
         cards=cards,
         split=split,
         screening=prints,
-        teacher=read_teacher(teacher_run, split) if teacher_run else None,
+        teacher=read_teacher(teacher, split) if teacher else None,
     )
-
-
-def _train_all(
-    order: TrainingOrder,
-    folders: Mapping[Variant, Path],
-    records: tuple[LesionRecord, ...],
-    teacher_run: TrainedModel | None,
-    cluster: Cluster | None,
-    reporter: Reporter,
-) -> None:
-    """Train the variants that are not finished, and score the sets from elsewhere with all."""
-    material = gather_material(order, records, teacher_run, reporter)
-    external = read_external_sets(
-        order.external,
-        learned_from_split(material.split),
-        cache_folder=order.cache_folder or default_fingerprint_folder(),
-        reporter=reporter,
-    )
-    distribution = describe_devices(order.strategy, cluster)
-    for variant, folder in _unfinished(order, folders, material.split).items():
-        try:
-            _train_one(order, variant, folder, material, distribution, reporter)
-        except KeyboardInterrupt:
-            reporter.say(_tell_kept(folder))
-            raise
-    for folder in folders.values():
-        score_external_sets(open_run(folder), external, reporter=reporter)
-
-
-def _tell_kept(folder: Path) -> str:
-    if not (folder / CHECKPOINT).is_file():
-        return f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
-    return (
-        f"Interrupted: {folder / CHECKPOINT} keeps the training; repeat the command with --resume "
-        f"--out {folder}"
-    )
-
-
-def open_teacher(order: TrainingOrder) -> TrainedModel | None:
-    """The run to learn from, if one was given.
-
-    Raises:
-        EdgeMelanomaError: no run, or a variant that has no teacher.
-    """
-    if order.teacher is None:
-        if order.weights == TEACHER_WEIGHTS:
-            raise EdgeMelanomaError("--weights teacher needs --teacher RUN, a finished run.")
-        return None
-    learners = [variant for variant, spec in VARIANTS.items() if spec.teacher_share > 0]
-    if not set(order.variants) <= set(learners):
-        raise EdgeMelanomaError(
-            f"--teacher is for --variant {', '.join(learners)}; the other variants learn from the "
-            f"labels alone."
-        )
-    return open_run(order.teacher)
-
-
-def _folder_for(order: TrainingOrder, variant: Variant) -> Path:
-    out = order.out / variant.value if order.out and order.out_is_parent else order.out
-    return choose_run_folder(out, variant=variant, force=order.force or order.resume)
-
-
-def _unfinished(
-    order: TrainingOrder, folders: Mapping[Variant, Path], split: DatasetSplit
-) -> dict[Variant, Path]:
-    """The runs that are still to be trained: with --resume, those without a manifest."""
-    finished = [path for path in folders.values() if order.resume and (path / MANIFEST).is_file()]
-    if order.external:
-        runs = [open_run(folder) for folder in finished]
-        refuse_other_splits(runs, fingerprint=split.fingerprint)
-    return {variant: folder for variant, folder in folders.items() if folder not in finished}
 
 
 def _train_one(
-    order: TrainingOrder,
-    variant: Variant,
+    settings: TrainingSettings,
     folder: Path,
     material: TrainingMaterial,
-    distribution: Distribution,
+    *,
+    min_recall: float,
+    cache_folder: Path,
+    resume: bool,
+    placement: Placement,
+    tensorboard: Path | None,
     reporter: Reporter,
 ) -> None:
-    split, settings = material.split, order.settings(variant)
-    reporter.say(f"Training {variant.value} into {folder}")
-    cache_folder = order.cache_folder or default_cache_folder()
-    result = train_network(
-        split,
-        settings,
-        run_folder=folder,
-        cache_folder=cache_folder,
-        reporter=reporter,
-        teacher=material.teacher,
-        resume=order.resume,
-        replicas=mirror() if order.strategy is Strategy.MIRRORED else ALONE,
-    )
-    scaling = None
-    if settings.spec().calibrated:
-        scaling = _calibrate(result.network, split, reporter)
-    if settings.spec().half_precision:
+    split, spec = material.split, settings.spec()
+    reporter.say(f"Training {settings.variant} into {folder}")
+    try:
+        result = train_network(
+            split,
+            settings,
+            run_folder=folder,
+            cache_folder=cache_folder,
+            reporter=reporter,
+            teacher=material.teacher,
+            resume=resume,
+            devices=placement.devices(),
+            tensorboard=tensorboard / settings.variant if tensorboard else None,
+        )
+    except KeyboardInterrupt:
+        reporter.say(_tell_kept(folder))
+        raise
+    scaling = _calibrate(result.network, split, reporter) if spec.calibrated else None
+    if spec.half_precision:
         round_to_half(result.network)
     sides = score_split_sides(
         result.network, split, settings, cache_folder=cache_folder, reporter=reporter
     )
-    operating_point = choose_operating_point(sides["validation"], min_recall=order.min_recall)
+    operating_point = choose_operating_point(sides["validation"], min_recall=min_recall)
     sides["test"] = predict(
         KerasClassifier(result.network),
         split.test,
@@ -261,15 +230,21 @@ def _train_one(
     record_run(
         folder,
         settings=settings,
-        split=split,
-        screening=material.screening,
-        dataset=material.describe(),
+        material=material,
         result=result,
         sides=sides,
         operating_point=operating_point,
-        teacher=material.teacher,
         scaling=scaling,
-        distribution=distribution,
+        placement=placement,
+    )
+
+
+def _tell_kept(folder: Path) -> str:
+    if not (folder / CHECKPOINT).is_file():
+        return f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
+    return (
+        f"Interrupted: {folder / CHECKPOINT} keeps the training; repeat the command with --resume "
+        f"--out {folder}"
     )
 
 

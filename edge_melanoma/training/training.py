@@ -2,7 +2,8 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import (
     arrays_of,
@@ -23,20 +25,17 @@ from edge_melanoma.network.network import (
 )
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, Stage, VariantSpec
 from edge_melanoma.network.starting_weights import copy_backbone, load_backbone_weights
-from edge_melanoma.training.agreement import check_agreement
 from edge_melanoma.training.checkpoints import (
     CHECKPOINT,
+    CheckpointKeeper,
     HistoryRow,
     TrainingState,
     load_checkpoint,
-    save_checkpoint,
 )
-from edge_melanoma.training.fitting import Trainee, fit_stage, score_batches
-from edge_melanoma.training.replicas import ALONE, Replicas
-from edge_melanoma.training.trainees import Teacher, TraineeMaker, TrainingSettings
-
-CHECKPOINT_INTERVAL_SECONDS = 20.0
-"""Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
+from edge_melanoma.training.devices import ALONE, Devices
+from edge_melanoma.training.fit import fit_stage, score_batches
+from edge_melanoma.training.material import Teacher, TrainingSettings
+from edge_melanoma.training.trainee import Trainee, TraineeMaker
 
 BATCH_NORM_IMAGES = 64
 
@@ -59,42 +58,46 @@ def train_network(
     reporter: Reporter,
     teacher: Teacher | None = None,
     resume: bool = False,
-    replicas: Replicas = ALONE,
+    devices: Devices = ALONE,
+    keeper: CheckpointKeeper | None = None,
+    tensorboard: Path | None = None,
 ) -> TrainingResult:
-    """Run every stage of the variant; `run_folder` receives checkpoints on the way.
+    """Run every stage of the variant; `keeper` is told of each epoch, that of `run_folder` if none.
 
-    The time includes the finished epochs of an interrupted part, not its preparation. Where
-    several processes are `replicas` of each other, the first one writes, also a checkpoint at the
-    end; with another number of them, a checkpoint is gone on with as well.
+    The time includes the finished epochs of an interrupted part, not its preparation. With another
+    number of devices, a checkpoint is gone on with as well. `tensorboard` receives Keras' logs.
 
     Raises:
-        EdgeMelanomaError: the batches are too small for the replicas, a checkpoint is of another
-            training, or the processes were told different things.
-        OutOfStepError: processes would go on from different checkpoints.
+        EdgeMelanomaError: the devices cannot share a batch evenly, or a checkpoint is of another
+            training.
     """
     start = time.perf_counter()
     spec = settings.spec()
     network = build_network(spec, seed=settings.seed)
-    identity = _identity_of(settings, split, teacher)
+    identity = identity_of(settings, split, teacher)
     if resume and (run_folder / CHECKPOINT).is_file():
         state = load_checkpoint(run_folder, settings=identity, network=network)
     else:
         state = TrainingState(settings=identity)
         _start_backbone(network, settings, split, teacher)
-    _refuse_small_batches(spec, replicas)
-    check_agreement(replicas, identity=identity, state=state, run_folder=run_folder)
+    _refuse_uneven_batches(spec, devices)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
-    sources = TraineeMaker(split, settings, cache_folder, reporter, teacher)
-    saver = _CheckpointSaver(folder=run_folder, state=state, network=network, replicas=replicas)
+    maker = TraineeMaker(split, settings, cache_folder, reporter, teacher)
+    keeper = keeper or CheckpointKeeper(run_folder)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
-        learner = _network_of_size(network, spec, stage.image_size)
-        trainee = sources.trainee(learner, stage, number=state.stage, batch_size=spec.batch_size)
-        saver.network = learner
-        fit_stage(trainee, stage, state=state, on_epoch=saver, reporter=reporter, replicas=replicas)
+        learner = _learner_of(network, spec, stage.image_size, devices)
+        fit_stage(
+            maker.trainee(learner, stage, number=state.stage, plain=network),
+            state=state,
+            on_epoch=partial(keeper.after_epoch, state, learner),
+            reporter=reporter,
+            devices=devices,
+            callbacks=_tensorboard(tensorboard, state.stage, stage),
+        )
         assign_arrays(network, arrays_of(learner), source=None)
         state.begin_next_stage()
-        saver.end_stage(network)
+        keeper.after_stage(state, network)
     return TrainingResult(
         network=network,
         history=tuple(state.history),
@@ -137,7 +140,7 @@ def score_validation(
     """Scores of the validation side at the size of the last stage, as the training saw them."""
     spec = settings.spec()
     stage = spec.stages[-1]
-    seen = _network_of_size(network, spec, stage.image_size)
+    seen = _learner_of(network, spec, stage.image_size, ALONE)
     trainee = _trainee_of(seen, split, settings, stage, cache_folder, reporter)
     return make_prediction_set(split.validation, score_batches(trainee.model, trainee.validation))
 
@@ -150,52 +153,33 @@ def _trainee_of(
     cache_folder: Path,
     reporter: Reporter,
 ) -> Trainee:
-    spec = settings.spec()
-    sources = TraineeMaker(split, settings, cache_folder, reporter)
-    return sources.trainee(network, stage, number=len(spec.stages) - 1, batch_size=spec.batch_size)
+    maker = TraineeMaker(split, settings, cache_folder, reporter)
+    return maker.trainee(network, stage, number=len(settings.spec().stages) - 1)
 
 
-@dataclass(slots=True, kw_only=True)
-class _CheckpointSaver:
-    """Called after every epoch; writes when enough time has passed, in the first process alone."""
-
-    folder: Path
-    state: TrainingState
-    network: Any
-    replicas: Replicas
-    last: float = field(default_factory=time.monotonic)
-
-    def __call__(self) -> None:
-        if time.monotonic() - self.last >= CHECKPOINT_INTERVAL_SECONDS:
-            self._write()
-
-    def end_stage(self, network: Any) -> None:
-        """Write what processes that may lose each other begin the next stage with."""
-        self.network = network
-        if self.replicas.processes > 1:
-            self._write()
-
-    def _write(self) -> None:
-        if self.replicas.index == 0:
-            save_checkpoint(self.folder, self.state, self.network)
-        self.last = time.monotonic()
-
-
-def _refuse_small_batches(spec: VariantSpec, replicas: Replicas) -> None:
-    if spec.batch_size < replicas.total:
+def _refuse_uneven_batches(spec: VariantSpec, devices: Devices) -> None:
+    if spec.batch_size % devices.total:
         raise EdgeMelanomaError(
-            f"A batch of {spec.batch_size} cannot be shared by {replicas.total} devices; give a "
-            f"--batch-size of at least {replicas.total}."
+            f"A batch of {spec.batch_size} cannot be shared evenly by {devices.total} devices; "
+            f"give a --batch-size that is a multiple of {devices.total}."
         )
 
 
-def _network_of_size(network: Any, spec: VariantSpec, image_size: int) -> Any:
-    """`network` itself where it has that input size, else one of its own with equal weights."""
-    if network.input_shape[1] == image_size:
+def _learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Devices) -> Any:
+    """`network` itself where it fits, else one of that size for all devices with equal weights."""
+    if devices.strategy is None and network.input_shape[1] == image_size:
         return network
-    other = build_network(spec, image_size=image_size)
-    assign_arrays(other, arrays_of(network), source=None)
-    return other
+    with devices.scope():
+        learner = build_network(spec, image_size=image_size)
+    assign_arrays(learner, arrays_of(network), source=None)
+    return learner
+
+
+def _tensorboard(folder: Path | None, number: int, stage: Stage) -> tuple[Any, ...]:
+    if folder is None:
+        return ()
+    name = f"{number + 1} {stage.name}"
+    return (tf_keras.callbacks.TensorBoard(folder / name, write_graph=False),)
 
 
 def _start_backbone(
@@ -209,7 +193,7 @@ def _start_backbone(
         calibrate_batch_norm(network, _batch_norm_sample(split))
 
 
-def _identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
+def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
     """All that the weights depend on but the machine: a checkpoint fits one of these only."""
     weights = Path(settings.weights)
     recipe = asdict(settings.spec())

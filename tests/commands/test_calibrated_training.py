@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,17 @@ def calibrated_run(
     trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedModel:
     """The fixture `trained_run` again, by a recipe that is calibrated."""
-    from edge_melanoma.training import trainees
-    from edge_melanoma.training.session import TrainingOrder, train_variants
+    from edge_melanoma.training.material import TrainingSettings
+    from edge_melanoma.training.session import train_variants
 
     recipe = replace(VARIANTS[Variant.FROZEN], calibrated=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainees, "VARIANTS", MappingProxyType({Variant.FROZEN: recipe}))
-        (data,) = trained_run.manifest["dataset"]["folders"].values()
-        order = TrainingOrder(
-            data=(Path(data),),
-            variants=(Variant.FROZEN,),
-            weights="none",
-            epochs=2,
-            out=tmp_path_factory.mktemp("calibrated") / "run",
-            cache_folder=trained_run.folder.parent / "cache",
-        )
-        (folder,) = train_variants(order)
+    (data,) = trained_run.manifest["dataset"]["folders"].values()
+    (folder,) = train_variants(
+        [Path(data)],
+        [TrainingSettings(variant=Variant.FROZEN, weights="none", epochs=2, recipe=recipe)],
+        out=tmp_path_factory.mktemp("calibrated") / "run",
+        cache_folder=trained_run.folder.parent / "cache",
+    )
     return open_run(folder)
 
 

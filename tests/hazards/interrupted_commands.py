@@ -46,14 +46,14 @@ POINTS = MappingProxyType(
         ),
         "mid-epoch": Point(
             command="train",
-            module="edge_melanoma.training.fitting",
-            function="_run_epoch",
+            module="edge_melanoma.training.callbacks",
+            function="reset_dropout",
             longest_seconds=0.5,
             call=2,
         ),
         "between epochs": Point(
             command="train",
-            module="edge_melanoma.training.training",
+            module="edge_melanoma.training.checkpoints",
             function="save_checkpoint",
             longest_seconds=0.1,
             call=2,
@@ -168,9 +168,9 @@ def _become_command(arguments: list[str], log: int, point: Point | None, tell: i
     try:
         from edge_melanoma import cli
         from edge_melanoma.converters import export
-        from edge_melanoma.training import training
+        from edge_melanoma.training import checkpoints
 
-        training.CHECKPOINT_INTERVAL_SECONDS = 0.0
+        checkpoints.INTERVAL_SECONDS = 0.0
         vars(export)["run_in_child"] = lambda function, *given: function(*given)
         if point is not None:
             _watch(point, tell)

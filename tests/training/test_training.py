@@ -133,9 +133,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     split: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edge_melanoma.network.network import arrays_of
-    from edge_melanoma.training import trainees, training
+    from edge_melanoma.training import material, training
 
-    settings = trainees.TrainingSettings(variant=Variant.PARTIAL, weights="none", epochs=2)
+    settings = material.TrainingSettings(variant=Variant.PARTIAL, weights="none", epochs=2)
 
     def train(folder: Path, *, resume: bool) -> dict[str, Any]:
         folder.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from edge_melanoma.data.splits import DatasetSplit, split_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.terminal import SilentReporter
-from edge_melanoma.network.recipes import VARIANTS, Augmentation, Stage, Variant
+from edge_melanoma.network.recipes import VARIANTS, Augmentation, Variant
 from edge_melanoma.runs.models import TrainedModel, open_run
 
 Cli = Callable[..., Any]
@@ -125,28 +125,28 @@ def test_the_weights_of_a_teacher_need_one(
 def test_plain_pictures_are_taught_by_the_teacher_and_varied_ones_by_their_labels(
     split: DatasetSplit, trained_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_melanoma.training import trainees, training
+    from edge_melanoma.training import material, training
 
     plain = VARIANTS[Variant.COMPACT].stages[0]
     varied = replace(plain, name="varied", augmentation=Augmentation())
     spec = replace(VARIANTS[Variant.COMPACT], stages=(plain, varied), teacher_share=0.25)
-    monkeypatch.setattr(trainees, "VARIANTS", {Variant.COMPACT: spec})
+    monkeypatch.setattr(material, "VARIANTS", {Variant.COMPACT: spec})
     targets: dict[str, Any] = {}
 
-    def note_targets(trainee: Any, stage: Stage, **_: Any) -> None:
+    def note_targets(trainee: Any, **_: Any) -> None:
         order = np.arange(len(split.train))[::-1]
         batches = trainee.train.batches(order, batch_size=50, epoch=0)
-        targets[stage.name] = np.concatenate([wanted for _, wanted in batches])
+        targets[trainee.stage.name] = np.concatenate([wanted for _, wanted in batches])
 
     monkeypatch.setattr(training, "fit_stage", note_targets)
     scores = np.linspace(0, 1, len(split.train), dtype=np.float32)
     training.train_network(
         split,
-        trainees.TrainingSettings(variant=Variant.COMPACT, weights="teacher"),
+        material.TrainingSettings(variant=Variant.COMPACT, weights="teacher"),
         run_folder=tmp_path,
         cache_folder=tmp_path / "cache",
         reporter=SilentReporter(),
-        teacher=trainees.Teacher(run=trained_run, scores=scores),
+        teacher=material.Teacher(run=trained_run, scores=scores),
     )
     labels = np.array([record.is_malignant for record in split.train], np.float32)
     np.testing.assert_allclose(targets["head"][::-1], 0.25 * scores + 0.75 * labels, atol=1e-6)

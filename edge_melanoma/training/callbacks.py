@@ -1,0 +1,299 @@
+"""What happens between the epochs of Keras' `fit`: metrics, averages, patience, a state to keep."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.evaluation.metrics import measure
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine.tensorflow import tf, tf_keras
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.network.network import (
+    arrays_of,
+    assign_arrays,
+    compile_forward,
+    reset_dropout,
+)
+from edge_melanoma.network.recipes import Stage
+from edge_melanoma.training.batches import BatchSource
+from edge_melanoma.training.checkpoints import HistoryRow, TrainingState
+from edge_melanoma.training.devices import ALONE, Devices
+from edge_melanoma.training.trainee import Trainee
+
+EVALUATION_BATCH_SIZE = 64
+
+SMALLEST_PROBABILITY = 1e-7
+"""Of tf_keras' binary cross-entropy: scores are clipped to it before the logarithm."""
+
+UPDATE_INTERVAL = 10
+"""Steps between two updates: the average moves by whole epochs, copies cost milliseconds."""
+
+BADNESS = "badness"
+"""The name, among Keras' logs, of what is smallest for the best weights."""
+
+Callback: Any = tf_keras.callbacks.Callback
+
+
+class EpochScores(tf_keras.metrics.Metric):  # type: ignore[misc]  # tf_keras is untyped
+    """P(malignant) of all rows of an epoch, each before the step that it was part of.
+
+    Targets are those of `EpochBatches`. Read at the end of an epoch, over all devices: Keras' own
+    metrics are binned, and its result after every step is of no use here.
+    """
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(name="scores")
+        self._shape = (rows,)
+        self.scores = self.add_weight("scores", shape=self._shape, initializer="zeros")
+
+    def update_state(self, wanted: Any, scores: Any, sample_weight: Any = None) -> None:
+        """Put the scores (n, 1) at their places."""
+        places = tf.cast(wanted[:, 1:], tf.int32)
+        self.scores.assign_add(tf.scatter_nd(places, scores[:, 0], self._shape))
+
+    def reset_state(self) -> None:
+        """Begin an epoch."""
+        self.scores.assign(tf.zeros(self._shape, self.scores.dtype))
+
+    def result(self) -> Any:
+        """Nothing yet."""
+        return tf.constant(0.0)
+
+
+class WeightAverage(Callback):  # type: ignore[misc]  # tf_keras is untyped
+    """Averages all weights of `network`, the batch-norm statistics among them.
+
+    `decay` is that of one step. `arrays` are those of an earlier average that goes on, none at the
+    start. Early updates weigh more, so that the weights the training began with are soon forgotten.
+    """
+
+    def __init__(
+        self, network: Any, *, decay: float, arrays: dict[str, NDArray[np.float32]]
+    ) -> None:
+        super().__init__()
+        self._network, self._decay = network, decay
+        self.arrays = arrays
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Go on with the steps that the optimizer has taken."""
+        self.update(steps=int(self.model.optimizer.iterations.numpy()))
+
+    def update(self, *, steps: int) -> None:
+        """Bring the average up to date where it is time, after `steps` steps of the optimizer."""
+        if self._decay == 0.0 or steps % UPDATE_INTERVAL:
+            return
+        updates = steps // UPDATE_INTERVAL
+        kept = min(self._decay**UPDATE_INTERVAL, updates / (updates + UPDATE_INTERVAL))
+        present = arrays_of(self._network)
+        if not self.arrays:
+            self.arrays = present
+            return
+        for name, array in present.items():
+            self.arrays[name] = kept * self.arrays[name] + (1 - kept) * array
+
+    def settle(self) -> None:
+        """Give the network the average for good."""
+        if self.arrays:
+            assign_arrays(self._network, self.arrays, source=None)
+
+    @contextmanager
+    def in_network(self) -> Iterator[None]:
+        """Let the network be the average, and what it was afterwards."""
+        present = arrays_of(self._network) if self.arrays else None
+        self.settle()
+        try:
+            yield
+        finally:
+            if present is not None:
+                assign_arrays(self._network, present, source=None)
+
+
+class EpochMetrics(Callback):  # type: ignore[misc]  # tf_keras is untyped
+    """Exact metrics of the training and validation side, as Keras' logs and a row of the history.
+
+    `average` is what validation sees. The weights are the better, the less of `BADNESS` they have.
+    """
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        state: TrainingState,
+        *,
+        scores: EpochScores,
+        average: WeightAverage,
+        devices: Devices,
+    ) -> None:
+        super().__init__()
+        self._trainee, self._state, self._devices = trainee, state, devices
+        self._scores, self._average = scores, average
+        self._forward = compile_forward(trainee.model)
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin dropout anew, so that an epoch can be repeated exactly."""
+        self._start = time.perf_counter()
+        reset_dropout(self._trainee.network, seeds=[self._trainee.seed, self._state.stage, epoch])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Replace Keras' logs, which hold a mean of the batches' losses."""
+        trainee, stage = self._trainee, self._trainee.stage
+        trained = self._scores.scores.numpy().astype(np.float64)
+        order = trainee.order(self._state.stage, epoch)[: len(trained)]
+        told = summarise(trained, trainee.train.labels[order], threshold=trainee.threshold)
+        after = self.validate()
+        validated = summarise(after, trainee.validation.labels, threshold=trainee.threshold)
+        told |= {f"val_{name}": value for name, value in validated.items()}
+        logs.clear()
+        logs.update({**told, BADNESS: trainee.rank(after) if trainee.rank else told["val_loss"]})
+        rate = learning_rate_at(
+            stage,
+            step=int(self.model.optimizer.iterations.numpy()),
+            steps_per_epoch=self.params["steps"],
+        )
+        seconds = round(time.perf_counter() - self._start, 3)
+        row: HistoryRow = {"stage": stage.name, "epoch": epoch + 1, **told}
+        self._state.history.append({**row, "learning_rate": rate, "seconds": seconds})
+
+    def validate(self) -> NDArray[np.float64]:
+        """Scores of the validation side by the weights that would be kept."""
+        with self._average.in_network():
+            return score(self._forward, self._trainee.validation, self._devices)
+
+
+class BestWeights(tf_keras.callbacks.EarlyStopping):  # type: ignore[misc]  # tf_keras is untyped
+    """Keras' early stopping, which goes on with what an earlier process knew of the best weights.
+
+    It forgets that when a training begins. In the end the best weights are put back.
+    """
+
+    def __init__(self, state: TrainingState, *, patience: int) -> None:
+        super().__init__(BADNESS, mode="min", patience=patience, restore_best_weights=True)
+        self._state = state
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take up what the state tells."""
+        super().on_train_begin(logs)
+        if self._state.best_loss is not None:
+            self.best, self.wait = self._state.best_loss, self._state.epochs_since_best
+            self.best_weights = list(self._state.best_arrays.values())
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Tell the state."""
+        super().on_epoch_end(epoch, logs)
+        self._state.best_loss, self._state.epochs_since_best = self.best, self.wait
+        names = arrays_of(self.model)
+        self._state.best_arrays = dict(zip(names, self.best_weights, strict=True))
+
+
+class KeptState(Callback):  # type: ignore[misc]  # tf_keras is untyped
+    """Brings the state up to date when an epoch is over, and hands it on; to come last."""
+
+    def __init__(
+        self, state: TrainingState, *, average: WeightAverage, on_epoch: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self._state, self._average, self._on_epoch = state, average, on_epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """All that the next epoch needs."""
+        self._state.epoch = epoch + 1
+        self._state.average_arrays = self._average.arrays
+        self._state.optimizer_arrays = {
+            str(number): variable.numpy()
+            for number, variable in enumerate(self.model.optimizer.variables)
+        }
+        self._on_epoch()
+
+
+class ShownProgress(Callback):  # type: ignore[misc]  # tf_keras is untyped
+    """The steps of an epoch and, at its end, its figures, on a reporter."""
+
+    def __init__(self, reporter: Reporter, state: TrainingState, *, stage: Stage) -> None:
+        super().__init__()
+        self._reporter, self._state, self._stage = reporter, state, stage
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Show an empty bar."""
+        steps = self.params["steps"]
+        label = f"{self._stage.name} {epoch + 1}/{self._stage.epochs}"
+        self._steps = self._reporter.track(range(steps), label=label, total=steps)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Go on to the step number `batch`; several are made at once."""
+        for done in self._steps:
+            if done >= batch:
+                break
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """One line for a person."""
+        for _ in self._steps:
+            pass
+        self._reporter.say(describe_epoch(self._state.history[-1], epochs=self._stage.epochs))
+
+
+def describe_epoch(row: HistoryRow, *, epochs: int) -> str:
+    """One line for a person."""
+    return (
+        f"{row['stage']} {row['epoch']}/{epochs}: validation recall {row['val_recall']:.3f}, "
+        f"accuracy {row['val_accuracy']:.3f}, AUC {row['val_auc']:.4f}, "
+        f"loss {row['val_loss']:.4f} (training {row['loss']:.4f}), {row['seconds']:.1f} s"
+    )
+
+
+def learning_rate_at(stage: Stage, *, step: int, steps_per_epoch: int) -> float:
+    """Of the step number `step` from the stage's beginning, counted from 0.
+
+    Linear warm-up, then half a cosine from `learning_rate` to `final_learning_rate` over all steps
+    of the stage (Loshchilov and Hutter, 2017, without restarts); constant where no final one is
+    given.
+    """
+    warmth = min(1.0, (step + 1) / stage.warmup_steps) if stage.warmup_steps else 1.0
+    if stage.final_learning_rate is None:
+        return warmth * stage.learning_rate
+    progress = min(1.0, step / max(1, stage.epochs * steps_per_epoch))
+    share = (1 + math.cos(math.pi * progress)) / 2
+    fall = stage.learning_rate - stage.final_learning_rate
+    return warmth * (stage.final_learning_rate + share * fall)
+
+
+def score(
+    forward: Callable[..., Any], source: BatchSource, devices: Devices = ALONE
+) -> NDArray[np.float64]:
+    """P(malignant), shape (n,), of all images of a source, in their order.
+
+    Each process scores its share of them, so that all of them know the very same scores.
+    """
+    rows = len(source.labels)
+    own = np.array_split(np.arange(rows), devices.workers)[devices.index]
+    batches = source.batches(own, batch_size=EVALUATION_BATCH_SIZE, epoch=0)
+    whole = np.zeros(rows, dtype=np.float64)
+    if len(own):
+        whole[own] = np.concatenate([forward(inputs)[:, 0] for inputs, _ in batches])
+    return devices.sum(whole)
+
+
+def summarise(
+    scores: NDArray[np.float64], labels: NDArray[np.float32], *, threshold: float
+) -> dict[str, float]:
+    """Loss, accuracy, recall and AUC of an epoch, exact."""
+    ids = tuple(str(number) for number in range(len(labels)))
+    metrics = measure(
+        PredictionSet(image_ids=ids, labels=labels > 0.5, scores=scores), threshold=threshold
+    )
+    return {
+        "loss": cross_entropy(scores, labels),
+        "accuracy": metrics.accuracy,
+        "recall": metrics.recall,
+        "auc": metrics.auc,
+    }
+
+
+def cross_entropy(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
+    """Mean binary cross-entropy in nats."""
+    clipped = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return float(-np.mean(np.where(labels > 0.5, np.log(clipped), np.log1p(-clipped))))

@@ -1,0 +1,145 @@
+"""What each stage of a recipe learns from, and the part of the network that it trains."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.data.images import IMAGE_SIZE
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.splits import DatasetSplit
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.network.network import cut_layer, freeze_backbone, suffix_of
+from edge_melanoma.network.recipes import Augmentation, Stage
+from edge_melanoma.training.activations import (
+    CachedActivations,
+    DecodedPictures,
+    FrozenPrefix,
+    Prefix,
+    cache_activations,
+)
+from edge_melanoma.training.batches import (
+    BatchSource,
+    CachedBatches,
+    DistilledBatches,
+    PictureBatches,
+    draw_epoch,
+    labels_of,
+)
+from edge_melanoma.training.material import Teacher, TrainingSettings
+
+HISTORY_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainee:
+    """What one stage trains: `model` is the network, or the part of it that is not frozen.
+
+    `rank` of the validation scores is smallest for the best weights, the first ones among them;
+    without it the validation loss is, from the first epoch on. `threshold` is that of the metrics.
+    """
+
+    network: Any
+    model: Any
+    stage: Stage
+    train: BatchSource
+    validation: BatchSource
+    batch_size: int
+    seed: int
+    threshold: float = HISTORY_THRESHOLD
+    rank: Callable[[NDArray[np.float64]], float] | None = None
+    sampler: Callable[[np.random.Generator], NDArray[np.int64]] | None = None
+
+    def order(self, number: int, epoch: int) -> NDArray[np.int64]:
+        """The positions of an epoch's images in their order; all of them without a sampler.
+
+        The stage has this number in its recipe, counted from 0. How many images an epoch has does
+        not depend on which of them are drawn.
+        """
+        random = np.random.default_rng([self.seed, number, epoch])
+        if self.sampler is not None:
+            return self.sampler(random)
+        return random.permutation(len(self.train.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class TraineeMaker:
+    """Chooses for a stage between the activation cache and the pixels, labels and a teacher."""
+
+    split: DatasetSplit
+    settings: TrainingSettings
+    cache_folder: Path
+    reporter: Reporter
+    teacher: Teacher | None = None
+
+    def trainee(self, network: Any, stage: Stage, *, number: int, plain: Any = None) -> Trainee:
+        """What trains the stage that has this number in the recipe, counted from 0.
+
+        What is frozen is read from `plain` where it is given: equal weights on a single device.
+        """
+        spec, whole = self.settings.spec(), network if plain is None else plain
+        freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        cut = None
+        if self.settings.use_cache and not _is_varied(stage):
+            cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        prefix = FrozenPrefix(whole, cut=cut) if cut else None
+        source = partial(self._source, stage=stage, number=number, prefix=prefix)
+        return Trainee(
+            network=network,
+            model=suffix_of(network, cut=cut) if cut else network,
+            stage=stage,
+            train=self._taught(source(self.split.train, stage.augmentation), stage),
+            validation=source(self.split.validation, None),
+            batch_size=spec.batch_size,
+            seed=self.settings.seed,
+            sampler=lambda random: draw_epoch(
+                self.split.train, source_share=spec.source_share, random=random
+            ),
+        )
+
+    def _taught(self, source: BatchSource, stage: Stage) -> BatchSource:
+        """The teacher has seen the plain pictures alone, not their variations."""
+        if self.teacher is None or stage.augmentation is not None:
+            return source
+        share = np.float32(self.settings.spec().teacher_share)
+        scores = share * self.teacher.scores + (1 - share) * source.labels
+        return DistilledBatches(source=source, scores=scores)
+
+    def _source(
+        self,
+        records: tuple[LesionRecord, ...],
+        augmentation: Augmentation | None,
+        *,
+        stage: Stage,
+        number: int,
+        prefix: FrozenPrefix | None,
+    ) -> BatchSource:
+        labels, seed = labels_of(records), self.settings.seed
+        if prefix is not None and augmentation is None:
+            return CachedBatches(activations=self._cached(prefix, records), labels=labels)
+        is_varied = _is_varied(stage)
+        kept = is_varied and self.settings.use_cache
+        return PictureBatches(
+            files=[record.path for record in records],
+            labels=labels,
+            seed=(seed, number) if is_varied else (seed,),
+            augmentation=augmentation,
+            image_size=stage.image_size,
+            store=self._cached(DecodedPictures(), records) if kept else None,
+            prefix=prefix,
+        )
+
+    def _cached(self, prefix: Prefix, records: tuple[LesionRecord, ...]) -> CachedActivations:
+        return cache_activations(
+            prefix, records, cache_folder=self.cache_folder, reporter=self.reporter
+        )
+
+
+def _is_varied(stage: Stage) -> bool:
+    """Whether a stage asks for more than turns and shifts at the network's own size."""
+    appearance = stage.augmentation is not None and stage.augmentation.appearance is not None
+    return appearance or stage.image_size != IMAGE_SIZE
