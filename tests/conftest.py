@@ -13,6 +13,7 @@ from edge_melanoma.data.phantoms import write_phantoms
 from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.models import TrainedModel, open_run
 
+pytest_plugins = ["light_core"]
 PHANTOMS = 80
 
 
@@ -30,6 +31,8 @@ def edge_melanoma(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., CommandResult]:
     """Run the command line in this process."""
+    # Not above: pytest rewrites the assertions of a plugin that is not imported yet.
+    from light_core import skip_without_tensorflow
 
     def run(*arguments: str | Path) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["edge-melanoma", *map(str, arguments)])
@@ -39,6 +42,7 @@ def edge_melanoma(
         except SystemExit as stop:
             code = int(stop.code or 0)
         output, error = capfd.readouterr()
+        skip_without_tensorflow(error)
         return CommandResult(exit_code=code, stdout=output, stderr=error)
 
     return run
