@@ -188,8 +188,8 @@ def _training_rows(
             yield [variant, title, *_inside_cells(sides[side][point]), *blank, seconds]
     original = PUBLISHED.get(Variant(variant))
     if original is not None:
-        figures = ["0.5", f"{original.recall:.2f}", "", "", f"{original.f1:.4f}"]
-        accuracy = f"{original.accuracy:.4f}"
+        figures = ["0.5", f"{original['recall']:.2f}", "", "", f"{original['f1']:.4f}"]
+        accuracy = f"{original['accuracy']:.4f}"
         yield [variant, "original, 13,879 images", *figures, accuracy, "", *blank, ""]
 
 

@@ -15,7 +15,7 @@ from edge_melanoma.data.sets import refuse_training_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_sets
 from edge_melanoma.machine.files import read_json, write_atomically, write_json
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter, results_console
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter, print_lines, results_console
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import SPLIT, TrainedModel, open_run
 from edge_melanoma.training.record import EVALUATION, record_files, score_external_sets
@@ -139,5 +139,4 @@ def _show(judged: JudgedSet) -> None:
         table.add_row(*map(escape, row))
     console = results_console(width=160)
     console.print(table)
-    for line in describe_findings(judged.subgroups):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(console, *describe_findings(judged.subgroups))

@@ -94,7 +94,7 @@ def command(
 def _show(told: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from edge_melanoma.machine.terminal import results_console
+    from edge_melanoma.machine.terminal import print_lines, results_console
 
     table = Table("file", "bytes", "input", "malignant from", "sha256", title="Models for apps")
     for model in told["models"]:
@@ -109,19 +109,17 @@ def _show(told: Mapping[str, Any]) -> None:
         )
     console = results_console(width=140)
     console.print(table)
-    console.print(
+    print_lines(
+        console,
         f"{told['bundle']}: {told['files']} files, {told['size_bytes']:,} bytes. Check them with: "
         f"edge-melanoma android --verify {told['bundle']}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:
     """Check a bundle, print what differs, and leave with 1 if anything does."""
     from edge_melanoma.converters.phone.check import check_bundle
-    from edge_melanoma.machine.terminal import results_console
+    from edge_melanoma.machine.terminal import print_lines, results_console
 
     checked = check_bundle(folder)
     if as_json:
@@ -132,8 +130,6 @@ def _verify(folder: Path, *, as_json: bool) -> None:
             f"{folder}: {checked.files} files, {checked.models} models, {checked.pictures} "
             f"pictures: {verdict}."
         )
-        console = results_console(width=160)
-        for line in (*map(str, checked.findings), told):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_lines(results_console(width=160), *map(str, checked.findings), told)
     if checked.findings:
         raise typer.Exit(DIFFERS)

@@ -127,7 +127,7 @@ def export_and_show(
 ) -> None:
     """Export a run, and print a row a file and where each decides."""
     from edge_melanoma.converters.export import export_run
-    from edge_melanoma.machine.terminal import TerminalReporter, results_console
+    from edge_melanoma.machine.terminal import TerminalReporter, print_lines, results_console
     from edge_melanoma.runs.bundled import find_run_or_bundled
 
     settings.refuse_contradictions(modes)
@@ -137,8 +137,7 @@ def export_and_show(
     console = results_console(width=160)
     console.print(_table(written))
     for model in written:
-        for line in (str(model.path), *_explain(model.manifest)):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_lines(console, str(model.path), *_explain(model.manifest))
 
 
 def _table(models: "list[ConvertedModel]") -> "Table":

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from edge_melanoma.machine.terminal import results_console
+from edge_melanoma.machine.terminal import print_lines, results_console
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
 from edge_melanoma.runs.recorded_files import RunFinding, verify_run
 
@@ -15,15 +15,9 @@ def verify_and_show(folder: Path, *, as_json: bool) -> bool:
         print(json.dumps(verification.as_dict(), indent=2))
         return verification.is_as_recorded
     console = results_console(width=160)
-    for finding in verification.findings:
-        console.print(_describe(finding), highlight=False, markup=False, soft_wrap=True)
     verdict = "as recorded" if verification.is_as_recorded else "NOT as recorded"
-    console.print(
-        f"{folder}: {verification.checked} files with a recorded sha256, {verdict}.",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    told = f"{folder}: {verification.checked} files with a recorded sha256, {verdict}."
+    print_lines(console, *map(_describe, verification.findings), told)
     return verification.is_as_recorded
 
 

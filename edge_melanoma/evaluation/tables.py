@@ -15,7 +15,7 @@ from edge_melanoma.evaluation.evaluation import (
     format_share,
 )
 from edge_melanoma.evaluation.reliability import describe_reliability
-from edge_melanoma.machine.terminal import results_console
+from edge_melanoma.machine.terminal import print_lines, results_console
 from edge_melanoma.network.recipes import PUBLISHED, Variant
 from edge_melanoma.runs.models import TrainedModel
 
@@ -34,11 +34,11 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
     if WITHOUT_LEAKED in result:
         rest = result[WITHOUT_LEAKED]
         _show_one(console, f"{model} on {data['name']}, without leaked copies", rest, rest, source)
-    _say(console, describe_reliability(result["calibration"]), *describe_cards(data))
+    print_lines(console, describe_reliability(result["calibration"]), *describe_cards(data))
     for name, external in result["external"].items():
         outside = external["dataset"]
         _show_one(console, f"{model} outside, on {name}", outside, external, source)
-        _say(console, describe_external(name, external), *describe_cards(outside))
+        print_lines(console, describe_external(name, external), *describe_cards(outside))
 
 
 def _show_one(
@@ -48,7 +48,7 @@ def _show_one(
     measured: Mapping[str, Any],
     source: str,
 ) -> None:
-    _say(
+    print_lines(
         console,
         f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
         f"threshold {measured['threshold']:.4f} from {source}",
@@ -62,12 +62,9 @@ def _show_one(
         table.add_row(name, format_share(value), interval)
     console.print(table)
     confusion = measured["confusion"].items()
-    _say(console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion))
-
-
-def _say(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_lines(
+        console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion)
+    )
 
 
 def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) -> None:
@@ -93,7 +90,7 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     console = results_console(width=WIDTH)
     console.print(table)
     lines = [line for _, evaluation in runs for line in describe_measured_sets(evaluation)]
-    _say(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
+    print_lines(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
 
 
 def _rows_of(run: TrainedModel, evaluation: dict[str, Any]) -> Iterator[list[str]]:
@@ -103,8 +100,7 @@ def _rows_of(run: TrainedModel, evaluation: dict[str, Any]) -> Iterator[list[str
             yield [run.variant, name, *_figures_of(measured[point]), seconds]
     published = PUBLISHED.get(Variant(run.variant))
     if published is not None:
-        figures = {"recall": published.recall, "f1": published.f1, "accuracy": published.accuracy}
-        cells = [f"{figures[name]:.4f}" if name in figures else "" for name in METRICS]
+        cells = [f"{published[name]:.4f}" if name in published else "" for name in METRICS]
         yield [run.variant, "original work (13,879 images)", "0.5", *cells, ""]
 
 

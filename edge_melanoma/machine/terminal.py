@@ -78,3 +78,9 @@ class TerminalReporter:
 def results_console(*, width: int) -> Console:
     """A console as wide as the terminal; `width` columns where stdout is none."""
     return Console(width=None if Console().is_terminal else width)
+
+
+def print_lines(console: Console, *lines: str) -> None:
+    """Print text as it is: no markup, no colours, and no line broken but by the terminal."""
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
