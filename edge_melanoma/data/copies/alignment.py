@@ -3,34 +3,36 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.copies.candidates import WINDOWS, Candidates
+from edge_melanoma.data.copies.candidates import WINDOWS, begins
 from edge_melanoma.data.copies.layouts import TURNS, Floats, turn_image
 from edge_melanoma.data.screening import THUMBNAIL_SIZE
 from edge_melanoma.machine.rows import Rows, RowsOnDisk
+
+PAIR = np.dtype(
+    [
+        ("first", np.int64),
+        ("second", np.int64),
+        ("turn", np.int64),
+        ("centre", np.float32, 2),
+        ("extent", np.float32, 2),
+        ("match", np.float32),
+        ("overlap", np.float32),
+    ]
+)
+"""Where picture `second`, turned, lies in picture `first`: the window's centre and extent (x, y) in
+shares of the frame. `match` is the correlation of brightness inside both frames, `overlap` the
+share of `second` that lies inside `first`."""
 
 COARSE_STEPS = 4
 FINE_STEPS = 5
 LEAST_COARSE_MATCH = 0.93
 _CHUNK = 1024
 _DAMPING = 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alignment:
-    """Per pair: the window's centre and extent (n, 2: x, y) in shares of `first`'s frame.
-
-    `match` is the correlation of brightness inside both frames, `overlap` the share of `second`
-    that lies inside `first`.
-    """
-
-    centre: Floats
-    extent: Floats
-    match: Floats
-    overlap: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,40 +56,24 @@ def shrink_greys(thumbnails: Rows) -> Greys:
     return Greys(whole=whole, half=half, quarter=quarter)
 
 
-def align_candidates(greys: Greys, candidates: Candidates) -> tuple[Candidates, Alignment]:
-    """Fit each guess, first on small pictures, and keep the one that matches best for a pair.
+def align_guesses(greys: Greys, guesses: NDArray[Any]) -> NDArray[Any]:
+    """Fit rows of `GUESS`, first on small pictures, and keep the `PAIR` that matches best of each.
 
     Pairs that do not match on small pictures are dropped.
     """
-    windows = np.array(WINDOWS, dtype=np.float32)[candidates.window]
+    windows = np.array(WINDOWS, dtype=np.float32)[guesses["window"]]
     before, after = windows[:, :2], windows[:, 2:]
-    first_guess = _Guess(
-        centre=np.asarray((before - after) / 2, dtype=np.float32), extent=1 - before - after
-    )
-    coarse = _fit(greys.half, greys.quarter, candidates, first_guess, steps=COARSE_STEPS)
-    kept = np.flatnonzero(coarse.match >= LEAST_COARSE_MATCH)
-    remaining = select(candidates, kept)
-    better_guess = _Guess(centre=coarse.centre[kept], extent=coarse.extent[kept])
-    fine = _fit(greys.whole, greys.half, remaining, better_guess, steps=FINE_STEPS)
-    best = _best_of_each_pair(remaining, fine.match)
-    names = Alignment.__dataclass_fields__
-    chosen = Alignment(**{name: getattr(fine, name)[best] for name in names})
-    return select(remaining, best), chosen
-
-
-def select(candidates: Candidates, kept: NDArray[np.int64]) -> Candidates:
-    """The pairs at some positions."""
-    names = Candidates.__dataclass_fields__
-    return Candidates(**{name: getattr(candidates, name)[kept] for name in names})
-
-
-def _best_of_each_pair(guesses: Candidates, match: Floats) -> NDArray[np.int64]:
-    low = np.minimum(guesses.first, guesses.second)
-    high = np.maximum(guesses.first, guesses.second)
-    order = np.lexsort((-match, high, low))
-    begins = np.ones(len(order), dtype=bool)
-    begins[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
-    return order[begins]
+    pairs = np.zeros(len(guesses), PAIR)
+    for name in ("first", "second", "turn"):
+        pairs[name] = guesses[name]
+    pairs["centre"], pairs["extent"] = (before - after) / 2, 1 - before - after
+    _fit(greys.half, greys.quarter, pairs, steps=COARSE_STEPS)
+    pairs = pairs[pairs["match"] >= LEAST_COARSE_MATCH]
+    _fit(greys.whole, greys.half, pairs, steps=FINE_STEPS)
+    low = np.minimum(pairs["first"], pairs["second"])
+    high = np.maximum(pairs["first"], pairs["second"])
+    order = np.lexsort((-pairs["match"], high, low))
+    return pairs[order[begins(low[order], high[order])]]
 
 
 def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -96,33 +82,16 @@ def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(blocks.mean(axis=(2, 4)).round(), dtype=np.uint8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Guess:
-    centre: Floats
-    extent: Floats
+def _fit(images: Rows, halves: Rows, pairs: NDArray[Any], *, steps: int) -> None:
+    """Fit the second picture of each pair, by half its size, within the first, in place."""
 
+    def fit_from(start: int) -> None:
+        chunk = pairs[start : start + _CHUNK]
+        second = _turned(halves[chunk["second"]], chunk["turn"])
+        _fit_chunk(images[chunk["first"]].astype(np.float32), second, chunk, steps=steps)
 
-def _fit(images: Rows, halves: Rows, pairs: Candidates, guess: _Guess, *, steps: int) -> Alignment:
-    """The second picture of each pair, by half its size, within the first."""
-
-    def fit_from(start: int) -> Alignment:
-        chunk = slice(start, start + _CHUNK)
-        second = _turned(halves[pairs.second[chunk]], pairs.turn[chunk])
-        first = images[pairs.first[chunk]].astype(np.float32)
-        return _fit_chunk(first, second, guess.centre[chunk], guess.extent[chunk], steps=steps)
-
-    starts = range(0, len(pairs), _CHUNK)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = [_empty(), *pool.map(fit_from, starts)]
-    names = Alignment.__dataclass_fields__
-    return Alignment(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    )
-
-
-def _empty() -> Alignment:
-    pairs, numbers = np.zeros((0, 2), np.float32), np.zeros(0, np.float32)
-    return Alignment(centre=pairs, extent=pairs, match=numbers, overlap=numbers)
+        list(pool.map(fit_from, range(0, len(pairs), _CHUNK)))
 
 
 def _turned(images: NDArray[np.uint8], turns: NDArray[np.int64]) -> Floats:
@@ -133,11 +102,10 @@ def _turned(images: NDArray[np.uint8], turns: NDArray[np.int64]) -> Floats:
     return turned
 
 
-def _fit_chunk(
-    first: Floats, second: Floats, centre: Floats, extent: Floats, *, steps: int
-) -> Alignment:
+def _fit_chunk(first: Floats, second: Floats, pairs: NDArray[Any], *, steps: int) -> None:
     size = second.shape[1]
     grid = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
+    centre, extent = pairs["centre"], pairs["extent"]
     for _ in range(steps):
         seen, inside = _sample(first, centre, extent, grid)
         step = _gauss_newton_step(seen, second, inside, grid)
@@ -147,8 +115,8 @@ def _fit_chunk(
     seen, inside = _sample(first, centre, extent, grid)
     left, right = _standardise(seen, inside), _standardise(second, inside)
     overlap = inside.mean(axis=(1, 2))
-    match = (left * right * inside).mean(axis=(1, 2)) / np.maximum(overlap, 1e-6)
-    return Alignment(centre=centre, extent=extent, match=match, overlap=overlap)
+    pairs["centre"], pairs["extent"], pairs["overlap"] = centre, extent, overlap
+    pairs["match"] = (left * right * inside).mean(axis=(1, 2)) / np.maximum(overlap, 1e-6)
 
 
 def _sample(images: Floats, centre: Floats, extent: Floats, grid: Floats) -> tuple[Floats, Floats]:

@@ -1,9 +1,7 @@
-"""Pairs of pictures that may be copies of one another, found by an index instead of all pairs.
+"""Guesses that two pictures show the same, found by an index instead of comparing all pairs.
 
 Each picture is looked up whole and as windows of itself among the others whole: a k-d tree over
 features that no turn changes. Of what the tree gives, the pairs whose coarse layouts agree remain.
-
-Guesses that two pictures show the same, sorted out pair by pair and part by part.
 """
 
 import itertools
@@ -30,17 +28,7 @@ from edge_melanoma.data.copies.layouts import (
 from edge_melanoma.machine.rows import Rows, RowsOnDisk
 from edge_melanoma.machine.terminal import Reporter
 
-LEAST_AGREEMENT = 0.75
-LEAST_RIVAL = 0.93
-LARGEST_LAG = 0.04
-GUESSES = 3
-"""A pair of nearly symmetric lesions may agree best when turned wrongly: the next guesses, if they
-are as good, are tried too."""
-_LEAST_SPAN = 1024
-_MOST_PARTS = 256
-"""Each has an open file."""
-
-_ROW = np.dtype(
+GUESS = np.dtype(
     [
         ("first", np.int64),
         ("second", np.int64),
@@ -49,89 +37,8 @@ _ROW = np.dtype(
         ("agreement", np.float32),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """Guesses: picture `first` seen through a window is much like picture `second` turned.
-
-    All are arrays of one length; `window` holds positions in
-    `candidates.WINDOWS`, `agreement` cosines.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    window: NDArray[np.int64]
-    turn: NDArray[np.int64]
-    agreement: Floats
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-
-class Guesses:
-    """Guesses in parts, each with all guesses of its pairs; they lie on disk until then."""
-
-    def __init__(self, pictures: int) -> None:
-        self._span = max(_LEAST_SPAN, -(-pictures // _MOST_PARTS))
-        self._parts = [RowsOnDisk(_ROW) for _ in range(0, pictures, self._span)]
-
-    def add(self, found: Candidates) -> None:
-        """Put guesses where those of the same pair are: by the smaller number of the two."""
-        part = np.minimum(found.first, found.second) // self._span
-        rows = _as_rows(found)
-        for number in np.unique(part):
-            self._parts[number].append(rows[part == number])
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def __iter__(self) -> Iterator[Candidates]:
-        for part in self._parts:
-            yield _best_guesses(_as_candidates(part[:]))
-
-
-def plausible(agreement: Floats, best: Floats) -> NDArray[np.bool_]:
-    """The best guess if it agrees enough, and others that agree well and nearly as much."""
-    rival = (agreement >= LEAST_RIVAL) & (agreement >= best - LARGEST_LAG)
-    return np.asarray(rival | ((agreement == best) & (agreement >= LEAST_AGREEMENT)))
-
-
-def _as_rows(found: Candidates) -> NDArray[Any]:
-    rows = np.empty(len(found), _ROW)
-    for name in _ROW.fields or ():
-        rows[name] = getattr(found, name)
-    return rows
-
-
-def _as_candidates(rows: NDArray[Any]) -> Candidates:
-    return Candidates(**{name: rows[name] for name in Candidates.__dataclass_fields__})
-
-
-def _best_guesses(found: Candidates) -> Candidates:
-    """For two pictures, whichever is the larger, the guess that agrees most and its rivals."""
-    columns = {name: getattr(found, name) for name in Candidates.__dataclass_fields__}
-    low = np.minimum(columns["first"], columns["second"])
-    high = np.maximum(columns["first"], columns["second"])
-    agreement = columns["agreement"]
-    view = columns["turn"] + 8 * (columns["first"] == low)
-    order = np.lexsort((columns["window"], -agreement, view, high, low))
-    order = order[_begins(low[order], high[order], view[order])]
-    order = order[np.lexsort((-agreement[order], high[order], low[order]))]
-    begins = _begins(low[order], high[order])
-    starts = np.flatnonzero(begins)
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
-    best = np.repeat(agreement[order[starts]], np.diff([*starts, len(order)]))
-    kept = order[plausible(agreement[order], best) & (rank < GUESSES)]
-    return Candidates(**{name: column[kept] for name, column in columns.items()})
-
-
-def _begins(*keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """True where a row of sorted keys differs from the row before."""
-    fresh = np.ones(len(keys[0]), dtype=bool)
-    fresh[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
-    return fresh
-
+"""Picture `first` seen through one of `WINDOWS` is much like picture `second` turned; `agreement`
+is the cosine of their layouts."""
 
 WINDOWS: tuple[Window, ...] = (
     WHOLE,
@@ -148,29 +55,73 @@ FEATURES = 16
 APPROXIMATION = 0.5
 LARGEST_DISTANCE = 250.0
 """Farthest that a copy was seen in 480 synthetic ones: 238."""
+LEAST_AGREEMENT = 0.75
+LEAST_RIVAL = 0.93
+LARGEST_LAG = 0.04
+GUESSES = 3
+"""A pair of nearly symmetric lesions may agree best when turned wrongly: the next guesses, if they
+are as good, are tried too."""
 _BLOCK = 2048
 """Pictures that are looked up at once: 57 MB."""
-
 _CHUNK = 4096
+_LEAST_SPAN = 1024
+_MOST_PARTS = 256
+"""Each has an open file."""
 
 
-def find_candidates(thumbnails: Rows, *, reporter: Reporter) -> Guesses:
-    """Pairs of pictures (n, 48, 48, 3) that may show the same, with up to three guesses each.
+def find_guesses(thumbnails: Rows, *, reporter: Reporter) -> list[RowsOnDisk]:
+    """Rows of `GUESS` for pairs of pictures (n, 48, 48, 3) that may show the same.
 
-    The work grows as n log n: 22 look-ups a picture, 6 neighbours each.
+    They lie on disk in parts, each with all guesses of its pairs. The work grows as n log n: 22
+    look-ups a picture, 6 neighbours each.
     """
     index = _index(thumbnails)
-    guesses = Guesses(len(thumbnails))
-    blocks = _blocks(thumbnails)
-    steps = ((*block, *view) for block in blocks for view in enumerate(WINDOWS))
+    span = max(_LEAST_SPAN, -(-len(thumbnails) // _MOST_PARTS))
+    parts = [RowsOnDisk(GUESS) for _ in range(0, len(thumbnails), span)]
+    steps = ((*block, *view) for block in _blocks(thumbnails) for view in enumerate(WINDOWS))
     total = -(-len(thumbnails) // _BLOCK) * len(WINDOWS)
     for start, pictures, number, window in reporter.track(
         steps, label="Comparing images", total=total
     ):
         seen = layout_waves(pictures, window)
         pairs = _pairs_of(index.neighbours(turnless_features(seen)), start, len(thumbnails))
-        guesses.add(_agreeing(pairs, number, turned_shapes(seen), start, index.shapes))
-    return guesses
+        found = _agreeing(pairs, number, turned_shapes(seen), start, index.shapes)
+        part = np.minimum(found["first"], found["second"]) // span
+        for place in np.unique(part):
+            parts[place].append(found[part == place])
+    return parts
+
+
+def best_guesses(found: NDArray[Any]) -> NDArray[Any]:
+    """Up to three guesses of each pair: the one that agrees most, and its rivals.
+
+    A pair is one, whichever of its pictures is `first`.
+    """
+    low = np.minimum(found["first"], found["second"])
+    high = np.maximum(found["first"], found["second"])
+    agreement = found["agreement"]
+    view = found["turn"] + 8 * (found["first"] == low)
+    order = np.lexsort((found["window"], -agreement, view, high, low))
+    order = order[begins(low[order], high[order], view[order])]
+    order = order[np.lexsort((-agreement[order], high[order], low[order]))]
+    starts = np.flatnonzero(begins(low[order], high[order]))
+    counts = np.diff([*starts, len(order)])
+    rank = np.arange(len(order)) - np.repeat(starts, counts)
+    best = np.repeat(agreement[order[starts]], counts)
+    return found[order[_plausible(agreement[order], best) & (rank < GUESSES)]]
+
+
+def begins(*keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """True where a row of sorted keys differs from the row before."""
+    fresh = np.ones(len(keys[0]), dtype=bool)
+    fresh[1:] = np.any([np.diff(key) != 0 for key in keys], axis=0)
+    return fresh
+
+
+def _plausible(agreement: Floats, best: Floats) -> NDArray[np.bool_]:
+    """The best guess if it agrees enough, and others that agree well and nearly as much."""
+    rival = (agreement >= LEAST_RIVAL) & (agreement >= best - LARGEST_LAG)
+    return np.asarray(rival | ((agreement == best) & (agreement >= LEAST_AGREEMENT)))
 
 
 def _blocks(thumbnails: Rows) -> Iterator[tuple[int, Floats]]:
@@ -228,7 +179,7 @@ def _pairs_of(neighbours: NDArray[np.int64], start: int, pictures: int) -> NDArr
 
 def _agreeing(
     pairs: NDArray[np.int64], window: int, seen: Floats, start: int, shapes: Floats
-) -> Candidates:
+) -> NDArray[Any]:
     """The pairs that look alike; `seen` are the turned shapes (n, 8, 75) from `start` on."""
     turned_back = seen[:, TURNED_BACK]
 
@@ -239,11 +190,9 @@ def _agreeing(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(cosines, range(0, len(pairs), _CHUNK))
         agreement = np.concatenate([np.zeros((0, len(TURNS)), np.float32), *parts])
-    rows, turns = np.nonzero(plausible(agreement, agreement.max(axis=1, keepdims=True)))
-    return Candidates(
-        first=pairs[rows, 0],
-        second=pairs[rows, 1],
-        window=np.full(len(rows), window),
-        turn=turns,
-        agreement=agreement[rows, turns],
-    )
+    rows, turns = np.nonzero(_plausible(agreement, agreement.max(axis=1, keepdims=True)))
+    guesses = np.empty(len(rows), GUESS)
+    guesses["first"], guesses["second"] = pairs[rows].T
+    guesses["window"], guesses["turn"] = window, turns
+    guesses["agreement"] = agreement[rows, turns]
+    return guesses

@@ -13,15 +13,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from edge_melanoma.data.copies.alignment import Greys, align_candidates, shrink_greys
-from edge_melanoma.data.copies.candidates import Candidates, find_candidates
+from edge_melanoma.data.copies.alignment import align_guesses, shrink_greys
+from edge_melanoma.data.copies.candidates import best_guesses, find_guesses
 from edge_melanoma.data.copies.detail import look_closely
-from edge_melanoma.data.copies.layouts import Floats
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import Fingerprints, read_fingerprints
 from edge_melanoma.data.splits import Components, DatasetSplit, SplitKind, split_lesions
@@ -141,11 +140,11 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     if len(unique) < 2:
         return []
     thumbnails = ChosenRows(prints.thumbnails, np.array(unique))
-    guesses = find_candidates(thumbnails, reporter=reporter)
+    parts = find_guesses(thumbnails, reporter=reporter)
     greys = shrink_greys(thumbnails)
-    parts = (_likely_pairs(greys, part) for part in guesses)
-    tracked = reporter.track(parts, label="Aligning pairs of images", total=len(guesses))
-    likely = list(chain.from_iterable(tracked))
+    tracked = reporter.track(parts, label="Aligning pairs of images", total=len(parts))
+    pairs = np.concatenate([align_guesses(greys, best_guesses(part[:])) for part in tracked])
+    likely = pairs[(pairs["match"] >= LEAST_MATCH) & (pairs["overlap"] >= LEAST_OVERLAP)]
     records = [prints.readable[number] for number in unique]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         looks = map_ahead(pool, lambda pair: _look(records, pair), likely)
@@ -153,36 +152,11 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
         return [pair for pair in tracked_looks if pair]
 
 
-@dataclass(frozen=True, slots=True)
-class _LikelyPair:
-    """Two pictures by number, and where the second, turned, lies in the first."""
-
-    first: int
-    second: int
-    turn: int
-    centre: Floats
-    extent: Floats
-
-
-def _likely_pairs(greys: Greys, guesses: Candidates) -> list[_LikelyPair]:
-    pairs, found = align_candidates(greys, guesses)
-    fits = (found.match >= LEAST_MATCH) & (found.overlap >= LEAST_OVERLAP)
-    return [
-        _LikelyPair(
-            first=int(pairs.first[number]),
-            second=int(pairs.second[number]),
-            turn=int(pairs.turn[number]),
-            centre=found.centre[number],
-            extent=found.extent[number],
-        )
-        for number in np.flatnonzero(fits)
-    ]
-
-
-def _look(records: Sequence[LesionRecord], pair: _LikelyPair) -> CopyPair | None:
-    one, other = records[pair.first], records[pair.second]
+def _look(records: Sequence[LesionRecord], pair: Any) -> CopyPair | None:
+    one, other = records[pair["first"]], records[pair["second"]]
+    turn = int(pair["turn"])
     close = look_closely(
-        one.path, other.path, turn=pair.turn, centre=pair.centre, extent=pair.extent
+        one.path, other.path, turn=turn, centre=pair["centre"], extent=pair["extent"]
     )
     if not close.is_copy:
         return None

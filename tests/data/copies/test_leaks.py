@@ -75,7 +75,7 @@ def test_what_was_found_is_kept_and_not_looked_for_again(
 ) -> None:
     records = read_lesions(lesions)
     first = find_duplicates(records, cache_folder=tmp_path)
-    monkeypatch.delattr(search, "find_candidates")
+    monkeypatch.delattr(search, "find_guesses")
     assert find_duplicates(records, cache_folder=tmp_path) == first
 
 
