@@ -1,11 +1,22 @@
-"""Sizes, sides and leaks of data sets as they are found in a report."""
+"""Sizes, sides and leaks of data sets in a report; what of a cluster has to go, and what stays."""
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 from copied_lesions import draw, write_lesions
 
-from edge_melanoma.check.report import DataReport, examine_data, report_to_json
-from edge_melanoma.data.screening import BadImage
+from edge_melanoma.check.report import (
+    DataReport,
+    SetSummary,
+    examine_data,
+    list_removals,
+    removals_to_text,
+    report_to_json,
+)
+from edge_melanoma.data.copies.search import Duplicates
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.screening import BadImage, Fingerprints
 from edge_melanoma.machine.terminal import SilentReporter
 
 
@@ -48,3 +59,91 @@ def test_bad_files_are_named_relative_to_their_set(tmp_path: Path) -> None:
     (tmp_path / "benign/empty\n.png").touch()
     name = "benign/empty\\n.png"
     assert examine(tmp_path).bad == (BadImage(image_id=name, reason=f"The image {name} is empty."),)
+
+
+Groups = tuple[tuple[str, ...], ...]
+
+
+def removals(
+    *ids: str, clusters: Groups = (), exact: Groups = (), conflicts: Groups = (), bad: str = ""
+) -> dict[str, str]:
+    """Reasons by id; `SET:side/name` says which set and which side a picture is of."""
+    report = DataReport(
+        sets=tuple(summary(name) for name in ("first", "second")),
+        skipped=(),
+        bad=(BadImage(image_id=bad, reason="It is."),) if bad else (),
+        exact=exact,
+        near=(),
+        conflicts=conflicts,
+        leaks=(),
+        crossings=(),
+        prints=Fingerprints(
+            readable=tuple(record(image_id) for image_id in ids),
+            pixels=ids,
+            statistics=np.zeros((len(ids), 13)),
+            thumbnails=np.zeros((len(ids), 48, 48, 3), np.uint8),
+            bad=(),
+        ),
+        duplicates=Duplicates(pairs=(), clusters=clusters),
+    )
+    return {removal.image_id: removal.reason for removal in list_removals(report)}
+
+
+def summary(name: str) -> SetSummary:
+    return SetSummary(
+        name=name,
+        images=0,
+        benign=0,
+        malignant=0,
+        unreadable=0,
+        sides={},
+        sizes=(),
+        shortcuts=(),
+        note=None,
+    )
+
+
+def record(image_id: str) -> LesionRecord:
+    source, _, rest = image_id.partition(":")
+    side = rest.split("/")[0] if "/" in rest else None
+    return LesionRecord(
+        image_id=image_id, path=Path(rest), is_malignant=False, source=source, side=side
+    )
+
+
+@pytest.mark.parametrize(
+    ("stays", "goes"),
+    [
+        ("first:test/a", "first:train/b"),
+        ("first:test/a", "first:validation/b"),
+        ("first:validation/a", "first:train/b"),
+        ("first:train/a", "second:test/b"),
+        ("first:a", "second:b"),
+    ],
+)
+def test_of_copies_in_two_places_one_stays(stays: str, goes: str) -> None:
+    assert removals(goes, stays, clusters=((goes, stays),)) == {goes: f"copy of {stays}"}
+
+
+def test_near_copies_in_one_place_stay() -> None:
+    ids = ("first:train/a", "first:train/b")
+    assert removals(*ids, clusters=(ids,)) == {}
+
+
+def test_of_equal_pictures_in_one_place_the_first_stays() -> None:
+    ids = ("first:train/a", "first:train/b", "first:train/c")
+    reason = "same pixels as first:train/a"
+    assert removals(*ids, clusters=(ids,), exact=(ids,)) == {ids[1]: reason, ids[2]: reason}
+
+
+def test_of_a_conflict_all_go_for_that_reason_alone() -> None:
+    ids = ("first:test/a", "first:train/b")
+    assert removals(*ids, clusters=(ids,), exact=(ids,), conflicts=(ids,)) == {
+        ids[0]: f"copies with both labels: {ids[1]}",
+        ids[1]: f"copies with both labels: {ids[0]}",
+    }
+
+
+def test_a_line_names_a_file_and_its_reason() -> None:
+    assert removals(bad="first:x") == {"first:x": "unreadable"}
+    assert removals_to_text(()) == ""

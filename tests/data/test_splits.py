@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions, split_to_json
+from edge_melanoma.data.splits import (
+    Components,
+    DatasetSplit,
+    SplitKind,
+    split_lesions,
+    split_to_json,
+)
 from edge_melanoma.errors import EdgeMelanomaError
 
 
@@ -254,3 +260,19 @@ def test_a_split_with_copies_on_two_sides_is_refused() -> None:
         f"{test.image_id} (test) and {train.image_id} (train) are the same lesion or the same "
         "picture; both must be on one side of the split."
     )
+
+
+def test_names_joined_by_way_of_others_are_one_group() -> None:
+    groups = Components()
+    groups.join("a", "b")
+    groups.join("c", "d")
+    assert groups.of("a") == groups.of("b") != groups.of("c")
+    groups.join("b", "d")
+    assert len({groups.of(name) for name in "abcd"}) == 1
+
+
+def test_a_name_that_was_never_joined_is_alone() -> None:
+    groups = Components()
+    groups.join("a", "b")
+    assert groups.of("z") == "z"
+    assert groups.names() == ["a", "b", "z"]

@@ -28,8 +28,6 @@ def test_every_kind_of_copy_is_paired_with_its_source() -> None:
     found = only_part(thumbnails(*sources, *copies))
     found_pairs = np.stack([found["first"], found["second"]], axis=1).tolist()
     pairs = {frozenset(pair) for pair in found_pairs}
-        frozenset(pair) for pair in np.stack([found["first"], found["second"]], axis=1).tolist()
-    }
     assert {frozenset((n, 20 + n)) for n in range(len(copies))} <= pairs
 
 
