@@ -1,13 +1,13 @@
-"""The report's figures: how the candidate's scores lie beside the reference's.
+"""The report's figures as SVG inside the page: how the candidate's scores lie beside the others.
 
-A matplotlib figure as SVG inside a page: it takes the page's colour and font, and has a name.
+Each takes the page's colour and font, and has a name that a screen reader says.
 """
 
 import html
 import io
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -24,53 +24,6 @@ INK = "#010203"
 """Stands for the page's own text colour, light or dark; no data are drawn in it."""
 DOTS_PER_INCH = 160
 """Of clouds of points, which are drawn as a picture inside the SVG: thousands would be heavy."""
-
-
-def style_axes(axes: Axes) -> Axes:
-    """Frame, ticks and text in the page's colour, on no ground of its own."""
-    axes.set_facecolor("none")
-    axes.tick_params(colors=INK, labelsize=8)
-    for spine in axes.spines.values():
-        spine.set_color(INK)
-    # matplotlib gives the power of ten of an axis no colour of its own.
-    axes.yaxis.get_offset_text().set_color(INK)
-    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
-        text.set_color(INK)
-        text.set_fontsize(9)
-    axes.grid(alpha=0.18, color=INK, linewidth=0.6)
-    return axes
-
-
-def make_figure(width: float, height: float) -> Figure:
-    """A figure of inches without a ground."""
-    return Figure(figsize=(width, height), layout="constrained", facecolor="none")
-
-
-def to_inline_svg(figure: Figure, *, prefix: str, description: str) -> str:
-    """The <svg> element; `prefix` keeps its ids apart from those of other figures of the page."""
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a data set may be called "a$b"
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg ") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
-    svg = svg.replace("url(#", f"url(#{prefix}-").replace(INK, "currentColor")
-    # The page sets the width; the height follows from the viewBox.
-    svg = re.sub(r'<svg ([^>]*?)(?: (?:width|height)="[^"]*")', r"<svg \1", svg, count=1)
-    svg = re.sub(r'<svg ([^>]*?)(?: (?:width|height)="[^"]*")', r"<svg \1", svg, count=1)
-    label = html.escape(description, quote=True)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-
-
-def as_picture(artist: Artist) -> None:
-    """Draw an artist of many points as one picture."""
-    artist.set_rasterized(True)
-
-
 LegendPlace = Literal["best", "upper center", "lower right"]
 WIDTH, HEIGHT = 4.6, 4.2
 BINS = 40
@@ -85,8 +38,7 @@ def draw_scatter(
     reference: PredictionSet, candidate: PredictionSet, *, threshold: float, mode: str, prefix: str
 ) -> str:
     """Candidate over reference: what lies in the upper left or lower right quarter has flipped."""
-    figure = make_figure(WIDTH, HEIGHT)
-    axes = style_axes(figure.subplots())
+    figure, axes = _one_panel()
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.7, alpha=0.5)
     _draw_cloud(axes, reference, reference.scores, candidate.scores)
     axes.axhline(threshold, color=INK, linestyle="--", linewidth=0.8)
@@ -106,8 +58,7 @@ def draw_bland_altman(
     reference: PredictionSet, candidate: PredictionSet, *, threshold: float, mode: str, prefix: str
 ) -> str:
     """Difference over mean, with the mean difference and the limits of agreement."""
-    figure = make_figure(WIDTH, HEIGHT)
-    axes = style_axes(figure.subplots())
+    figure, axes = _one_panel()
     differences = candidate.scores - reference.scores
     _draw_cloud(axes, reference, (candidate.scores + reference.scores) / 2, differences)
     mean, spread = float(differences.mean()), float(differences.std(ddof=1))
@@ -154,8 +105,7 @@ def draw_roc_overlay(models: Mapping[str, PredictionSet], *, threshold: float, p
     """The upper left quarter of all ROC curves, each with its point at the threshold."""
     from sklearn.metrics import roc_curve
 
-    figure = make_figure(WIDTH, HEIGHT)
-    axes = style_axes(figure.subplots())
+    figure, axes = _one_panel()
     for number, (name, predictions) in enumerate(models.items()):
         colour = ROC_COLOURS[(number - 1) % len(ROC_COLOURS)] if number else INK
         line = ROC_LINES[number % len(ROC_LINES)]
@@ -175,23 +125,69 @@ def draw_roc_overlay(models: Mapping[str, PredictionSet], *, threshold: float, p
     )
 
 
+def _one_panel() -> tuple[Figure, Axes]:
+    figure = make_figure(WIDTH, HEIGHT)
+    return figure, style_axes(figure.subplots())
+
+
 def _draw_cloud(
     axes: Axes, images: PredictionSet, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> None:
     for name, is_malignant, colour, marker in CLASSES:
         chosen = images.labels == is_malignant
-        (points,) = axes.plot(
-            x[chosen],
-            y[chosen],
-            marker,
-            color=colour,
-            markersize=3,
-            markeredgewidth=0,
-            alpha=0.8,
-            label=name,
-        )
+        style: dict[str, Any] = {
+            "color": colour,
+            "markersize": 3,
+            "markeredgewidth": 0,
+            "alpha": 0.8,
+        }
+        (points,) = axes.plot(x[chosen], y[chosen], marker, label=name, **style)
         as_picture(points)
 
 
 def _add_legend(axes: Axes, *, place: LegendPlace = "best") -> None:
     axes.legend(loc=place, fontsize=8, framealpha=0, labelcolor=INK, markerscale=2)
+
+
+def style_axes(axes: Axes) -> Axes:
+    """Frame, ticks and text in the page's colour, on no ground of its own."""
+    axes.set_facecolor("none")
+    axes.tick_params(colors=INK, labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+    # matplotlib gives the power of ten of an axis no colour of its own.
+    axes.yaxis.get_offset_text().set_color(INK)
+    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        text.set_color(INK)
+        text.set_fontsize(9)
+    axes.grid(alpha=0.18, color=INK, linewidth=0.6)
+    return axes
+
+
+def make_figure(width: float, height: float) -> Figure:
+    """A figure of inches without a ground."""
+    return Figure(figsize=(width, height), layout="constrained", facecolor="none")
+
+
+def to_inline_svg(figure: Figure, *, prefix: str, description: str) -> str:
+    """The <svg> element; `prefix` keeps its ids apart from those of other figures of the page."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a data set may be called "a$b"
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg ") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
+    svg = svg.replace("url(#", f"url(#{prefix}-").replace(INK, "currentColor")
+    for size in ("width", "height"):  # The page sets the width; the viewBox has the shape.
+        svg = re.sub(rf'(<svg [^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
+    label = html.escape(description, quote=True)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def as_picture(artist: Artist) -> None:
+    """Draw an artist of many points as one picture."""
+    artist.set_rasterized(True)

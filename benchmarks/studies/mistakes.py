@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -52,35 +52,12 @@ class Mistake:
         return tensor.pixel_table() if self.table is None else self.table(tensor)
 
 
-def _no_division(tensor: TensorQuantization) -> NDArray[np.generic]:
-    return tensor.quantize(LEVELS)
-
-
-def _minus_one_to_one(tensor: TensorQuantization) -> NDArray[np.generic]:
-    return tensor.quantize(LEVELS / 127.5 - 1.0)
-
-
-def _whole_division(tensor: TensorQuantization) -> NDArray[np.generic]:
-    """255 // 255 is 1, and every other level 0."""
-    return tensor.quantize(LEVELS // 255.0)
-
-
 def _signed_bytes(tensor: TensorQuantization) -> NDArray[np.generic] | None:
     """Java and Kotlin read bytes from -128 to 127; a tensor of unsigned bytes does not notice."""
     signed = LEVELS.astype(np.uint8).view(np.int8)
     if tensor.dtype == "uint8":
         return None
-    if tensor.dtype == "int8":
-        return signed
-    return tensor.quantize(signed.astype(np.float64) / 255.0)
-
-
-def _swap_channels(image: Pixels) -> Pixels:
-    return resize_image(image)[..., ::-1]
-
-
-def _nearest(image: Pixels) -> Pixels:
-    return np.asarray(Image.fromarray(image).resize(SIZE, Image.Resampling.NEAREST))
+    return signed if tensor.dtype == "int8" else tensor.quantize(signed.astype(np.float64) / 255.0)
 
 
 def _without_antialiasing(image: Pixels) -> Pixels:
@@ -100,11 +77,6 @@ def _centre_crop(image: Pixels) -> Pixels:
     return resize_image(np.ascontiguousarray(image[top : top + side, left : left + side]))
 
 
-def _lying(image: Pixels) -> Pixels:
-    """As the sensor of a phone held upright has it: EXIF alone tells to turn it by 90 degrees."""
-    return np.rot90(resize_image(image))
-
-
 def _poor_jpeg(image: Pixels) -> Pixels:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=POOR_JPEG_QUALITY)
@@ -113,24 +85,40 @@ def _poor_jpeg(image: Pixels) -> Pixels:
 
 MISTAKES: Mapping[str, Mistake] = MappingProxyType(
     {
-        "no division": Mistake(what="levels 0..255 instead of 0..1", table=_no_division),
-        "[-1,1]": Mistake(what="levels from -1 to 1 instead of 0..1", table=_minus_one_to_one),
+        "no division": Mistake(
+            what="levels 0..255 instead of 0..1",
+            table=lambda tensor: tensor.quantize(LEVELS),
+        ),
+        "[-1,1]": Mistake(
+            what="levels from -1 to 1 instead of 0..1",
+            table=lambda tensor: tensor.quantize(LEVELS / 127.5 - 1.0),
+        ),
         "whole division": Mistake(
             what="levels divided as whole numbers, so that only white is not 0",
-            table=_whole_division,
+            table=lambda tensor: tensor.quantize(LEVELS // 255.0),
         ),
         "signed bytes": Mistake(
             what="levels above 127 wrapped to negative ones", table=_signed_bytes
         ),
-        "BGR": Mistake(what="blue and red changed over", picture=_swap_channels),
-        "nearest resize": Mistake(what="the nearest pixel, nothing between", picture=_nearest),
+        "BGR": Mistake(
+            what="blue and red changed over", picture=lambda image: resize_image(image)[..., ::-1]
+        ),
+        "nearest resize": Mistake(
+            what="the nearest pixel, nothing between",
+            picture=lambda image: np.asarray(
+                Image.fromarray(image).resize(SIZE, Image.Resampling.NEAREST)
+            ),
+        ),
         "no antialiasing": Mistake(
             what="bilinear over four pixels whatever the scale", picture=_without_antialiasing
         ),
         "centre crop": Mistake(
             what="the middle square instead of the whole frame", picture=_centre_crop
         ),
-        "EXIF ignored": Mistake(what="lying by 90 degrees", picture=_lying),
+        # As the sensor of a phone held upright has it: EXIF alone tells to turn it.
+        "EXIF ignored": Mistake(
+            what="lying by 90 degrees", picture=lambda image: np.rot90(resize_image(image))
+        ),
         "JPEG quality 50": Mistake(what="saved again at a poor quality", picture=_poor_jpeg),
     }
 )
@@ -149,7 +137,7 @@ class MistakePrice:
     mistake: str
     what: str
     images_changed: int
-    metrics: Metrics | None
+    metrics: Metrics | None = None
     lost_recall: float = 0.0
     lost_specificity: float = 0.0
     lost_auc: float = 0.0
@@ -181,23 +169,19 @@ def price_mistakes(
     right = measure(make_prediction_set(records, scores[:, 0]), threshold=threshold)
     prices = []
     for number, (name, mistake) in enumerate(ALL.items()):
-        is_possible = not np.isnan(scores[:, number]).any()
-        metrics = None
-        if is_possible:
-            predictions = make_prediction_set(records, scores[:, number])
-            metrics = measure(predictions, threshold=threshold)
-        prices.append(
-            MistakePrice(
-                mode=model.name,
-                mistake=name,
-                what=mistake.what,
-                images_changed=int(changed[number]),
-                metrics=metrics,
-                lost_recall=right.recall - metrics.recall if metrics else 0.0,
-                lost_specificity=right.specificity - metrics.specificity if metrics else 0.0,
-                lost_auc=right.auc - metrics.auc if metrics else 0.0,
-            )
+        price = MistakePrice(
+            mode=model.name, mistake=name, what=mistake.what, images_changed=int(changed[number])
         )
+        if not np.isnan(scores[:, number]).any():
+            metrics = measure(make_prediction_set(records, scores[:, number]), threshold=threshold)
+            price = replace(
+                price,
+                metrics=metrics,
+                lost_recall=right.recall - metrics.recall,
+                lost_specificity=right.specificity - metrics.specificity,
+                lost_auc=right.auc - metrics.auc,
+            )
+        prices.append(price)
     return [prices[0], *sorted(prices[1:], key=_cheapness)]
 
 
