@@ -11,11 +11,10 @@ from edge_melanoma.benchmarks.measure import Measured, finished_kept, measure_mo
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import (
     Contracts,
-    choose_contracts,
     refuse_undefined,
     refuse_unmet_sections,
 )
-from edge_melanoma.benchmarks.parity.contract_draft import draft_contract
+from edge_melanoma.benchmarks.parity.contract_file import choose_contracts, draft_contract
 from edge_melanoma.benchmarks.parity.findings import study_candidate
 from edge_melanoma.benchmarks.parity.outside import measure_outside, refuse_missing_reference
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores

@@ -39,7 +39,6 @@ def resample_drops(
     candidate: PredictionSet,
     *,
     threshold: float,
-    candidate_threshold: float | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> DropSamples:
@@ -52,9 +51,8 @@ def resample_drops(
     """
     refuse_other_images(reference, candidate)
     labels = reference.labels
-    own = threshold if candidate_threshold is None else candidate_threshold
     found = reference.decisions(threshold=threshold) == labels
-    kept = candidate.decisions(threshold=own) == labels
+    kept = candidate.decisions(threshold=threshold) == labels
     lost = found.astype(np.float64) - kept
     malignant, benign = np.where(labels, lost, 0.0), np.where(labels, 0.0, lost)
     parts = []

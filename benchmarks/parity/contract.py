@@ -1,20 +1,14 @@
-"""What a candidate may lose against its reference: rules, parity.toml, and what a bench refuses."""
+"""What a candidate may lose against its reference, rule by rule, set before it is measured."""
 
-import difflib
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum, auto
-from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
-from edge_melanoma.tflite.modes import Mode
 
-FILE_NAME = "parity.toml"
 DEFAULT_SOURCE = "the defaults"
 TOLERANCE = 1e-9
 """A drop of 0.005 computed as 0.0050000001 keeps the limit."""
@@ -203,56 +197,6 @@ class Contracts:
         return asdict(self.general) | {"source": self.source, "modes": modes}
 
 
-def find_contract() -> Path | None:
-    """parity.toml in the present folder, if there is one."""
-    path = Path(FILE_NAME)
-    return path if path.is_file() else None
-
-
-def choose_contracts(path: Path | None, *, reporter: Reporter) -> Contracts:
-    """Those of a file, or the defaults.
-
-    Raises:
-        EdgeMelanomaError: the file cannot be read or meant.
-    """
-    if path is None:
-        return Contracts()
-    reporter.say(f"The contract is {path}")
-    return read_contracts(path, modes=tuple(mode.value for mode in Mode))
-
-
-def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
-    """Contracts from a TOML file: keys of `ParityContract`, and sections named after a mode.
-
-    A section changes what it names and takes the rest from the keys above it.
-
-    Raises:
-        EdgeMelanomaError: no such file, no TOML, an unknown key or mode, or an impossible value.
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EdgeMelanomaError(
-            f"The contract {path} is not a readable TOML file: {error}."
-        ) from error
-    sections = {
-        key: value for key, value in content.items() if isinstance(value, dict) and key not in RULES
-    }
-    general = {key: value for key, value in content.items() if key not in sections}
-    _refuse_impossible(general, where=f"The contract {path}", modes=modes)
-    for mode, section in sections.items():
-        if mode not in modes:
-            raise EdgeMelanomaError(_unknown(f"The contract {path}", "section", mode, modes))
-        where = f"The section [{mode}] of the contract {path}"
-        _refuse_impossible(section, where=where, modes=())
-    contract = ParityContract(**general)
-    return Contracts(
-        general=contract,
-        by_mode={mode: replace(contract, **section) for mode, section in sections.items()},
-        source=path.name,
-    )
-
-
 def refuse_unmet_sections(
     contracts: Contracts, run: TrainedModel, exports: Sequence[ConvertedModel]
 ) -> None:
@@ -289,21 +233,3 @@ def refuse_undefined(
                 f"The contract ({contracts.source}) asks for {rules[0]}, which is undefined on "
                 f"{name}: it has no {missing} images; bench it on images of both classes."
             )
-
-
-def _refuse_impossible(content: Mapping[str, Any], *, where: str, modes: tuple[str, ...]) -> None:
-    for key, value in content.items():
-        if key in modes:
-            raise EdgeMelanomaError(
-                f"{where} gives {key} a value; expected a section of limits, [{key}]."
-            )
-        if key not in RULES:
-            raise EdgeMelanomaError(_unknown(where, "key", key, (*RULES, *modes)))
-        complaint = RULES[key].complaint(value)
-        if complaint:
-            raise EdgeMelanomaError(f"{where} gives {key} {complaint}")
-
-
-def _unknown(where: str, kind: str, word: str, known: tuple[str, ...]) -> str:
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
-    return f"{where} has the unknown {kind} '{word}'; did you mean '{nearest}'?"

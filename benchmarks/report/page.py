@@ -11,14 +11,12 @@ from typing import Any
 from PIL import Image
 
 from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES
+from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.tables import (
     cost_section,
     describe_report,
-    interval_section,
     outside_sections,
-    proof_sections,
     quality_section,
-    rule_section,
 )
 from edge_melanoma.benchmarks.report.text import (
     describe_proof,

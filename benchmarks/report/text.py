@@ -8,14 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.benchmarks.parity.paired_tests import describe_limits
+from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.tables import (
     cost_section,
     describe_report,
-    interval_section,
     outside_sections,
-    proof_sections,
     quality_section,
-    rule_section,
 )
 from edge_melanoma.benchmarks.sections import ReportSection, stored_sections
 from edge_melanoma.data.cards import describe_cards

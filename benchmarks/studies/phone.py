@@ -180,18 +180,13 @@ def parse_benchmark_output(text: str, *, threads: int) -> PhoneTimes:
             f"benchmark_model, built for the phone's processor."
         )
     figures = {name: float(value) for name, value in FIGURE.findall("first=" + runs[-1]["figures"])}
-    milliseconds = {
-        field: figures[name] / MICROSECONDS_A_MILLISECOND
-        for field, name in FIELDS.items()
-        if name in figures
-    }
+    times = {field: figures[name] for field, name in FIELDS.items() if name in figures}
+    times |= {"init": float(summary[1]), "first": float(summary[2])}
     memory = MEMORY.search(text)
     return PhoneTimes(
         threads=threads,
         runs=int(runs[-1][1]),
-        init=float(summary[1]) / MICROSECONDS_A_MILLISECOND,
-        first=float(summary[2]) / MICROSECONDS_A_MILLISECOND,
-        **milliseconds,
+        **{field: time / MICROSECONDS_A_MILLISECOND for field, time in times.items()},
         memory_mb=float(memory[2]) if memory else None,
         xnnpack=_uses_xnnpack(text),
     )

@@ -116,7 +116,7 @@ def command(
     )
     sets = name_external_sets(external or ())
     from edge_melanoma.benchmarks.bench import run_bench
-    from edge_melanoma.benchmarks.parity.contract import find_contract
+    from edge_melanoma.benchmarks.parity.contract_file import find_contract
 
     report = run_bench(
         run,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tflite_files import empty_model, mean_model
 
-from edge_melanoma.benchmarks.parity.contract import read_contracts
+from edge_melanoma.benchmarks.parity.contract_file import read_contracts
 from edge_melanoma.data.images import decode_image, resize_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError

@@ -74,14 +74,6 @@ def test_one_lost_of_two_is_lost_never_once_or_twice() -> None:
     assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.032)
 
 
-def test_the_candidate_may_have_a_threshold_of_its_own() -> None:
-    before = predictions_of(malignant=(0.9, 0.6), benign=(0.1,))
-    halved = predictions_of(malignant=(0.45, 0.3), benign=(0.05,))
-    at_own = resample_drops(before, halved, threshold=0.5, candidate_threshold=0.25, resamples=10)
-    assert set(at_own.recall) == {0.0}
-    assert set(resample_drops(before, halved, threshold=0.5, resamples=10).recall) == {1.0}
-
-
 def test_recall_agrees_with_scipys_paired_bootstrap() -> None:
     from scipy.stats import bootstrap
 

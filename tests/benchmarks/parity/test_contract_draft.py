@@ -9,8 +9,7 @@ import pytest
 from made import predictions_of
 from parity_reports import report_of
 
-from edge_melanoma.benchmarks.parity.contract import read_contracts
-from edge_melanoma.benchmarks.parity.contract_draft import draft_contract
+from edge_melanoma.benchmarks.parity.contract_file import draft_contract, read_contracts
 from edge_melanoma.benchmarks.parity.verdict import ParityReport
 from edge_melanoma.evaluation.predictions import PredictionSet
 

@@ -8,8 +8,8 @@ from edge_melanoma.benchmarks.parity.contract import (
     DEFAULT_SOURCE,
     Contracts,
     ParityContract,
-    read_contracts,
 )
+from edge_melanoma.benchmarks.parity.contract_file import read_contracts
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.modes import Mode
 

@@ -1,9 +1,22 @@
-"""A contract that the present run keeps, with room for what chance changes in another export."""
+"""parity.toml: a contract read from it, and one written that the present run keeps.
 
+What is drafted has room for what chance changes in another export.
+"""
+
+import difflib
 import math
+import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from edge_melanoma.benchmarks.parity.contract import RULES, Contracts, ParityContract
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.tflite.modes import Mode
+
+FILE_NAME = "parity.toml"
 HEADER = """\
 # What an exported model may lose against its network. Checked by: edge-melanoma bench
 # Drafted from {what}.
@@ -23,6 +36,56 @@ ROUNDING = 1e-6
 Parity = Mapping[str, Any]
 
 
+def find_contract() -> Path | None:
+    """parity.toml in the present folder, if there is one."""
+    path = Path(FILE_NAME)
+    return path if path.is_file() else None
+
+
+def choose_contracts(path: Path | None, *, reporter: Reporter) -> Contracts:
+    """Those of a file, or the defaults.
+
+    Raises:
+        EdgeMelanomaError: the file cannot be read or meant.
+    """
+    if path is None:
+        return Contracts()
+    reporter.say(f"The contract is {path}")
+    return read_contracts(path, modes=tuple(mode.value for mode in Mode))
+
+
+def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
+    """Contracts from a TOML file: keys of `ParityContract`, and sections named after a mode.
+
+    A section changes what it names and takes the rest from the keys above it.
+
+    Raises:
+        EdgeMelanomaError: no such file, no TOML, an unknown key or mode, or an impossible value.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EdgeMelanomaError(
+            f"The contract {path} is not a readable TOML file: {error}."
+        ) from error
+    sections = {
+        key: value for key, value in content.items() if isinstance(value, dict) and key not in RULES
+    }
+    general = {key: value for key, value in content.items() if key not in sections}
+    _refuse_impossible(general, where=f"The contract {path}", modes=modes)
+    for mode, section in sections.items():
+        if mode not in modes:
+            raise EdgeMelanomaError(_unknown(f"The contract {path}", "section", mode, modes))
+        where = f"The section [{mode}] of the contract {path}"
+        _refuse_impossible(section, where=where, modes=())
+    contract = ParityContract(**general)
+    return Contracts(
+        general=contract,
+        by_mode={mode: replace(contract, **section) for mode, section in sections.items()},
+        source=path.name,
+    )
+
+
 def draft_contract(parity: Parity) -> str:
     """parity.toml with a section a candidate; the figures are commented with what was measured."""
     data = parity["dataset"]
@@ -34,6 +97,24 @@ def draft_contract(parity: Parity) -> str:
     sections = [_section(candidate, data, noisy=noisy) for candidate in parity["candidates"]]
     header = HEADER.format(what=what) + (NO_TIMES if noisy else "")
     return "\n".join([header, *sections])
+
+
+def _refuse_impossible(content: Mapping[str, Any], *, where: str, modes: tuple[str, ...]) -> None:
+    for key, value in content.items():
+        if key in modes:
+            raise EdgeMelanomaError(
+                f"{where} gives {key} a value; expected a section of limits, [{key}]."
+            )
+        if key not in RULES:
+            raise EdgeMelanomaError(_unknown(where, "key", key, (*RULES, *modes)))
+        complaint = RULES[key].complaint(value)
+        if complaint:
+            raise EdgeMelanomaError(f"{where} gives {key} {complaint}")
+
+
+def _unknown(where: str, kind: str, word: str, known: tuple[str, ...]) -> str:
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
+    return f"{where} has the unknown {kind} '{word}'; did you mean '{nearest}'?"
 
 
 def _section(candidate: Parity, data: Parity, *, noisy: bool) -> str:
