@@ -12,15 +12,14 @@ from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
 from edge_melanoma.benchmarks.timing.in_turn import time_in_turn
-from edge_melanoma.benchmarks.timing.latency import REPEAT_TOLERANCE, LatencySamples
-from edge_melanoma.benchmarks.timing.machine_load import BUSY_SHARE, core_count, is_busy
+from edge_melanoma.benchmarks.timing.machine_load import describe_doubts, describe_machine
 from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
 from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_section, whole_section
 from edge_melanoma.data.images import read_image
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
-from edge_melanoma.machine.environment import cpu_name, package_version
+from edge_melanoma.machine.environment import package_version
 from edge_melanoma.runs.models import ConvertedModel
 from edge_melanoma.runtime.interpreters import SessionSettings
 
@@ -45,7 +44,9 @@ def measure_models(
     load = os.getloadavg()[0]
     scores = scoring.score(exports)
     timings = _time_models(scoring, exports, timing)
-    machine = describe_machine(load, timings)
+    machine = describe_machine(
+        load, [turn.samples for timing in timings.values() for turn in timing.turns]
+    )
     sizes = {REFERENCE: (scoring.run.weights_path.stat().st_size, scoring.run.sha256)} | {
         model.mode: (model.size_bytes, model.sha256) for model in exports
     }
@@ -124,38 +125,6 @@ def timed_models(scoring: Scoring, exports: Sequence[ConvertedModel]) -> dict[st
     return models
 
 
-def describe_machine(load: float, timings: Mapping[str, ModelTiming]) -> dict[str, Any]:
-    """Processor, cores, load before and after, and whether the times can be believed."""
-    samples = [turn.samples for timing in timings.values() for turn in timing.turns]
-    reasons = list(_find_contamination(load, samples))
-    others = [found.others_cores for found in samples if found.others_cores is not None]
-    return {
-        "cpu": cpu_name(),
-        "cores": core_count(),
-        "load": load,
-        "load_after": os.getloadavg()[0],
-        "others_cores": max(others) if others else None,
-        "contaminated": bool(reasons),
-        "contaminated_because": reasons,
-        "repeatable": all(found.is_repeatable for found in samples) if samples else None,
-        "repeat_difference": max((found.repeat_difference for found in samples), default=None),
-    }
-
-
-def describe_doubts(machine: Mapping[str, Any]) -> list[str]:
-    """A sentence for each ground on which the times cannot be believed."""
-    doubts = []
-    if machine["contaminated"]:
-        doubts.append(f"Contaminated: {'; '.join(machine['contaminated_because'])}.")
-    if machine["repeatable"] is False:
-        doubts.append(
-            f"Not repeatable: the median CPU times of two passes differ by up to "
-            f"{machine['repeat_difference']:.1%}, more than {REPEAT_TOLERANCE:.0%}; this machine "
-            f"is too noisy."
-        )
-    return doubts
-
-
 def _timing_sections(
     timings: Mapping[str, ModelTiming], machine: Mapping[str, Any]
 ) -> tuple[ReportSection, ...]:
@@ -163,18 +132,3 @@ def _timing_sections(
         return ()
     doubts = describe_doubts(machine)
     return invocation_section(timings, doubts=doubts), whole_section(timings)
-
-
-def _find_contamination(load: float, samples: Sequence[LatencySamples]) -> list[str]:
-    reasons, cores = [], core_count()
-    told = [found.others_cores for found in samples if found.others_cores is not None]
-    if not told and load > cores:
-        # The load alone may be this program's own, of a training just before.
-        reasons.append(f"the load before was {load:.1f} on {cores} cores")
-    if told and is_busy(max(told)):
-        limit = f"more than {BUSY_SHARE:.0%}"
-        reasons.append(f"other programs used {max(told):.1f} of {cores} cores meanwhile, {limit}")
-    waits = [found.wait_ratio for found in samples if found.has_waited]
-    if waits:
-        reasons.append(f"wall time was up to {max(waits):.1f} times CPU time on one thread")
-    return reasons

@@ -1,6 +1,8 @@
 """A parity.json for a person, in the terminal and in Markdown."""
 
+import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +23,27 @@ from edge_melanoma.machine.markdown import table_of, text_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXAMPLES_SHOWN = 5
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML may hold, not even escaped."""
 
 Parity = Mapping[str, Any]
 
 
 def render_template(name: str, **values: Any) -> str:
-    """A template of this package; in HTML everything is escaped."""
+    """A template of this package; in HTML and XML everything is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=lambda template: str(template).endswith(".html.j2"),
+        autoescape=lambda template: str(template).endswith((".html.j2", ".xml.j2")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters |= {"text": text_of, "table": _markdown_table, "one_line": _one_line}
+    environment.filters["xml"] = partial(NOT_XML.sub, "\N{REPLACEMENT CHARACTER}")
+    environment.tests["missed"] = lambda sentence, rule: sentence.startswith(f"{rule} ")
     return environment.get_template(name).render(**values)
 
 

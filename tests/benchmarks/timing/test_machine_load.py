@@ -1,14 +1,19 @@
 """How busy others keep the machine: known counters, and a busy child that is not counted twice."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_melanoma.benchmarks.timing import machine_load
+from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.machine_load import (
     Moment,
     cores_of_others,
+    describe_doubts,
+    describe_machine,
     is_busy,
     read_moment,
 )
@@ -50,3 +55,52 @@ def test_own_work_is_counted_by_the_system() -> None:
     assert end.busy is not None
     # The counters step by hundredths of a second on each core.
     assert end.busy - start.busy >= 0.3 - 0.05
+
+
+QUIET = LatencySamples(wall_ns=(10,) * 4, cpu_ns=(10,) * 4, warmup=0, threads=1, others_cores=0.0)
+
+
+def machine_of(samples: LatencySamples, *, load: float = 0.0) -> dict[str, Any]:
+    return describe_machine(load, [samples])
+
+
+def test_a_quiet_machine_is_believed_whatever_its_load_was_of_this_program() -> None:
+    machine = machine_of(QUIET, load=99.0)
+    assert (machine["contaminated"], machine["contaminated_because"]) == (False, [])
+    assert machine["repeatable"] is True
+    assert machine["others_cores"] == 0.0
+
+
+def test_each_ground_for_contamination_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_load, "core_count", lambda: 2)
+    waited = replace(QUIET, wall_ns=(15,) * 4)
+    assert machine_of(waited)["contaminated_because"] == [
+        "wall time was up to 1.5 times CPU time on one thread"
+    ]
+    busy = replace(QUIET, others_cores=99.0, machine_is_busy=True)
+    assert machine_of(busy)["contaminated_because"] == [
+        "other programs used 99.0 of 2 cores meanwhile, more than 20%"
+    ]
+    # Where the system does not tell of others, the load has to do.
+    untold = machine_of(replace(QUIET, others_cores=None), load=2.5)
+    assert untold["contaminated_because"] == ["the load before was 2.5 on 2 cores"]
+    assert untold["others_cores"] is None
+
+
+def test_passes_that_differ_make_the_machine_too_noisy() -> None:
+    machine = machine_of(replace(QUIET, cpu_ns=(10, 10, 11, 11)))
+    assert machine["repeatable"] is False
+    assert machine["repeat_difference"] == pytest.approx(0.1)
+    assert describe_doubts(machine) == [
+        "Not repeatable: the median CPU times of two passes differ by up to 10.0%, more than 5%; "
+        "this machine is too noisy."
+    ]
+    waited = machine_of(replace(QUIET, wall_ns=(15,) * 4))
+    assert describe_doubts(waited) == [
+        "Contaminated: wall time was up to 1.5 times CPU time on one thread."
+    ]
+    assert describe_doubts(machine_of(QUIET)) == []
+
+
+def test_without_times_nothing_is_said_of_repetition() -> None:
+    assert describe_machine(0.0, [])["repeatable"] is None
