@@ -69,20 +69,6 @@ def convert_modes(job: Job) -> dict[Mode, Conversion]:
         ) from error
 
 
-def int8_converter(
-    network: Any, calibration: CalibrationSet, settings: ExportSettings
-) -> Int8Converter:
-    """The converter of a folded and pruned network that an export's settings ask for."""
-    return Int8Converter(
-        network,
-        calibration=calibration,
-        io=settings.io,
-        output=settings.output,
-        backend=settings.backend,
-        correction=settings.correction,
-    )
-
-
 class _Workshop:
     """What the modes of one run share, made when it is first needed."""
 
@@ -107,8 +93,16 @@ class _Workshop:
         if mode is Mode.FLOAT32:
             return Conversion(data=seal_model(slim_model(convert_network(self._network, mode))))
         self._reporter.say(f"Converting to {mode}")
-        made = {Mode.INT8: self._int8, Mode.INT8_QAT: self._int8_qat}
-        conversion = made[mode]() if mode in made else self._other(mode)
+        if mode is Mode.INT8:
+            conversion = self._int8()
+        elif mode is Mode.INT8_QAT:
+            conversion = self._int8_qat()
+        else:
+            calibration, settings = self._calibration, self._settings
+            data = convert_network(
+                self._pruned[0], mode, calibration=calibration, settings=settings
+            )
+            conversion = Conversion(data=data)
         removed = {pruned.layer: pruned.removed for pruned in self._pruned[1]}
         return replace(
             conversion,
@@ -116,21 +110,9 @@ class _Workshop:
             notes={"pruned_channels": removed, **conversion.notes},
         )
 
-    def _other(self, mode: Mode) -> Conversion:
-        settings = self._settings
-        data = convert_network(
-            self._pruned[0],
-            mode,
-            calibration=self._calibration,
-            backend=settings.backend,
-            correction=settings.correction,
-            with_map=settings.has_map(mode),
-        )
-        return Conversion(data=data)
-
     def _int8(self) -> Conversion:
         settings = self._settings
-        converter = int8_converter(self._pruned[0], self._calibration, settings)
+        converter = Int8Converter(self._pruned[0], self._calibration, settings)
         float_layers: tuple[str, ...] = ()
         notes: dict[str, Any] = {}
         if settings.output is Output.FLOAT32:
@@ -145,9 +127,8 @@ class _Workshop:
         return Conversion(data=data, notes=notes, layer_errors=errors, float_layers=float_layers)
 
     def _win_back(self, converter: Int8Converter, max_recall_drop: float) -> Recovery:
-        alone = Int8Converter(
-            self._pruned[0], calibration=self._calibration, correction=Correction.NONE
-        )
+        uncorrected = ExportSettings(correction=Correction.NONE)
+        alone = Int8Converter(self._pruned[0], self._calibration, uncorrected)
         harms = rank_layers(
             alone, reference=self._float_model, images=self._judged, reporter=self._reporter
         )

@@ -1,15 +1,14 @@
 """What int8 costs at each layer: the tensors of two files on the same pictures, worst first."""
 
-import csv
-import io
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.machine.files import rows_to_csv
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.runtime.interpreters import quantization_of
 
@@ -28,6 +27,9 @@ CALL = "PartitionedCall"
 
 POOR_DB, FAIR_DB = 10.0, 20.0
 """The noise is a tenth and a hundredth of the signal's power."""
+
+MOMENTS = ("signal", "other", "product", "noise", "largest")
+"""What an operator's cosine and ratio are made of, added up picture by picture."""
 
 COLOURS = {"poor": "#D55E00", "fair": "#E69F00", "good": "#0072B2"}
 
@@ -106,27 +108,28 @@ def measure_layer_errors(
         ValueError: the files are not of the same operators.
     """
     before, after = _Tracer(reference), _Tracer(quantised)
-    kinds = [[kind for _, kind in tracer.names] for tracer in (before, after)]
+    kinds = [[operator.kind for operator in tracer.operators] for tracer in (before, after)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"the two files differ in their operators: {kinds[0]} and {kinds[1]}")
-    sums = [_Sums() for _ in before.names]
+    sums = np.zeros((len(after.operators), len(MOMENTS)))
     for image in images:
         for total, expected, found in zip(sums, before.run(image), after.run(image), strict=True):
-            total.add(expected, found)
+            noise = found - expected
+            pairs = (expected, expected), (found, found), (expected, found), (noise, noise)
+            total[:-1] += [_dot(*pair) for pair in pairs]
+            total[-1] = max(total[-1], np.abs(noise).max())
     errors = [
-        total.error(*name, scale=scale)
-        for total, name, scale in zip(sums, after.names, after.scales, strict=True)
+        _error_of(operator, dict(zip(MOMENTS, total, strict=True)), scale=quantization.scale)
+        for operator, quantization, total in zip(
+            after.operators, after.quantizations, sums.tolist(), strict=True
+        )
     ]
     return tuple(sorted(errors, key=lambda error: error.sqnr_db))
 
 
 def layer_errors_to_csv(errors: Sequence[LayerError]) -> str:
     """A line an operator in the order given; numbers with 17 digits, an infinite ratio as inf."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([field.name for field in fields(LayerError)])
-    writer.writerows(astuple(error) for error in errors)
-    return stream.getvalue()
+    return rows_to_csv([asdict(error) for error in errors])
 
 
 def draw_layer_errors(errors: Sequence[LayerError], path: Path, *, title: str) -> Path:
@@ -169,7 +172,6 @@ class _Tracer:
     def __init__(self, data: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        operators = find_operators(data)
         with stderr_discarded():
             self._interpreter = Interpreter(
                 model_content=data,
@@ -178,55 +180,37 @@ class _Tracer:
             )
             self._interpreter.allocate_tensors()
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
-        self._quantizations = [
-            (o.tensor_index, quantization_of(details[o.tensor_index])) for o in operators
-        ]
+        self.operators = find_operators(data)
+        self.quantizations = [quantization_of(details[o.tensor_index]) for o in self.operators]
         self._input = self._interpreter.get_input_details()[0]
         self._pixel_table = quantization_of(self._input).pixel_table()
-        self.names = [(operator.layer, operator.kind) for operator in operators]
-        self.scales = [quantization.scale for _, quantization in self._quantizations]
 
     def run(self, image: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
         """Each operator's output for a picture, as real numbers, one at a time."""
         self._interpreter.set_tensor(self._input["index"], self._pixel_table.take(image)[None])
         self._interpreter.invoke()
-        for index, quantization in self._quantizations:
-            yield quantization.dequantize(self._interpreter.get_tensor(index)).ravel()
-
-
-class _Sums:
-    """What cosine and SQNR are made of, added up picture by picture."""
-
-    def __init__(self) -> None:
-        self._signal = self._other = self._product = self._noise = self._largest = 0.0
-
-    def add(self, expected: NDArray[np.float64], found: NDArray[np.float64]) -> None:
-        noise = found - expected
-        self._signal += _dot(expected, expected)
-        self._other += _dot(found, found)
-        self._product += _dot(expected, found)
-        self._noise += _dot(noise, noise)
-        self._largest = max(self._largest, float(np.abs(noise).max()))
-
-    def error(self, layer: str, operator: str, *, scale: float) -> LayerError:
-        norms = math.sqrt(self._signal * self._other)
-        if self._noise and self._signal:
-            ratio = 10 * math.log10(self._signal / self._noise)
-        else:
-            ratio = -math.inf if self._noise else math.inf
-        return LayerError(
-            layer=layer,
-            operator=operator,
-            cosine=self._product / norms if norms else float(not self._noise),
-            sqnr_db=ratio,
-            largest_absolute=self._largest,
-            scale=scale,
-        )
+        for operator, quantization in zip(self.operators, self.quantizations, strict=True):
+            integers = self._interpreter.get_tensor(operator.tensor_index)
+            yield quantization.dequantize(integers).ravel()
 
 
 def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Without BLAS, whose threads spun for 1.8 CPU seconds a picture where this takes 0.05."""
     return float(np.einsum("i,i->", one, other))
+
+
+def _error_of(operator: Operator, sums: Mapping[str, float], *, scale: float) -> LayerError:
+    signal, noise = sums["signal"], sums["noise"]
+    norms = math.sqrt(signal * sums["other"])
+    ratio = 10 * math.log10(signal / noise) if noise and signal else math.inf
+    return LayerError(
+        layer=operator.layer,
+        operator=operator.kind,
+        cosine=sums["product"] / norms if norms else float(not noise),
+        sqnr_db=-ratio if noise and not signal else ratio,
+        largest_absolute=sums["largest"],
+        scale=scale,
+    )
 
 
 def _colour_of(error: LayerError) -> str:

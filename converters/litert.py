@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.converters.calibration import CalibrationSet
+from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.tflite.modes import InputOutput, Mode
@@ -55,7 +56,7 @@ def quantize_float_model(
     from litert_quantizer.utils.tfl_flatbuffer_utils import read_model
 
     model, recipe = read_model(data), _make_recipe(mode, io)
-    floats = _find_operators(model, float_layers)
+    floats = _find_places(data, float_layers)
     ranges: Ranges = {}
     if mode.quantises_activations and calibration is not None:
         _refuse_unsupported(model, recipe, mode=mode, floats=floats)
@@ -113,27 +114,15 @@ def _set_ends(recipe: Any, io: InputOutput) -> None:
             recipe.add_quantization_config(EVERYTHING, end, unsigned)
 
 
-def _find_operators(model: Any, layers: Collection[str]) -> set[int]:
-    """The places of the layers' operators in the graph.
-
-    The converter names a tensor after the layers that went into it, as in
-    `edge_melanoma/hidden/MatMul;edge_melanoma/hidden/Relu`, but the last after the signature: what
-    makes that one goes by the name of its input.
-    """
-    graph, found = model.subgraphs[0], set[int]()
-    made_by = [
-        _name_of(graph, op.inputs[0] if op.outputs[0] in graph.outputs else op.outputs[0])
-        for op in graph.operators
-    ]
+def _find_places(data: bytes, layers: Collection[str]) -> set[int]:
+    """The places of the layers' operators in the graph of a float file, which has no other ones."""
+    made_for = [operator.layer for operator in find_operators(data)]
     for layer in layers:
-        pattern = re.compile(rf"(^|[/;]){re.escape(layer)}/")
-        places = {place for place, name in enumerate(made_by) if pattern.search(name)}
-        if not places:
+        if layer not in made_for:
             raise EdgeMelanomaError(
                 f"The float model has no operator of a layer {layer}, which is to stay float."
             )
-        found |= places
-    return found
+    return {place for place, layer in enumerate(made_for) if layer in layers}
 
 
 def _refuse_unsupported(model: Any, recipe: Any, *, mode: Mode, floats: set[int]) -> None:

@@ -20,12 +20,15 @@ from edge_melanoma.converters.networks.bias_correction import (
 from edge_melanoma.converters.networks.folding import fold_batch_norm
 from edge_melanoma.converters.networks.heads import with_activation_map, without_sigmoid
 from edge_melanoma.converters.packing import put_score_first
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.machine.tensorflow import tf
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.tflite.quantization import SCORE_NAME
+
+DEFAULTS = ExportSettings()
 
 
 class Int8Converter:
@@ -35,19 +38,10 @@ class Int8Converter:
     without correction, the whole calibration, after which a file takes 0.2 CPU seconds.
     """
 
-    def __init__(
-        self,
-        network: Any,
-        *,
-        calibration: CalibrationSet,
-        io: InputOutput = InputOutput.INT8,
-        output: Output = Output.PROBABILITY,
-        backend: Backend = Backend.CONVERTER,
-        correction: Correction = Correction.LAYERWISE,
-    ) -> None:
-        self._network = without_sigmoid(network) if output is Output.LOGIT else network
-        self._calibration, self._io, self._output = calibration, io, output
-        self._backend, self._correction = backend, correction
+    def __init__(self, network: Any, calibration: CalibrationSet, settings: ExportSettings) -> None:
+        is_cut = settings.output is Output.LOGIT
+        self._network = without_sigmoid(network) if is_cut else network
+        self._calibration, self._settings, self._io = calibration, settings, settings.io
         self._calibrated: bytes | None = None
 
     def convert(self, float_layers: Collection[str] = (), *, output: Output | None = None) -> bytes:
@@ -60,7 +54,7 @@ class Int8Converter:
             ValueError: no operator is of a float layer.
             EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
         """
-        if self._backend is Backend.LITERT:
+        if self._settings.backend is Backend.LITERT:
             return quantize_float_model(
                 self._corrected_file,
                 Mode.INT8,
@@ -69,7 +63,7 @@ class Int8Converter:
                 float_layers=float_layers,
             )
         end = self._io
-        if (output or self._output) is Output.FLOAT32:
+        if (output or self._settings.output) is Output.FLOAT32:
             float_layers, end = (*float_layers, SCORE_NAME), InputOutput.FLOAT32
         if float_layers:
             data = _quantize(self._calibrate(float_layers), float_layers, ends=(self._io, end))
@@ -81,7 +75,7 @@ class Int8Converter:
 
     def _calibrate(self, float_layers: Collection[str]) -> bytes:
         """The float graph with its ranges; kernels and biases depend on which of them round."""
-        if self._correction is Correction.NONE and self._calibrated is not None:
+        if self._settings.correction is Correction.NONE and self._calibrated is not None:
             return self._calibrated
         self._calibrated = _convert(
             self._corrected(float_layers),
@@ -93,7 +87,7 @@ class Int8Converter:
         return self._calibrated
 
     def _corrected(self, float_layers: Collection[str] = ()) -> Any:
-        if self._correction is Correction.NONE:
+        if self._settings.correction is Correction.NONE:
             return self._network
         return correct_biases(
             self._network,
@@ -117,43 +111,31 @@ def convert_network(
     mode: Mode,
     *,
     calibration: CalibrationSet | None = None,
-    io: InputOutput = InputOutput.INT8,
-    output: Output = Output.PROBABILITY,
-    backend: Backend = Backend.CONVERTER,
-    correction: Correction = Correction.LAYERWISE,
-    with_map: bool = False,
+    settings: ExportSettings = DEFAULTS,
 ) -> bytes:
     """The .tflite file of a tf_keras network in one mode, its means corrected where it rounds.
-
-    `io` and `output` count for int8. `with_map` adds the output of `with_activation_map` to a file
-    of the converter in another mode.
 
     Raises:
         ValueError: a mode that measures something without a calibration set.
         EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
     """
-    corrects = mode.rounds_weights and correction is Correction.LAYERWISE
+    corrects = mode.rounds_weights and settings.correction is Correction.LAYERWISE
     if calibration is None:
         if corrects or mode.quantises_activations:
             raise ValueError(f"the mode {mode} needs a calibration set")
     elif mode is Mode.INT8:
-        return Int8Converter(
-            network,
-            calibration=calibration,
-            io=io,
-            output=output,
-            backend=backend,
-            correction=correction,
-        ).convert()
+        return Int8Converter(network, calibration, settings).convert()
     elif corrects:
-        network = _correct(network, mode, calibration)
-    if backend is Backend.LITERT:
+        # 16-bit activations lose too little to be counted.
+        rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
+        network = correct_biases(network, calibration.sample(), rounding=rounding)
+    if settings.backend_of(mode) is Backend.LITERT:
         data = _convert(network, Mode.FLOAT32)
-        return quantize_float_model(data, mode, io=io, calibration=calibration)
-    if with_map:
+        return quantize_float_model(data, mode, io=settings.io, calibration=calibration)
+    if settings.has_map(mode):
         mapped = with_activation_map(network)
-        return put_score_first(_convert(mapped, mode, io=io, calibration=calibration))
-    return _convert(network, mode, io=io, calibration=calibration)
+        return put_score_first(_convert(mapped, mode, calibration=calibration))
+    return _convert(network, mode, calibration=calibration)
 
 
 def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput]) -> bytes:
@@ -166,15 +148,6 @@ def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput
         )
 
     return _run_converter(network, configure)
-
-
-def _correct(network: Any, mode: Mode, calibration: CalibrationSet) -> Any:
-    """The network folded, its kernels rounded as the mode rounds them, its means corrected.
-
-    16-bit activations lose too little to be counted.
-    """
-    rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
-    return correct_biases(network, calibration.sample(), rounding=rounding)
 
 
 def _rounding_but_of(network: Any, float_layers: Collection[str]) -> Rounding:

@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edge_melanoma.converters.packing import pack_model
 from edge_melanoma.converters.phone.layout import FLOAT16
 from edge_melanoma.converters.phone.model_info import BundledModel
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runs.models import TrainedModel, open_converted
@@ -108,6 +109,8 @@ def _convert(run: TrainedModel, *, with_map: bool) -> bytes:
 
     return slim_model(
         convert_network(
-            load_network(run), Mode.FLOAT16, correction=Correction.NONE, with_map=with_map
+            load_network(run),
+            Mode.FLOAT16,
+            settings=ExportSettings(correction=Correction.NONE, with_map=with_map),
         )
     )

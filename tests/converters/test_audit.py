@@ -17,6 +17,7 @@ from edge_melanoma.converters.audit import (
     find_precisions,
 )
 from edge_melanoma.converters.packing import slim_model
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.converters.tflite import Int8Converter
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
@@ -37,10 +38,8 @@ def convert(tmp_path_factory: pytest.TempPathFactory) -> Convert:
     def converter(output: Output, io: InputOutput) -> Int8Converter:
         return Int8Converter(
             make_small_network(),
-            calibration=calibration,
-            io=io,
-            output=output,
-            correction=Correction.NONE,
+            calibration,
+            ExportSettings(io=io, output=output, correction=Correction.NONE),
         )
 
     @cache

@@ -8,6 +8,7 @@ import pytest
 from made import predictions_of
 from small_network import LAYERS, make_calibration, make_pictures, make_small_network
 
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.machine.terminal import SilentReporter
@@ -66,8 +67,8 @@ def converter(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     return Int8Converter(
         make_small_network(),
-        calibration=make_calibration(tmp_path_factory.mktemp("small")),
-        correction=Correction.NONE,
+        make_calibration(tmp_path_factory.mktemp("small")),
+        ExportSettings(correction=Correction.NONE),
     )
 
 

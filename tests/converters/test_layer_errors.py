@@ -18,8 +18,9 @@ from edge_melanoma.converters.layer_errors import (
     layer_errors_to_csv,
     measure_layer_errors,
 )
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.runs.models import TrainedModel
-from edge_melanoma.tflite.modes import Correction, InputOutput, Mode
+from edge_melanoma.tflite.modes import Correction, Mode
 
 KERNEL_LAYERS = {
     "Conv2D": "CONV_2D",
@@ -38,9 +39,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[Mode, bytes]:
         mode: convert_network(
             make_small_network(),
             mode,
-            io=InputOutput.INT8,
             calibration=calibration,
-            correction=Correction.NONE,
+            settings=ExportSettings(correction=Correction.NONE),
         )
         for mode in (Mode.FLOAT32, Mode.INT8)
     }
@@ -104,9 +104,8 @@ def test_a_step_between_float_and_int8_is_no_operator_of_a_layer(
     data = convert_network(
         make_small_network(),
         Mode.INT8,
-        io=InputOutput.FLOAT32,
         calibration=make_calibration(tmp_path),
-        correction=Correction.NONE,
+        settings=ExportSettings(correction=Correction.NONE),
     )
     names = [(o.layer, o.kind) for o in find_operators(data)]
     assert names == [(o.layer, o.kind) for o in find_operators(files[Mode.INT8])]

@@ -94,7 +94,7 @@ def float_model(network: Any) -> bytes:
 def converted(network: Any) -> bytes:
     from edge_melanoma.converters.tflite import convert_network
 
-    return convert_network(network, Mode.FLOAT32, io=InputOutput.INT8, calibration=None)
+    return convert_network(network, Mode.FLOAT32)
 
 
 def tensor_of(data: bytes, layer: str, operand: int | None = None) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from edge_melanoma.converters.packing import seal_model, slim_model
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runs.models import TrainedModel, open_run
-from edge_melanoma.tflite.modes import InputOutput, Mode
+from edge_melanoma.tflite.modes import Mode
 
 CHANNELS = 64
 KERNELS = tuple(
@@ -240,7 +240,7 @@ def convert_again(folder: Path) -> bytes:
     from edge_melanoma.network.network import load_network
 
     network = load_network(open_run(folder))
-    return convert_network(network, Mode.FLOAT32, io=InputOutput.INT8, calibration=None)
+    return convert_network(network, Mode.FLOAT32)
 
 
 def test_a_converter_s_file_gets_smaller_and_scores_the_same(

@@ -11,6 +11,7 @@ from small_network import LAYERS, make_calibration, make_pictures, make_small_ne
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import find_operators
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
@@ -28,10 +29,7 @@ def converter(calibration: CalibrationSet) -> Any:
     from edge_melanoma.converters.tflite import Int8Converter
 
     return Int8Converter(
-        make_small_network(),
-        io=InputOutput.INT8,
-        calibration=calibration,
-        correction=Correction.NONE,
+        make_small_network(), calibration, ExportSettings(correction=Correction.NONE)
     )
 
 
@@ -73,9 +71,8 @@ def test_without_float_layers_the_file_is_wholly_int8_and_that_of_a_plain_conver
     plain = convert_network(
         make_small_network(),
         Mode.INT8,
-        io=InputOutput.INT8,
         calibration=calibration,
-        correction=Correction.NONE,
+        settings=ExportSettings(correction=Correction.NONE),
     )
     assert data == plain
 
@@ -115,7 +112,7 @@ def test_with_correction_a_float_layer_is_not_rounded_and_its_mean_is_right(
 ) -> None:
     from edge_melanoma.converters.tflite import Int8Converter
 
-    converter = Int8Converter(make_small_network(), io=InputOutput.INT8, calibration=calibration)
+    converter = Int8Converter(make_small_network(), calibration, ExportSettings())
     # The layer before is kept first: its kernels are of no use for the next file.
     full, _, kept = (converter.convert(layers) for layers in ([], ["gap"], ["hidden"]))
     assert (float_layers_of(full), float_layers_of(kept)) == (set(), {"hidden"})
@@ -166,9 +163,8 @@ def test_an_operator_that_cannot_be_converted_or_quantised_is_named(
         convert_network(
             network_with(function),
             Mode.INT8,
-            io=InputOutput.INT8,
             calibration=calibration,
-            correction=Correction.NONE,
+            settings=ExportSettings(correction=Correction.NONE),
         )
     assert str(caught.value) == sentence
 
@@ -190,10 +186,7 @@ def test_one_calibration_serves_many_files(calibration: CalibrationSet) -> None:
         training_hashes=calibration.training_hashes,
     )
     converter = Int8Converter(
-        make_small_network(),
-        io=InputOutput.INT8,
-        calibration=counting,
-        correction=Correction.NONE,
+        make_small_network(), counting, ExportSettings(correction=Correction.NONE)
     )
     for layer in LAYERS:
         converter.convert([layer])

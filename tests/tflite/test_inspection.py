@@ -118,7 +118,6 @@ def test_the_int8_file_keeps_kernels_as_they_were_rounded(tmp_path: Path) -> Non
     data = convert_network(
         tf_keras.Model(image, score, name="edge_melanoma"),
         Mode.INT8,
-        io=InputOutput.INT8,
         calibration=make_calibration(tmp_path),
     )
     interpreter = Interpreter(model_content=data)

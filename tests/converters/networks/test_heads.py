@@ -18,7 +18,7 @@ from edge_melanoma.runs.bundled import bundled_run
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode
+from edge_melanoma.tflite.modes import Backend, Correction, Mode
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,8 @@ def files(network: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes
         convert_network(
             network,
             Mode.FLOAT16,
-            io=InputOutput.FLOAT32,
             calibration=calibration,
-            correction=Correction.NONE,
-            with_map=with_map,
+            settings=ExportSettings(correction=Correction.NONE, with_map=with_map),
         )
         for with_map in (False, True)
     )
@@ -112,15 +110,13 @@ def test_the_mean_of_a_map_is_the_logit_but_for_biases(
     assert np.abs(logits - biases).max() > 0.2
 
 
-def test_the_map_is_what_gradients_say(network: Any, pictures: NDArray[np.uint8]) -> None:
+def test_the_map_is_what_gradients_say(
+    network: Any, files: tuple[bytes, bytes], pictures: NDArray[np.uint8]
+) -> None:
     from edge_melanoma.card.gradcam import Decision, heat_maps
-    from edge_melanoma.converters.tflite import convert_network
 
-    data = convert_network(
-        network, Mode.FLOAT32, io=InputOutput.FLOAT32, calibration=None, with_map=True
-    )
     heats = heat_maps(network, pictures, decision=Decision.MALIGNANT)
-    for heat, seen in zip(heats, run_mapped(data, pictures)[1], strict=True):
+    for heat, seen in zip(heats, run_mapped(files[1], pictures)[1], strict=True):
         centres = heat.reshape(7, 32, 7, 32)[:, 15:17, :, 15:17].mean(axis=(1, 3))
         assert np.corrcoef(centres.ravel(), np.maximum(seen, 0).ravel())[0, 1] > 0.99
 
