@@ -1,12 +1,9 @@
-"""Puts the objects of a .tflite file's schema into bytes, each distinct array and string once.
+"""Writes .tflite files: each distinct array and string once, and no bit of the outputs changed.
 
 A model that has an entry for a seal is sealed: whoever changes a model packs it here again.
-
-Writes a converter's .tflite file anew, smaller, without changing one bit of its outputs.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import flatbuffers
@@ -21,57 +18,6 @@ from edge_melanoma.tflite.verification import FILE_IDENTIFIER
 
 BUFFER_ALIGNMENT = 16
 """What the schema demands of a buffer's bytes; flatbuffers for Python forgets it for arrays."""
-
-
-def pack_model(model: Any, *, size: int) -> bytes:
-    """The bytes of a `ModelT`; the same objects give the same bytes. `size` is about theirs."""
-    builder = _SharingBuilder(size)
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return stamp_seal(bytes(builder.Output()))
-
-
-def seal_model(data: bytes) -> bytes:
-    """The same model with a hash of itself inside, see `model_seal`; outputs stay as they are."""
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    if all(entry.name != SEAL_NAME for entry in model.metadata or ()):
-        buffer, entry = schema.BufferT(), schema.MetadataT()
-        buffer.data = np.frombuffer(UNSTAMPED, np.uint8)
-        entry.name, entry.buffer = SEAL_NAME, len(model.buffers)
-        model.buffers.append(buffer)
-        model.metadata = [*(model.metadata or ()), entry]
-    return pack_model(model, size=len(data))
-
-
-def put_score_first(data: bytes) -> bytes:
-    """The same .tflite file with the score as its first output; a converter sorts them by name."""
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    names = {end.tensorIndex: end.name for end in model.signatureDefs[0].outputs}
-    graph = model.subgraphs[0]
-    graph.outputs = sorted(graph.outputs, key=lambda index: names[index] == MAP_NAME.encode())
-    return pack_model(model, size=len(data))
-
-
-class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no types
-    """A builder that gives equal arrays and strings the same place."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self._places: dict[tuple[str, bytes], int] = {}
-
-    def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802 - a name of flatbuffers
-        key = (x.dtype.str, x.tobytes())
-        if key not in self._places:
-            if x.dtype == np.uint8:
-                self.Prep(BUFFER_ALIGNMENT, x.nbytes)
-            self._places[key] = super().CreateNumpyVector(x)
-        return self._places[key]
-
-    def CreateString(self, s: str | bytes, *rest: str) -> int:  # noqa: N802 - as above
-        key = ("string", s if isinstance(s, bytes) else s.encode())
-        if key not in self._places:
-            self._places[key] = super().CreateString(s, *rest)
-        return self._places[key]
-
 
 CONVERTER_METADATA = b"CONVERSION_METADATA"
 KERNEL_LAYER = re.compile(r"([^/;]+)/(?:Conv2D|depthwise|MatMul)\d*(?:;|$)")
@@ -105,6 +51,61 @@ def slim_model(data: bytes) -> bytes:
     return min(pack_model(model, size=len(data)), data, key=len)
 
 
+def seal_model(data: bytes) -> bytes:
+    """The same model with a hash of itself inside, see `tflite.seal`; outputs stay as they are."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    if all(entry.name != SEAL_NAME for entry in model.metadata or ()):
+        add_metadata(model, SEAL_NAME, UNSTAMPED)
+    return pack_model(model, size=len(data))
+
+
+def add_metadata(model: Any, name: bytes, content: bytes) -> None:
+    """Give a `ModelT` one more named buffer that no interpreter reads."""
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(content, np.uint8)
+    entry.name, entry.buffer = name, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+
+
+def put_score_first(data: bytes) -> bytes:
+    """The same .tflite file with the score as its first output; a converter sorts them by name."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    names = {end.tensorIndex: end.name for end in model.signatureDefs[0].outputs}
+    graph = model.subgraphs[0]
+    graph.outputs = sorted(graph.outputs, key=lambda index: names[index] == MAP_NAME.encode())
+    return pack_model(model, size=len(data))
+
+
+def pack_model(model: Any, *, size: int) -> bytes:
+    """The bytes of a `ModelT`; the same objects give the same bytes. `size` is about theirs."""
+    builder = _SharingBuilder(size)
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return stamp_seal(bytes(builder.Output()))
+
+
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no types
+    """A builder that gives equal arrays and strings the same place."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._places: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: NDArray[Any]) -> int:  # noqa: N802 - a name of flatbuffers
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._places:
+            if x.dtype == np.uint8:
+                self.Prep(BUFFER_ALIGNMENT, x.nbytes)
+            self._places[key] = super().CreateNumpyVector(x)
+        return self._places[key]
+
+    def CreateString(self, s: str | bytes, *rest: str) -> int:  # noqa: N802 - as above
+        key = ("string", s if isinstance(s, bytes) else s.encode())
+        if key not in self._places:
+            self._places[key] = super().CreateString(s, *rest)
+        return self._places[key]
+
+
 def _shorten(model: Any) -> None:
     """Leave out what no interpreter reads, and name each tensor in a few letters."""
     model.description = None
@@ -120,7 +121,10 @@ def _merge_buffers(model: Any) -> None:
     """One buffer for all tensors without data, the first as ever, and one for equal data."""
     empty = schema.BufferT()
     merged, numbers = [empty], {b"": 0}
-    for user in _buffer_users(model):
+    for user in [
+        *(tensor for graph in model.subgraphs for tensor in graph.tensors),
+        *model.metadata,
+    ]:
         buffer = model.buffers[user.buffer]
         content = b"" if buffer.data is None else bytes(buffer.data)
         if content not in numbers:
@@ -129,12 +133,6 @@ def _merge_buffers(model: Any) -> None:
         user.buffer = numbers[content]
     model.buffers = merged
     model.metadataBuffer = None
-
-
-def _buffer_users(model: Any) -> Iterator[Any]:
-    for graph in model.subgraphs:
-        yield from graph.tensors
-    yield from model.metadata
 
 
 def _signature_names(model: Any, graph_number: int) -> dict[int, str]:

@@ -65,9 +65,6 @@ class ExportSettings:
                 "--with-map is for the float16 model of --backend converter; add "
                 "--quantize float16 and leave --backend out."
             )
-        self._refuse_recovery(modes)
-
-    def _refuse_recovery(self, modes: Collection[Mode]) -> None:
         if self.max_recall_drop is None:
             return
         if Mode.INT8 not in modes or self.output is not Output.PROBABILITY:

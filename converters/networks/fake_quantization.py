@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow_model_optimization as tfmot
 
 from edge_melanoma.converters.networks.bias_correction import Ranges
-from edge_melanoma.converters.networks.folding import has_kernel
+from edge_melanoma.converters.networks.folding import has_kernel, output_axis
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 quantization = tfmot.quantization.keras
@@ -95,15 +95,13 @@ class LayerConfig(quantization.QuantizeConfig):  # type: ignore[misc, name-defin
         """The converter refuses a matrix with several scales in a trained graph."""
         if not has_kernel(layer):
             return []
-        if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
-            return [(layer.depthwise_kernel, KernelQuantizer(2))]
-        is_matrix = isinstance(layer, tf_keras.layers.Dense)
-        return [(layer.kernel, KernelQuantizer(None if is_matrix else 3))]
+        axis = None if isinstance(layer, tf_keras.layers.Dense) else output_axis(layer)
+        return [(getattr(layer, _kernel_name(layer)), KernelQuantizer(axis))]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
         """Put the rounded kernel in the place of the kernel."""
         if quantize_weights:
-            setattr(layer, kernel_name(layer), quantize_weights[0])
+            setattr(layer, _kernel_name(layer), quantize_weights[0])
 
     def get_activations_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
         """None: outputs are rounded as a whole."""
@@ -137,9 +135,8 @@ def fake_quantize(network: Any, ranges: Ranges, *, float_layers: Collection[str]
 
     quantised = tf_keras.models.clone_model(network, clone_function=wrap)
     for layer in filter(has_kernel, network.layers):
-        copy = quantised.get_layer(layer.name)
-        kernel, bias = _weights_of(copy)
-        for variable, value in zip((kernel, bias), layer.get_weights(), strict=True):
+        variables = _weights_of(quantised.get_layer(layer.name))
+        for variable, value in zip(variables, layer.get_weights(), strict=True):
             variable.assign(value)
     settle_kernel_ranges(quantised)
     return quantised
@@ -163,6 +160,6 @@ def _weights_of(layer: Any) -> tuple[Any, Any]:
     return kernel, layer.layer.bias
 
 
-def kernel_name(layer: Any) -> str:
+def _kernel_name(layer: Any) -> str:
     """What tf_keras calls the weights that a layer multiplies by."""
     return "depthwise_kernel" if isinstance(layer, tf_keras.layers.DepthwiseConv2D) else "kernel"

@@ -1,6 +1,4 @@
-"""The two ends of a network, in the shapes that the kinds of output and training need.
-
-A second output that shows where a network looked: a class activation map of its own head.
+"""The ends of a network in the shapes that outputs and training need, and a map of where it looked.
 
 Zhou and others (CVPR 2016) weigh the last features by the weights of a linear head. This head has
 one hidden layer of rectified units, which is linear too once it is known which units are active:
@@ -22,6 +20,7 @@ from edge_melanoma.network.network import GAP_LAYER, HIDDEN_LAYER
 from edge_melanoma.tflite.quantization import LOGIT_NAME, MAP_NAME, SCORE_NAME
 
 PIXELS_LAYER = "pixels"
+UNITS_LAYER, ACTIVE_LAYER, SUM_LAYER = "map_units", "map_active_units", "map_sum"
 
 
 def without_sigmoid(network: Any) -> Any:
@@ -53,9 +52,6 @@ def separate_ends(network: Any) -> Any:
     output = layers.Activation("sigmoid", name=SCORE_NAME)(logit(values[parent]))
     logit.set_weights(score.get_weights())
     return tf_keras.Model(image, output, name=network.name)
-
-
-UNITS_LAYER, ACTIVE_LAYER, SUM_LAYER = "map_units", "map_active_units", "map_sum"
 
 
 def with_activation_map(network: Any) -> Any:

@@ -32,6 +32,8 @@ ZERO_POINT_BYTES, CHANNEL_BYTES = 8, 12
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+Ends = Float64
+"""Smallest and largest output by channel, (2, channels)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +57,6 @@ class _Chain:
         return tuple(layer for layer in self.path if layer.weights)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Range:
-    """Smallest and largest output by channel."""
-
-    lowest: Float64
-    highest: Float64
-
-    def widened(self, share: float) -> "_Range":
-        reach = share * (self.highest - self.lowest)
-        return _Range(lowest=self.lowest - reach, highest=self.highest + reach)
-
-    def with_zero(self) -> "_Range":
-        return _Range(lowest=np.minimum(self.lowest, 0), highest=np.maximum(self.highest, 0))
-
-
 def prune_dead_channels(
     folded: Any, batches: Iterable[Float32]
 ) -> tuple[Any, tuple[PrunedChannels, ...]]:
@@ -90,12 +77,15 @@ def prune_dead_channels(
     weights = {layer.name: layer.get_weights() for layer in folded.layers}
     pruned = []
     for chain, measured in zip(chains, _measure(chains, folded, batches), strict=True):
-        end = _range_at_taker(chain, measured.widened(MARGIN))
-        kept = end.highest - end.lowest > ROUNDING * np.abs(end.highest)
+        reach = MARGIN * (measured[1] - measured[0])
+        lowest, highest = _ends_at_taker(
+            chain, np.stack([measured[0] - reach, measured[1] + reach])
+        )
+        kept = highest - lowest > ROUNDING * np.abs(highest)
         kept[0] |= not kept.any()
         if kept.all() or not _pays_off(chain, kept):
             continue
-        _fold_constants(weights[chain.taker.name], kept, (end.lowest + end.highest) / 2)
+        _fold_constants(weights[chain.taker.name], kept, (lowest + highest) / 2)
         for layer in chain.makers:
             kernel, bias = weights[layer.name]
             weights[layer.name] = [kernel.compress(kept, axis=output_axis(layer)), bias[kept]]
@@ -151,7 +141,7 @@ def _is_linear(layer: Any) -> bool:
     return bool(layer.activation is tf_keras.activations.linear)
 
 
-def _measure(chains: Sequence[_Chain], folded: Any, batches: Iterable[Float32]) -> list[_Range]:
+def _measure(chains: Sequence[_Chain], folded: Any, batches: Iterable[Float32]) -> list[Ends]:
     """The ranges of the chains' first layers before their activations."""
     firsts = [chain.path[0] for chain in chains]
     taps = [first.output if _is_linear(first) else first.input for first in firsts]
@@ -167,9 +157,7 @@ def _measure(chains: Sequence[_Chain], folded: Any, batches: Iterable[Float32]) 
     if not found:
         raise ValueError("there are no batches of calibration images")
     stacks = (np.stack(ends).astype(np.float64) for ends in zip(*found, strict=True))
-    return [
-        _Range(lowest=ends[:, 0].min(axis=0), highest=ends[:, 1].max(axis=0)) for ends in stacks
-    ]
+    return [np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)]) for ends in stacks]
 
 
 def _ends(first: Any, value: Any) -> Any:
@@ -180,32 +168,36 @@ def _ends(first: Any, value: Any) -> Any:
     return tf.stack([tf.reduce_min(value, axes), tf.reduce_max(value, axes)])
 
 
-def _range_at_taker(chain: _Chain, before_activation: _Range) -> _Range:
+def _ends_at_taker(chain: _Chain, before_activation: Ends) -> Ends:
     """What can reach the kernel of the taker, by interval arithmetic along the chain."""
     found = _passed_on(chain.path[0].activation, before_activation)
     for layer in chain.path[1:]:
         if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
             found = _through_depthwise(layer, found)
         elif isinstance(layer, tf_keras.layers.ZeroPadding2D):
-            found = found.with_zero()
+            found = _with_zero(found)
         elif isinstance(layer, tf_keras.layers.ReLU):
             found = _passed_on(layer, found)
-    return found.with_zero() if _pads(chain.taker) else found
+    return _with_zero(found) if _pads(chain.taker) else found
 
 
-def _passed_on(activation: Any, given: _Range) -> _Range:
+def _passed_on(activation: Any, given: Ends) -> Ends:
     """Through an activation that never falls, as ReLU and the identity are."""
-    ends = activation(tf.constant(np.stack([given.lowest, given.highest])))
-    lowest, highest = ends.numpy().astype(np.float64)
-    return _Range(lowest=lowest, highest=highest)
+    ends: Ends = activation(tf.constant(given)).numpy().astype(np.float64)
+    return ends
 
 
-def _through_depthwise(layer: Any, given: _Range) -> _Range:
+def _through_depthwise(layer: Any, given: Ends) -> Ends:
     kernel, bias = (array.astype(np.float64) for array in layer.get_weights())
-    ends = given.with_zero() if _pads(layer) else given
-    products = np.stack([kernel[..., 0] * ends.lowest, kernel[..., 0] * ends.highest])
-    lowest, highest = (choose(products, axis=0).sum(axis=(0, 1)) for choose in (np.min, np.max))
-    return _Range(lowest=bias + lowest, highest=bias + highest)
+    ends = _with_zero(given) if _pads(layer) else given
+    products = np.stack([kernel[..., 0] * end for end in ends])
+    return np.stack(
+        [bias + choose(products, axis=0).sum(axis=(0, 1)) for choose in (np.min, np.max)]
+    )
+
+
+def _with_zero(ends: Ends) -> Ends:
+    return np.stack([np.minimum(ends[0], 0), np.maximum(ends[1], 0)])
 
 
 def _pads(layer: Any) -> bool:

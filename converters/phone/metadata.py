@@ -16,7 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint32Flags
 
-from edge_melanoma.converters.packing import pack_model
+from edge_melanoma.converters.packing import add_metadata, pack_model
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
@@ -56,12 +56,8 @@ def attach_metadata(
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     if _metadata_buffers(model):
         raise EdgeMelanomaError("The model has metadata already; expected one as it was exported.")
-    buffer, entry = schema.BufferT(), schema.MetadataT()
     content = _MetadataWriter().write(text, size=size, outputs=_output_names(model), files=files)
-    buffer.data = np.frombuffer(content, np.uint8)
-    entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
-    model.buffers.append(buffer)
-    model.metadata = [*(model.metadata or ()), entry]
+    add_metadata(model, METADATA_NAME, content)
     return _with_zip(pack_model(model, size=len(data)), files)
 
 
@@ -87,11 +83,8 @@ def read_attached_files(data: bytes) -> dict[str, bytes]:
         ) from error
 
 
-class _MetadataWriter:
+class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no types
     """Builds the tables of the metadata, the inner ones first, as flatbuffers demands."""
-
-    def __init__(self) -> None:
-        self._builder = flatbuffers.Builder(1024)
 
     def write(
         self, text: ModelText, *, size: int, outputs: Sequence[str], files: Mapping[str, bytes]
@@ -114,8 +107,8 @@ class _MetadataWriter:
                 7: self._text(PARSER_VERSION),
             }
         )
-        self._builder.Finish(root, IDENTIFIER)
-        return bytes(self._builder.Output())
+        self.Finish(root, IDENTIFIER)
+        return bytes(self.Output())
 
     def _image(self, size: int) -> int:
         sides = self._table({}, {0: (Uint32Flags, size), 1: (Uint32Flags, size)})
@@ -163,28 +156,28 @@ class _MetadataWriter:
         return self._table({0: self._floats(high), 1: self._floats(low)})
 
     def _text(self, text: str) -> int:
-        return int(self._builder.CreateString(text))
+        return int(self.CreateString(text))
 
     def _floats(self, *values: float) -> int:
-        return int(self._builder.CreateNumpyVector(np.array(values, np.float32)))
+        return int(self.CreateNumpyVector(np.array(values, np.float32)))
 
     def _tables(self, places: Sequence[int]) -> int:
-        self._builder.StartVector(4, len(places), 4)
+        self.StartVector(4, len(places), 4)
         for place in reversed(places):
-            self._builder.PrependUOffsetTRelative(place)
-        return int(self._builder.EndVector())
+            self.PrependUOffsetTRelative(place)
+        return int(self.EndVector())
 
     def _table(
         self, places: Mapping[int, int], numbers: Mapping[int, tuple[Any, int]] | None = None
     ) -> int:
         """A table of the fields that lie elsewhere and of those that are numbers."""
         numbers = numbers or {}
-        self._builder.StartObject(max([*places, *numbers], default=-1) + 1)
+        self.StartObject(max([*places, *numbers], default=-1) + 1)
         for field, place in places.items():
-            self._builder.PrependUOffsetTRelativeSlot(field, place, 0)
+            self.PrependUOffsetTRelativeSlot(field, place, 0)
         for field, (flags, number) in numbers.items():
-            self._builder.PrependSlot(flags, field, number, 0)
-        return int(self._builder.EndObject())
+            self.PrependSlot(flags, field, number, 0)
+        return int(self.EndObject())
 
 
 def _metadata_buffers(model: Any) -> list[Any]:
