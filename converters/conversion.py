@@ -37,6 +37,7 @@ from edge_melanoma.machine.tensorflow import make_deterministic, tf
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import load_network
 from edge_melanoma.runs.models import TrainedModel, open_run
+from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.modes import Correction, Mode, Output
@@ -76,6 +77,12 @@ class _Workshop:
         self._job, self._settings, self._reporter = job, job.settings, reporter
         self._run: TrainedModel = open_run(job.folder)
         self._network = load_network(self._run)
+        sides: tuple[str, ...] = ()
+        if Mode.INT8_QAT in job.modes:
+            sides = ("train", "validation")
+        elif self._settings.max_recall_drop is not None:
+            sides = ("validation",)
+        self._sides = {side: read_side(self._run, side) for side in sides}
 
     @property
     def _calibration(self) -> CalibrationSet:
@@ -143,7 +150,7 @@ class _Workshop:
         )
 
     def _score_validation(self, data: bytes) -> PredictionSet:
-        records = self._job.sides["validation"]
+        records = self._sides["validation"]
         with TFLiteClassifier(data, name="the export", runtime=Runtime.LITERT) as classifier:
             return predict(classifier, records, reporter=self._reporter, label="validation")
 
@@ -157,8 +164,8 @@ class _Workshop:
             corrected,
             ranges,
             Lesson(
-                train=self._job.sides["train"],
-                validation=self._job.sides["validation"],
+                train=self._sides["train"],
+                validation=self._sides["validation"],
                 train_scores=self._stored("train"),
                 validation_scores=self._stored("validation"),
                 threshold=self._run.threshold,

@@ -32,7 +32,7 @@ from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import MANIFEST, SPLIT, ConvertedModel, TrainedModel, open_converted
-from edge_melanoma.runs.pictures import read_run_records, read_side
+from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Mode
@@ -91,7 +91,15 @@ def _export(
     converted: Mapping[Mode, Conversion] = {}
     start = time.perf_counter()
     if missing:
-        converted = _convert(run, missing, settings, calibration, cache_folder)
+        job = Job(
+            folder=run.folder,
+            modes=missing,
+            settings=settings,
+            calibration=calibration,
+            checkpoint_folder=run.exports_folder / UNFINISHED,
+            cache_folder=cache_folder,
+        )
+        converted = run_in_child(_convert_in_child, job)
     seconds = (time.perf_counter() - start) / max(1, len(missing))
     scores = ValidationScores(run, TerminalReporter())
     for mode in modes:
@@ -99,30 +107,6 @@ def _export(
             _write(run, mode, converted[mode], origins[mode], settings, seconds=seconds)
         yield complete_operating_point(run, open_converted(path_of(run, mode)), scores)
     shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
-
-
-def _convert(
-    run: TrainedModel,
-    modes: tuple[Mode, ...],
-    settings: ExportSettings,
-    calibration: CalibrationSet | None,
-    cache_folder: Path,
-) -> Mapping[Mode, Conversion]:
-    sides: list[str] = []
-    if Mode.INT8_QAT in modes:
-        sides = ["train", "validation"]
-    elif settings.max_recall_drop is not None:
-        sides = ["validation"]
-    job = Job(
-        folder=run.folder,
-        modes=modes,
-        settings=settings,
-        calibration=calibration,
-        sides={side: read_side(run, side) for side in sides},
-        checkpoint_folder=run.exports_folder / UNFINISHED,
-        cache_folder=cache_folder,
-    )
-    return run_in_child(_convert_in_child, job)
 
 
 def _convert_in_child(job: Job) -> Mapping[Mode, Conversion]:
@@ -175,7 +159,7 @@ def _write(
         data=data,
     )
     path = path_of(run, mode)
-    companions = _write_companions(path, mode, conversion)
+    companions = _write_companions(path, conversion)
     manifest = {
         "schema": 1,
         **origin,
@@ -198,7 +182,7 @@ def _write(
     forget_operating_point(path)
 
 
-def _write_companions(path: Path, mode: Mode, conversion: Conversion) -> list[Path]:
+def _write_companions(path: Path, conversion: Conversion) -> list[Path]:
     """The errors of the layers in int8, as a table and a picture, and the epochs of a tuning."""
     written: list[Path] = []
     if conversion.layer_errors:

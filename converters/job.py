@@ -1,6 +1,5 @@
 """What an export's child process is given and gives back; free of TensorFlow, as both read it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,22 +7,17 @@ from typing import Any
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import LayerError
 from edge_melanoma.converters.settings import ExportSettings
-from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.tflite.modes import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All that the child process of an export needs.
-
-    `sides` are needed by int8-qat and a recall limit alone.
-    """
+    """All that the child process of an export needs; `modes` are those that are to be made."""
 
     folder: Path
     modes: tuple[Mode, ...]
     settings: ExportSettings
     calibration: CalibrationSet | None
-    sides: Mapping[str, tuple[LesionRecord, ...]]
     checkpoint_folder: Path
     cache_folder: Path
 

@@ -302,7 +302,6 @@ def export_of(run: TrainedModel, own: CalibrationSet, settings: ExportSettings) 
         modes=(Mode.INT8,),
         settings=settings,
         calibration=own,
-        sides={},
         checkpoint_folder=run.folder,
         cache_folder=run.folder,
     )
