@@ -141,7 +141,7 @@ class _Workshop:
         )
         return win_back_recall(
             lambda float_layers: slim_model(converter.convert(float_layers)),
-            harms,
+            tuple(harms),
             score=self._score_validation,
             time_cpu=lambda data: time_cpu(data, self._judged[0]),
             reference=self._stored("validation"),

@@ -29,14 +29,6 @@ TIMED_RUNS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerHarm:
-    """The mean |change of P(malignant)| when this layer alone is int8 and all others are float."""
-
-    layer: str
-    mean_score_difference: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A file that was tried: its float layers, what it loses, what it weighs and takes."""
 
@@ -69,28 +61,28 @@ def rank_layers(
     reference: bytes,
     images: NDArray[np.uint8],
     reporter: Reporter,
-) -> tuple[LayerHarm, ...]:
+) -> dict[str, float]:
     """All layers of a network by what their rounding alone does to the score, most harmful first.
 
+    Harm is the mean |change of P(malignant)| when the layer is int8 and all others are float.
     `reference` is the float32 file, `images` are pictures (n, 224, 224, 3) of the training side.
     The converter is one without bias correction: each layer then takes 0.5 CPU seconds.
     """
     layers = tuple(dict.fromkeys(operator.layer for operator in find_operators(reference)))
     expected = _scores(reference, images)
-    harms = []
+    harms = {}
     for layer in reporter.track(layers, label="ranking layers", total=len(layers)):
         others = [other for other in layers if other != layer]
         # A float score where it can be had: steps of 1/256 would hide the harm of most layers.
         output = Output.PROBABILITY if layer == SCORE_NAME else Output.FLOAT32
         found = _scores(converter.convert(others, output=output), images)
-        difference = float(np.abs(found - expected).mean())
-        harms.append(LayerHarm(layer=layer, mean_score_difference=difference))
-    return tuple(sorted(harms, key=lambda harm: -harm.mean_score_difference))
+        harms[layer] = float(np.abs(found - expected).mean())
+    return dict(sorted(harms.items(), key=lambda harm: -harm[1]))
 
 
 def win_back_recall(
     convert: Callable[[Collection[str]], bytes],
-    harms: Sequence[LayerHarm],
+    layers: Sequence[str],
     *,
     score: Callable[[bytes], PredictionSet],
     time_cpu: Callable[[bytes], float],
@@ -99,7 +91,7 @@ def win_back_recall(
     max_recall_drop: float,
     most_layers: int = MOST_LAYERS,
 ) -> Recovery:
-    """Keep the most harmful layers float, one more at a time, until the drop is small enough.
+    """Keep `layers`, most harmful first, float, one more at a time, until the drop is small enough.
 
     Errors of layers can cancel: one whose going makes the drop larger stays int8.
 
@@ -112,7 +104,7 @@ def win_back_recall(
     """
     steps: list[Step] = []
     kept: tuple[str, ...] = ()
-    for added in [(), *((harm.layer,) for harm in harms[:most_layers])]:
+    for added in [(), *((layer,) for layer in layers[:most_layers])]:
         float_layers = (*kept, *added)
         data = convert(float_layers)
         drop = _recall_drop(reference, score(data), threshold=threshold)

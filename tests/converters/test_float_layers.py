@@ -40,7 +40,7 @@ def search(
     losses: list[int], *, max_recall_drop: float, most_layers: int = 9, layers: str = "abcdef"
 ) -> tuple[Any, list[tuple[str, ...]]]:
     """A search through files that lose so many of four melanomas with 0, 1, 2 ... float layers."""
-    from edge_melanoma.converters.float_layers import LayerHarm, win_back_recall
+    from edge_melanoma.converters.float_layers import win_back_recall
 
     asked: list[tuple[str, ...]] = []
 
@@ -50,7 +50,7 @@ def search(
 
     recovery = win_back_recall(
         convert,
-        [LayerHarm(layer=name, mean_score_difference=0.1) for name in layers],
+        layers,
         score=lambda data: lost(losses[len(data) - 100]),
         time_cpu=lambda data: 1.5,
         reference=REFERENCE,
@@ -86,19 +86,19 @@ def test_the_layer_that_loses_the_score_is_ranked_first_and_won_back(
 
     pictures, labels = make_pictures()
     harms = rank_layers(converter, reference=reference, images=pictures, reporter=SilentReporter())
-    assert sorted(harm.layer for harm in harms) == sorted(LAYERS)
-    differences = [harm.mean_score_difference for harm in harms]
+    assert sorted(harms) == sorted(LAYERS)
+    differences = list(harms.values())
     assert differences == sorted(differences, reverse=True)
     before = score_small(reference)
     # Without hidden's signal every score is sigmoid(-9).
-    assert harms[0].layer == "hidden"
+    assert next(iter(harms)) == "hidden"
     assert differences[0] == pytest.approx(before.scores.mean(), abs=1e-3)
     # All others lose some steps of 1/255 of a colour, which 18 and a quarter make a score.
     assert differences[1] < 4 * 18 / 4 / 255
 
     recovery = win_back_recall(
         converter.convert,
-        harms,
+        tuple(harms),
         score=score_small,
         time_cpu=lambda data: 1.5,
         reference=before,
@@ -149,12 +149,12 @@ def test_one_more_layer_a_step_until_the_drop_is_small_enough() -> None:
 
 
 def test_a_layer_that_makes_it_worse_is_put_back() -> None:
-    from edge_melanoma.converters.float_layers import LayerHarm, win_back_recall
+    from edge_melanoma.converters.float_layers import win_back_recall
 
     losses = {"": 3, "a": 2, "ab": 3, "ac": 1, "acd": 2, "ace": 0}
     recovery = win_back_recall(
         lambda float_layers: "".join(float_layers).encode(),
-        [LayerHarm(layer=name, mean_score_difference=0.1) for name in "abcde"],
+        "abcde",
         score=lambda data: lost(losses[data.decode()]),
         time_cpu=lambda data: 1.5,
         reference=REFERENCE,
