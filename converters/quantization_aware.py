@@ -4,14 +4,11 @@ The start is what post-training quantisation ends with: folded, pruned, biases c
 calibrated. Batch-norm is folded, so that its statistics cannot change. Of the network only the last
 part learns; what comes before it is run as the int8 file runs it, by LiteRT, and kept as integers:
 the activations that training sees are exactly those of the file.
-
-The first part of an int8 network, run as its file runs it.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +27,7 @@ from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import GAP_LAYER, prefix_of, suffix_of
@@ -38,7 +36,7 @@ from edge_melanoma.runtime.interpreters import quantization_of
 from edge_melanoma.tflite.modes import InputOutput, Output
 from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME
 from edge_melanoma.training.activations import cache_activations
-from edge_melanoma.training.batches import BatchSource, CachedBatches, DistilledBatches, labels_of
+from edge_melanoma.training.batches import CachedBatches, DistilledBatches, labels_of
 from edge_melanoma.training.checkpoints import (
     CHECKPOINT,
     HistoryRow,
@@ -48,44 +46,6 @@ from edge_melanoma.training.checkpoints import (
 )
 from edge_melanoma.training.fit import fit_stage
 from edge_melanoma.training.trainee import Trainee
-
-
-class Int8Prefix:
-    """From pictures in 0..1 to the integers that the int8 file has at the layer `cut`."""
-
-    dtype = np.dtype(np.int8)
-
-    def __init__(self, quantised: Any, *, cut: str) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        model = prefix_of(quantised, cut=cut)
-        data = convert_fake_quantised(model, ends=(InputOutput.INT8, InputOutput.INT8))
-        self.cut = cut
-        self.shape = tuple(int(side) for side in model.output_shape[1:])
-        digest = hashlib.sha256(f"{RESIZE_ID} {IMAGE_SIZE}".encode() + data).hexdigest()
-        self.key = f"int8-{cut}-{digest[:16]}"
-        with stderr_discarded():
-            self._interpreter = Interpreter(model_content=data, num_threads=os.cpu_count())
-            self._interpreter.allocate_tensors()
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        self._pixels, self._activations = map(quantization_of, (self._input, self._output))
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
-        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
-
-    def restore(self, rows: NDArray[np.int8]) -> NDArray[np.float32]:
-        """The real numbers that the integers stand for."""
-        return self._activations.dequantize(rows).astype(np.float32)
-
-    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.int8]:
-        pixels = self._pixels.quantize(image.astype(np.float64))
-        self._interpreter.set_tensor(self._input["index"], pixels)
-        self._interpreter.invoke()
-        integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
-        return integers
-
 
 TRAINED_LAYERS = 29
 """Of the backbone, counted with batch-norm and ReLU: as many as the variants tune at most."""
@@ -140,27 +100,27 @@ def tune_quantised(
     is restored.
     """
     quantised = make_quantised(corrected, ranges, output=output)
-    cut = _cut_of(corrected, ranges)
-    prefix = Int8Prefix(quantised, cut=cut)
-    sources = {
-        side: CachedBatches(
-            activations=cache_activations(
-                prefix, records, cache_folder=cache_folder, reporter=reporter
-            ),
-            labels=labels_of(records),
-        )
-        for side, records in (("train", lesson.train), ("validation", lesson.validation))
-    }
-    stage = Stage(
-        name="int8-qat",
-        unfrozen_backbone_layers=TRAINED_LAYERS,
-        learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
-        patience=settings.epochs,
+    prefix = Int8Prefix(quantised, cut=_cut_of(corrected, ranges))
+    cached = partial(cache_activations, prefix, cache_folder=cache_folder, reporter=reporter)
+    train, validation = (
+        CachedBatches(activations=cached(records), labels=labels_of(records))
+        for records in (lesson.train, lesson.validation)
+    )
+    teacher = lesson.train_scores.scores.astype(np.float32)
+    trainee = Trainee(
+        network=quantised,
+        model=suffix_of(quantised, cut=prefix.cut),
+        stage=_stage_of(settings),
+        train=DistilledBatches(source=train, scores=teacher),
+        validation=validation,
+        batch_size=settings.batch_size,
+        seed=lesson.seed,
+        threshold=lesson.threshold,
+        rank=partial(_badness, lesson.validation_scores, threshold=lesson.threshold),
     )
     state = _state_of(quantised, checkpoint_folder, prefix, lesson, settings)
     fit_stage(
-        _make_trainee(quantised, cut, stage, sources, lesson, settings),
+        trainee,
         state=state,
         on_epoch=lambda: save_checkpoint(checkpoint_folder, state, quantised),
         reporter=reporter,
@@ -170,18 +130,17 @@ def tune_quantised(
         network=quantised,
         history=tuple(state.history),
         best_epoch=state.epoch - state.epochs_since_best,
-        cut=cut,
+        cut=prefix.cut,
     )
 
 
 def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
     """The fake-quantised network from picture to score or logit, as its file will be."""
+    ends = {PIXELS_LAYER: (0.0, 1.0)}
+    if output is not Output.FLOAT32:
+        ends |= {LOGIT_NAME: LOGIT_RANGE, SCORE_NAME: SCORE_RANGE}
     network = separate_ends(corrected)
-    ends = {PIXELS_LAYER: (0.0, 1.0), LOGIT_NAME: LOGIT_RANGE, SCORE_NAME: SCORE_RANGE}
-    if output is Output.FLOAT32:
-        kept = {**ranges, PIXELS_LAYER: ends[PIXELS_LAYER]}
-        return fake_quantize(network, kept, float_layers=float_layers_of(output))
-    return fake_quantize(network, {**ranges, **ends})
+    return fake_quantize(network, {**ranges, **ends}, float_layers=float_layers_of(output))
 
 
 def float_layers_of(output: Output) -> tuple[str, ...]:
@@ -212,26 +171,50 @@ def _cut_of(corrected: Any, ranges: Ranges) -> str:
     return found[0]
 
 
-def _make_trainee(
-    quantised: Any,
-    cut: str,
-    stage: Stage,
-    sources: dict[str, CachedBatches],
-    lesson: Lesson,
-    settings: TuningSettings,
-) -> Trainee:
-    teacher = lesson.train_scores.scores.astype(np.float32)
-    train: BatchSource = DistilledBatches(source=sources["train"], scores=teacher)
-    return Trainee(
-        network=quantised,
-        model=suffix_of(quantised, cut=cut),
-        stage=stage,
-        train=train,
-        validation=sources["validation"],
-        batch_size=settings.batch_size,
-        seed=lesson.seed,
-        threshold=lesson.threshold,
-        rank=partial(_badness, lesson.validation_scores, threshold=lesson.threshold),
+class Int8Prefix:
+    """From pictures in 0..1 to the integers that the int8 file has at the layer `cut`."""
+
+    dtype = np.dtype(np.int8)
+
+    def __init__(self, quantised: Any, *, cut: str) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        model = prefix_of(quantised, cut=cut)
+        data = convert_fake_quantised(model, ends=(InputOutput.INT8, InputOutput.INT8))
+        self.cut = cut
+        self.shape = tuple(int(side) for side in model.output_shape[1:])
+        digest = sha256_of(f"{RESIZE_ID} {IMAGE_SIZE}".encode() + data)
+        self.key = f"int8-{cut}-{digest[:16]}"
+        with stderr_discarded():
+            self._interpreter = Interpreter(model_content=data, num_threads=os.cpu_count())
+            self._interpreter.allocate_tensors()
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        self._pixels, self._activations = map(quantization_of, (self._input, self._output))
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
+        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
+
+    def restore(self, rows: NDArray[np.int8]) -> NDArray[np.float32]:
+        """The real numbers that the integers stand for."""
+        return self._activations.dequantize(rows).astype(np.float32)
+
+    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.int8]:
+        pixels = self._pixels.quantize(image.astype(np.float64))
+        self._interpreter.set_tensor(self._input["index"], pixels)
+        self._interpreter.invoke()
+        integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
+        return integers
+
+
+def _stage_of(settings: TuningSettings) -> Stage:
+    return Stage(
+        name="int8-qat",
+        unfrozen_backbone_layers=TRAINED_LAYERS,
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        patience=settings.epochs,
     )
 
 
@@ -248,17 +231,11 @@ def _state_of(
     quantised: Any, folder: Path, prefix: Int8Prefix, lesson: Lesson, settings: TuningSettings
 ) -> TrainingState:
     """The unfinished training of the same settings, or the beginning of one."""
-    digest = hashlib.sha256()
-    for array in _arrays_of(quantised, lesson):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    scores = lesson.train_scores.scores, lesson.validation_scores.scores
+    arrays = [*(weight.numpy() for weight in quantised.weights), *scores]
+    start = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
     told = {**asdict(settings), "prefix": prefix.key, "seed": lesson.seed}
-    identity = json.dumps({**told, "start": digest.hexdigest()}, sort_keys=True)
+    identity = json.dumps({**told, "start": sha256_of(start)}, sort_keys=True)
     if (folder / CHECKPOINT).is_file():
         return load_checkpoint(folder, settings=identity, network=quantised)
     return TrainingState(settings=identity)
-
-
-def _arrays_of(quantised: Any, lesson: Lesson) -> Iterable[NDArray[Any]]:
-    yield from (weight.numpy() for weight in quantised.weights)
-    yield lesson.train_scores.scores
-    yield lesson.validation_scores.scores
