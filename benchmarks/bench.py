@@ -23,7 +23,7 @@ from edge_melanoma.benchmarks.report.folder import PARITY, UNFINISHED, write_ben
 from edge_melanoma.benchmarks.report.page import make_thumbnails
 from edge_melanoma.benchmarks.report.text import describe_notes, describe_proof, render_terminal
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
-from edge_melanoma.benchmarks.studies.studies import prepare_studies
+from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
 from edge_melanoma.data.lesions import count_classes
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError
@@ -94,23 +94,15 @@ def run_bench(
             reporter=reporter,
         )
         _refuse_undefined(contracts, exports, benched)
-        timing = timing or TimingSettings()
-        with finished_kept(scoring, partial(write_scores, folder / UNFINISHED)):
-            measured = measure_models(scoring, exports, timing=timing)
-            found = prepared.run(scoring, exports, timing=timing, sections=measured.sections)
-            outside = measure_outside(
-                trained, exports, others, runtime=scoring.runtime, reporter=reporter
-            )
-        report = ParityReport(
-            dataset=benched.dataset,
-            threshold=trained.threshold,
-            threshold_source="validation",
-            machine=measured.machine,
+        measured, report = _measure(
+            scoring,
+            exports,
+            benched,
+            others,
             contracts=contracts,
-            reference=measured.models[REFERENCE],
-            candidates=tuple(_judge(measured, export, trained, contracts) for export in exports),
-            sections=found,
-            external=outside,
+            timing=timing or TimingSettings(),
+            studies=prepared,
+            unfinished=folder / UNFINISHED,
         )
         parity = report.as_dict()
         _write_all(folder, parity, measured.scores, benched, copies=copies)
@@ -177,6 +169,39 @@ def _refuse_undefined(
     benign, malignant = count_classes(benched.records)
     modes = [model.mode for model in exports]
     refuse_undefined(contracts, modes, name=benched.name, benign=benign, malignant=malignant)
+
+
+def _measure(
+    scoring: Scoring,
+    exports: Sequence[ConvertedModel],
+    benched: JudgedPictures,
+    others: Sequence[JudgedPictures],
+    *,
+    contracts: Contracts,
+    timing: TimingSettings,
+    studies: Studies,
+    unfinished: Path,
+) -> tuple[Measured, ParityReport]:
+    """Score, time and judge; what is scored before an interruption is kept in `unfinished`."""
+    run = scoring.run
+    with finished_kept(scoring, partial(write_scores, unfinished)):
+        measured = measure_models(scoring, exports, timing=timing)
+        sections = studies.run(scoring, exports, timing=timing, sections=measured.sections)
+        outside = measure_outside(
+            run, exports, others, runtime=scoring.runtime, reporter=scoring.reporter
+        )
+    report = ParityReport(
+        dataset=benched.dataset,
+        threshold=run.threshold,
+        threshold_source="validation",
+        machine=measured.machine,
+        contracts=contracts,
+        reference=measured.models[REFERENCE],
+        candidates=tuple(_judge(measured, export, run, contracts) for export in exports),
+        sections=sections,
+        external=outside,
+    )
+    return measured, report
 
 
 def _judge(
