@@ -3,21 +3,24 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
-from edge_melanoma.data.images import read_image
+from edge_melanoma.data.images import read_image, scale_pixels
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.figures import save_figure
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.tflite.quantization import SCORE_NAME
 
 CASES_A_ROW = 4
 LONGEST_NAME = 34
+PICTURES_AT_ONCE = 16
 
 
 class Failure(StrEnum):
@@ -35,6 +38,13 @@ class Failure(StrEnum):
     def truth(self) -> str:
         """What such a picture is."""
         return "malignant" if self is Failure.MISS else "benign"
+
+
+class Decision(Enum):
+    """What a heat map is to explain; the value is the sign of the log-odds that spoke for it."""
+
+    MALIGNANT = 1.0
+    BENIGN = -1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +114,6 @@ class SheetMaker:
         records: Sequence[LesionRecord],
         predictions: PredictionSet,
     ) -> list[FailedCase]:
-        from edge_melanoma.card.gradcam import Decision, heat_maps
-
         pictures = np.stack([read_image(records[place].path) for place in places])
         decision = Decision.BENIGN if kind is Failure.MISS else Decision.MALIGNANT
         heats = heat_maps(self.network, pictures, decision=decision)
@@ -140,6 +148,42 @@ def count_failures(
 def _errors(predictions: PredictionSet, kind: Failure, threshold: float) -> NDArray[np.bool_]:
     called = predictions.decisions(threshold=threshold)
     return predictions.labels & ~called if kind is Failure.MISS else ~predictions.labels & called
+
+
+def heat_maps(
+    network: Any, pictures: NDArray[np.uint8], *, decision: Decision
+) -> NDArray[np.float32]:
+    """Heat 0..1 (n, height, width) for RGB pictures of the network's size; 1 spoke most.
+
+    Grad-CAM (Selvaraju and others, ICCV 2017). All zero where no part spoke for the decision. The
+    gradient is that of the log-odds: that of the score vanishes where the score is near 0 or 1,
+    which is where the worst errors are.
+    """
+    from edge_melanoma.machine.tensorflow import tf, tf_keras
+    from edge_melanoma.network.network import GAP_LAYER
+
+    features = network.get_layer(GAP_LAYER).input
+    head = network.get_layer(SCORE_NAME)
+    seeing = tf_keras.Model(network.input, features, name="seeing")
+    judging = tf_keras.Model(features, head.input, name="judging")
+    size = (pictures.shape[2], pictures.shape[1])
+    heats = []
+    for start in range(0, len(pictures), PICTURES_AT_ONCE):
+        seen = seeing(scale_pixels(pictures[start : start + PICTURES_AT_ONCE]), training=False)
+        with tf.GradientTape() as tape:
+            tape.watch(seen)
+            log_odds = tf.matmul(judging(seen, training=False), head.kernel) + head.bias
+        weights = tf.reduce_mean(tape.gradient(log_odds, seen), axis=(1, 2), keepdims=True)
+        spoke = decision.value * tf.reduce_sum(weights * seen, axis=-1)
+        heats += [_enlarge(heat, size) for heat in tf.nn.relu(spoke).numpy()]
+    return np.stack(heats)
+
+
+def _enlarge(heat: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    peak = float(heat.max())
+    scaled = heat / peak if peak > 0 else heat
+    smooth = Image.fromarray(scaled).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(smooth, dtype=np.float32)
 
 
 def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -> Path:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from small_network import make_small_network
 
-from edge_melanoma.card.gradcam import Decision, heat_maps
+from edge_melanoma.card.failures import Decision, heat_maps
 
 # The network calls malignant what is green: sigmoid(18 green - 9), and red says nothing.
 

@@ -113,7 +113,7 @@ def test_the_mean_of_a_map_is_the_logit_but_for_biases(
 def test_the_map_is_what_gradients_say(
     network: Any, files: tuple[bytes, bytes], pictures: NDArray[np.uint8]
 ) -> None:
-    from edge_melanoma.card.gradcam import Decision, heat_maps
+    from edge_melanoma.card.failures import Decision, heat_maps
 
     heats = heat_maps(network, pictures, decision=Decision.MALIGNANT)
     for heat, seen in zip(heats, run_mapped(files[1], pictures)[1], strict=True):
