@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
-from edge_melanoma.benchmarks.parity.findings import own_point_of
+from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN, own_point_of
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, write_scores
 from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
@@ -38,9 +38,9 @@ def compare_outside(
 ) -> dict[str, Any]:
     """An entry of parity.json's "external": the network's scores beside those of each mode.
 
-    All is at the reference's threshold but `at_own_threshold`, by which a phone decides; that is
-    none for a file that `own_thresholds` has none for, and what one class alone does not define
-    is none too.
+    All is at the reference's threshold, but for the one of `operating_points`: the file's own, by
+    which a phone decides, of those that `own_thresholds` has one for. What one class alone does not
+    define is none.
 
     Raises:
         EdgeMelanomaError: the sets are of different images.
@@ -53,7 +53,9 @@ def compare_outside(
             {
                 "mode": mode,
                 **_compare(reference, scores, before, threshold=threshold),
-                "at_own_threshold": _at_own(scores, own_thresholds.get(mode)),
+                "operating_points": [
+                    _at_own(scores, threshold=threshold, own_threshold=own_thresholds.get(mode))
+                ],
             }
             for mode, scores in candidates.items()
         ],
@@ -82,13 +84,19 @@ def _compare(
     }
 
 
-def _at_own(candidate: PredictionSet, threshold: float | None) -> dict[str, Any] | None:
-    if threshold is None:
-        return None
-    return {
-        "threshold": threshold,
-        **_figures(evaluate_defined(candidate, threshold=threshold)),
+def _at_own(
+    candidate: PredictionSet, *, threshold: float, own_threshold: float | None
+) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": "own",
+        "reference_threshold": threshold,
+        "candidate_threshold": own_threshold,
+        "missing": None,
     }
+    if own_threshold is None:
+        return told | {"missing": NO_POINT_OF_ITS_OWN}
+    found = _figures(evaluate_defined(candidate, threshold=own_threshold))
+    return told | {"candidate": found.pop("metrics"), **found}
 
 
 def _figures(measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,8 +97,11 @@ def _share(block: str, name: str, sign: str = "") -> Cell:
 
 
 def _at_own(name: str) -> Cell:
-    own = _share("metrics", name)
-    return lambda model: own(model["at_own_threshold"] or {}) if "flips" in model else ""
+    def cell(model: Parity) -> str:
+        points = [one for one in model.get("operating_points", ()) if not one["missing"]]
+        return format_share(points[0]["candidate"][name]) if points else ""
+
+    return cell
 
 
 OUTSIDE: tuple[Column, ...] = (

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from made import predictions_of
 
+from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.parity.outside import compare_outside
 from edge_melanoma.benchmarks.report.tables import describe_outside, outside_section
 from edge_melanoma.data.cards import describe_dataset
@@ -101,8 +102,10 @@ def test_a_row_a_model_recall_first() -> None:
 
 def test_a_file_is_measured_at_its_own_threshold_too() -> None:
     (candidate,) = entry(int8=0.35)["candidates"]
-    own = candidate["at_own_threshold"]
-    assert (own["threshold"], own["metrics"]["recall"]) == (0.35, 1.0)
+    (own,) = candidate["operating_points"]
+    assert (own["name"], own["reference_threshold"], own["missing"]) == ("own", 0.5, None)
+    assert (own["candidate_threshold"], own["candidate"]["recall"]) == (0.35, 1.0)
+    assert {"intervals", "undefined"} <= set(own)
     assert candidate["metrics"]["recall"] == 0.5
     _, row = rows_of(entry(int8=0.35))
     assert row[-2:] == ["1.0000", "0.7500"]
@@ -110,7 +113,13 @@ def test_a_file_is_measured_at_its_own_threshold_too() -> None:
 
 def test_a_file_without_a_threshold_of_its_own_says_so() -> None:
     (candidate,) = entry(float16=0.35)["candidates"]
-    assert candidate["at_own_threshold"] is None
+    (own,) = candidate["operating_points"]
+    assert own == {
+        "name": "own",
+        "reference_threshold": 0.5,
+        "candidate_threshold": None,
+        "missing": NO_POINT_OF_ITS_OWN,
+    }
 
 
 def test_the_line_above_a_table_names_what_is_undefined() -> None:
