@@ -36,6 +36,7 @@ from edge_melanoma.evaluation.judged_pictures import (
 )
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter, results_console
 from edge_melanoma.runs.bundled import find_run_or_bundled
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
@@ -64,12 +65,14 @@ def run_bench(
     studies: StudySettings | None = None,
     interpreter: Runtime | None = None,
     copies: BenchCopies | None = None,
+    ray: RayWorkers | None = None,
 ) -> ParityReport:
     """Measure, print the tables, write the files and return the report.
 
     `data` is another set than the run's test side, `external` are further ones by name that no
     contract holds on; of each at most `limit` pictures are taken. Without `contract` the defaults
-    hold. A contract that the run keeps is written to `draft`.
+    hold. A contract that the run keeps is written to `draft`. With `ray`, its actors score the
+    pictures; times are taken here.
 
     Raises:
         EdgeMelanomaError: something that was asked for cannot be had; told before any long work.
@@ -92,6 +95,7 @@ def run_bench(
             records=benched.records,
             is_test_side=data is None,
             reporter=reporter,
+            ray=ray,
         )
         _refuse_undefined(contracts, exports, benched)
         measured, report = _measure(
@@ -188,7 +192,12 @@ def _measure(
         measured = measure_models(scoring, exports, timing=timing)
         sections = studies.run(scoring, exports, timing=timing, sections=measured.sections)
         outside = measure_outside(
-            run, exports, others, runtime=scoring.runtime, reporter=scoring.reporter
+            run,
+            exports,
+            others,
+            runtime=scoring.runtime,
+            reporter=scoring.reporter,
+            ray=scoring.ray,
         )
     report = ParityReport(
         dataset=benched.dataset,

@@ -16,15 +16,15 @@ from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
 from edge_melanoma.evaluation.judged_pictures import JudgedPictures
 from edge_melanoma.evaluation.predictions import (
-    Classifier,
     PredictionSet,
     predict,
     refuse_other_images,
 )
 from edge_melanoma.machine.environment import package_version
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
-from edge_melanoma.runtime.classifiers import KerasClassifier, TFLiteClassifier
+from edge_melanoma.runtime.classifiers import Classifier, TFLiteClassifier, open_network
 from edge_melanoma.runtime.names import Runtime
 
 
@@ -122,16 +122,14 @@ def measure_outside(
     *,
     runtime: Runtime,
     reporter: Reporter,
+    ray: RayWorkers | None = None,
 ) -> tuple[dict[str, Any], ...]:
     """Score each set with each model, keep the scores in the bench folder, and compare."""
     if not external:
         return ()
-    from edge_melanoma.network.network import load_network
-
-    network = KerasClassifier(load_network(run))
-    scores = {REFERENCE: _score(network, external, reporter, label=REFERENCE)}
+    scores = {REFERENCE: _score(open_network(run, ray), external, reporter, label=REFERENCE)}
     for model in exports:
-        with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime) as tflite:
+        with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime, ray=ray) as tflite:
             scores[model.mode] = _score(tflite, external, reporter, label=model.mode)
     points = {model.mode: own_point_of(model.manifest) for model in exports}
     own = {mode: point.threshold for mode, point in points.items() if point}

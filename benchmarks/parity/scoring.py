@@ -1,8 +1,9 @@
 """All models of a bench over the same pictures: Keras first, then each exported file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,19 +17,23 @@ from edge_melanoma.evaluation.predictions import (
 )
 from edge_melanoma.machine.environment import package_version
 from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runtime.classifiers import (
-    KERAS_BATCH_SIZE,
     DecodedImages,
     KerasClassifier,
-    ScoringPool,
     decoded,
+    open_network,
+    open_sessions,
+    score_file,
 )
-from edge_melanoma.runtime.interpreters import SessionSettings, try_model
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession, try_model
 from edge_melanoma.runtime.names import Runtime
 
 REFERENCE = "keras"
+
+T = TypeVar("T")
 
 
 def write_scores(folder: Path, scores: Mapping[str, PredictionSet]) -> None:
@@ -49,48 +54,59 @@ class Scoring:
     records: tuple[LesionRecord, ...]
     is_test_side: bool
     reporter: Reporter
+    ray: RayWorkers | None = None
     finished: dict[str, PredictionSet] = field(default_factory=dict)
 
     def score(self, exports: Sequence[ConvertedModel]) -> dict[str, PredictionSet]:
-        """The predictions by mode, the reference under `keras`."""
+        """The predictions by mode, the reference under `keras`.
+
+        On this machine every picture is decoded once for all models.
+        """
         for model in exports:
             try_model(model, runtime=self.runtime)
-        with decoded([record.path for record in self.records], reporter=self.reporter) as images:
-            self.finished[REFERENCE] = self._score_reference(images)
-            models = {
-                model.mode: SessionSettings(
-                    data=model.data, name=model.path.name, runtime=self.runtime
-                )
-                for model in exports
-            }
-            with ScoringPool(models, images) as pool:
-                for number, mode in enumerate(models, start=1):
-                    scores = self.reporter.track(
-                        pool.stream_scores(mode),
-                        label=f"{mode} ({number} of {len(models)})",
-                        total=images.count,
-                    )
-                    self.finished[mode] = self._predictions(list(scores))
+        paths = [record.path for record in self.records]
+        if self.ray is not None:
+            self._score_all(exports, paths, score_file, None)
+            return self.finished
+        with decoded(paths, reporter=self.reporter) as images:
+            self._score_all(exports, range(images.count), images.score, images)
         return self.finished
 
-    def _score_reference(self, images: DecodedImages) -> PredictionSet:
+    def _score_all(
+        self,
+        exports: Sequence[ConvertedModel],
+        items: Sequence[T],
+        function: Callable[[TFLiteSession, T], float],
+        images: DecodedImages | None,
+    ) -> None:
+        """By the network, then by each file: `function` of the open file and each of `items`."""
+        self.finished[REFERENCE] = self._score_reference(images)
+        models = {
+            model.mode: SessionSettings(data=model.data, name=model.path.name, runtime=self.runtime)
+            for model in exports
+        }
+        with open_sessions(models, self.ray) as sessions:
+            for number, mode in enumerate(models, start=1):
+                scores = sessions.map(function, items, model=mode)
+                label = f"{mode} ({number} of {len(models)})"
+                self.finished[mode] = self._predictions(scores, label)
+
+    def _score_reference(self, images: DecodedImages | None) -> PredictionSet:
         """Keras where TensorFlow is installed, else the scores that the training stored."""
         if package_version("tensorflow") is None:
             return self._stored_scores()
-        from edge_melanoma.network.network import load_network
+        if images is None:
+            network = open_network(self.run, self.ray)
+            scores = network.stream_scores([record.path for record in self.records])
+        else:
+            from edge_melanoma.network.network import load_network
 
-        classifier = KerasClassifier(load_network(self.run))
-        pixels = images.open()
-        scores = (
-            score
-            for start in range(0, images.count, KERAS_BATCH_SIZE)
-            for score in classifier.malignant_scores(pixels[start : start + KERAS_BATCH_SIZE])
-        )
-        tracked = self.reporter.track(scores, label="Keras", total=images.count)
-        return self._predictions(list(tracked))
+            scores = KerasClassifier(load_network(self.run)).stream_decoded(images)
+        return self._predictions(scores, "Keras")
 
-    def _predictions(self, scores: list[float]) -> PredictionSet:
-        return make_prediction_set(self.records, np.array(scores, dtype=np.float64))
+    def _predictions(self, scores: Iterator[float], label: str) -> PredictionSet:
+        tracked = self.reporter.track(scores, label=label, total=len(self.records))
+        return make_prediction_set(self.records, np.array(list(tracked), dtype=np.float64))
 
     def _stored_scores(self) -> PredictionSet:
         if not self.is_test_side:

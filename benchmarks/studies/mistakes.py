@@ -5,10 +5,7 @@ how it should be done: see `images` and `TensorQuantization.pixel_table` for tha
 """
 
 import io
-import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,8 +21,8 @@ from edge_melanoma.data.images import IMAGE_SIZE, decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import Metrics, measure
 from edge_melanoma.evaluation.predictions import make_prediction_set
-from edge_melanoma.machine.processes import child_died, make_pool
 from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runtime.classifiers import SessionPool
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.tflite.quantization import TensorQuantization
 
@@ -126,7 +123,6 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType(
 
 CORRECT = "none: as it should be"
 ALL = {CORRECT: Mistake(what="decoded upright, squashed, levels from 0 to 1"), **MISTAKES}
-_session: TFLiteSession | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,34 +220,20 @@ def _score(
     model: SessionSettings, paths: Sequence[Path], reporter: Reporter
 ) -> list[list[tuple[float, bool]]]:
     """For each picture and mistake: the score, and whether the network's input was another."""
-    with make_pool(os.cpu_count() or 1, initializer=_prepare, initargs=(model,)) as pool:
-        try:
-            rows = pool.map(_score_picture, paths)
-            return list(reporter.track(rows, label="Mistakes", total=len(paths)))
-        except BrokenProcessPool as error:
-            raise child_died() from error
-        except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _prepare(model: SessionSettings) -> None:
-    global _session
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _session = TFLiteSession(model)
+    with SessionPool({model.name: model}) as pool:
+        rows = pool.map(_score_picture, list(paths), model=model.name)
+        return list(reporter.track(rows, label="Mistakes", total=len(paths)))
 
 
 @cache
-def _tables() -> dict[str, NDArray[np.generic] | None]:
+def _tables(session: TFLiteSession) -> dict[str, NDArray[np.generic] | None]:
     """In a child: of each mistake, what the levels become at the model's input."""
-    tensor = _opened().input_quantization
-    return {name: mistake.table_for(tensor) for name, mistake in ALL.items()}
+    return {name: mistake.table_for(session.input_quantization) for name, mistake in ALL.items()}
 
 
-def _score_picture(path: Path) -> list[tuple[float, bool]]:
+def _score_picture(session: TFLiteSession, path: Path) -> list[tuple[float, bool]]:
     pixels = decode_image(read_image_bytes(path), name=str(path))
-    session, tables, right = _opened(), _tables(), None
-    row = []
+    tables, right, row = _tables(session), None, []
     for name, mistake in ALL.items():
         table = tables[name]
         if table is None:
@@ -261,9 +243,3 @@ def _score_picture(path: Path) -> list[tuple[float, bool]]:
         right = values if right is None else right
         row.append((session.score_values(values), not np.array_equal(values, right)))
     return row
-
-
-def _opened() -> TFLiteSession:
-    if _session is None:
-        raise RuntimeError("a child process was asked for a score before it had a model")
-    return _session

@@ -13,9 +13,8 @@ from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import RESIZE_ID, decode_image, resize_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
-from edge_melanoma.machine.processes import run_in_child
-from edge_melanoma.runtime.classifiers import choose_runtime
-from edge_melanoma.runtime.interpreters import SessionSettings, open_limited_session
+from edge_melanoma.runtime.classifiers import SessionPool, choose_runtime
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Kernels, Runtime
 
 SCHEMA = 1
@@ -88,18 +87,14 @@ def run_model(
     settings = SessionSettings(
         data=data, name="the model", runtime=choose_runtime(Runtime.LITERT), kernels=kernels
     )
-    return run_in_child(_run_here, settings, list(images))
+    with SessionPool({settings.name: settings}, workers=1) as pool:
+        found = list(pool.map(_run_one, list(images), model=settings.name))
+    scores, integers, xnnpack_parts = zip(*found, strict=True)
+    return ModelOutputs(integers=integers, scores=scores, xnnpack_parts=xnnpack_parts[0])
 
 
-def _run_here(settings: SessionSettings, images: list[NDArray[np.uint8]]) -> ModelOutputs:
-    session = open_limited_session(settings)
-    scores, integers = [], []
-    for image in images:
-        scores.append(session.score(image))
-        integers.append(int(session.raw_output()[0]))
-    return ModelOutputs(
-        integers=tuple(integers), scores=tuple(scores), xnnpack_parts=session.xnnpack_parts
-    )
+def _run_one(session: TFLiteSession, image: NDArray[np.uint8]) -> tuple[float, int, int]:
+    return session.score(image), int(session.raw_output()[0]), session.xnnpack_parts
 
 
 def _refuse_other_kernels(found: ModelOutputs) -> None:

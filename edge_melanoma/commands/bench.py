@@ -9,7 +9,9 @@ from typer.core import TyperCommand
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
 from edge_melanoma.commands.options import (
     Adb,
+    AddressOption,
     BenchmarkBinary,
+    EngineOption,
     ExternalSets,
     InterpreterOption,
     InterpreterPython,
@@ -24,9 +26,12 @@ from edge_melanoma.commands.options import (
     Runs,
     Threads,
     Warmup,
+    WorkersOption,
+    choose_ray,
     choose_timing,
 )
 from edge_melanoma.data.sets import name_external_sets
+from edge_melanoma.runtime.names import Engine
 
 NAME = "bench"
 CONTRACT_NOT_MET = 1
@@ -88,6 +93,9 @@ def command(
     adb: Adb = False,
     benchmark_binary: BenchmarkBinary = None,
     interpreter: InterpreterOption = None,
+    engine: EngineOption = Engine.LOCAL,
+    workers: WorkersOption = None,
+    address: AddressOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=2, metavar="N", help="Only N pictures, spread over the set."),
@@ -107,6 +115,7 @@ def command(
     those of an earlier bench of the same set. On external sets models are compared, not timed, and
     no contract holds. Exit code 1: a candidate does not keep the contract.
     """
+    ray = choose_ray(engine, workers=workers, address=address)
     timing = choose_timing(
         runs=runs,
         warmup=warmup,
@@ -135,6 +144,7 @@ def command(
             benchmark_binary=benchmark_binary,
         ),
         interpreter=interpreter,
+        ray=ray,
         copies=BenchCopies(json=json, html=html, junit=junit),
     )
     if not report.passed:

@@ -5,8 +5,17 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import ExternalSets, InterpreterOption, JsonFile
+from edge_melanoma.commands.options import (
+    AddressOption,
+    EngineOption,
+    ExternalSets,
+    InterpreterOption,
+    JsonFile,
+    WorkersOption,
+    choose_ray,
+)
 from edge_melanoma.data.sets import name_external_sets
+from edge_melanoma.runtime.names import Engine
 
 NAME = "evaluate"
 
@@ -32,17 +41,23 @@ def command(
     ] = None,
     external: ExternalSets = None,
     interpreter: InterpreterOption = None,
+    engine: EngineOption = Engine.LOCAL,
+    workers: WorkersOption = None,
+    address: AddressOption = None,
     json: JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
-    named = name_external_sets(external or ())
-    from edge_melanoma.commands.evaluation_run import evaluate_model
+    ray = choose_ray(engine, workers=workers, address=address)
+    folders = name_external_sets(external or ())
+    from edge_melanoma.evaluation.subject import evaluate_subject, open_model
+    from edge_melanoma.evaluation.tables import show_evaluation
+    from edge_melanoma.machine.files import write_json
+    from edge_melanoma.machine.terminal import TerminalReporter
+    from edge_melanoma.runs.folders import refuse_unwritable
 
-    evaluate_model(
-        model,
-        data=data,
-        external=named,
-        threshold=threshold,
-        interpreter=interpreter,
-        json=json,
-    )
+    refuse_unwritable(json)
+    subject = open_model(model, threshold=threshold, interpreter=interpreter, ray=ray)
+    result = evaluate_subject(subject, data=data, external=folders, reporter=TerminalReporter())
+    if json is not None:
+        write_json(json, result)
+    show_evaluation(result)

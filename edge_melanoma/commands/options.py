@@ -9,6 +9,7 @@ import typer
 
 from edge_melanoma.benchmarks.settings import MLPERF_QUERIES, MLPERF_SECONDS, TimingSettings
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.runtime.names import Engine, Runtime
 
 RunArgument = Annotated[
@@ -56,7 +57,11 @@ EngineOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Processes that Ray starts; 2 if not given."),
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes that Ray starts; without it 2 for a training, else one a core.",
+    ),
 ]
 AddressOption = Annotated[
     str | None,
@@ -82,6 +87,16 @@ def check_engine(engine: Engine, *, workers: int | None, address: str | None) ->
             raise EdgeMelanomaError(
                 f"{option} is for --engine ray; give that too, or leave it out."
             )
+
+
+def choose_ray(engine: Engine, *, workers: int | None, address: str | None) -> RayWorkers | None:
+    """Where pictures are scored, of these options; none: in processes of this machine.
+
+    Raises:
+        EdgeMelanomaError: an option of Ray with the local engine.
+    """
+    check_engine(engine, workers=workers, address=address)
+    return RayWorkers(count=workers, address=address) if engine is Engine.RAY else None
 
 
 Runs = Annotated[int, typer.Option("--runs", min=2, help="Timed invocations a model, at least.")]

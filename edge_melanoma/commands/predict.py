@@ -1,11 +1,20 @@
 """edge-melanoma predict: P(malignant) and the decision for pictures."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from edge_melanoma.commands.options import InterpreterOption
+from edge_melanoma.commands.options import (
+    AddressOption,
+    EngineOption,
+    InterpreterOption,
+    WorkersOption,
+    choose_ray,
+)
+from edge_melanoma.runtime.names import Engine
 
 NAME = "predict"
 
@@ -17,9 +26,40 @@ def command(
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="JPEG or PNG files.")],
     interpreter: InterpreterOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    engine: EngineOption = Engine.LOCAL,
+    workers: WorkersOption = None,
+    address: AddressOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Score pictures; the decision is made at the model's operating point. Research only."""
-    from edge_melanoma.commands.prediction_run import predict_images
+    """Score pictures; the decision is made at the model's operating point. Research only.
 
-    predict_images(model, images, interpreter=interpreter, as_json=json)
+    Of a picture that cannot be read the reason is told; the others are scored. Files that a data
+    set would skip are skipped here too.
+    """
+    ray = choose_ray(engine, workers=workers, address=address)
+    from edge_melanoma.evaluation.subject import open_model, predict_files
+    from edge_melanoma.machine.terminal import TerminalReporter
+
+    subject = open_model(model, interpreter=interpreter, ray=ray)
+    rows = predict_files(subject, images, reporter=TerminalReporter())
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _show(rows)
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from edge_melanoma.machine.terminal import results_console
+
+    table = Table(caption="Research only, not a medical device.")
+    for column in ("file", "P(malignant)", "decision", "threshold"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["file"], "", row["error"], "")
+            continue
+        score, threshold = f"{row['p_malignant']:.4f}", f"{row['threshold']:.4f}"
+        table.add_row(row["file"], score, row["decision"], threshold)
+    results_console(width=140).print(table)

@@ -1,12 +1,11 @@
 """What evaluation.json says of a model: metrics with intervals, and what they were measured on."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.evaluation.metrics import (
     ConfusionCounts,
     Interval,
@@ -166,35 +165,14 @@ def _classification_report(predictions: PredictionSet, *, threshold: float) -> d
     return report
 
 
-def conclude(
-    facts: Mapping[str, Any],
-    described: Mapping[str, Any],
-    predictions: PredictionSet,
-    *,
-    leaked: Sequence[str],
-    outside: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The content of `evaluate --json`: what was scored, `described`, and what the scores say."""
-    threshold = facts["threshold"]
-    return {
-        "schema": 1,
-        "model": facts["model"],
-        "threshold_source": facts["threshold_source"],
-        "resize": RESIZE_ID,
-        **described,
-        **measure_set(predictions, threshold),
-        **_measure_without_leaked(leaked, predictions, threshold),
-        "external": dict(outside),
-    }
-
-
 def measure_set(predictions: PredictionSet, threshold: float) -> dict[str, Any]:
+    """Figures at one threshold, and the calibration."""
     measured = evaluate_defined(predictions, threshold=threshold)
     return measured | {"calibration": measure_reliability(predictions).as_dict()}
 
 
-def _measure_without_leaked(
-    leaked: Sequence[str], predictions: PredictionSet, threshold: float
+def measure_without_leaked(
+    predictions: PredictionSet, threshold: float, *, leaked: Collection[str]
 ) -> dict[str, Any]:
     """The run's test side without pictures that have copies in the given training part, if any."""
     rest = without_images(predictions, leaked)

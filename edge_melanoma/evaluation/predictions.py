@@ -2,10 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +12,7 @@ from numpy.typing import NDArray
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import Reporter
-
-
-class Classifier(Protocol):
-    """Anything that gives P(malignant) for pictures."""
-
-    def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """P(malignant), shape (n,), for RGB pictures of shape (n, 224, 224, 3)."""
-
-    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
-        """P(malignant) of each image file, in order, as they come."""
+from edge_melanoma.runtime.classifiers import Classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

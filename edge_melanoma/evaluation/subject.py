@@ -1,15 +1,30 @@
-"""The model that `evaluate` scores pictures with, and what is said of it."""
+"""The model that a person names, opened: a run's network or a .tflite file, and its threshold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
+from edge_melanoma.data.decoding import UnreadableImageError
+from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.data.lesions import IMAGE_SUFFIXES, LesionRecord, names_a_picture
+from edge_melanoma.data.screening import default_fingerprint_folder
+from edge_melanoma.errors import EdgeMelanomaError, printable
+from edge_melanoma.evaluation.evaluation import (
+    CONVENTIONAL_THRESHOLD,
+    measure_set,
+    measure_without_leaked,
+)
+from edge_melanoma.evaluation.judged_pictures import (
+    learned_by_run,
+    read_external_set,
+    read_own_side,
+)
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
 from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.bundled import bundled_model, is_bundled
 from edge_melanoma.runs.models import (
@@ -21,29 +36,48 @@ from edge_melanoma.runs.models import (
     open_run,
 )
 from edge_melanoma.runs.pictures import leaked_test_of
-from edge_melanoma.runtime.classifiers import KerasClassifier, TFLiteClassifier, choose_runtime
-from edge_melanoma.runtime.interpreters import try_model
+from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime, open_network
+from edge_melanoma.runtime.interpreters import Answer, try_and_answer, try_model
 from edge_melanoma.runtime.names import Runtime
 
 SAVED_MODEL = "saved_model.pb"
+FEW_FILES = 64
+"""For as many one process is enough: it has them scored before a second one is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The model that is evaluated: a run's network, or a converted file and its run if known."""
+    """A model, the run that it is of where that is known, and where its threshold comes from.
 
-    path: Path
+    `name` is what the person called it, without folders; `interpreter` is the one that was asked
+    for; `ray` says where pictures are scored, if not here.
+    """
+
+    name: str
+    model: TrainedModel | ConvertedModel
     run: TrainedModel | None
-    converted: ConvertedModel | None
     threshold: float
     threshold_source: str
-    interpreter: Runtime | None
+    interpreter: Runtime | None = None
+    ray: RayWorkers | None = None
+
+    @property
+    def place(self) -> Path:
+        """The run folder or the file."""
+        return self.model.folder if isinstance(self.model, TrainedModel) else self.model.path
+
+    @property
+    def threshold_integer(self) -> int | None:
+        """Of a quantised file: malignant is what gives at least this integer."""
+        manifest = self.model.manifest if isinstance(self.model, ConvertedModel) else {}
+        point = manifest.get("operating_point")
+        return point["integer"] if point else None
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the result says of the model."""
+        """What a result says of the model."""
         return {
-            "model": _describe_model(self.path, self.run, self.converted, self.interpreter),
+            "model": self._describe_model(),
             "threshold": self.threshold,
             "threshold_source": self.threshold_source,
         }
@@ -56,40 +90,88 @@ class Subject:
         self, judged: Sequence[tuple[LesionRecord, ...]], reporter: Reporter
     ) -> list[PredictionSet]:
         """The scores of each of several sets."""
-        return _score(self.run, self.converted, judged, self.interpreter, reporter)
+        if isinstance(self.model, TrainedModel):
+            network = open_network(self.model, self.ray)
+            return [predict(network, one, reporter=reporter, label="Keras") for one in judged]
+        runtime, label = choose_runtime(self.interpreter), self.model.mode
+        try_model(self.model, runtime=runtime)
+        with self._open_file(self.model, runtime) as classifier:
+            return [predict(classifier, one, reporter=reporter, label=label) for one in judged]
+
+    def answer(self, files: Sequence[Path]) -> list[Answer | UnreadableImageError]:
+        """What the model says of each file, or why that is not scored; each is decoded once."""
+        if isinstance(self.model, TrainedModel):
+            return list(open_network(self.model, self.ray).stream_answers(files))
+        if self.ray is None and len(files) <= FEW_FILES:
+            return _answer_few(self.model, files, self.interpreter)
+        runtime = choose_runtime(self.interpreter)
+        try_model(self.model, runtime=runtime)
+        with self._open_file(self.model, runtime) as classifier:
+            return list(classifier.stream_answers(files))
+
+    def _describe_model(self) -> dict[str, object]:
+        if isinstance(self.model, TrainedModel):
+            return {
+                "file": self.model.folder.name,
+                "mode": "keras",
+                "runtime": "keras",
+                "variant": self.model.variant,
+                "sha256": self.model.sha256,
+            }
+        return {
+            "file": self.name,
+            "mode": self.model.mode,
+            "runtime": choose_runtime(self.interpreter).value,
+            "sha256": self.model.sha256,
+            "size_bytes": self.model.size_bytes,
+        }
+
+    def _open_file(self, model: ConvertedModel, runtime: Runtime) -> TFLiteClassifier:
+        return TFLiteClassifier(model.data, name=model.path.name, runtime=runtime, ray=self.ray)
 
 
-def open_subject(
-    path: Path, *, data: Path | None, threshold: float | None, interpreter: Runtime | None
+def open_model(
+    path: Path,
+    *,
+    threshold: float | None = None,
+    interpreter: Runtime | None = None,
+    ray: RayWorkers | None = None,
 ) -> Subject:
-    """The model at `path`, with the threshold that was asked for or is its own.
+    """A run folder; or a .tflite file, with the run around it where it lies in one's exports.
+
+    The word `bundled` is the int8 file in the package. `threshold` is used instead of the model's
+    own.
 
     Raises:
-        EdgeMelanomaError: no model, or a file without a run and without `data` to score.
+        EdgeMelanomaError: no such model, or one that is not opened.
     """
-    run, converted = open_model(path)
-    if data is None and run is None:
-        raise EdgeMelanomaError(
-            f"{path} is not in a run folder; say what to score with --data DIR."
-        )
-    chosen, source = _threshold(threshold, run, converted)
+    name = path.name
+    if is_bundled(path):
+        path = bundled_model()
+    _refuse_other_formats(path)
+    model: TrainedModel | ConvertedModel
+    run: TrainedModel | None
+    if path.is_dir() or path.suffix != ".tflite":
+        model = run = open_run(path)
+        own = run.threshold, "validation"
+    else:
+        model = open_converted(path)
+        folder = path.resolve().parent.parent
+        run = open_run(folder) if (folder / MANIFEST).is_file() else None
+        own = _own_threshold(model.manifest, run)
+    chosen, source = own if threshold is None else (threshold, "--threshold")
     return Subject(
-        path=path,
+        name=name,
+        model=model,
         run=run,
-        converted=converted,
         threshold=chosen,
         threshold_source=source,
         interpreter=interpreter,
+        ray=ray,
     )
 
 
-def open_model(path: Path) -> tuple[TrainedModel | None, ConvertedModel | None]:
-    """A run folder; or a .tflite file, with the run around it where it lies in one's exports.
-
-    The word `bundled` is the int8 file in the package.
-    """
-    if is_bundled(path):
-        path = bundled_model()
+def _refuse_other_formats(path: Path) -> None:
     if path.is_file() and path.suffix != ".tflite":
         raise EdgeMelanomaError(
             f"{path} is neither a run folder nor a .tflite file; models of Keras, pickle and "
@@ -100,67 +182,110 @@ def open_model(path: Path) -> tuple[TrainedModel | None, ConvertedModel | None]:
             f"{path} is a SavedModel, which is not opened, as loading it can run code that is in "
             f"it; expected a run folder or a .tflite file."
         )
-    if path.is_dir() or path.suffix != ".tflite":
-        return open_run(path), None
-    converted = open_converted(path)
-    folder = path.resolve().parent.parent
-    run = open_run(folder) if (folder / MANIFEST).is_file() else None
-    return run, converted
 
 
-def _score(
-    run: TrainedModel | None,
-    converted: ConvertedModel | None,
-    judged: Sequence[tuple[LesionRecord, ...]],
-    interpreter: Runtime | None,
-    reporter: Reporter,
-) -> list[PredictionSet]:
-    """The scores of each of several sets by one model."""
-    if converted is not None:
-        runtime, label = choose_runtime(interpreter), converted.mode
-        try_model(converted, runtime=runtime)
-        with TFLiteClassifier(converted.data, name=converted.path.name, runtime=runtime) as tflite:
-            return [predict(tflite, records, reporter=reporter, label=label) for records in judged]
-    if run is None:
-        raise ValueError("neither a run nor a converted model")
-    from edge_melanoma.network.network import load_network
-
-    keras = KerasClassifier(load_network(run))
-    return [predict(keras, records, reporter=reporter, label="Keras") for records in judged]
+def _own_threshold(manifest: Mapping[str, Any], run: TrainedModel | None) -> tuple[float, str]:
+    if "threshold" in manifest:
+        return float(manifest["threshold"]), "validation"
+    return (run.threshold, "validation") if run else (CONVENTIONAL_THRESHOLD, "convention")
 
 
-def _threshold(
-    asked: float | None, run: TrainedModel | None, converted: ConvertedModel | None
-) -> tuple[float, str]:
-    if asked is not None:
-        return asked, "--threshold"
-    if converted is not None and "threshold" in converted.manifest:
-        return float(converted.manifest["threshold"]), "validation"
-    if run is not None:
-        return run.threshold, "validation"
-    return CONVENTIONAL_THRESHOLD, "convention"
+def _answer_few(
+    model: ConvertedModel, files: Sequence[Path], wanted: Runtime | None
+) -> list[Answer | UnreadableImageError]:
+    """In one process, which shows by itself whether LiteRT runs, so that none has to try it."""
+    if wanted in (None, Runtime.LITERT) and find_spec(Runtime.LITERT.value):
+        try:
+            return try_and_answer(model, files, runtime=Runtime.LITERT)
+        except (ImportError, SystemError, AttributeError):
+            pass  # It is installed and does not run: the choice says why, or finds another.
+    return try_and_answer(model, files, runtime=choose_runtime(wanted))
 
 
-def _describe_model(
-    path: Path,
-    run: TrainedModel | None,
-    converted: ConvertedModel | None,
-    interpreter: Runtime | None,
-) -> dict[str, object]:
-    if converted is not None:
-        return {
-            "file": path.name,
-            "mode": converted.mode,
-            "runtime": choose_runtime(interpreter).value,
-            "sha256": converted.sha256,
-            "size_bytes": converted.size_bytes,
-        }
-    if run is None:
-        raise ValueError("neither a run nor a converted model")
+def evaluate_subject(
+    subject: Subject, *, data: Path | None, external: Mapping[str, Path], reporter: Reporter
+) -> dict[str, Any]:
+    """The content of `evaluate --json`: figures on `data`, or on the run's own test side.
+
+    `external` has data sets from elsewhere by name, each measured too.
+
+    Raises:
+        EdgeMelanomaError: neither `data` nor a run, or a set that cannot be used.
+    """
+    run = subject.run
+    learned = learned_by_run(run) if run and (data or external) else None
+    read = partial(
+        read_external_set,
+        learned=learned,
+        reporter=reporter,
+        cache_folder=default_fingerprint_folder(),
+    )
+    if data is not None:
+        inside = read(data)
+    elif run is not None:
+        inside = read_own_side(run)
+    else:
+        raise EdgeMelanomaError(
+            f"{subject.place} is not in a run folder; say what to score with --data DIR."
+        )
+    outside = [read(folder, name=name) for name, folder in external.items()]
+    scores, *others = subject.score([one.records for one in (inside, *outside)], reporter)
     return {
-        "file": run.folder.name,
-        "mode": "keras",
-        "runtime": "keras",
-        "variant": run.variant,
-        "sha256": run.sha256,
+        "schema": 1,
+        **subject.facts,
+        "resize": RESIZE_ID,
+        **inside.as_dict(),
+        **measure_set(scores, subject.threshold),
+        **measure_without_leaked(
+            scores, subject.threshold, leaked=() if data else subject.leaked()
+        ),
+        "external": {
+            found.name: found.as_dict() | measure_set(of_set, subject.threshold)
+            for found, of_set in zip(outside, others, strict=True)
+        },
+    }
+
+
+def predict_files(
+    subject: Subject, files: Sequence[Path], *, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """The content of `predict --json`: a row for each file that has the name of a picture.
+
+    Of one that cannot be read, the row has the reason as `error`.
+
+    Raises:
+        EdgeMelanomaError: no such file, or none that can be read.
+    """
+    named = _without_skipped(files, reporter)
+    answers = subject.answer(named)
+    bad = [answer for answer in answers if isinstance(answer, UnreadableImageError)]
+    if len(bad) == len(answers):
+        raise bad[0]
+    return [_row_of(subject, file, answer) for file, answer in zip(named, answers, strict=True)]
+
+
+def _without_skipped(files: Sequence[Path], reporter: Reporter) -> list[Path]:
+    for file in files:
+        if not names_a_picture(file):
+            reporter.say(f"Skipped {printable(str(file))}: its name is not that of a picture")
+    named = [file for file in files if names_a_picture(file)]
+    if not named:
+        raise EdgeMelanomaError(
+            f"No file has the name of a picture; expected one that is not hidden and ends in "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    return named
+
+
+def _row_of(subject: Subject, file: Path, answer: Answer | UnreadableImageError) -> dict[str, Any]:
+    if isinstance(answer, UnreadableImageError):
+        return {"file": str(file), "error": str(answer)}
+    return {
+        "file": str(file),
+        "p_malignant": answer.score,
+        "decision": "malignant" if answer.score >= subject.threshold else "benign",
+        "threshold": subject.threshold,
+        "threshold_integer": subject.threshold_integer,
+        "model": subject.name,
+        "output_integer": answer.integer,
     }

@@ -118,8 +118,10 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
             raise child_died() from error
 
 
-def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: float) -> R:
-    """The result of `function` run in a process of its own that may fail in any way, and in time.
+def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: float | None) -> R:
+    """The result of `function` run in a process of its own that may fail in any way.
+
+    After `seconds` it is ended, where there is such a limit.
 
     `what` begins the sentence about a process that did not end well, as in `The model a.tflite`.
 

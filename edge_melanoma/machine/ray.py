@@ -6,11 +6,16 @@ one command alone, and listens on loopback; with one, this process joins a clust
 
 import logging
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 ACTOR_CPUS = 0.5
 """What an actor reserves: with a whole one each, two of them waited for ever on two cores."""
@@ -22,6 +27,17 @@ SETTINGS = {
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """The one setting that binds every port to 127.0.0.1; `--node-ip-address` leaves some open."""
+
+CHUNK_SIZE = 16
+"""Items that an actor takes at once: enough that Ray's own work for them is next to none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayWorkers:
+    """How many actors (none: one a core of the cluster), and the head of the cluster to join."""
+
+    count: int | None = None
+    address: str | None = None
 
 
 @contextmanager
@@ -70,3 +86,81 @@ def import_ray(*, loopback: bool) -> Any:
             error.name or "ray", extra="ray", purpose="--engine ray"
         ) from error
     return ray
+
+
+def map_by_ray(
+    make: Callable[[], Callable[[T], R]], items: Sequence[T], workers: RayWorkers
+) -> Iterator[R]:
+    """As `map_in_actors`, with Ray started or joined for this alone."""
+    with connect(workers.address, workers=workers.count or 0) as ray:
+        yield from map_in_actors(ray, make, items, workers)
+
+
+def map_in_actors(
+    ray: Any, make: Callable[[], Callable[[T], R]], items: Sequence[T], workers: RayWorkers
+) -> Iterator[R]:
+    """What the function that each actor makes for itself gives for each of `items`, in order.
+
+    What a killed actor had in hand another one does again; that is Ray's own default, which an
+    actor with `max_restarts` or `max_task_retries` of its own loses when a machine goes.
+
+    Raises:
+        EdgeMelanomaError: the function raised it, or the actors gave less than was asked for.
+    """
+    rows = [
+        {"place": place, "items": pickle.dumps(items[start : start + CHUNK_SIZE])}
+        for place, start in enumerate(range(0, len(items), CHUNK_SIZE))
+    ]
+    if not rows:
+        return
+    count = workers.count or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    results = _rows_of(ray, make, rows, actors=min(count, len(rows)))
+    waiting: dict[int, bytes] = {}
+    for place in range(len(rows)):
+        while place not in waiting:
+            row = next(results, None)
+            if row is None:
+                raise EdgeMelanomaError(
+                    f"Ray's actors ended after {place} of {len(rows)} parts of the work; nothing "
+                    f"is told of a part. Look into the cluster's logs and start again."
+                )
+            waiting[row["place"]] = row["results"]
+        found = pickle.loads(waiting.pop(place))
+        if isinstance(found, EdgeMelanomaError):
+            raise found
+        yield from found
+
+
+def _rows_of(
+    ray: Any, make: Callable[[], Callable[[T], R]], rows: list[dict[str, Any]], *, actors: int
+) -> Iterator[dict[str, Any]]:
+    """The rows with their results, as they come."""
+    import ray.data as ray_data
+
+    ray_data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    found = ray_data.from_items(rows).map_batches(
+        _Actor,
+        fn_constructor_args=(make,),
+        batch_size=1,
+        num_cpus=ACTOR_CPUS,
+        compute=ray_data.ActorPoolStrategy(size=actors),
+    )
+    return iter(found.iter_rows())
+
+
+class _Actor:
+    """In a process of Ray's: does what it was sent, and sends back what the user can mend."""
+
+    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
+        self._make = make
+        self._function: Callable[[Any], Any] | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        results: Any
+        try:
+            self._function = self._function or self._make()
+            results = [self._function(item) for item in pickle.loads(batch["items"][0])]
+        except EdgeMelanomaError as error:
+            results = error
+        return {"place": batch["place"], "results": [pickle.dumps(results)]}

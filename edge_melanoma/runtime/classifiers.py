@@ -1,44 +1,227 @@
-"""The two ways to run a model: Keras in this process, TFLite in child processes on all cores.
+"""Many pictures through models: a network of Keras in this process, .tflite files in others.
 
-Several .tflite models over the same decoded pictures, in one process a core for all of them.
-
-Pictures decoded once for all models: one array in a temporary file that processes share.
+A `SessionPool` has one single-threaded process a core, in which models are open; a function of an
+open model and a picture says what is done with it. `ray_scoring` has the same over many machines.
 """
 
 import os
 import shutil
-import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.decoding import UnreadableImageError
 from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels, stream_images
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
 from edge_melanoma.machine.processes import child_died, make_pool, map_ahead, run_in_child
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime.interpreters import (
+    Answer,
     SessionSettings,
     TFLiteSession,
+    answer_file,
     load_interpreter_class,
-    open_limited_session,
 )
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 KERAS_BATCH_SIZE = 32
 CHUNK_SIZE = 16
-"""Pictures a child takes at once: few enough that all cores end together."""
+"""Pictures a process takes at once: few enough that all cores end together."""
+
+BYTES_AN_IMAGE = IMAGE_SIZE * IMAGE_SIZE * 3
 
 
-class KerasClassifier:
+class Classifier(ABC):
+    """Anything that gives P(malignant) for pictures."""
+
+    @abstractmethod
+    def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
+        """What the model says of each image file, or why it cannot be read, in order."""
+
+    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
+        """P(malignant) of each image file, in order, as they come.
+
+        Raises:
+            UnreadableImageError: one of them cannot be read.
+        """
+        for answer in self.stream_answers(files):
+            if isinstance(answer, UnreadableImageError):
+                raise answer
+            yield answer.score
+
+
+class Sessions(Protocol):
+    """Models that are open in several processes; a context manager that ends these."""
+
+    def __enter__(self) -> "Sessions": ...
+
+    def __exit__(self, *raised: object) -> None: ...
+
+    def map(
+        self, function: Callable[[TFLiteSession, T], R], items: Sequence[T], *, model: str
+    ) -> Iterator[R]:
+        """`function` of the model of that name and each of `items`, in order, as they come.
+
+        Raises:
+            EdgeMelanomaError: the interpreter refuses the model or dies of it, or the function
+                raised this.
+        """
+
+
+def open_sessions(models: Mapping[str, SessionSettings], ray: RayWorkers | None) -> Sessions:
+    """Of models by name: on all cores of this machine, or by Ray.
+
+    Raises:
+        EdgeMelanomaError: Ray is not installed, or no cluster answers.
+    """
+    if ray is None:
+        return SessionPool(models)
+    from edge_melanoma.runtime.ray_scoring import RaySessions
+
+    return RaySessions(models, ray)
+
+
+class SessionPool:
+    """One process a core; each opens a model when it is asked for, and keeps the last one."""
+
+    def __init__(self, models: Mapping[str, SessionSettings], *, workers: int = 0) -> None:
+        self._pool = make_pool(
+            workers or os.cpu_count() or 1, initializer=_know, initargs=(models,)
+        )
+
+    def __enter__(self) -> "SessionPool":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def map(
+        self, function: Callable[[TFLiteSession, T], R], items: Sequence[T], *, model: str
+    ) -> Iterator[R]:
+        """As `Sessions` has it."""
+        chunks = [items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE)]
+        try:
+            for results in map_ahead(self._pool, partial(_run_chunk, model, function), chunks):
+                yield from results
+        except BrokenProcessPool as error:
+            raise child_died() from error
+
+
+_models: dict[str, SessionSettings] = {}
+"""In a child: what can be opened."""
+
+_sessions: dict[str, TFLiteSession] = {}
+"""In a child: the one that is open."""
+
+
+def _know(models: Mapping[str, SessionSettings]) -> None:
+    _models.update(models)
+
+
+def _run_chunk(model: str, function: Callable[[TFLiteSession, T], R], chunk: list[T]) -> list[R]:
+    if model not in _sessions:
+        _sessions.clear()
+        _sessions[model] = _models[model].open()
+    return [function(_sessions[model], item) for item in chunk]
+
+
+def _read_or_error(file: Path) -> NDArray[np.uint8] | UnreadableImageError:
+    try:
+        return read_image(file)
+    except UnreadableImageError as error:
+        return error
+
+
+def score_file(session: TFLiteSession, file: Path) -> float:
+    """P(malignant) of a picture's file."""
+    return session.score(read_image(file))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedImages:
+    """A file of uint8 pixels (count, 224, 224, 3); small enough to be sent to a child process."""
+
+    path: Path
+    count: int
+
+    def open(self) -> NDArray[np.uint8]:
+        """The pixels, mapped and not read: every process shares the system's one copy."""
+        shape = (self.count, IMAGE_SIZE, IMAGE_SIZE, 3)
+        return np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape)
+
+    def score(self, session: TFLiteSession, number: int) -> float:
+        """P(malignant) of the picture with this number: to be mapped by a pool."""
+        return session.score(self.open()[number])
+
+
+@contextmanager
+def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedImages]:
+    """Decode and resize all of `paths` in their order, once for several models.
+
+    The one file that they are in is gone afterwards.
+
+    Raises:
+        EdgeMelanomaError: the temporary folder has not enough room, or a picture is broken.
+    """
+    with tempfile.TemporaryDirectory(prefix="edge-melanoma-") as folder:
+        _refuse_small_disk(Path(folder), len(paths))
+        images = DecodedImages(path=Path(folder) / "images.uint8", count=len(paths))
+        batches = stream_images(paths, batch_size=KERAS_BATCH_SIZE)
+        ones = (image for batch in batches for image in batch)
+        with images.path.open("wb") as stream:
+            for image in reporter.track(ones, label="Decoding", total=len(paths)):
+                stream.write(image.tobytes())
+        yield images
+
+
+def _refuse_small_disk(folder: Path, count: int) -> None:
+    needed, free = count * BYTES_AN_IMAGE, shutil.disk_usage(folder).free
+    if needed > free:
+        raise EdgeMelanomaError(
+            f"The decoded pixels of {count} images need {needed / 1e6:.3g} MB in "
+            f"{folder.parent}, which has {free / 1e6:.3g} MB free; make room, set TMPDIR to "
+            f"another folder, or take fewer images with --limit."
+        )
+
+
+class TFLiteClassifier(Classifier):
+    """One .tflite file in `Sessions` of its own: a context manager."""
+
+    def __init__(
+        self, data: bytes, *, name: str, runtime: Runtime, ray: RayWorkers | None = None
+    ) -> None:
+        settings = SessionSettings(data=data, name=name, runtime=runtime)
+        self._name, self._sessions = name, open_sessions({name: settings}, ray)
+
+    def __enter__(self) -> "TFLiteClassifier":
+        self._sessions.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._sessions.__exit__(*raised)
+
+    def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
+        """As every classifier does; the children decode too."""
+        return self._sessions.map(answer_file, files, model=self._name)
+
+
+class KerasClassifier(Classifier):
     """The trained network itself."""
 
     def __init__(self, network: Any) -> None:
@@ -50,51 +233,35 @@ class KerasClassifier:
         """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
         return self._forward(scale_pixels(images))[:, 0].astype(np.float64)
 
-    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
-        """P(malignant) of each file, in order, as they come."""
-        for images in stream_images(files, batch_size=KERAS_BATCH_SIZE):
-            yield from self.malignant_scores(images).tolist()
+    def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
+        """As every classifier does; threads read ahead."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            read = map_ahead(pool, _read_or_error, files, ahead=2 * KERAS_BATCH_SIZE)
+            while batch := list(islice(read, KERAS_BATCH_SIZE)):
+                images = [found for found in batch if not isinstance(found, UnreadableImageError)]
+                scores = iter(self.malignant_scores(np.stack(images)) if images else ())
+                for found in batch:
+                    if isinstance(found, UnreadableImageError):
+                        yield found
+                    else:
+                        yield Answer(score=float(next(scores)), integer=None)
+
+    def stream_decoded(self, images: DecodedImages) -> Iterator[float]:
+        """The same of pictures that are decoded already."""
+        pixels = images.open()
+        for start in range(0, images.count, KERAS_BATCH_SIZE):
+            yield from self.malignant_scores(pixels[start : start + KERAS_BATCH_SIZE]).tolist()
 
 
-class TFLiteClassifier:
-    """A .tflite file, run image by image in one single-threaded child process a core.
+def open_network(run: TrainedModel, ray: RayWorkers | None) -> Classifier:
+    """The network of a run: here, or in each of Ray's actors."""
+    if ray is None:
+        from edge_melanoma.network.network import load_network
 
-    Use it as a context manager: leaving it ends the children.
-    """
+        return KerasClassifier(load_network(run))
+    from edge_melanoma.runtime.ray_scoring import RayNetwork
 
-    def __init__(self, data: bytes, *, name: str, runtime: Runtime, workers: int = 0) -> None:
-        settings = SessionSettings(data=data, name=name, runtime=runtime)
-        self._pool = make_pool(
-            workers or os.cpu_count() or 1, initializer=_prepare_child, initargs=(settings,)
-        )
-
-    def __enter__(self) -> "TFLiteClassifier":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
-        chunks = [images[i : i + CHUNK_SIZE] for i in range(0, len(images), CHUNK_SIZE)]
-        return np.array([s for scores in self._map(_score_images, chunks) for s in scores])
-
-    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
-        """P(malignant) of each file, in order, as they come; the children decode too."""
-        chunks = [list(files[i : i + CHUNK_SIZE]) for i in range(0, len(files), CHUNK_SIZE)]
-        for scores in self._map(_score_files, chunks):
-            yield from scores
-
-    def _map(self, function: Any, chunks: Sequence[Any]) -> Iterator[list[float]]:
-        try:
-            yield from map_ahead(self._pool, function, chunks)
-        except BrokenProcessPool as error:
-            raise child_died() from error
+    return RayNetwork(run.folder, ray)
 
 
 def choose_runtime(wanted: Runtime | None) -> Runtime:
@@ -135,160 +302,3 @@ def _probe(runtime: Runtime) -> None:
     except (ValueError, RuntimeError):
         # An interpreter that refuses an empty model is one that works.
         return
-
-
-_session: TFLiteSession | EdgeMelanomaError | None = None
-
-
-def _prepare_child(settings: SessionSettings) -> None:
-    """Load the model once a child; a refusal is kept, since an initializer cannot pass it on."""
-    global _session
-    try:
-        _session = open_limited_session(settings)
-    except EdgeMelanomaError as error:
-        _session = error
-
-
-def _session_here() -> TFLiteSession:
-    if isinstance(_session, EdgeMelanomaError):
-        raise _session
-    if _session is None:
-        raise RuntimeError("a child process scored before it was prepared")
-    return _session
-
-
-def _score_images(images: NDArray[np.uint8]) -> list[float]:
-    session = _session_here()
-    return [session.score(image) for image in images]
-
-
-def _score_files(files: list[Path]) -> list[float]:
-    session = _session_here()
-    return [session.score(read_image(file)) for file in files]
-
-
-def score_with_integers(
-    settings: SessionSettings, files: Sequence[Path]
-) -> list[tuple[float, int | None]]:
-    """P(malignant) of each file, and the integer that a quantised output gave for it."""
-    return run_in_child(_score_with_integers, settings, list(files))
-
-
-def _score_with_integers(
-    settings: SessionSettings, files: list[Path]
-) -> list[tuple[float, int | None]]:
-    session = open_limited_session(settings)
-    is_float = session.output_quantization.is_float
-    return [
-        (session.score(read_image(file)), None if is_float else int(session.raw_output()[0]))
-        for file in files
-    ]
-
-
-BYTES_AN_IMAGE = IMAGE_SIZE * IMAGE_SIZE * 3
-BATCH = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodedImages:
-    """A file of uint8 pixels (count, 224, 224, 3); small enough to be sent to a child process."""
-
-    path: Path
-    count: int
-
-    def open(self) -> NDArray[np.uint8]:
-        """The pixels, mapped and not read: every process shares the system's one copy."""
-        shape = (self.count, IMAGE_SIZE, IMAGE_SIZE, 3)
-        return np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape)
-
-
-@contextmanager
-def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedImages]:
-    """Decode and resize all of `paths` in their order; the file is gone afterwards.
-
-    Raises:
-        EdgeMelanomaError: the temporary folder has not enough room, or a picture is broken.
-    """
-    with tempfile.TemporaryDirectory(prefix="edge-melanoma-") as folder:
-        _refuse_small_disk(Path(folder), len(paths))
-        images = DecodedImages(path=Path(folder) / "images.uint8", count=len(paths))
-        batches = stream_images(paths, batch_size=BATCH)
-        ones = (image for batch in batches for image in batch)
-        with images.path.open("wb") as stream:
-            for image in reporter.track(ones, label="Decoding", total=len(paths)):
-                stream.write(image.tobytes())
-        yield images
-
-
-def _refuse_small_disk(folder: Path, count: int) -> None:
-    needed, free = count * BYTES_AN_IMAGE, shutil.disk_usage(folder).free
-    if needed > free:
-        raise EdgeMelanomaError(
-            f"The decoded pixels of {count} images need {needed / 1e6:.3g} MB in "
-            f"{folder.parent}, which has {free / 1e6:.3g} MB free; make room, set TMPDIR to "
-            f"another folder, or take fewer images with --limit."
-        )
-
-
-CHUNK = 16
-"""Pictures a process takes at once: few enough that all cores end together."""
-
-_models: Mapping[str, SessionSettings] = {}
-_pixels: NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
-_sessions: dict[str, TFLiteSession] = {}
-
-
-class ScoringPool:
-    """One single-threaded process a core that holds the pictures and opens models when asked.
-
-    Use it as a context manager: leaving it ends the processes.
-    """
-
-    def __init__(
-        self, models: Mapping[str, SessionSettings], images: DecodedImages, *, workers: int = 0
-    ) -> None:
-        self._count = images.count
-        self._pool = make_pool(
-            workers or os.cpu_count() or 1, initializer=_prepare, initargs=(models, images)
-        )
-
-    def __enter__(self) -> "ScoringPool":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def stream_scores(self, name: str) -> Iterator[float]:
-        """P(malignant) of every picture by the model `name`, in order, as they come.
-
-        Raises:
-            EdgeMelanomaError: the interpreter refuses the model, or dies of it.
-        """
-        starts = range(0, self._count, CHUNK)
-        futures = [self._pool.submit(_score_chunk, name, start) for start in starts]
-        try:
-            for future in futures:
-                yield from future.result()
-        except BrokenProcessPool as error:
-            raise child_died() from error
-
-
-def _prepare(models: Mapping[str, SessionSettings], images: DecodedImages) -> None:
-    """In a child, which an interruption ends at once and without a word: the parent tells of it."""
-    global _models, _pixels
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _models, _pixels = models, images.open()
-
-
-def _score_chunk(name: str, start: int) -> list[float]:
-    if name not in _sessions:
-        # One at a time: the models of a bench come one after another.
-        _sessions.clear()
-        _sessions[name] = open_limited_session(_models[name])
-    session = _sessions[name]
-    return [session.score(image) for image in _pixels[start : start + CHUNK]]

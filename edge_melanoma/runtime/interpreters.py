@@ -1,23 +1,25 @@
-"""The TFLite interpreters: which there are, which run here, and one model loaded in one of them.
+"""One model loaded in one of the TFLite interpreters, and the trial of a model from elsewhere.
 
 A session belongs into a child process: tflite-runtime fails beside an imported TensorFlow, and a
-broken model may end the process that runs it. See `child_process`.
+broken model may end the process that runs it. See `machine.processes`.
 
-A .tflite file that no hash vouches for runs once before it is believed, where it can do no harm.
-
-The trial has a process, a limit of memory and a limit of time of its own. A classifier's graph has
-no loops: what one picture takes, every picture takes.
+A .tflite file that no hash vouches for runs once before it is believed, where it can do no harm: in
+a process with a limit of memory and of time. A classifier's graph has no loops: what one picture
+takes, every picture takes.
 """
 
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.images import IMAGE_SIZE
+from edge_melanoma.data.decoding import UnreadableImageError
+from edge_melanoma.data.images import IMAGE_SIZE, read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
 from edge_melanoma.runs.models import ConvertedModel
@@ -43,6 +45,24 @@ class SessionSettings:
     runtime: Runtime
     threads: int = 1
     kernels: Kernels = Kernels.DEFAULT
+
+    def open(self) -> "TFLiteSession":
+        """A session in a child process whose memory is limited once the interpreter is there.
+
+        Raises:
+            EdgeMelanomaError: as a session does.
+        """
+        load_interpreter_class(self.runtime)
+        limit_memory()
+        return TFLiteSession(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """P(malignant), and of a quantised output the integer that says it."""
+
+    score: float
+    integer: int | None
 
 
 class TFLiteSession:
@@ -95,6 +115,12 @@ class TFLiteSession:
         """P(malignant) of a picture (224, 224, 3); of a file that ends in a logit too."""
         return self.score_values(self._values_of(image))
 
+    def answer(self, image: NDArray[np.uint8]) -> Answer:
+        """The same, and the integer that a quantised output gave."""
+        score = self.score(image)
+        integer = None if self.output_quantization.is_float else int(self.raw_output()[0])
+        return Answer(score=score, integer=integer)
+
     def score_values(self, values: NDArray[np.generic]) -> float:
         """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
         self._load(values)
@@ -129,17 +155,6 @@ class TFLiteSession:
                 f"{values.dtype} of shape {values.shape}."
             )
         self._interpreter.set_tensor(self._input_index, values[np.newaxis])
-
-
-def open_limited_session(settings: SessionSettings) -> TFLiteSession:
-    """A session in a child process whose memory is limited once the interpreter is there.
-
-    Raises:
-        EdgeMelanomaError: as a session does.
-    """
-    load_interpreter_class(settings.runtime)
-    limit_memory()
-    return TFLiteSession(settings)
 
 
 def _refuse_other_networks(
@@ -221,7 +236,18 @@ def quantization_of(details: dict[str, Any]) -> TensorQuantization:
     )
 
 
+def answer_file(session: TFLiteSession, file: Path) -> Answer | UnreadableImageError:
+    """What an open model says of a picture's file, or why that cannot be read."""
+    try:
+        return session.answer(read_image(file))
+    except UnreadableImageError as error:
+        return error
+
+
 TRIAL_SECONDS = 18.0
+PICTURE_SECONDS = 10.0
+"""More than any picture takes that is read, and its model, where the trial takes its time."""
+
 LEVELS = (0, 128, 255)
 """Black, grey and white: numbers that overflow do so at the ends."""
 
@@ -235,11 +261,28 @@ def try_model(model: ConvertedModel, *, runtime: Runtime) -> None:
     """
     if model.is_vouched_for:
         return
+    try_and_answer(model, (), runtime=runtime)
+
+
+def try_and_answer(
+    model: ConvertedModel, files: Sequence[Path], *, runtime: Runtime
+) -> list[Answer | UnreadableImageError]:
+    """What a model says of a few pictures, and its trial before, in one process.
+
+    Raises:
+        EdgeMelanomaError, ChildDiedError: as `try_model` does.
+    """
     settings = SessionSettings(data=model.data, name=model.path.name, runtime=runtime)
-    run_limited(_try, settings, what=f"The model {model.path}", seconds=TRIAL_SECONDS)
+    levels = () if model.is_vouched_for else LEVELS
+    seconds = None if model.is_vouched_for else TRIAL_SECONDS + PICTURE_SECONDS * len(files)
+    what = f"The model {model.path}"
+    return run_limited(_answer_all, settings, levels, files, what=what, seconds=seconds)
 
 
-def _try(settings: SessionSettings) -> None:
-    session = open_limited_session(settings)
-    for level in LEVELS:
+def _answer_all(
+    settings: SessionSettings, levels: Sequence[int], files: Sequence[Path]
+) -> list[Answer | UnreadableImageError]:
+    session = settings.open()
+    for level in levels:
         session.score(np.full((IMAGE_SIZE, IMAGE_SIZE, 3), level, np.uint8))
+    return [answer_file(session, file) for file in files]

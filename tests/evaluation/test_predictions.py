@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.images import stream_images
+from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import (
@@ -20,17 +19,16 @@ from edge_melanoma.evaluation.predictions import (
     refuse_other_images,
 )
 from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.runtime.classifiers import Classifier
+from edge_melanoma.runtime.interpreters import Answer
 
 
-class Brightness:
+class Brightness(Classifier):
     """A classifier whose score is the share of white in a picture."""
 
-    def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        return np.asarray(images.mean(axis=(1, 2, 3)) / 255, dtype=np.float64)
-
-    def stream_scores(self, files: Sequence[Path]) -> Iterator[float]:
-        for batch in stream_images(files, batch_size=2):
-            yield from self.malignant_scores(batch).tolist()
+    def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer]:
+        for file in files:
+            yield Answer(score=float(read_image(file).mean() / 255), integer=None)
 
 
 def three(

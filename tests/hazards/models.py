@@ -29,7 +29,7 @@ from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.processes import run_limited
 from edge_melanoma.runs.bundled import bundled_model
 from edge_melanoma.runs.models import open_converted
-from edge_melanoma.runtime.interpreters import TRIAL_SECONDS, SessionSettings, open_limited_session
+from edge_melanoma.runtime.interpreters import TRIAL_SECONDS, SessionSettings
 from edge_melanoma.runtime.names import Runtime
 
 MUTATIONS = 1_000
@@ -122,7 +122,7 @@ def _run(data: bytes, name: str) -> tuple[Scores, float]:
 
 def _score(settings: SessionSettings) -> tuple[Scores, float]:
     """In the limited process: scores of some pictures, and the memory at most."""
-    session = open_limited_session(settings)
+    session = settings.open()
     scores = tuple(session.score(picture) for picture in _pictures())
     return scores, peak_rss_mb()
 

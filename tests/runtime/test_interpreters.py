@@ -15,12 +15,12 @@ from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime.classifiers import (
     CHUNK_SIZE,
-    TFLiteClassifier,
+    SessionPool,
     choose_runtime,
     probe_runtime,
-    score_with_integers,
+    score_file,
 )
-from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession, answer_file
 from edge_melanoma.runtime.names import Runtime
 
 DIED = (
@@ -41,8 +41,19 @@ def paths(phantoms: Path) -> list[Path]:
     return sorted(phantoms.rglob("phantom_*"))[: 2 * CHUNK_SIZE + 1]
 
 
-def classifier(data: bytes, *, workers: int) -> TFLiteClassifier:
-    return TFLiteClassifier(data, name="a.tflite", runtime=Runtime.LITERT, workers=workers)
+def pool_of(data: bytes, *, workers: int, name: str = "a.tflite") -> SessionPool:
+    settings = SessionSettings(data=data, name=name, runtime=Runtime.LITERT)
+    return SessionPool({"model": settings}, workers=workers)
+
+
+def scores_of(pool: SessionPool, files: list[Path]) -> list[float]:
+    return list(pool.map(score_file, files, model="model"))
+
+
+def answers_of(data: bytes, files: list[Path]) -> list[Answer]:
+    with pool_of(data, workers=1) as pool:
+        found = list(pool.map(answer_file, files, model="model"))
+    return [answer for answer in found if isinstance(answer, Answer)]
 
 
 # tf.lite warns that it will be gone one day.
@@ -76,16 +87,18 @@ def test_an_output_that_is_called_logit_becomes_a_probability_and_no_other(
 
 def test_the_integer_of_a_logit_is_told_as_it_is(paths: list[Path]) -> None:
     data = mean_model(tensor="", signature="logit")
-    settings = SessionSettings(data=data, name="a.tflite", runtime=Runtime.LITERT)
-    for score, integer in score_with_integers(settings, paths[:3]):
-        assert integer is not None
-        assert score == pytest.approx(1 / (1 + np.exp((20 - integer) / 4)), abs=4 * 2**-53)
-        assert 20 < integer < 24
+    answers = answers_of(data, paths[:3])
+    assert len(answers) == 3
+    for answer in answers:
+        assert answer.integer is not None
+        logit = (answer.integer - 20) / 4
+        assert answer.score == pytest.approx(1 / (1 + np.exp(-logit)), abs=4 * 2**-53)
+        assert 20 < answer.integer < 24
 
 
 def test_int8_scores_are_whole_256ths_and_differ(int8_model: bytes, paths: list[Path]) -> None:
-    with classifier(int8_model, workers=1) as one:
-        scores = np.array(list(one.stream_scores(paths)))
+    with pool_of(int8_model, workers=1) as one:
+        scores = np.array(scores_of(one, paths))
     assert np.array_equal(scores * 256, np.round(scores * 256))
     assert scores.min() >= 0
     assert scores.max() <= 255 / 256
@@ -101,15 +114,13 @@ def test_two_workers_give_the_scores_of_one_in_the_same_order(
     pictures = np.stack([read_image(path) for path in paths])
     expected = [session.score(picture) for picture in pictures]
     for workers in (1, 2):
-        with classifier(int8_model, workers=workers) as several:
-            assert list(several.stream_scores(paths)) == expected
-            assert several.malignant_scores(pictures).tolist() == expected
+        with pool_of(int8_model, workers=workers) as several:
+            assert scores_of(several, paths) == expected
 
 
 def test_no_pictures_have_no_scores(int8_model: bytes) -> None:
-    with classifier(int8_model, workers=1) as one:
-        assert list(one.stream_scores([])) == []
-        assert one.malignant_scores(np.zeros((0, 224, 224, 3), np.uint8)).shape == (0,)
+    with pool_of(int8_model, workers=1) as one:
+        assert scores_of(one, []) == []
 
 
 def test_a_session_forgets_the_picture_before(int8_model: bytes, paths: list[Path]) -> None:
@@ -125,16 +136,11 @@ def test_integers_come_with_int8_scores_and_not_with_float_ones(
     exported_run: TrainedModel, int8_model: bytes, paths: list[Path]
 ) -> None:
     float32 = (exported_run.exports_folder / "model_float32.tflite").read_bytes()
-    integers, floats = (
-        score_with_integers(
-            SessionSettings(data=data, name="a.tflite", runtime=Runtime.LITERT), paths[:3]
-        )
-        for data in (int8_model, float32)
-    )
-    assert [score for score, _ in integers] == [
-        (integer + 128) / 256 for _, integer in integers if integer is not None
+    integers, floats = (answers_of(data, paths[:3]) for data in (int8_model, float32))
+    assert [answer.score for answer in integers] == [
+        (answer.integer + 128) / 256 for answer in integers if answer.integer is not None
     ]
-    assert [integer for _, integer in floats] == [None] * 3
+    assert [answer.integer for answer in floats] == [None] * 3
 
 
 def test_a_text_in_place_of_a_model_is_refused_in_one_sentence(paths: list[Path]) -> None:
@@ -146,12 +152,12 @@ def test_a_text_in_place_of_a_model_is_refused_in_one_sentence(paths: list[Path]
     with pytest.raises(EdgeMelanomaError) as caught:
         TFLiteSession(settings)
     assert str(caught.value) == sentence
-    # The same through a pool, where the child keeps the refusal until it is asked for scores.
+    # The same through a pool, where the child opens the model when it is asked for scores.
     with (
-        TFLiteClassifier(TEXT, name="notes.tflite", runtime=Runtime.LITERT, workers=1) as broken,
+        pool_of(TEXT, workers=1, name="notes.tflite") as broken,
         pytest.raises(EdgeMelanomaError) as passed_on,
     ):
-        list(broken.stream_scores(paths[:1]))
+        scores_of(broken, paths[:1])
     assert str(passed_on.value) == sentence
 
 
@@ -170,8 +176,8 @@ def test_a_picture_that_cannot_be_read_is_named_by_the_parent(
     int8_model: bytes, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing.png"
-    with classifier(int8_model, workers=1) as one, pytest.raises(EdgeMelanomaError) as caught:
-        list(one.stream_scores([missing]))
+    with pool_of(int8_model, workers=1) as one, pytest.raises(EdgeMelanomaError) as caught:
+        scores_of(one, [missing])
     assert str(caught.value) == f"The image {missing} is missing or is not a regular file."
 
 
@@ -191,12 +197,12 @@ def test_a_classifier_whose_children_are_killed_says_so(
     int8_model: bytes, paths: list[Path]
 ) -> None:
     others = set(multiprocessing.active_children())
-    with classifier(int8_model, workers=1) as one:
-        assert len(list(one.stream_scores(paths[:1]))) == 1
+    with pool_of(int8_model, workers=1) as one:
+        assert len(scores_of(one, paths[:1])) == 1
         for child in set(multiprocessing.active_children()) - others:
             child.kill()
         with pytest.raises(EdgeMelanomaError) as caught:
-            list(one.stream_scores(paths))
+            scores_of(one, paths)
     assert str(caught.value) == DIED
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.models import TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_side
-from edge_melanoma.runtime.classifiers import ScoringPool, TFLiteClassifier
+from edge_melanoma.runtime.classifiers import SessionPool, TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 
 
@@ -47,14 +48,14 @@ def test_an_interruption_keeps_the_predictions_of_finished_models(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(exported_run.folder, run, ignore=shutil.ignore_patterns("bench"))
-    stream = ScoringPool.stream_scores
+    score = SessionPool.map
 
-    def stop_at_int8(pool: ScoringPool, name: str) -> Iterator[float]:
-        if name == "int8":
+    def stop_at_int8(pool: SessionPool, *args: Any, model: str) -> Iterator[Any]:
+        if model == "int8":
             raise KeyboardInterrupt
-        return stream(pool, name)
+        return score(pool, *args, model=model)
 
-    monkeypatch.setattr(ScoringPool, "stream_scores", stop_at_int8)
+    monkeypatch.setattr(SessionPool, "map", stop_at_int8)
     # The stored scores of the reference do: TensorFlow has no part in this.
     monkeypatch.setattr(scoring, "package_version", lambda name: None)
     result = edge_melanoma("bench", run, "--runs", "2")

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,35 @@ from edge_melanoma.converters.phone.metadata import ModelText, attach_metadata
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, sha256_of
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runtime.interpreters import TFLiteSession
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 
 MODELS, GOLDEN = "app/src/main/assets", "app/src/androidTest/assets/golden"
 INT8 = f"{MODELS}/melanoma_int8.tflite"
 TEXT = ModelText(name="a", description="b", version="1", author="c", licence="d")
 
 
+class SessionsHere:
+    """A pool without processes."""
+
+    def __init__(self, models: Mapping[str, SessionSettings], *, workers: int) -> None:
+        self._models = models
+
+    def __enter__(self) -> "SessionsHere":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def map(self, function: Callable[..., Any], items: list[Any], *, model: str) -> Iterator[Any]:
+        """Nothing of this is limited."""
+        session = TFLiteSession(self._models[model])
+        return (function(session, item) for item in items)
+
+
 @pytest.fixture
 def bundle(android_bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy to be changed, whose whole models are run here: a process for each takes seconds."""
-    monkeypatch.setattr(golden_vectors, "run_in_child", lambda function, *args: function(*args))
-    monkeypatch.setattr(golden_vectors, "open_limited_session", TFLiteSession)
+    monkeypatch.setattr(golden_vectors, "SessionPool", SessionsHere)
     folder = tmp_path / "bundle"
     shutil.copytree(android_bundle_folder, folder)
     return folder
