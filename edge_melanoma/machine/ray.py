@@ -24,6 +24,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it would warn of otherwise
     "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its own warnings, written past Python to stderr
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """The one setting that binds every port to 127.0.0.1; `--node-ip-address` leaves some open."""
@@ -114,7 +115,7 @@ def map_in_actors(
     if not rows:
         return
     count = workers.count or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    results = _rows_of(ray, make, rows, actors=min(count, len(rows)))
+    results = _rows_of(make, rows, actors=min(count, len(rows)))
     waiting: dict[int, bytes] = {}
     for place in range(len(rows)):
         while place not in waiting:
@@ -132,7 +133,7 @@ def map_in_actors(
 
 
 def _rows_of(
-    ray: Any, make: Callable[[], Callable[[T], R]], rows: list[dict[str, Any]], *, actors: int
+    make: Callable[[], Callable[[T], R]], rows: list[dict[str, Any]], *, actors: int
 ) -> Iterator[dict[str, Any]]:
     """The rows with their results, as they come."""
     import ray.data as ray_data
