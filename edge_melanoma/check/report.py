@@ -19,6 +19,7 @@ from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprin
 from edge_melanoma.data.sets import list_skipped, name_records
 from edge_melanoma.data.statistics import TrivialStatistics
 from edge_melanoma.errors import printable
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 
 SIZES_SHOWN = 5
@@ -76,16 +77,22 @@ class Removal:
 
 
 def examine_data(
-    folders: Mapping[str, Path], *, cache_folder: Path | None, reporter: Reporter
+    folders: Mapping[str, Path],
+    *,
+    cache_folder: Path | None,
+    reporter: Reporter,
+    ray: RayWorkers | None = None,
 ) -> DataReport:
     """Read, compare and measure all pictures of the data sets; nothing found is an error.
+
+    With `ray`, its actors read them.
 
     Raises:
         EdgeMelanomaError: a folder is missing, empty or not laid out as a data set.
     """
     members = {name: list_lesions(folder) for name, folder in folders.items()}
     listed = name_records(members)
-    prints = read_fingerprints(listed, cache_folder=cache_folder, reporter=reporter)
+    prints = read_fingerprints(listed, cache_folder=cache_folder, reporter=reporter, ray=ray)
     duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)
     records = {record.image_id: record for record in prints.readable}
     clusters = duplicates.clusters

@@ -1,11 +1,26 @@
 """edge-melanoma data: data sets themselves."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_melanoma.commands.options import JsonFile, Seed
+from edge_melanoma.commands.options import (
+    AddressOption,
+    EngineOption,
+    JsonFile,
+    Seed,
+    WorkersOption,
+    choose_ray,
+)
+from edge_melanoma.runtime.names import Engine
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edge_melanoma.check.report import DataReport
+
+SHORTCUTS_SHOWN = 4
 
 app = typer.Typer(help="Data sets: checked, and generated.", no_args_is_help=True)
 
@@ -36,11 +51,44 @@ def check(
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep fingerprints for the next time.")
     ] = True,
+    engine: EngineOption = Engine.LOCAL,
+    workers: WorkersOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Find unreadable files, copies, label conflicts, leaks and shortcuts; change nothing."""
-    from edge_melanoma.commands.data_check_run import check_data
+    ray = choose_ray(engine, workers=workers, address=address)
+    from rich.console import Console
 
-    check_data(folders, json=json, html=html, fix_list=fix_list, use_cache=cache)
+    from edge_melanoma.check.page import render_page
+    from edge_melanoma.check.report import (
+        examine_data,
+        list_removals,
+        removals_to_text,
+        report_to_json,
+    )
+    from edge_melanoma.data.screening import default_fingerprint_folder
+    from edge_melanoma.data.sets import name_folders
+    from edge_melanoma.machine.files import write_atomically, write_json
+    from edge_melanoma.machine.terminal import TerminalReporter
+    from edge_melanoma.runs.folders import refuse_unwritable
+
+    refuse_unwritable(json, html, fix_list)
+    report = examine_data(
+        name_folders(folders),
+        cache_folder=default_fingerprint_folder() if cache else None,
+        reporter=TerminalReporter(),
+        ray=ray,
+    )
+    removals = list_removals(report)
+    console = Console(highlight=False)
+    console.print(_sets_table(report))
+    console.print(_findings_table(report, removals=len(removals)))
+    if json:
+        write_json(json, report_to_json(report))
+    if html:
+        write_atomically(html, render_page(report, removals))
+    if fix_list:
+        write_atomically(fix_list, removals_to_text(removals))
 
 
 @app.command("phantoms")
@@ -60,3 +108,50 @@ def phantoms(
     refuse_unwritable(folder / "README.txt")
     paths = write_phantoms(folder, count=count, seed=seed, size=size)
     typer.echo(f"{len(paths)} generated pictures in {folder}")
+
+
+def _sets_table(report: "DataReport") -> "Table":
+    from rich.table import Table
+
+    table = Table(title="Data sets")
+    for column in ("set", "benign", "malignant", "unreadable", "sizes", "worst shortcuts (AUC)"):
+        table.add_column(
+            column, justify="left" if column in {"set", "sizes"} else "right", overflow="fold"
+        )
+    for summary in report.sets:
+        sizes = ", ".join(f"{width}x{height}" for width, height, _ in summary.sizes[:2])
+        more = " ..." if len(summary.sizes) > 2 else ""
+        worst = summary.shortcuts[:SHORTCUTS_SHOWN]
+        told = "\n".join(f"{shortcut.feature} {shortcut.auc:.3f}" for shortcut in worst)
+        table.add_row(
+            summary.name,
+            str(summary.benign),
+            str(summary.malignant),
+            str(summary.unreadable),
+            sizes + more,
+            told or str(summary.note),
+        )
+    return table
+
+
+def _findings_table(report: "DataReport", *, removals: int) -> "Table":
+    from rich.table import Table
+
+    table = Table(title="Findings")
+    table.add_column("finding")
+    table.add_column("number", justify="right")
+    table.add_column("images", justify="right")
+    groups = (
+        ("files skipped, not taken for pictures", [(name,) for name in report.skipped]),
+        ("unreadable files", [(bad.image_id,) for bad in report.bad]),
+        ("exact duplicates (groups)", report.exact),
+        ("near duplicates (groups)", report.near),
+        ("label conflicts (groups)", report.conflicts),
+        ("leaks between the given sides (pairs)", report.leaks),
+        ("copies in two sets (pairs)", report.crossings),
+    )
+    for name, found in groups:
+        images = {image_id for group in found for image_id in group}
+        table.add_row(name, str(len(found)), str(len(images)))
+    table.add_row("files to remove (--fix-list)", str(removals), str(removals))
+    return table

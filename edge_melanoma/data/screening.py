@@ -9,6 +9,7 @@ import os
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from edge_melanoma.data.statistics import TrivialStatistics, measure_picture
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import map_ahead
+from edge_melanoma.machine.ray import RayWorkers, map_by_ray
 from edge_melanoma.machine.rows import ChosenRows, FieldOfRows, Rows, RowStore
 from edge_melanoma.machine.terminal import Reporter, SilentReporter
 
@@ -71,15 +73,18 @@ class Fingerprints(Screening):
 
 
 def screen_images(
-    records: Sequence[LesionRecord], *, reporter: Reporter | None = None
+    records: Sequence[LesionRecord],
+    *,
+    reporter: Reporter | None = None,
+    ray: RayWorkers | None = None,
 ) -> Screening:
-    """Read, hash and decode every picture once.
+    """Read, hash and decode every picture once, by threads or by Ray's actors.
 
     Raises:
         EdgeMelanomaError: more than 5 % of the pictures are bad.
     """
     reporter = reporter or SilentReporter()
-    found = list(_look_at_all(records, None, label="Checking images", reporter=reporter))
+    found = list(_look_at_all(records, None, "Checking images", reporter, ray))
     bad = tuple(outcome for outcome in found if isinstance(outcome, BadImage))
     leave_out_bad(bad, total=len(records), reporter=reporter)
     readable = tuple(seen.record for seen in found if isinstance(seen, _Seen))
@@ -87,7 +92,11 @@ def screen_images(
 
 
 def read_fingerprints(
-    records: Sequence[LesionRecord], *, cache_folder: Path | None, reporter: Reporter
+    records: Sequence[LesionRecord],
+    *,
+    cache_folder: Path | None,
+    reporter: Reporter,
+    ray: RayWorkers | None = None,
 ) -> Fingerprints:
     """The same with what finds copies, going on past any number of bad pictures.
 
@@ -100,12 +109,12 @@ def read_fingerprints(
     readable: list[LesionRecord] = []
     bad: list[BadImage] = []
     new: dict[str, Any] = {}
-    for seen in _look_at_all(records, store, label="Reading images", reporter=reporter):
+    for seen in _look_at_all(records, store, "Reading images", reporter, ray):
         if isinstance(seen, BadImage):
             bad.append(seen)
             continue
         readable.append(seen.record)
-        if seen.row is not None:
+        if seen.row is not None and seen.record.sha256 not in store:
             new[str(seen.record.sha256)] = seen.row
         if len(new) == _BATCH:
             store.append(list(new), np.stack(list(new.values())))
@@ -161,26 +170,35 @@ class _Seen:
 
 
 def _look_at_all(
-    records: Sequence[LesionRecord], store: RowStore | None, *, label: str, reporter: Reporter
+    records: Sequence[LesionRecord],
+    store: RowStore | None,
+    label: str,
+    reporter: Reporter,
+    ray: RayWorkers | None,
 ) -> Iterator[_Seen | BadImage]:
+    """Without a store nothing is measured; Ray's actors know what is in it at the beginning."""
+    if ray is not None:
+        look = partial(_look_at, known=None if store is None else store.keys())
+        results = map_by_ray(lambda: look, records, ray)
+        yield from reporter.track(results, label=label, total=len(records))
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = map_ahead(pool, lambda record: _look_at(record, store), records)
+        results = map_ahead(pool, partial(_look_at, known=store), records)
         yield from reporter.track(results, label=label, total=len(records))
 
 
-def _look_at(record: LesionRecord, store: RowStore | None) -> _Seen | BadImage:
-    known: Container[str | None] = () if store is None else store
-    if record.sha256 in known:
+def _look_at(record: LesionRecord, *, known: Container[str | None] | None) -> _Seen | BadImage:
+    if known is not None and record.sha256 in known:
         return _Seen(record)
     try:
         data = read_image_bytes(record.path)
         found = replace(record, sha256=sha256_of(data))
-        if found.sha256 in known:
+        if known is not None and found.sha256 in known:
             return _Seen(found)
         pixels = decode_image(data, name=str(record.path))
     except UnreadableImageError as error:
         return BadImage(image_id=record.image_id, reason=str(error))
-    return _Seen(found) if store is None else _Seen(found, _row_of(pixels, data))
+    return _Seen(found) if known is None else _Seen(found, _row_of(pixels, data))
 
 
 def _row_of(pixels: NDArray[np.uint8], data: bytes) -> Any:

@@ -17,6 +17,7 @@ from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import explain_undefined
 from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import SPLIT, TrainedModel
 from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_side
@@ -139,12 +140,14 @@ def read_external_set(
     reporter: Reporter,
     name: str | None = None,
     cache_folder: Path | None = None,
+    ray: RayWorkers | None = None,
 ) -> JudgedPictures:
     """Another data set without copies of the training and validation pictures of a run.
 
     Copies are those of `find_duplicates`; of pictures that are not there any more only the hashes
     of their bytes can be compared. `learned` is none where it is not known what the model has
-    learned from. What is left may be of one class. In the cache folder fingerprints are kept.
+    learned from. What is left may be of one class. In the cache folder fingerprints are kept. With
+    `ray`, its actors read the pictures.
 
     Raises:
         EdgeMelanomaError: no data set, a card that cannot be used, or nothing but copies.
@@ -153,7 +156,7 @@ def read_external_set(
     name = name or folder.resolve().name
     listed = read_lesions(folder)
     tell_skipped({name: folder}, listed, reporter=reporter)
-    screening = screen_images(listed, reporter=reporter)
+    screening = screen_images(listed, reporter=reporter, ray=ray)
     records = screening.readable
     copies = _find_copies(records, learned, cache_folder, reporter) if learned else frozenset()
     unseen = tuple(record for record in records if record.image_id not in copies)

@@ -219,6 +219,7 @@ def evaluate_subject(
         learned=learned,
         reporter=reporter,
         cache_folder=default_fingerprint_folder(),
+        ray=subject.ray,
     )
     if data is not None:
         inside = read(data)

@@ -123,6 +123,10 @@ class RowStore:
     def __contains__(self, key: object) -> bool:
         return key in self._places
 
+    def keys(self) -> frozenset[str]:
+        """What there are rows of by now."""
+        return frozenset(self._places)
+
     def places(self, keys: Sequence[str | None]) -> NDArray[np.int64]:
         """Where the rows of some keys are among `rows`."""
         return np.array([self._places[str(key)] for key in keys], dtype=np.int64)
