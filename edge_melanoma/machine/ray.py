@@ -7,12 +7,14 @@ one command alone, and listens on loopback; with one, this process joins a clust
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
+from edge_melanoma.machine.processes import stderr_discarded
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +31,7 @@ SETTINGS = {
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """The one setting that binds every port to 127.0.0.1; `--node-ip-address` leaves some open."""
 
+ANSWER_SECONDS = 10.0
 CHUNK_SIZE = 16
 """Items that an actor takes at once: enough that Ray's own work for them is next to none."""
 
@@ -59,8 +62,10 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
     else:
         arguments |= {"address": address, "runtime_env": {"env_vars": SETTINGS}}
     try:
-        ray.init(**arguments)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        _refuse_silence(address)
+        with stderr_discarded():  # It tells there at which level it tells anything.
+            ray.init(**arguments)
+    except (OSError, ValueError, RuntimeError) as error:
         if address is None:
             raise
         raise EdgeMelanomaError(
@@ -71,6 +76,13 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _refuse_silence(address: str | None) -> None:
+    """Nobody listens: Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
 
 
 def import_ray(*, loopback: bool) -> Any:
