@@ -46,6 +46,8 @@ class RowsOnDisk:
         self._dtype = np.dtype(dtype)
         self._path = path
         with self._told():
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+b") if path else tempfile.TemporaryFile()  # noqa: SIM115  (kept open)
         self._file: IO[bytes] = file
         weakref.finalize(self, self._file.close)
@@ -110,11 +112,9 @@ class RowStore:
     """
 
     def __init__(self, dtype: DTypeLike, path: Path | None = None) -> None:
-        self._index = path.with_name("index.txt") if path else None
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(path.with_name("lock")) if path else nullcontext()
         self.rows = RowsOnDisk(dtype, path)
+        self._index = path.with_name("index.txt") if path else None
+        self._lock = FileLock(path.with_name("lock")) if path else nullcontext()
         self._places: dict[str, int] = {}
         self._known = 0
         with self.held():

@@ -9,7 +9,6 @@ The frozen part is run by LiteRT instead of TensorFlow: the same float32 weights
 """
 
 import hashlib
-import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +17,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID, scale_pixels, stream_images
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.processes import stderr_discarded
+from edge_melanoma.machine.rows import RowsOnDisk, RowStore
 from edge_melanoma.machine.tensorflow import tf
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import prefix_of
 
 BATCH_SIZE = 32
-INDEX_FILE = "index.txt"
-HASH_DIGITS = 64
 
 
 class Prefix(Protocol):
@@ -54,23 +50,18 @@ class Prefix(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedActivations:
-    """Activations of some images: `rows[i]` is the place of image i in the memory-mapped store."""
+    """Activations of some images: `places[i]` is that of image i in the store."""
 
     prefix: Prefix
-    mapping: mmap.mmap
-    store: NDArray[Any]
-    rows: NDArray[np.int64]
+    store: RowsOnDisk
+    places: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     def gather(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Activations (n, ...) of the images at `positions`."""
-        gathered = self.prefix.restore(self.store[self.rows[positions]])
-        if hasattr(mmap, "MADV_DONTNEED"):
-            # Else every page that was ever read counts as this process' memory.
-            self.mapping.madvise(mmap.MADV_DONTNEED)
-        return gathered
+        return self.prefix.restore(self.store[self.places[positions]])
 
 
 def default_cache_folder() -> Path:
@@ -87,62 +78,27 @@ def cache_activations(
 
     Memory does not grow with the number of images but for the index, about 150 bytes an image.
     """
-    folder = cache_folder / prefix.key
-    folder.mkdir(parents=True, exist_ok=True)
-    row_bytes = prefix.dtype.itemsize * int(np.prod(prefix.shape))
-    rows_path = folder / _rows_file(prefix)
-    with FileLock(folder / "lock"):
-        index = _read_index(folder, rows_path, row_bytes=row_bytes)
-        missing = {r.sha256: r for r in records if r.sha256 not in index}
+    number = f"{prefix.dtype.kind}{8 * prefix.dtype.itemsize}"
+    store = RowStore(
+        (prefix.dtype, prefix.shape), cache_folder / prefix.key / f"activations.{number}"
+    )
+    with store.held():
+        missing = {record.sha256: record for record in records if record.sha256 not in store}
         if missing:
-            _append_rows(folder, prefix, list(missing.values()), reporter)
-            index = _read_index(folder, rows_path, row_bytes=row_bytes)
-    with rows_path.open("rb") as stream:
-        mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    store = np.frombuffer(mapping, dtype=prefix.dtype).reshape(-1, *prefix.shape)
-    rows = np.array([index[str(record.sha256)] for record in records], dtype=np.int64)
-    return CachedActivations(prefix=prefix, mapping=mapping, store=store, rows=rows)
-
-
-def _rows_file(prefix: Prefix) -> str:
-    return f"activations.{prefix.dtype.kind}{8 * prefix.dtype.itemsize}"
-
-
-def _read_index(folder: Path, rows_path: Path, *, row_bytes: int) -> dict[str, int]:
-    """Rows by image hash; a row counts only once its hash is written, after the row itself."""
-    index_path = folder / INDEX_FILE
-    if not index_path.is_file() or not rows_path.is_file():
-        write_atomically(index_path, b"")
-        write_atomically(rows_path, b"")
-        return {}
-    lines = index_path.read_text(encoding="ascii").split("\n")
-    hashes = [line for line in lines if len(line) == HASH_DIGITS]
-    hashes = hashes[: rows_path.stat().st_size // row_bytes]
-    # What a killed process left behind its last whole row is cut off before anything is added.
-    os.truncate(rows_path, len(hashes) * row_bytes)
-    os.truncate(index_path, len(hashes) * (HASH_DIGITS + 1))
-    return {sha256: row for row, sha256 in enumerate(hashes)}
+            _append_rows(store, prefix, list(missing.values()), reporter)
+    places = store.places([record.sha256 for record in records])
+    return CachedActivations(prefix=prefix, store=store.rows, places=places)
 
 
 def _append_rows(
-    folder: Path, prefix: Prefix, records: Sequence[LesionRecord], reporter: Reporter
+    store: RowStore, prefix: Prefix, records: Sequence[LesionRecord], reporter: Reporter
 ) -> None:
     label = f"Activations up to {prefix.cut}"
-    with (
-        (folder / _rows_file(prefix)).open("ab") as rows,
-        (folder / INDEX_FILE).open("ab") as index,
-    ):
-        queue = reporter.track(iter(records), label=label, total=len(records))
-        for pixels in stream_images([record.path for record in records], batch_size=BATCH_SIZE):
-            activations = prefix(scale_pixels(pixels))
-            rows.write(activations.astype(prefix.dtype).tobytes())
-            rows.flush()
-            hashes = "".join(f"{next(queue).sha256}\n" for _ in activations)
-            index.write(hashes.encode("ascii"))
-            index.flush()
-        next(queue, None)
-        os.fsync(rows.fileno())
-        os.fsync(index.fileno())
+    queue = reporter.track(iter(records), label=label, total=len(records))
+    for pixels in stream_images([record.path for record in records], batch_size=BATCH_SIZE):
+        activations = prefix(scale_pixels(pixels))
+        store.append([str(next(queue).sha256) for _ in activations], activations)
+    next(queue, None)
 
 
 class FrozenPrefix:

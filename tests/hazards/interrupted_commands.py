@@ -35,7 +35,7 @@ POINTS = MappingProxyType(
         "reading": Point(
             command="train",
             module="edge_melanoma.training.session",
-            function="screen_images",
+            function="read_fingerprints",
             longest_seconds=0.5,
         ),
         "caching activations": Point(
