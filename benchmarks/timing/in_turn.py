@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.latency import (
@@ -39,33 +38,14 @@ PREDICT_RUNS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndToEnd:
-    """Milliseconds from a file on disk to a score, in its three parts; by wall clock."""
-
-    decode_ms: NDArray[np.float64]
-    resize_ms: NDArray[np.float64]
-    invoke_ms: NDArray[np.float64]
-    cpu_ms: NDArray[np.float64]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        whole = self.decode_ms + self.resize_ms + self.invoke_ms
-        return {
-            **{f"p{share}": float(np.percentile(whole, share)) for share in PERCENTILES},
-            "cpu_p50": float(np.median(self.cpu_ms)),
-            "decode_p50": float(np.median(self.decode_ms)),
-            "resize_p50": float(np.median(self.resize_ms)),
-            "invoke_p50": float(np.median(self.invoke_ms)),
-            "runs": len(whole),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnTimes:
-    """What one model gave in its turns on one number of threads."""
+    """What one model gave in its turns on one number of threads.
+
+    `end_to_end` are milliseconds from a file on disk to a score, for parity.json.
+    """
 
     samples: LatencySamples
-    end_to_end: EndToEnd
+    end_to_end: Mapping[str, float]
     predict_p50_ms: float | None
     xnnpack_parts: int | None
 
@@ -182,12 +162,24 @@ def _gather(
             others_cores=others,
             machine_is_busy=is_busy(others),
         ),
-        end_to_end=_end_to_end([*first.files, *second.files]),
+        end_to_end=end_to_end_ms([*first.files, *second.files]),
         predict_p50_ms=float(np.median(predict)) / NANOSECONDS_A_MILLISECOND if predict else None,
         xnnpack_parts=first.xnnpack_parts,
     )
 
 
-def _end_to_end(times: Times) -> EndToEnd:
+def end_to_end_ms(times: Times) -> dict[str, float]:
+    """Percentiles of the whole, and the medians of its three parts by wall clock and of all CPU.
+
+    `times` are those of `time_files`.
+    """
     decode, resize, invoke, cpu = np.array(times, np.float64).T / NANOSECONDS_A_MILLISECOND
-    return EndToEnd(decode_ms=decode, resize_ms=resize, invoke_ms=invoke, cpu_ms=cpu)
+    whole = decode + resize + invoke
+    return {
+        **{f"p{share}": float(np.percentile(whole, share)) for share in PERCENTILES},
+        "cpu_p50": float(np.median(cpu)),
+        "decode_p50": float(np.median(decode)),
+        "resize_p50": float(np.median(resize)),
+        "invoke_p50": float(np.median(invoke)),
+        "runs": len(whole),
+    }

@@ -43,11 +43,10 @@ class ModelTiming:
                 "p90": told["p90"],
                 "valid": _is_valid_stream(self.main, self.settings),
             }
-        told["end_to_end"] = first.end_to_end.as_dict()
+        told["end_to_end"] = dict(first.end_to_end)
         told["cold_start"] = self.cold_start.as_dict()
         told["by_threads"] = [
-            turn.samples.as_dict() | {"end_to_end": turn.end_to_end.as_dict()}
-            for turn in self.turns
+            turn.samples.as_dict() | {"end_to_end": dict(turn.end_to_end)} for turn in self.turns
         ]
         return told
 
@@ -132,7 +131,7 @@ INVOCATION_COLUMNS: tuple[Column, ...] = (
 
 
 def _whole(cell: str) -> Callable[[tuple[str, ModelTiming]], str]:
-    return lambda row: cell.format(row[1].turns[0].end_to_end.as_dict())
+    return lambda row: cell.format(row[1].turns[0].end_to_end)
 
 
 def _allocation(row: tuple[str, ModelTiming]) -> str:

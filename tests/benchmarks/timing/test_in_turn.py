@@ -88,7 +88,7 @@ def test_models_have_their_bursts_in_turn(told: type[ToldPool], picture: Path) -
     assert bursts_of(told) == one_pass + [(number + 2, runs) for number, runs in one_pass]
     assert times["slow"].samples.percentile_ms(50) == 100
     assert times["fast"].samples.first_pass == 25
-    assert times["fast"].end_to_end.as_dict() | {"runs": 0} == {
+    assert dict(times["fast"].end_to_end) | {"runs": 0} == {
         **{"p50": 4.0, "p90": 4.0, "p99": 4.0, "cpu_p50": 1.0},
         **{"decode_p50": 1.0, "resize_p50": 2.0, "invoke_p50": 1.0, "runs": 0},
     }
@@ -120,7 +120,7 @@ def test_real_models_give_a_sample_for_each_run(picture: Path) -> None:
         assert min(samples.wall_ns) > 0
         assert min(samples.cpu_ns) > 0
         assert (samples.warmup, samples.threads, samples.first_pass) == (1, 1, 3)
-        whole = times.end_to_end.as_dict()
+        whole = times.end_to_end
         assert whole["runs"] == 10
         assert whole["p50"] > whole["decode_p50"] > 0
         assert times.predict_p50_ms is None

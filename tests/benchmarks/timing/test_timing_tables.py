@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import ColdStart
-from edge_melanoma.benchmarks.timing.in_turn import EndToEnd, TurnTimes
+from edge_melanoma.benchmarks.timing.in_turn import TurnTimes, end_to_end_ms
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.tables import (
     INVOCATION_COLUMNS,
@@ -23,12 +21,7 @@ SAMPLES = LatencySamples(
 )
 TURN = TurnTimes(
     samples=SAMPLES,
-    end_to_end=EndToEnd(
-        decode_ms=np.array([1.0]),
-        resize_ms=np.array([2.0]),
-        invoke_ms=np.array([4.0]),
-        cpu_ms=np.array([7.0]),
-    ),
+    end_to_end=end_to_end_ms([(1 * MS, 2 * MS, 4 * MS, 7 * MS)]),
     predict_p50_ms=None,
     xnnpack_parts=1,
 )
