@@ -98,7 +98,7 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType(
             what="levels above 127 wrapped to negative ones", table=_signed_bytes
         ),
         "BGR": Mistake(
-            what="blue and red changed over", picture=lambda image: resize_image(image)[..., ::-1]
+            what="blue and red swapped", picture=lambda image: resize_image(image)[..., ::-1]
         ),
         "nearest resize": Mistake(
             what="the nearest pixel, nothing between",
