@@ -5,7 +5,6 @@ a number of pictures can prove: the smallest margin that could pass, and how man
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,22 +125,3 @@ class ProofLimits:
                 margin=self.margin, discordance=share, power=True
             ),
         }
-
-
-def describe_limits(limits: Mapping[str, Any], *, what: str, pictures: str) -> str:
-    """The figures of `ProofLimits.as_dict` in words, such as for "recall"."""
-    least = f"{limits['smallest_margin_without_flips']:.2%}"
-    margin, share = f"{limits['margin']:.2%}", limits["discordance"]
-    told = (
-        f"{limits['pairs']:,} {pictures} cannot exclude a {what} drop below {least}, even if "
-        f"nothing flips"
-    )
-    needed = f"To exclude {margin} takes {limits['needed_without_flips']:,} without flips"
-    if not share:
-        return f"{told}. {needed}."
-    return (
-        f"{told}, nor one below {limits['smallest_margin_at_discordance']:.2%} if {share:.2%} of "
-        f"them flip, for better and worse alike. {needed}, {limits['needed_at_discordance']:,} at "
-        f"this rate of flips, and {limits['needed_for_80_percent_power']:,} to succeed four times "
-        f"in five."
-    )

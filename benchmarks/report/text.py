@@ -9,7 +9,6 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.benchmarks.parity.paired_tests import describe_limits
 from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.tables import (
     cost_section,
@@ -94,7 +93,12 @@ def describe_verdict(parity: Parity) -> str:
 def describe_proof(parity: Parity) -> str:
     """What this number of images can prove of recall, at the flips of the candidate with most."""
     candidate = max(parity["candidates"], key=lambda one: one["proof"]["recall"]["discordance"])
-    return describe_limits(candidate["proof"]["recall"], what="recall", pictures="malignant images")
+    return describe_limits(candidate["proof"]["recall"])
+
+
+def describe_limits(limits: Mapping[str, Any]) -> str:
+    """The figures of `ProofLimits.as_dict` for recall, in words."""
+    return render_template("proof.txt.j2", limits=limits).strip()
 
 
 def _markdown_table(section: ReportSection) -> str:

@@ -8,8 +8,10 @@ from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity.contract import ParityContract
 from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN
+from edge_melanoma.benchmarks.parity.paired_tests import ProofLimits, score_upper_bound
 from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.text import (
+    describe_limits,
     describe_notes,
     describe_proof,
     describe_verdict,
@@ -111,4 +113,25 @@ def test_every_model_has_its_calibration_and_the_report_is_json() -> None:
     models = [parity["reference"], *parity["candidates"]]
     assert [model["calibration"]["brier"] for model in models] == pytest.approx(
         [0.01, (19 * 0.01 + 0.36) / 20]
+    )
+
+
+def test_the_words_hold_the_figures() -> None:
+    limits = ProofLimits(lost=1, gained=0, pairs=100, margin=0.03).as_dict()
+    text = describe_limits(limits)
+    half = score_upper_bound(lost=0.5, gained=0.5, pairs=100)
+    # z^2 * 0.97 / 0.03 = 87.5.
+    assert text == (
+        "100 malignant images cannot exclude a recall drop below 2.63%, even if nothing flips, nor "
+        f"one below {half:.2%} if 1.00% of them flip, for better and worse alike. To exclude 3.00% "
+        f"takes 88 without flips, {limits['needed_at_discordance']} at this rate of flips, and "
+        f"{limits['needed_for_80_percent_power']} to succeed four times in five."
+    )
+
+
+def test_without_flips_the_words_are_fewer() -> None:
+    limits = ProofLimits(lost=0, gained=0, pairs=1000, margin=0.005).as_dict()
+    assert describe_limits(limits) == (
+        "1,000 malignant images cannot exclude a recall drop below 0.27%, even if nothing flips. "
+        "To exclude 0.50% takes 539 without flips."
     )
