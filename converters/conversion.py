@@ -41,7 +41,6 @@ from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.modes import Correction, Mode, Output
-from edge_melanoma.tflite.quantization import SCORE_NAME
 
 JUDGED_IMAGES = 32
 """Calibration images on which layers are compared: each takes two slow runs of the network."""
@@ -58,9 +57,9 @@ def convert_modes(job: Job) -> dict[Mode, Conversion]:
     """
     if job.settings.deterministic:
         make_deterministic(job.settings.seed)
-    workshop = _Workshop(job, TerminalReporter())
+    converter = _RunConverter(job, TerminalReporter())
     try:
-        return {mode: workshop.convert(mode) for mode in job.modes}
+        return {mode: converter.convert(mode) for mode in job.modes}
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         if FULL_DISK not in str(error):
             raise
@@ -70,7 +69,7 @@ def convert_modes(job: Job) -> dict[Mode, Conversion]:
         ) from error
 
 
-class _Workshop:
+class _RunConverter:
     """What the modes of one run share, made when it is first needed."""
 
     def __init__(self, job: Job, reporter: Reporter) -> None:
@@ -111,27 +110,27 @@ class _Workshop:
             )
             conversion = Conversion(data=data)
         removed = {pruned.layer: pruned.removed for pruned in self._pruned[1]}
+        errors: tuple[LayerError, ...] = ()
+        if mode.is_full_int8:
+            errors = measure_layer_errors(self._float_model, conversion.data, self._judged)
         return replace(
             conversion,
             data=seal_model(slim_model(conversion.data)),
             notes={"pruned_channels": removed, **conversion.notes},
+            layer_errors=errors,
         )
 
     def _int8(self) -> Conversion:
-        settings = self._settings
-        converter = Int8Converter(self._pruned[0], self._calibration, settings)
-        float_layers: tuple[str, ...] = ()
-        notes: dict[str, Any] = {}
-        if settings.output is Output.FLOAT32:
-            float_layers = (SCORE_NAME,)
-        if settings.max_recall_drop is None:
-            data = slim_model(converter.convert())
-        else:
-            recovery = self._win_back(converter, settings.max_recall_drop)
-            data, float_layers = recovery.data, recovery.float_layers
-            notes["float_layers"] = [asdict(step) for step in recovery.steps]
-        errors = self._layer_errors(data)
-        return Conversion(data=data, notes=notes, layer_errors=errors, float_layers=float_layers)
+        converter = Int8Converter(self._pruned[0], self._calibration, self._settings)
+        limit = self._settings.max_recall_drop
+        if limit is None:
+            return Conversion(data=slim_model(converter.convert()))
+        recovery = self._win_back(converter, limit)
+        return Conversion(
+            data=recovery.data,
+            notes={"float_layers": [asdict(step) for step in recovery.steps]},
+            float_layers=recovery.float_layers,
+        )
 
     def _win_back(self, converter: Int8Converter, max_recall_drop: float) -> Recovery:
         uncorrected = ExportSettings(correction=Correction.NONE)
@@ -177,11 +176,9 @@ class _Workshop:
             cache_folder=self._job.cache_folder,
             reporter=self._reporter,
         )
-        data = convert_tuned(tuned, io=settings.io, output=settings.output)
         return Conversion(
-            data=data,
+            data=convert_tuned(tuned, io=settings.io, output=settings.output),
             notes={"best_epoch": tuned.best_epoch, "cached_up_to": tuned.cut},
-            layer_errors=self._layer_errors(data),
             history=tuned.history,
             float_layers=float_layers_of(settings.output),
         )
@@ -193,9 +190,6 @@ class _Workshop:
         if self._settings.output is Output.LOGIT:
             network = without_sigmoid(network)
         return convert_network(network, Mode.FLOAT32)
-
-    def _layer_errors(self, data: bytes) -> tuple[LayerError, ...]:
-        return measure_layer_errors(self._float_model, data, self._judged)
 
     @property
     def _judged(self) -> NDArray[np.uint8]:
