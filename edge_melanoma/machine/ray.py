@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
@@ -30,6 +31,9 @@ SETTINGS = {
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """The one setting that binds every port to 127.0.0.1; `--node-ip-address` leaves some open."""
+
+TOKEN = Path("~/.ray/auth_token")
+"""Ray's own file, made at its first start."""
 
 ANSWER_SECONDS = 10.0
 CHUNK_SIZE = 16
@@ -92,6 +96,9 @@ def import_ray(*, loopback: bool) -> Any:
         MissingExtraError: Ray is not installed.
     """
     os.environ.update(SETTINGS | (LOOPBACK if loopback else {}))
+    if not loopback and TOKEN.expanduser().is_file():
+        # A head that finds the token asks for it; who joins does not show it unasked.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
