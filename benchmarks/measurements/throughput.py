@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from readme_tables import update_readme
 
-from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
+from edge_melanoma.data.decoding import decode_image
+from edge_melanoma.data.images import read_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind

@@ -13,7 +13,8 @@ from edge_melanoma.converters.phone.golden_vectors import prepare_pixels, run_mo
 from edge_melanoma.converters.phone.metadata import LABELS, read_attached_files
 from edge_melanoma.converters.phone.model_info import without_hashes
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import decode_image, read_image_bytes
+from edge_melanoma.data.decoding import decode_image
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, read_json, sha256_of
 from edge_melanoma.runs.models import MODEL_INFO

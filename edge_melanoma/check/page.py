@@ -12,7 +12,8 @@ from PIL import Image
 
 from edge_melanoma.check.report import DataReport, Removal, SetSummary, rows_of
 from edge_melanoma.check.shortcuts import ALL_TOGETHER, Shortcut
-from edge_melanoma.data.images import decode_image, read_image_bytes
+from edge_melanoma.data.decoding import decode_image
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics
 

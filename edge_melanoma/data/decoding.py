@@ -40,10 +40,11 @@ class UnreadableImageError(EdgeMelanomaError):
     """A file that is not a whole picture."""
 
 
-def decode_upright(data: bytes, *, name: str) -> Pixels:
+def decode_image(data: bytes, *, name: str) -> Pixels:
     """RGB pixels (height, width, 3) of an encoded picture, its EXIF turn undone.
 
-    What is clear becomes white. A colour profile is not applied.
+    What is clear becomes white. A colour profile is not applied. A full decode is the only reliable
+    check: Pillow's `verify` passes truncated JPEGs.
 
     Raises:
         UnreadableImageError: truncated, broken, too large, of another format, or several pictures.

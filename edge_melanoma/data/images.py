@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError, decode_upright
+from edge_melanoma.data.decoding import UnreadableImageError, decode_image
 from edge_melanoma.errors import printable
 from edge_melanoma.machine.processes import map_ahead
 
@@ -41,7 +41,7 @@ def read_image(file: Path) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: the file is missing, empty, truncated or no picture.
     """
-    return resize_image(decode_upright(read_image_bytes(file), name=str(file)))
+    return resize_image(decode_image(read_image_bytes(file), name=str(file)))
 
 
 def read_image_bytes(file: Path) -> bytes:
@@ -61,14 +61,6 @@ def read_image_bytes(file: Path) -> bytes:
     if not data:
         raise UnreadableImageError(f"The image {printable(str(file))} is empty.")
     return data
-
-
-def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
-    """RGB pixels (height, width, 3) of an encoded picture, turned upright.
-
-    A full decode is the only reliable check: Pillow's `verify` passes truncated JPEGs.
-    """
-    return decode_upright(data, name=name)
 
 
 def resize_image(pixels: NDArray[np.uint8], *, size: int = IMAGE_SIZE) -> NDArray[np.uint8]:

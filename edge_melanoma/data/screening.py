@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import decode_image, read_image_bytes
+from edge_melanoma.data.decoding import UnreadableImageError, decode_image
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics, measure_picture
 from edge_melanoma.errors import EdgeMelanomaError

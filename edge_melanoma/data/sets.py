@@ -1,7 +1,4 @@
-"""Several data sets read as one, and those from elsewhere that a model is judged on.
-
-What lies in the folder of a data set and is not looked at: told, so that nothing is missed.
-"""
+"""Several data sets read as one, those from elsewhere, and which of their files are skipped."""
 
 import os
 import re
@@ -14,6 +11,9 @@ from edge_melanoma.data.lesions import LABELS_TABLE, LesionRecord, is_passed_ove
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.machine.terminal import Reporter
 
+COMPANIONS = frozenset({LABELS_TABLE, CARD})
+"""Files of the data set itself, at its top."""
+EXAMPLES_SHOWN = 3
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names stand in file names and as keys of JSON."""
 
@@ -112,12 +112,6 @@ def name_records(sets: Mapping[str, Sequence[LesionRecord]]) -> tuple[LesionReco
         for record in members
     ]
     return tuple(sorted(records, key=lambda record: record.image_id))
-
-
-COMPANIONS = frozenset({LABELS_TABLE, CARD})
-"""Files of the data set itself, at its top."""
-
-EXAMPLES_SHOWN = 3
 
 
 def list_skipped(folder: Path, records: Iterable[LesionRecord]) -> tuple[str, ...]:

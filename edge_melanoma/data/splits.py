@@ -1,7 +1,4 @@
-"""Which pictures train, which choose, which judge: seeded, grouped, and kept as JSON.
-
-What belongs together because one thing leads to another: connected components of names.
-"""
+"""Which pictures train, which choose, which judge: seeded, grouped, and kept as JSON."""
 
 import hashlib
 import random
@@ -12,30 +9,6 @@ from enum import StrEnum
 
 from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.errors import EdgeMelanomaError
-
-
-class Components:
-    """Names in disjoint groups, which `join` makes one; a name is alone until it is joined."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def join(self, one: str, other: str) -> None:
-        """Make the groups of the two names one."""
-        self._parent[self.of(other)] = self.of(one)
-
-    def of(self, name: str) -> str:
-        """The name that stands for the group of `name`."""
-        parent = self._parent
-        while parent.setdefault(name, name) != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    def names(self) -> list[str]:
-        """All names that have been met, sorted."""
-        return sorted(self._parent)
-
 
 SIDES = ("train", "validation", "test")
 POOLED_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
@@ -83,6 +56,29 @@ class DatasetSplit:
     def fingerprint(self) -> str:
         """Changes with any picture, label or side."""
         return fingerprint_of(self.sides())
+
+
+class Components:
+    """Names in disjoint groups, which `join` makes one; a name is alone until it is joined."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def join(self, one: str, other: str) -> None:
+        """Make the groups of the two names one."""
+        self._parent[self.of(other)] = self.of(one)
+
+    def of(self, name: str) -> str:
+        """The name that stands for the group of `name`."""
+        parent = self._parent
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    def names(self) -> list[str]:
+        """All names that have been met, sorted."""
+        return sorted(self._parent)
 
 
 def fingerprint_of(sides: Mapping[str, Iterable[LesionRecord]]) -> str:

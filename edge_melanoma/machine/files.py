@@ -1,4 +1,4 @@
-"""Files that get their name when they are whole, so that writing cannot be cut in half."""
+"""Files that get their name when they are whole, and what is written and read as JSON and CSV."""
 
 import csv
 import hashlib
@@ -6,8 +6,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,11 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     try:
         for path, data in contents.items():
             written[path] = _make_temporary(path)
-            written[path].write_bytes(data.encode() if isinstance(data, str) else data)
-            _settle(written[path])
+            with written[path].open("wb") as stream:
+                stream.write(data.encode() if isinstance(data, str) else data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            written[path].chmod(0o644)
         for path, temporary in written.items():
             temporary.replace(path)
         for folder in {path.parent for path in contents}:
@@ -91,35 +93,12 @@ def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     return stream.getvalue()
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """An empty file beside `path` to write to, in pieces; it takes the place of `path` at the end.
-
-    Left by an error, nothing of it stays and `path` is as it was.
-    """
-    temporary = _make_temporary(path)
-    try:
-        yield temporary
-        _settle(temporary)
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _make_temporary(path: Path) -> Path:
     """An empty file beside `path`, whose folder is made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
     os.close(descriptor)
     return Path(name)
-
-
-def _settle(temporary: Path) -> None:
-    """See that a file that has been written is on the disk, and let all read it."""
-    with temporary.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    temporary.chmod(0o644)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,9 +1,4 @@
-"""Work in child processes of their own, whose death is one sentence and not a crash.
-
-Work that is done ahead of whoever takes its results, in order and without piling up.
-
-Silence for native libraries that write past Python's stderr.
-"""
+"""Work in threads and in child processes, whose death is one sentence and not a crash."""
 
 import multiprocessing
 import os
@@ -25,9 +20,16 @@ from edge_melanoma.errors import ChildDiedError
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 AHEAD = 64
 """Tasks in hand at once: far more than any machine has cores, and next to no memory."""
+
+MEMORY_BYTES = 768 * 2**20
+"""What a model and a picture may take beside the interpreter; a picture alone takes 400 MB."""
+
+PRELOADED = ["edge_melanoma.runtime.interpreters", "ai_edge_litert.schema_py_generated"]
+"""What the server of limited processes has loaded; TensorFlow and its threads never are."""
 
 
 def map_ahead(
@@ -62,15 +64,6 @@ def stderr_discarded() -> Iterator[None]:
         os.close(saved)
 
 
-MEMORY_BYTES = 768 * 2**20
-"""What a model and a picture may take beside the interpreter; a picture alone takes 400 MB."""
-
-PRELOADED = ["edge_melanoma.runtime.interpreters", "ai_edge_litert.schema_py_generated"]
-"""What the server of limited processes has loaded; TensorFlow and its threads never are."""
-
-P = ParamSpec("P")
-
-
 def make_pool(
     workers: int,
     *,
@@ -86,14 +79,10 @@ def make_pool(
     )
 
 
-def live_with_parent() -> None:
+def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     """In a child: Ctrl-C is the parent's to obey, and none outlives a killed parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    live_with_parent()
     if initializer is not None:
         initializer(*initargs)
 
@@ -140,9 +129,10 @@ def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: floa
         answer = here.recv()
     except EOFError as error:
         process.join()
+        code = process.exitcode or 0
+        death = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         raise ChildDiedError(
-            f"{what} cannot be used: the process that ran it died "
-            f"{describe_death(process.exitcode)}."
+            f"{what} cannot be used: the process that ran it died {death}."
         ) from error
     finally:
         process.kill()
@@ -183,13 +173,6 @@ def _answer(connection: Connection, function: Callable[..., Any], args: tuple[An
     except Exception as error:
         answer = error
     connection.send(answer)
-
-
-def describe_death(exit_code: int | None) -> str:
-    """By which signal, or with which code, a process ended."""
-    if exit_code is not None and exit_code < 0:
-        return f"by {signal.Signals(-exit_code).name}"
-    return f"with exit code {exit_code}"
 
 
 def child_died() -> ChildDiedError:

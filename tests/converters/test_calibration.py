@@ -13,7 +13,7 @@ from edge_melanoma.converters.calibration import (
     draw_calibration_set,
 )
 from edge_melanoma.data import images
-from edge_melanoma.data.decoding import decode_upright
+from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
@@ -210,9 +210,9 @@ def test_every_picture_is_decoded_once_however_often_it_is_asked_for(
 
     def decode(data: bytes, *, name: str) -> NDArray[np.uint8]:
         decoded.append(name)
-        return decode_upright(data, name=name)
+        return decode_image(data, name=name)
 
-    monkeypatch.setattr(images, "decode_upright", decode)
+    monkeypatch.setattr(images, "decode_image", decode)
     drawn = draw_calibration_set(records, split=split, images=20, seed=0)
     for record in drawn.records:
         Path(str(record.path)).unlink()

@@ -13,9 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError
+from edge_melanoma.data.decoding import UnreadableImageError, decode_image
 from edge_melanoma.data.images import (
-    decode_image,
     read_image,
     read_image_bytes,
     resize_image,

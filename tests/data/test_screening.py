@@ -13,7 +13,7 @@ from copied_lesions import noise
 from PIL import Image
 
 from edge_melanoma.data import screening
-from edge_melanoma.data.images import decode_image
+from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import (
     BadImage,

@@ -24,8 +24,9 @@ from edge_melanoma.data.decoding import (
     LARGEST_COSTLY_PIXEL_COUNT,
     LARGEST_PIXEL_COUNT,
     UnreadableImageError,
+    decode_image,
 )
-from edge_melanoma.data.images import decode_image, read_image_bytes
+from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.errors import printable
 from edge_melanoma.machine.files import write_json
 from edge_melanoma.runs.bundled import bundled_model

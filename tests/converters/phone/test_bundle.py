@@ -21,7 +21,7 @@ from edge_melanoma.converters.phone.metadata import read_attached_files
 from edge_melanoma.converters.phone.model_info import describe_operating_point
 from edge_melanoma.converters.phone.twins import make_uint8_twin
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import decode_image
+from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_run
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
