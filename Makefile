@@ -28,7 +28,7 @@ clients-tfjs clients-mediapipe clients-tflite-runtime clients-arm64: clients-%: 
 	$(VENV)/bin/python tests/clients/interpreters/$(subst -,_,$*)_client.py --bundle $(BUNDLE)
 clients-web: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/web/web_run.py --bundle $(BUNDLE)
-HAZARDS = images models interruptions workers
+HAZARDS = images models interruptions
 ROUNDS ?= 20
 hazards: $(VENV)/ready
 	mkdir -p build/hazards
@@ -36,7 +36,6 @@ hazards: $(VENV)/ready
 	$(VENV)/bin/python tests/hazards/models.py --out build/hazards/models.json
 	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
 	  --rounds $(ROUNDS)
-	$(VENV)/bin/python tests/hazards/workers.py --out build/hazards/workers.json
 	$(VENV)/bin/python benchmarks/measurements/readme_tables.py hazards $(HAZARDS:%=build/hazards/%.json) \
 	  --keep benchmarks/results/hazards.json --readme README.md
 fuzz: $(VENV)/ready

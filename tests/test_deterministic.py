@@ -1,6 +1,7 @@
 """`--deterministic`: the same bytes twice on one machine, and the record of what that holds for."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,47 @@ from typing import Any
 import pytest
 from made import hash_file
 
+from edge_melanoma.data.phantoms import write_phantoms
+from edge_melanoma.machine.environment import cpu_name, package_version
 from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
+
+RECORDED = ("AMD EPYC", "26", "2", 2, "2.21.0")
+"""Processor, its family and model, threads and TensorFlow: others add float32 in another order."""
+
+WEIGHTS = {
+    "frozen": "e88fe2a03648026b60f6a098f31cd0ec27f5f9407eae975d01c189d3eb1d7192",
+    "partial": "6f9fbeafa0ec00d42a128d6bdf9290e10985708f468c2355ad72ffca96446166",
+    "scratch": "3227649ab6f99cc02174b42568b5f6633278c48b3b6705395820b6bd1ad604f8",
+}
+"""sha256 of the weights that the hand-written loop gave, before training ran on Keras' own."""
+
+
+def machine() -> tuple[object, ...]:
+    """What is to be the same for the same bits."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    told = {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    family, model = told.get("cpu family"), told.get("model")
+    threads = len(os.sched_getaffinity(0))
+    return (cpu_name(), family, model, threads, package_version("tensorflow"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", sorted(WEIGHTS))
+def test_the_weights_are_those_that_were_recorded(
+    edge_melanoma: Cli, tmp_path: Path, variant: str, op_determinism: Callable[[], bool]
+) -> None:
+    if machine() != RECORDED:
+        pytest.skip(f"the weights were recorded on {RECORDED}, and this is {machine()}")
+    write_phantoms(tmp_path / "P", count=120, seed=3)
+    result = edge_melanoma(
+        *("train", "--variant", variant, "--data", tmp_path / "P", "--weights", "none"),
+        *("--deterministic", "--epochs", "2", "--out", tmp_path / "run"),
+        *("--cache-dir", tmp_path / "cache"),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert hash_file(tmp_path / "run" / "weights.safetensors") == WEIGHTS[variant]
 
 
 @pytest.fixture

@@ -5,11 +5,22 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import Deterministic, ExternalSets, Force, Seed
+from edge_melanoma.commands.options import (
+    RAY_WORKERS,
+    AddressOption,
+    Deterministic,
+    EngineOption,
+    ExternalSets,
+    Force,
+    Seed,
+    WorkersOption,
+    check_engine,
+)
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.data.splits import SplitKind
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, Variant
-from edge_melanoma.runtime.names import Strategy
+from edge_melanoma.runtime.names import Engine, Strategy
 
 NAME = "train"
 ALL = "all"
@@ -107,6 +118,9 @@ def command(
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's logs there too."),
     ] = None,
+    engine: EngineOption = Engine.LOCAL,
+    workers: WorkersOption = None,
+    address: AddressOption = None,
     external: ExternalSets = None,
     force: Force = False,
 ) -> None:
@@ -115,6 +129,8 @@ def command(
     Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
     validation, on the test side and on each external set, beside the original work's figures.
     """
+    check_engine(engine, workers=workers, address=address)
+    _refuse_together(engine, strategy, tensorboard)
     named = name_external_sets(external or ())
     from edge_melanoma.training.devices import Placement
     from edge_melanoma.training.material import TrainingSettings
@@ -142,9 +158,17 @@ def command(
         resume=resume,
         force=force,
         external=named,
-        placement=Placement(strategy=strategy),
+        placement=Placement(
+            strategy=strategy, engine=engine, workers=workers or RAY_WORKERS, address=address
+        ),
         tensorboard=tensorboard,
     )
+
+
+def _refuse_together(engine: Engine, strategy: Strategy, tensorboard: Path | None) -> None:
+    if engine is Engine.RAY and (strategy is not Strategy.NONE or tensorboard is not None):
+        option = "--tensorboard" if strategy is Strategy.NONE else "--strategy"
+        raise EdgeMelanomaError(f"{option} is for --engine local; leave one of the two out.")
 
 
 def _variants_of(name: str) -> tuple[Variant, ...]:

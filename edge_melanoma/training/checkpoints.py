@@ -50,18 +50,24 @@ class TrainingState:
 class CheckpointKeeper:
     """Writes a training's state into its run folder after an epoch, when enough time has passed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._last = folder, time.monotonic()
+    def __init__(self, folder: Path, interval_seconds: float | None = None) -> None:
+        self.folder = folder
+        self._interval = INTERVAL_SECONDS if interval_seconds is None else interval_seconds
+        self._last = time.monotonic()
 
     def after_epoch(self, state: TrainingState, network: Any) -> None:
         """Keep the state if it is time; `network` is what the stage trains."""
         if self.is_due():
-            save_checkpoint(self.folder, state, network)
-            self._last = time.monotonic()
+            self.write(state, network)
+
+    def write(self, state: TrainingState, network: Any) -> None:
+        """Keep the state."""
+        save_checkpoint(self.folder, state, network)
+        self._last = time.monotonic()
 
     def is_due(self) -> bool:
         """Whether enough time has passed since the last one."""
-        return time.monotonic() - self._last >= INTERVAL_SECONDS
+        return time.monotonic() - self._last >= self._interval
 
     def after_stage(self, state: TrainingState, network: Any) -> None:
         """Nothing: the last epoch's checkpoint leads here."""

@@ -58,8 +58,9 @@ def fit_stage(
         devices=devices,
     )
     scores = _compile(trainee, steps=len(batches), rows=rows, devices=devices)
-    for number, array in state.optimizer_arrays.items():
-        model.optimizer.variables[int(number)].assign(array)
+    with devices.scope():
+        for number, array in state.optimizer_arrays.items():
+            model.optimizer.variables[int(number)].assign(array)
     average = WeightAverage(trainee.network, decay=stage.average_decay, arrays=state.average_arrays)
     metrics = EpochMetrics(trainee, state, scores=scores, average=average, devices=devices)
     if trainee.rank is not None and state.best_loss is None:

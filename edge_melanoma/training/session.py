@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,10 +31,12 @@ from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VARIANTS, Variant
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
 from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
+from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
 from edge_melanoma.training.checkpoints import CHECKPOINT
 from edge_melanoma.training.devices import Placement
 from edge_melanoma.training.material import TrainingMaterial, TrainingSettings, read_teacher
+from edge_melanoma.training.ray import train_on_ray
 from edge_melanoma.training.record import (
     EVALUATION,
     record_run,
@@ -200,7 +203,16 @@ def _train_one(
     split, spec = material.split, settings.spec()
     reporter.say(f"Training {settings.variant} into {folder}")
     try:
-        result = train_network(
+        train = (
+            partial(train_on_ray, placement=placement)
+            if placement.engine is Engine.RAY
+            else partial(
+                train_network,
+                devices=placement.devices(),
+                tensorboard=tensorboard / settings.variant if tensorboard else None,
+            )
+        )
+        result = train(
             split,
             settings,
             run_folder=folder,
@@ -208,8 +220,6 @@ def _train_one(
             reporter=reporter,
             teacher=material.teacher,
             resume=resume,
-            devices=placement.devices(),
-            tensorboard=tensorboard / settings.variant if tensorboard else None,
         )
     except KeyboardInterrupt:
         reporter.say(_tell_kept(folder))

@@ -30,6 +30,7 @@ from edge_melanoma.training.batches import (
     draw_epoch,
     labels_of,
 )
+from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.material import Teacher, TrainingSettings
 
 HISTORY_THRESHOLD = 0.5
@@ -76,10 +77,19 @@ class TraineeMaker:
     reporter: Reporter
     teacher: Teacher | None = None
 
-    def trainee(self, network: Any, stage: Stage, *, number: int, plain: Any = None) -> Trainee:
+    def trainee(
+        self,
+        network: Any,
+        stage: Stage,
+        *,
+        number: int,
+        plain: Any = None,
+        devices: Devices = ALONE,
+    ) -> Trainee:
         """What trains the stage that has this number in the recipe, counted from 0.
 
-        What is frozen is read from `plain` where it is given: equal weights on a single device.
+        Of a network on several devices, what is frozen is read from `plain`, which has equal
+        weights on one of them.
         """
         spec, whole = self.settings.spec(), network if plain is None else plain
         freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
@@ -87,10 +97,12 @@ class TraineeMaker:
         if self.settings.use_cache and not _is_varied(stage):
             cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
         prefix = FrozenPrefix(whole, cut=cut) if cut else None
+        with devices.scope():
+            model = suffix_of(network, cut=cut) if cut else network
         source = partial(self._source, stage=stage, number=number, prefix=prefix)
         return Trainee(
             network=network,
-            model=suffix_of(network, cut=cut) if cut else network,
+            model=model,
             stage=stage,
             train=self._taught(source(self.split.train, stage.augmentation), stage),
             validation=source(self.split.validation, None),

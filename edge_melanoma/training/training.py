@@ -88,7 +88,7 @@ def train_network(
         stage = spec.stages[state.stage]
         learner = _learner_of(network, spec, stage.image_size, devices)
         fit_stage(
-            maker.trainee(learner, stage, number=state.stage, plain=network),
+            maker.trainee(learner, stage, number=state.stage, plain=network, devices=devices),
             state=state,
             on_epoch=partial(keeper.after_epoch, state, learner),
             reporter=reporter,
