@@ -167,7 +167,7 @@ class _Look:
             if (pixels := self._check_pixels(vector, crop)) is not None
         ]
         outputs = {}
-        for name in models:
+        for name in models if ready else ():
             try:
                 data = (self._folder / name).read_bytes()
                 outputs[name] = run_model(data, [pixels for _, pixels in ready])

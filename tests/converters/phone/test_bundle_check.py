@@ -192,6 +192,14 @@ def test_pictures_that_are_none_or_empty_or_others_differ_when_decoded(bundle: P
     assert findings[1].found.endswith("is empty.")
 
 
+def test_where_no_picture_is_left_each_is_named(bundle: Path) -> None:
+    pictures = [path for path in (bundle / GOLDEN).iterdir() if path.suffix in {".png", ".jpg"}]
+    for path in pictures:
+        path.write_bytes(b"")
+    stages = stages_of(with_new_sums(bundle))
+    assert stages == [(path.name, "decoded") for path in sorted(pictures)]
+
+
 @pytest.mark.parametrize("name", ["SHA256SUMS", f"{MODELS}/model_info.json"])
 def test_a_folder_that_is_no_bundle_is_refused(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
