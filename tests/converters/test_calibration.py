@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_melanoma.converters import calibration
 from edge_melanoma.converters.calibration import (
     CalibrationSet,
     draw_calibration_set,
 )
-from edge_melanoma.data import images
 from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
@@ -212,7 +212,7 @@ def test_every_picture_is_decoded_once_however_often_it_is_asked_for(
         decoded.append(name)
         return decode_image(data, name=name)
 
-    monkeypatch.setattr(images, "decode_image", decode)
+    monkeypatch.setattr(calibration, "decode_image", decode)
     drawn = draw_calibration_set(records, split=split, images=20, seed=0)
     for record in drawn.records:
         Path(str(record.path)).unlink()
