@@ -75,15 +75,12 @@ class Int8Converter:
 
     def _calibrate(self, float_layers: Collection[str]) -> bytes:
         """The float graph with its ranges; kernels and biases depend on which of them round."""
-        if self._settings.correction is Correction.NONE and self._calibrated is not None:
-            return self._calibrated
-        self._calibrated = _convert(
-            self._corrected(float_layers),
-            Mode.INT8,
-            io=self._io,
-            calibration=self._calibration,
-            calibrate_only=True,
-        )
+        corrects = self._settings.correction is Correction.LAYERWISE
+        if self._calibrated is None or corrects:
+            network, io, calibration = self._corrected(float_layers), self._io, self._calibration
+            self._calibrated = _convert(
+                network, Mode.INT8, io=io, calibration=calibration, calibrate_only=True
+            )
         return self._calibrated
 
     def _corrected(self, float_layers: Collection[str] = ()) -> Any:
