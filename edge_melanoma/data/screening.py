@@ -25,7 +25,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import map_ahead
 from edge_melanoma.machine.ray import RayWorkers, map_by_ray
-from edge_melanoma.machine.rows import ChosenRows, FieldOfRows, Rows, RowStore
+from edge_melanoma.machine.rows import ChosenRows, Rows, RowStore
 from edge_melanoma.machine.terminal import Reporter, SilentReporter
 
 VERSION = "fingerprints-v4"
@@ -127,7 +127,7 @@ def read_fingerprints(
         bad=tuple(bad),
         pixels=tuple(row.tobytes().hex() for row in store.rows.read(places, field="pixels")),
         statistics=store.rows.read(places, field="statistics"),
-        thumbnails=ChosenRows(FieldOfRows(store.rows, "thumbnail"), places),
+        thumbnails=ChosenRows(store.rows, places, "thumbnail"),
     )
 
 

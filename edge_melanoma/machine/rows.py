@@ -162,28 +162,16 @@ class RowStore:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldOfRows:
-    """One field of `rows`, as rows."""
-
-    rows: RowsOnDisk
-    field: str
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, chosen: slice | Numbers, /) -> NDArray[Any]:
-        return self.rows.read(chosen, field=self.field)
-
-
-@dataclass(frozen=True, slots=True)
 class ChosenRows:
-    """Those `rows` that are at the positions `chosen`, and no others."""
+    """Those `rows` that are at the positions `chosen`, and no others; or one field of them."""
 
     rows: Rows
     chosen: Numbers
+    field: str | None = None
 
     def __len__(self) -> int:
         return len(self.chosen)
 
     def __getitem__(self, chosen: slice | Numbers, /) -> NDArray[Any]:
-        return self.rows[self.chosen[chosen]]
+        found = self.rows[self.chosen[chosen]]
+        return found[self.field] if self.field else found

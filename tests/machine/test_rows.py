@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.rows import ChosenRows, FieldOfRows, RowsOnDisk, RowStore
+from edge_melanoma.machine.rows import ChosenRows, RowsOnDisk, RowStore
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
 
@@ -43,7 +43,7 @@ def test_a_field_of_rows_and_some_of_them() -> None:
     pairs = np.array([(1, 2.5), (3, 4.5), (5, 6.5)], dtype=[("count", "i4"), ("share", "f8")])
     rows = RowsOnDisk(pairs.dtype)
     rows.append(pairs)
-    shares = ChosenRows(FieldOfRows(rows, "share"), np.array([2, 0]))
+    shares = ChosenRows(rows, np.array([2, 0]), "share")
     assert len(shares) == 2
     assert shares[:].tolist() == [6.5, 2.5]
     assert shares[np.array([1])].tolist() == [2.5]
