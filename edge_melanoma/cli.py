@@ -26,7 +26,6 @@ from edge_melanoma.commands import (
     evaluate,
     export,
     predict,
-    report,
     threshold,
     verify,
     web,
@@ -49,7 +48,6 @@ for module in (
     train_command,
     evaluate,
     export,
-    report,
     predict,
     threshold,
     calibrate,
@@ -62,6 +60,7 @@ for module in (
 ):
     app.command(module.NAME)(module.command)
 app.command(bench.NAME, cls=bench.BenchCommand)(bench.command)
+app.command(bench.REPORT)(bench.report)
 app.add_typer(data.app, name="data")
 
 

@@ -1,4 +1,4 @@
-"""edge-melanoma bench: the trained network against every export, on the same pictures."""
+"""edge-melanoma bench and report: the network against every export, and the page of a bench."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +33,7 @@ from edge_melanoma.commands.options import (
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.runtime.names import Engine
 
-NAME = "bench"
+NAME, REPORT = "bench", "report"
 CONTRACT_NOT_MET = 1
 WRITE_CONTRACT, DEFAULT_CONTRACT = "--write-contract", "parity.toml"
 TIMING, STUDIES = TimingSettings(), StudySettings()
@@ -127,7 +127,7 @@ def command(
     from edge_melanoma.benchmarks.bench import run_bench
     from edge_melanoma.benchmarks.parity.contract_file import find_contract
 
-    report = run_bench(
+    found = run_bench(
         run,
         data=data,
         external=sets,
@@ -147,5 +147,37 @@ def command(
         ray=ray,
         copies=BenchCopies(json=json, html=html, junit=junit),
     )
-    if not report.passed:
+    if not found.passed:
         raise typer.Exit(CONTRACT_NOT_MET)
+
+
+def report(
+    run: RunArgument = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="The bench of this set, not of the test side."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The page; else bench/report.html of the run."),
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page of a run's bench, from what bench left there.
+
+    Nothing is measured again: the page is that of the stored scores and figures.
+    """
+    from edge_melanoma.benchmarks.bench import bench_folder_of
+    from edge_melanoma.benchmarks.report.folder import PAGE, render_stored
+    from edge_melanoma.machine.files import write_atomically
+    from edge_melanoma.runs.bundled import find_run_or_bundled
+    from edge_melanoma.runs.folders import refuse_unwritable
+    from edge_melanoma.runs.recorded_files import record_bench
+
+    found = find_run_or_bundled(run)
+    folder = bench_folder_of(found, data)
+    path = out or folder / PAGE
+    refuse_unwritable(path)
+    write_atomically(path, render_stored(folder))
+    if out is None:
+        record_bench(folder, source_sha256=found.sha256)
+    typer.echo(str(path))
