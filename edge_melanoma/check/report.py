@@ -95,6 +95,7 @@ def examine_data(
     prints = read_fingerprints(listed, cache_folder=cache_folder, reporter=reporter, ray=ray)
     duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)
     records = {record.image_id: record for record in prints.readable}
+    paths = {record.image_id: record.path for record in listed}
     clusters = duplicates.clusters
     conflicts = tuple(
         cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
@@ -102,7 +103,7 @@ def examine_data(
     return DataReport(
         sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
         skipped=_list_skipped(folders, members),
-        bad=_name_bad(prints.bad, listed),
+        bad=tuple(_name_bad(image, paths[image.image_id]) for image in prints.bad),
         exact=_exact_groups(prints),
         near=_near_groups(duplicates),
         conflicts=conflicts,
@@ -125,11 +126,9 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
     """
     several = len(report.sets) > 1
     sets = [asdict(summary) for summary in report.sets]
-    for summary in sets:
-        del summary["shortcuts"]
     return {
         "schema": 1,
-        "sets": sets,
+        "sets": [{k: v for k, v in one.items() if k != "shortcuts"} for one in sets],
         "skipped": list(report.skipped),
         "bad": [{"file": bad.image_id, "reason": bad.reason} for bad in report.bad],
         "exact_duplicates": [list(group) for group in report.exact],
@@ -174,14 +173,10 @@ def removals_to_text(removals: Sequence[Removal]) -> str:
     )
 
 
-def _name_bad(bad: Sequence[BadImage], records: Sequence[LesionRecord]) -> tuple[BadImage, ...]:
-    """Named relative to their set, in characters that every report can hold."""
-    paths = {record.image_id: printable(str(record.path)) for record in records}
-    return tuple(
-        BadImage(image_id=name, reason=image.reason.replace(paths[image.image_id], name))
-        for image in bad
-        for name in (printable(image.image_id),)
-    )
+def _name_bad(bad: BadImage, path: Path) -> BadImage:
+    """Named relative to its set, in characters that every report can hold."""
+    name = printable(bad.image_id)
+    return BadImage(image_id=name, reason=bad.reason.replace(printable(str(path)), name))
 
 
 def _list_skipped(

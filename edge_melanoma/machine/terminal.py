@@ -1,7 +1,4 @@
-"""How long work shows that it is alive: on stderr, so that stdout holds results alone.
-
-Where results are printed: stdout, as wide as the terminal or as a log can take.
-"""
+"""What a person sees: progress on stderr, so that stdout holds results alone, and their console."""
 
 import time
 from collections.abc import Iterable, Iterator
