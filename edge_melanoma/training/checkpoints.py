@@ -73,6 +73,31 @@ class CheckpointKeeper:
         """Nothing: the last epoch's checkpoint leads here."""
 
 
+class ReportedCheckpoints(CheckpointKeeper):
+    """Those that the first worker hands to Ray; all workers report every epoch, as Ray asks for."""
+
+    def __init__(self, folder: Path, interval_seconds: float, *, is_first: bool) -> None:
+        super().__init__(folder, interval_seconds)
+        self._is_first = is_first
+
+    def after_epoch(self, state: TrainingState, network: Any) -> None:
+        """Report, with a checkpoint if it is time."""
+        self._report(state, network, wanted=self.is_due())
+
+    def after_stage(self, state: TrainingState, network: Any) -> None:
+        """Report what the next stage begins with."""
+        self._report(state, network, wanted=True)
+
+    def _report(self, state: TrainingState, network: Any, *, wanted: bool) -> None:
+        from ray.train import Checkpoint, report
+
+        checkpoint = None
+        if wanted and self._is_first:
+            self.write(state, network)
+            checkpoint = Checkpoint.from_directory(self.folder)
+        report({"stage": state.stage, "epoch": state.epoch}, checkpoint=checkpoint)
+
+
 def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
     """Write the state and the network's present weights."""
     from safetensors.numpy import save

@@ -4,23 +4,24 @@ The workers take the steps of one process together and begin again at the last c
 the first of them reports. So the weights are those of a training in which no worker was lost.
 """
 
+import pickle
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.ray import ACTOR_CPUS, connect
 from edge_melanoma.machine.terminal import Reporter, SilentReporter
-from edge_melanoma.training import checkpoints
-from edge_melanoma.training.callbacks import describe_epoch
-from edge_melanoma.training.checkpoints import CHECKPOINT, CheckpointKeeper, TrainingState
-from edge_melanoma.training.devices import Devices, Placement
 from edge_melanoma.training.material import Teacher, TrainingSettings
-from edge_melanoma.training.training import TrainingResult, train_network
+
+if TYPE_CHECKING:
+    # Ray's controller imports this module and has no use for TensorFlow.
+    from edge_melanoma.training.devices import Placement
+    from edge_melanoma.training.training import TrainingResult
 
 FOLDER = ".ray"
 """In the run folder, which all machines see: what Ray keeps while it trains."""
@@ -50,8 +51,8 @@ def train_on_ray(
     reporter: Reporter,
     teacher: Teacher | None,
     resume: bool,
-    placement: Placement,
-) -> TrainingResult:
+    placement: "Placement",
+) -> "TrainingResult":
     """What `train_network` gives, trained by the workers of `placement`.
 
     The run folder has to be one that all machines of a cluster see, and so have the pictures.
@@ -59,13 +60,16 @@ def train_on_ray(
     Raises:
         EdgeMelanomaError: as `train_network`, or workers were lost too often.
     """
-    kept = run_folder.resolve() / FOLDER
+    from edge_melanoma.training import checkpoints
+    from edge_melanoma.training.callbacks import describe_epoch
+    from edge_melanoma.training.training import train_network
+
+    kept, start = run_folder.resolve() / FOLDER, run_folder / checkpoints.CHECKPOINT
     if resume:
-        _keep_last(kept, run_folder / CHECKPOINT)
+        _keep_last(kept, start)
     else:
-        (run_folder / CHECKPOINT).unlink(missing_ok=True)
+        start.unlink(missing_ok=True)
     shutil.rmtree(kept, ignore_errors=True)
-    start = run_folder / CHECKPOINT
     job = Job(
         split=split,
         settings=settings,
@@ -78,7 +82,7 @@ def train_on_ray(
     try:
         _run(job, kept, placement)
     finally:
-        _keep_last(kept, run_folder / CHECKPOINT)
+        _keep_last(kept, start)
         shutil.rmtree(kept, ignore_errors=True)
     result = train_network(
         split,
@@ -95,7 +99,7 @@ def train_on_ray(
     return result
 
 
-def _run(job: Job, kept: Path, placement: Placement) -> None:
+def _run(job: Job, kept: Path, placement: "Placement") -> None:
     with connect(placement.address, workers=placement.workers):
         from ray.train import (
             CheckpointConfig,
@@ -108,7 +112,7 @@ def _run(job: Job, kept: Path, placement: Placement) -> None:
 
         trainer = TensorflowTrainer(
             _train_on_worker,
-            train_loop_config={"job": job},
+            train_loop_config={"job": pickle.dumps(job)},
             scaling_config=ScalingConfig(
                 num_workers=placement.workers, resources_per_worker={"CPU": ACTOR_CPUS}
             ),
@@ -136,12 +140,16 @@ def _reason(error: Exception) -> Exception:
     return error
 
 
-def _train_on_worker(config: dict[str, Job]) -> None:
+def _train_on_worker(config: dict[str, bytes]) -> None:
     from ray import train
 
     from edge_melanoma.machine.tensorflow import make_deterministic, tf
+    from edge_melanoma.training.checkpoints import CHECKPOINT, ReportedCheckpoints
+    from edge_melanoma.training.devices import Devices
+    from edge_melanoma.training.training import train_network
 
-    job, context = config["job"], train.get_context()
+    job: Job = pickle.loads(config["job"])
+    context = train.get_context()
     # Before anything else of TensorFlow: it takes no others into a group later.
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     if job.settings.deterministic:
@@ -164,38 +172,15 @@ def _train_on_worker(config: dict[str, Job]) -> None:
             teacher=job.teacher,
             resume=True,
             devices=devices,
-            keeper=_ReportedCheckpoints(folder, job.interval_seconds, is_first=index == 0),
+            keeper=ReportedCheckpoints(folder, job.interval_seconds, is_first=index == 0),
         )
-
-
-class _ReportedCheckpoints(CheckpointKeeper):
-    """Those that the first worker hands to Ray; all workers report every epoch, as Ray asks for."""
-
-    def __init__(self, folder: Path, interval_seconds: float, *, is_first: bool) -> None:
-        super().__init__(folder, interval_seconds)
-        self._is_first = is_first
-
-    def after_epoch(self, state: TrainingState, network: Any) -> None:
-        self._report(state, network, wanted=self.is_due())
-
-    def after_stage(self, state: TrainingState, network: Any) -> None:
-        self._report(state, network, wanted=True)
-
-    def _report(self, state: TrainingState, network: Any, *, wanted: bool) -> None:
-        from ray.train import Checkpoint, report
-
-        checkpoint = None
-        if wanted and self._is_first:
-            self.write(state, network)
-            checkpoint = Checkpoint.from_directory(self.folder)
-        report({"stage": state.stage, "epoch": state.epoch}, checkpoint=checkpoint)
 
 
 def _keep_last(kept: Path, target: Path) -> None:
     """Put the last whole checkpoint that Ray has where every other training looks for it."""
     from safetensors import SafetensorError, safe_open
 
-    for path in sorted(kept.glob(f"*/{CHECKPOINT}"), reverse=True):
+    for path in sorted(kept.glob(f"*/{target.name}"), reverse=True):
         try:
             with safe_open(path, framework="numpy"):
                 write_atomically(target, path.read_bytes())
