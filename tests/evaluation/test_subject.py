@@ -56,6 +56,7 @@ def test_few_pictures_take_one_process_that_opens_tries_and_scores(
     lone = tmp_path / "lone.tflite"
     lone.write_bytes(bundled_model().read_bytes())
     started: list[str] = []
+
     def count(function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
         started.append(function.__name__)
         return run_limited(function, *args, **settings)
