@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.data.cards import describe_dataset, find_card
-from edge_melanoma.data.copies.search import find_duplicates
+from edge_melanoma.data.copies.search import find_copies
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions, spread
-from edge_melanoma.data.screening import BadImage, screen_images
+from edge_melanoma.data.screening import (
+    BadImage,
+    Screening,
+    leave_out_bad,
+    read_fingerprints,
+    screen_images,
+)
 from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
@@ -144,7 +150,7 @@ def read_external_set(
 ) -> JudgedPictures:
     """Another data set without copies of the training and validation pictures of a run.
 
-    Copies are those of `find_duplicates`; of pictures that are not there any more only the hashes
+    Copies are those of `find_copies`; of pictures that are not there any more only the hashes
     of their bytes can be compared. `learned` is none where it is not known what the model has
     learned from. What is left may be of one class. In the cache folder fingerprints are kept. With
     `ray`, its actors read the pictures.
@@ -156,9 +162,15 @@ def read_external_set(
     name = name or folder.resolve().name
     listed = read_lesions(folder)
     tell_skipped({name: folder}, listed, reporter=reporter)
-    screening = screen_images(listed, reporter=reporter, ray=ray)
+    if learned is None or not learned.records:
+        hashes = learned.hashes if learned else frozenset()
+        screening = screen_images(listed, reporter=reporter, ray=ray)
+        copies = {record.image_id for record in screening.readable if record.sha256 in hashes}
+    else:
+        screening, copies = _read_beside(
+            listed, learned, cache_folder=cache_folder, reporter=reporter, ray=ray
+        )
     records = screening.readable
-    copies = _find_copies(records, learned, cache_folder, reporter) if learned else frozenset()
     unseen = tuple(record for record in records if record.image_id not in copies)
     if learned is not None and not unseen:
         raise EdgeMelanomaError(
@@ -178,24 +190,38 @@ def read_external_set(
     return found
 
 
-def _find_copies(
-    records: Sequence[LesionRecord],
+def _read_beside(
+    listed: Sequence[LesionRecord],
     learned: LearnedPictures,
+    *,
     cache_folder: Path | None,
     reporter: Reporter,
-) -> frozenset[str]:
-    """The ids of `records` that have the bytes of a learned picture or are near copies of one."""
-    same = {record.image_id for record in records if record.sha256 in learned.hashes}
-    if not learned.records or not records:
-        return frozenset(same)
-    outside = {f"outside:{record.image_id}": record.image_id for record in records}
-    named = [replace(record, image_id=f"outside:{record.image_id}") for record in records]
+    ray: RayWorkers | None,
+) -> tuple[Screening, set[str]]:
+    """The pictures, and the ids of those with the bytes of a learned one or near copies of one.
+
+    Both sets are read at once, so that no picture is decoded twice.
+    """
+    outside = {f"outside:{record.image_id}": record.image_id for record in listed}
+    named = [replace(record, image_id=f"outside:{record.image_id}") for record in listed]
     named += [replace(record, image_id=f"inside:{record.image_id}") for record in learned.records]
-    duplicates = find_duplicates(named, reporter=reporter, cache_folder=cache_folder)
-    for cluster in duplicates.clusters:
+    prints = read_fingerprints(named, cache_folder=cache_folder, reporter=reporter, ray=ray)
+    bad = tuple(
+        replace(one, image_id=outside[one.image_id])
+        for one in prints.bad
+        if one.image_id in outside
+    )
+    leave_out_bad(bad, total=len(listed), reporter=reporter)
+    readable = tuple(
+        replace(record, image_id=outside[record.image_id])
+        for record in prints.readable
+        if record.image_id in outside
+    )
+    copies = {record.image_id for record in readable if record.sha256 in learned.hashes}
+    for cluster in find_copies(prints, cache_folder=cache_folder, reporter=reporter).clusters:
         if not outside.keys() >= set(cluster):
-            same |= {outside[image_id] for image_id in cluster if image_id in outside}
-    return frozenset(same)
+            copies |= {outside[image_id] for image_id in cluster if image_id in outside}
+    return Screening(readable=readable, bad=bad), copies
 
 
 def _notes_of(found: JudgedPictures, learned: LearnedPictures | None) -> Iterator[str]:
