@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ from edge_melanoma.data.screening import (
 )
 from edge_melanoma.data.sets import name_folders, read_data_sets, tell_skipped
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.evaluation.judged_pictures import learned_from_split, read_external_sets
 from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.scaling import FittedScaling, fit_scaling
@@ -74,6 +75,10 @@ def train_variants(
         EdgeMelanomaError: pictures, folders or options cannot be used.
     """
     reporter = TerminalReporter()
+    if tensorboard is not None and find_spec("tensorboard") is None:
+        raise MissingExtraError.for_package(
+            "tensorboard", extra="tensorboard", purpose="--tensorboard"
+        )
     if resume and out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
     teacher_run = _open_teacher(teacher, settings)

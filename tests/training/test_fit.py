@@ -162,3 +162,33 @@ def test_a_picture_that_cannot_be_read_is_told_as_it_was() -> None:
             on_epoch=lambda: None,
             reporter=SilentReporter(),
         )
+
+
+def test_further_callbacks_see_the_metrics_of_the_history() -> None:
+    from edge_melanoma.machine.tensorflow import tf_keras
+    from edge_melanoma.training.checkpoints import TrainingState
+    from edge_melanoma.training.fit import fit_stage
+    from edge_melanoma.training.trainee import Trainee
+
+    network, model = make_suffix(0)
+    rows, state, seen = Rows((1280,)), TrainingState(settings=""), []
+    note = tf_keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs))
+    fit_stage(
+        Trainee(
+            network=network,
+            model=model,
+            stage=stage_of(0),
+            train=rows,
+            validation=rows,
+            batch_size=BATCH,
+            seed=SEED,
+        ),
+        state=state,
+        on_epoch=lambda: None,
+        reporter=SilentReporter(),
+        callbacks=(note,),
+    )
+    assert [row["epoch"] for row in state.history] == [1, 2]
+    for row, logs in zip(state.history, seen, strict=True):
+        for name in ("loss", "accuracy", "recall", "auc", "val_loss", "val_auc"):
+            assert logs[name] == row[name]

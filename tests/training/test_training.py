@@ -171,6 +171,23 @@ def test_a_checkpoint_of_other_settings_is_refused(split: DatasetSplit, tmp_path
     )
 
 
+def test_tensorboard_is_an_extra(
+    edge_melanoma: Callable[..., Any],
+    phantoms: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edge_melanoma.training import session
+
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
+    result = edge_melanoma("train", "--data", phantoms, "--tensorboard", tmp_path / "logs")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "edge-melanoma: --tensorboard needs the package tensorboard, which is not installed; "
+        "install it with: pip install 'edge-melanoma[tensorboard]'\n",
+    )
+
+
 def test_a_run_folder_holds_what_the_contract_names(trained_run: TrainedModel) -> None:
     names = {path.name for path in trained_run.folder.iterdir()}
     assert {
