@@ -18,7 +18,7 @@ from edge_melanoma.benchmarks.report.tables import (
 )
 from edge_melanoma.benchmarks.sections import ReportSection, stored_sections
 from edge_melanoma.data.cards import describe_cards
-from edge_melanoma.machine.markdown import table_of, text_of
+from edge_melanoma.machine.markdown import table_of, template_environment, text_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXAMPLES_SHOWN = 5
@@ -30,14 +30,9 @@ Parity = Mapping[str, Any]
 
 def render_template(name: str, **values: Any) -> str:
     """A template of this package; in HTML and XML everything is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+    environment = template_environment(
+        TEMPLATES,
         autoescape=lambda template: str(template).endswith((".html.j2", ".xml.j2")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters |= {"text": text_of, "table": _markdown_table, "one_line": _one_line}

@@ -29,7 +29,7 @@ from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, write_atomically
-from edge_melanoma.machine.markdown import insert_between, share_of, text_of
+from edge_melanoma.machine.markdown import insert_between, share_of, template_environment, text_of
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
 from edge_melanoma.runs.folders import refuse_unwritable
@@ -223,14 +223,7 @@ def _fill_readme(readme: str, info: Mapping[str, Any]) -> str:
 
 
 def _render(part: str, values: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment(TEMPLATES)
     environment.filters |= {"text": text_of, "share": share_of}
     template = environment.get_template("bundle.md.j2")
     return "".join(template.blocks[part](template.new_context(dict(values))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from edge_melanoma.card.claim import list_items, name_items
@@ -18,7 +18,7 @@ from edge_melanoma.card.skin_tone import SkinTone
 from edge_melanoma.card.subgroups import FEWEST, SubgroupTable, describe_findings, rows_of_table
 from edge_melanoma.card.traits import SKIN_TONE
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
-from edge_melanoma.machine.markdown import share_of, table_of, text_of
+from edge_melanoma.machine.markdown import share_of, table_of, template_environment, text_of
 from edge_melanoma.runs.models import TrainedModel
 
 TEMPLATE = "card.md.j2"
@@ -88,14 +88,8 @@ def render_card(facts: CardFacts) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    environment = template_environment(
+        Path(__file__).parent, autoescape=True, finalize=_escape, keep_trailing_newline=True
     )
     environment.globals |= {
         "share_of": share_of,

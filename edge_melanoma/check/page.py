@@ -16,6 +16,7 @@ from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics
+from edge_melanoma.machine.markdown import template_environment
 
 GROUPS_SHOWN = 30
 PICTURES_A_GROUP = 6
@@ -42,16 +43,8 @@ class ShortcutFigure:
 
 def render_page(report: DataReport, removals: Sequence[Removal]) -> str:
     """The whole page; every name is escaped, none is an absolute path."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     records = {record.image_id: record for record in report.prints.readable}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment(Path(__file__).parent, autoescape=True)
     return environment.get_template("page.html.j2").render(
         report=report,
         removals=removals,

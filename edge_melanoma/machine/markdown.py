@@ -1,14 +1,36 @@
-"""Pieces of a Markdown page: text that stays text, tables, and parts between markers."""
+"""Pages from templates, and pieces of Markdown: text that stays text, tables, marked parts."""
 
 import html
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edge_melanoma.errors import EdgeMelanomaError
+
+if TYPE_CHECKING:
+    # Most commands write no page, and start without Jinja.
+    from jinja2 import Environment
 
 DASH = "-"
 _MARKS = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown takes for its own; an underscore inside a word is none."""
+
+
+def template_environment(folder: Path, **options: Any) -> "Environment":
+    """The templates in `folder`, in which a name without a value is an error; `options` of Jinja.
+
+    Tags on lines of their own leave nothing behind.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **options,
+    )
 
 
 def text_of(value: object) -> str:
