@@ -19,7 +19,7 @@ CLIENTS = kotlin web tfjs mediapipe tflite-runtime arm64
 BUNDLE ?= android_assets
 
 clients: $(CLIENTS:%=clients-%)
-	$(VENV)/bin/python benchmarks/measurements/readme_tables.py clients $(CLIENTS:%=build/clients/%.json) \
+	$(VENV)/bin/python benchmarks/measurements/readme.py clients $(CLIENTS:%=build/clients/%.json) \
 	  --bundle $(BUNDLE)
 	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
 clients-kotlin: $(VENV)/ready
@@ -36,7 +36,7 @@ hazards: $(VENV)/ready
 	$(VENV)/bin/python tests/hazards/models.py --out build/hazards/models.json
 	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
 	  --rounds $(ROUNDS)
-	$(VENV)/bin/python benchmarks/measurements/readme_tables.py hazards $(HAZARDS:%=build/hazards/%.json) \
+	$(VENV)/bin/python benchmarks/measurements/readme.py hazards $(HAZARDS:%=build/hazards/%.json) \
 	  --keep benchmarks/results/hazards.json --readme README.md
 fuzz: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[fuzz]' && $(VENV)/bin/python tests/fuzz/fuzz_readers.py

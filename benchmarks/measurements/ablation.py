@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from readme_tables import update_readme
+from readme import update_readme
 
 from edge_melanoma.data.copies.search import find_duplicates, mark_clusters
 from edge_melanoma.data.screening import default_fingerprint_folder, screen_images

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from readme_tables import update_readme
+from readme import update_readme
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, score_upper_bound

@@ -10,22 +10,33 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pareto import draw_pareto, pareto_front, read_candidates
-from readme_tables import update_readme
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import outside_section
+from edge_melanoma.benchmarks.report.tables import (
+    AGREEMENT,
+    LOST_AND_GAINED,
+    compared,
+    outside_section,
+)
 from edge_melanoma.benchmarks.sections import Column, rows_of
 from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
+from edge_melanoma.evaluation.figures import save_figure
 from edge_melanoma.evaluation.tables import describe_measured_sets
 from edge_melanoma.machine.files import read_json, write_atomically
 from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.network.recipes import ORIGINAL, PUBLISHED, Variant
 
 PARETO = "pareto.png"
+MARKERS = "osD^vP*X"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PICTURES = ("roc.png", "training_curves.png", "confusion.png")
 SHOWN = Variant.PARTIAL
 """Whose pictures the README shows."""
@@ -127,17 +138,8 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-INSIDE_COLUMNS = (
-    "variant",
-    "side",
-    "threshold",
-    "recall",
-    "specificity",
-    "precision",
-    "F1",
-    "accuracy",
-    "AUC",
-)
+INSIDE_COLUMNS = ("variant", "side", "threshold")
+METRIC_COLUMNS = ("recall", "specificity", "precision", "F1", "accuracy", "AUC")
 OUTSIDE_COLUMNS_OF_A_SET = ("recall (95 % interval)", "specificity", "AUC")
 
 
@@ -162,7 +164,7 @@ def _training_lines(
         + (f"; the columns of {', '.join(sets)} are measured outside:" if sets else ":"),
         "",
         *table_of(
-            (*INSIDE_COLUMNS, *outside, "train time"),
+            (*INSIDE_COLUMNS, *METRIC_COLUMNS, *outside, "train time"),
             [
                 row
                 for variant, evaluation in evaluations.items()
@@ -223,11 +225,6 @@ def _outside_lines(reports: Mapping[str, dict[str, Any]]) -> Iterator[str]:
         yield from table_of(("variant", *first.columns), rows)
 
 
-def _compared(cell: str) -> Any:
-    """Empty for the reference, which is not compared with itself."""
-    return lambda model: cell.format(model) if "flips" in model else ""
-
-
 PARITY: tuple[Column, ...] = (
     ("variant", "{0[variant]}"),
     ("model", "{0[mode]}"),
@@ -235,14 +232,14 @@ PARITY: tuple[Column, ...] = (
         "recall (95 % interval)",
         "{0[metrics][recall]:.4f} ({0[intervals][recall][0]:.3f} .. {0[intervals][recall][1]:.3f})",
     ),
-    ("drop", _compared("{0[drop][recall]:+.4f}")),
-    ("upper 95 %", _compared("{0[tests][recall_drop_upper95]:.4f}")),
+    ("drop", compared("{0[drop][recall]:+.4f}")),
+    ("upper 95 %", compared("{0[tests][recall_drop_upper95]:.4f}")),
     ("specificity", "{0[metrics][specificity]:.4f}"),
     ("accuracy", "{0[metrics][accuracy]:.4f}"),
-    ("drop", _compared("{0[drop][accuracy]:+.4f}")),
+    ("drop", compared("{0[drop][accuracy]:+.4f}")),
     ("AUC", "{0[metrics][auc]:.4f}"),
-    ("agreement", _compared("{0[agreement]:.2%}")),
-    ("lost/gained", _compared("{0[flips][lost_malignant]}/{0[flips][gained_malignant]}")),
+    ("agreement", compared(AGREEMENT)),
+    ("lost/gained", compared(LOST_AND_GAINED)),
     ("MB", lambda model: f"{model['size_bytes'] / 1e6:.2f}"),
     ("CPU p50 ms", "{0[latency_ms][cpu_p50]:.2f}"),
     ("front", lambda model: "yes" if model["front"] else ""),
@@ -257,6 +254,94 @@ def _files(reports: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for variant, report in reports.items():
         for model in [report["reference"], *report["candidates"]]:
             yield {**model, "variant": variant, "front": (variant, model["mode"]) in front}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One exported file of one variant: shares, bytes, and CPU milliseconds of a picture."""
+
+    variant: str
+    mode: str
+    recall: float
+    recall_interval: tuple[float, float]
+    auc: float
+    size_bytes: int
+    cpu_ms: float
+
+    def dominates(self, other: "Candidate") -> bool:
+        """Nowhere worse and somewhere better."""
+        mine, theirs = self._goodness(), other._goodness()
+        return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
+
+    def _goodness(self) -> tuple[float, ...]:
+        return self.recall, self.auc, -self.size_bytes, -self.cpu_ms
+
+
+def read_candidates(variant: str, report: dict[str, Any]) -> list[Candidate]:
+    """The exported files of a parity.json whose latency was measured."""
+    return [
+        Candidate(
+            variant=variant,
+            mode=model["mode"],
+            recall=model["metrics"]["recall"],
+            recall_interval=tuple(model["intervals"]["recall"]),
+            auc=model["metrics"]["auc"],
+            size_bytes=model["size_bytes"],
+            cpu_ms=model["latency_ms"]["cpu_p50"],
+        )
+        for model in report["candidates"]
+        if model.get("latency_ms")
+    ]
+
+
+def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that no other one dominates, highest recall first."""
+    front = [c for c in candidates if not any(other.dominates(c) for other in candidates)]
+    return sorted(front, key=lambda candidate: -candidate.recall)
+
+
+def draw_pareto(candidates: Sequence[Candidate], path: Path, *, title: str) -> Path:
+    """Recall with its 95 % interval against size and against CPU time; the front is filled."""
+    front = pareto_front(candidates)
+    figure = Figure(figsize=(12.5, 5.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    _draw_panel(left, candidates, front, [c.size_bytes / 1e6 for c in candidates], "size, MB")
+    _draw_panel(right, candidates, front, [c.cpu_ms for c in candidates], "CPU ms a picture")
+    left.set_ylabel("recall at the operating point, 95 % interval")
+    figure.legend(*right.get_legend_handles_labels(), fontsize=7, loc="outside right center")
+    figure.suptitle(f"{title}\nfilled: no other file is as good in recall, AUC, size and time")
+    return save_figure(figure, path)
+
+
+def _draw_panel(
+    axes: Axes,
+    candidates: Sequence[Candidate],
+    front: Iterable[Candidate],
+    places: Sequence[float],
+    label: str,
+) -> None:
+    variants = list(dict.fromkeys(candidate.variant for candidate in candidates))
+    modes = list(dict.fromkeys(candidate.mode for candidate in candidates))
+    filled = set(front)
+    for candidate, place in zip(candidates, places, strict=True):
+        colour = COLOURS[variants.index(candidate.variant) % len(COLOURS)]
+        low, high = candidate.recall_interval
+        axes.errorbar(
+            place,
+            candidate.recall,
+            yerr=[[candidate.recall - low], [high - candidate.recall]],
+            fmt=MARKERS[modes.index(candidate.mode) % len(MARKERS)],
+            color=colour,
+            markerfacecolor=colour if candidate in filled else "white",
+            elinewidth=0.5,
+            label=f"{candidate.variant} {candidate.mode}",
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
+    axes.grid(visible=True, which="both", alpha=0.3)
 
 
 if __name__ == "__main__":

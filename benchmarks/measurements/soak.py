@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from readme_tables import update_readme
+from readme import update_readme
 
 from edge_melanoma.machine.environment import describe_environment
 from edge_melanoma.machine.files import read_json, write_json

@@ -1,13 +1,21 @@
 """Pictures a second and core for decoding, caching, training and scoring; what a million cost.
 
-    python benchmarks/measurements/throughput.py --data DIR --keep FILE --page FILE
+    python benchmarks/measurements/throughput.py steps --data DIR --keep FILE --page FILE
+    python benchmarks/measurements/throughput.py cache --data DIR --weights FILE --keep FILE
 
-CPU time of all threads is divided by pictures, so that neighbours on the machine and the number of
-its cores do not enter; each step is timed after it has run once. The model that scores is the one
-in the package; trainings start from random weights, which cost what others cost.
+CPU time of all threads is compared, so that neighbours on the machine and the number of its cores
+do not enter. `steps` times each step after it has run once, a million pictures being what they cost
+by multiplication; the model that scores is the one in the package, and trainings start from random
+weights, which cost what others cost. `cache` trains with the activation cache and without, in two
+fresh processes one after the other, the filling of an empty cache counted.
 """
 
 import argparse
+import itertools
+import json
+import os
+import random
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +26,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from readme_tables import update_readme
+from readme import update_readme
 
 from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import read_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
 from edge_melanoma.data.screening import screen_images
-from edge_melanoma.data.splits import DatasetSplit, SplitKind
+from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
+from edge_melanoma.evaluation.metrics import measure
+from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.machine.environment import describe_environment
 from edge_melanoma.machine.files import read_json, write_json
 from edge_melanoma.machine.markdown import table_of
+from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.network import GAP_LAYER, build_network, load_network
 from edge_melanoma.network.recipes import VARIANTS, Stage, Variant
@@ -45,6 +56,7 @@ from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.fit import fit_stage
 from edge_melanoma.training.material import TrainingSettings
 from edge_melanoma.training.trainee import TraineeMaker
+from edge_melanoma.training.training import train_network
 
 MILLION = 1_000_000
 SECONDS_AN_HOUR = 3600
@@ -71,27 +83,30 @@ class Rate:
 
 
 def main() -> None:
-    """Time every step, write the figures, and show the table."""
+    """Measure what is asked for, write the figures, and show the table."""
     options = _parse()
-    listed = spread(read_lesions(options.data), limit=options.images)
-    records = screen_images(listed).readable
+    # The command line names folders of one machine; the way to run it stands above.
     environment = describe_environment()
     del environment["command"]
+    for told in options.measure(options):
+        write_json(options.keep, {"schema": 1, **told, "environment": environment})
+    lines = options.render(read_json(options.keep))
+    print("\n".join(lines))
+    if options.page:
+        update_readme(options.page, name=options.part, lines=lines)
+
+
+def time_steps(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The figures of all steps."""
+    records = screen_images(spread(read_lesions(options.data), limit=options.images)).readable
     with tempfile.TemporaryDirectory() as place:
         rates = list(measure_rates(records, Path(place)))
-    told = {
-        "schema": 1,
+    yield {
         "dataset": options.data.name,
         "images": len(records),
         "file_bytes": round(np.mean([Path(str(r.path)).stat().st_size for r in records])),
         "rows": [asdict(rate) for rate in rates],
-        "environment": environment,
     }
-    write_json(options.keep, told)
-    lines = render_rates(read_json(options.keep))
-    print("\n".join(lines))
-    if options.page:
-        update_readme(options.page, name="throughput", lines=lines)
 
 
 def measure_rates(records: Sequence[LesionRecord], place: Path) -> Iterator[Rate]:
@@ -156,7 +171,7 @@ def render_rates(told: dict[str, Any]) -> list[str]:
         "",
         f"{told['images']} pictures of {told['dataset']}, of {told['file_bytes'] / 1000:.1f} kB; "
         f"CPU time on {environment['cpu']}. Made by "
-        f"`python benchmarks/measurements/throughput.py`.",
+        f"`python benchmarks/measurements/throughput.py steps`.",
     ]
 
 
@@ -226,12 +241,105 @@ def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_fold
     return (ends[1] - ends[0]) * 1000 / len(split.train)
 
 
+KIBIBYTE = 1024
+WAYS = {"plain": False, "cached": True}
+CACHE_COLUMNS = (
+    "variant",
+    "seed",
+    "plain loop",
+    "with cache",
+    "ratio",
+    "test recall plain",
+    "with cache",
+    "test AUC plain",
+    "with cache",
+)
+
+
+def time_cache(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The figures of trainings with the cache and without, after each pair anew."""
+    readable = list(screen_images(read_lesions(options.data)).readable)
+    records = tuple(random.Random(0).sample(readable, options.images))
+    rows: list[dict[str, Any]] = []
+    for seed, variant in itertools.product(range(options.seeds), options.variants):
+        pair = {
+            name: run_in_child(measure_training, records, variant, options.weights, seed, cache)
+            for name, cache in WAYS.items()
+        }
+        ratio = pair["plain"]["cpu_seconds"] / pair["cached"]["cpu_seconds"]
+        rows.append({"variant": variant, "seed": seed, "cpu_ratio": ratio, **pair})
+        print(json.dumps(rows[-1]), flush=True)
+        yield {"images": len(records), "load": os.getloadavg(), "rows": rows}
+
+
+def render_ratios(told: dict[str, Any]) -> list[str]:
+    """The table of the pairs, as lines of Markdown."""
+    environment = told["environment"]
+    rows = [
+        [
+            row["variant"],
+            str(row["seed"]),
+            f"{row['plain']['cpu_seconds']:.0f} s",
+            f"{row['cached']['cpu_seconds']:.0f} s",
+            f"{row['cpu_ratio']:.1f}",
+            *(f"{row[way][name]:.4f}" for name in ("recall", "auc") for way in WAYS),
+        ]
+        for row in sorted(told["rows"], key=lambda row: (row["variant"], row["seed"]))
+    ]
+    return [
+        *table_of(CACHE_COLUMNS, rows),
+        "",
+        f"{told['images']} real images, recipes as they are, {environment['cpu']}, "
+        f"{environment['cores']} cores; CPU time of all threads, the filling of an empty cache "
+        f"counted. Made by `python benchmarks/measurements/throughput.py cache`.",
+    ]
+
+
+def measure_training(
+    records: tuple[LesionRecord, ...],
+    variant: str,
+    weights: str,
+    seed: int,
+    use_cache: bool,
+    epochs: int | None = None,
+) -> dict[str, float]:
+    """Train once in this process; CPU and wall seconds, peak memory in bytes, test metrics."""
+    split = split_lesions(records, seed=seed)
+    settings = TrainingSettings(
+        variant=Variant(variant), weights=weights, seed=seed, use_cache=use_cache, epochs=epochs
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = train_network(
+            split,
+            settings,
+            run_folder=Path(folder),
+            cache_folder=Path(folder),
+            reporter=SilentReporter(),
+        )
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    classifier = KerasClassifier(result.network)
+    scores = predict(classifier, split.test, reporter=SilentReporter(), label="")
+    metrics = measure(scores, threshold=0.5)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
+    return {"cpu_seconds": cpu, "seconds": wall, "peak_bytes": peak, **metrics.as_dict()}
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=512)
-    parser.add_argument("--keep", type=Path, required=True, help="The figures, as JSON.")
-    parser.add_argument("--page", type=Path, help="Its part between the throughput markers.")
+    commands = parser.add_subparsers(required=True)
+    steps = commands.add_parser("steps", help=time_steps.__doc__)
+    steps.set_defaults(measure=time_steps, render=render_rates, part="throughput")
+    cache = commands.add_parser("cache", help=time_cache.__doc__)
+    cache.set_defaults(measure=time_cache, render=render_ratios, part="speed")
+    for command, images in ((steps, 512), (cache, 2000)):
+        command.add_argument("--data", type=Path, required=True)
+        command.add_argument("--images", type=int, default=images)
+        command.add_argument("--keep", type=Path, required=True, help="The figures, as JSON.")
+        command.add_argument("--page", type=Path, help="Its part between the markers.")
+    cache.add_argument("--weights", required=True)
+    cache.add_argument("--seeds", type=int, default=3)
+    cache.add_argument("--variants", nargs="+", default=["frozen", "partial"])
     return parser.parse_args()
 
 

@@ -10,7 +10,7 @@ Parity = Mapping[str, Any]
 Cell = Callable[[Parity], str]
 
 
-def _compared(cell: str) -> Cell:
+def compared(cell: str) -> Cell:
     """Empty for the reference, which is not compared with itself."""
     return lambda model: cell.format(model) if "flips" in model else ""
 
@@ -20,15 +20,15 @@ LOST_AND_GAINED = "{0[flips][lost_malignant]}/{0[flips][gained_malignant]}"
 QUALITY: tuple[Column, ...] = (
     ("model", "{0[mode]}"),
     ("recall", "{0[metrics][recall]:.4f}"),
-    ("drop", _compared("{0[drop][recall]:+.4f}")),
+    ("drop", compared("{0[drop][recall]:+.4f}")),
     ("specificity", "{0[metrics][specificity]:.4f}"),
     ("precision", "{0[metrics][precision]:.4f}"),
     ("F1", "{0[metrics][f1]:.4f}"),
     ("accuracy", "{0[metrics][accuracy]:.4f}"),
-    ("drop", _compared("{0[drop][accuracy]:+.4f}")),
+    ("drop", compared("{0[drop][accuracy]:+.4f}")),
     ("AUC", "{0[metrics][auc]:.4f}"),
-    ("agreement", _compared(AGREEMENT)),
-    ("lost/gained", _compared(LOST_AND_GAINED)),
+    ("agreement", compared(AGREEMENT)),
+    ("lost/gained", compared(LOST_AND_GAINED)),
     ("verdict", lambda model: model.get("verdict", "reference")),
 )
 
@@ -112,8 +112,8 @@ OUTSIDE: tuple[Column, ...] = (
     ("drop", _share("drop", "specificity", "+")),
     ("accuracy", _share("metrics", "accuracy")),
     ("AUC", _share("metrics", "auc")),
-    ("agreement", _compared(AGREEMENT)),
-    ("lost/gained", _compared(LOST_AND_GAINED)),
+    ("agreement", compared(AGREEMENT)),
+    ("lost/gained", compared(LOST_AND_GAINED)),
     ("recall at own threshold", _at_own("recall")),
     ("specificity at own threshold", _at_own("specificity")),
 )

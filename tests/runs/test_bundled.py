@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ship_run
+import ship
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs import bundled
@@ -23,8 +23,8 @@ def package(exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "package" / "bundled_run"
     model = exported_run.exports_folder / "model_int8.tflite"
     # The small run keeps its weights in float32: twice the size of what ships.
-    monkeypatch.setattr(ship_run, "LARGEST_SIZE_BYTES", 13_000_000)
-    ship_run.bundle_run(exported_run, model=model, target=folder)
+    monkeypatch.setattr(ship, "LARGEST_SIZE_BYTES", 13_000_000)
+    ship.bundle_run(exported_run, model=model, target=folder)
     monkeypatch.setattr(bundled, "FOLDER", folder)
     working = tmp_path / "working"
     working.mkdir()
@@ -60,7 +60,7 @@ def test_what_the_int8_file_was_measured_to_do_travels_with_it(
     told = {"threshold": 0.5, "dataset": {"folder": str(tmp_path / "pictures")}}
     (exports / "model_int8.evaluation.json").write_text(json.dumps(told))
     target = tmp_path / "again"
-    ship_run.bundle_run(exported_run, model=exports / "model_int8.tflite", target=target)
+    ship.bundle_run(exported_run, model=exports / "model_int8.tflite", target=target)
     kept = json.loads((target / "exports" / "model_int8.evaluation.json").read_text())
     assert kept == {"threshold": 0.5, "dataset": {"folder": "pictures"}}
 
@@ -78,11 +78,11 @@ def test_the_model_that_ships_is_sealed_and_recorded_as_it_is() -> None:
 def test_what_is_larger_than_may_ship_is_refused(
     exported_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ship_run, "LARGEST_SIZE_BYTES", 1000)
+    monkeypatch.setattr(ship, "LARGEST_SIZE_BYTES", 1000)
     model = exported_run.exports_folder / "model_int8.tflite"
     size = exported_run.weights_path.stat().st_size + model.stat().st_size
     with pytest.raises(EdgeMelanomaError) as caught:
-        ship_run.bundle_run(exported_run, model=model, target=tmp_path / "b")
+        ship.bundle_run(exported_run, model=model, target=tmp_path / "b")
     assert str(caught.value) == (
         f"{exported_run.folder} has {size:,} bytes of weights and int8; at most 1,000 may ship."
     )
@@ -91,7 +91,7 @@ def test_what_is_larger_than_may_ship_is_refused(
 
 def test_a_card_travels_without_its_pictures() -> None:
     card = "## Worst failures\n\nThe worst of 3:\n\n![a sheet](failures/miss.png)\n\nEnd.\n"
-    assert ship_run.without_pictures(card) == "## Worst failures\n\nThe worst of 3:\n\n\nEnd.\n"
+    assert ship.without_pictures(card) == "## Worst failures\n\nThe worst of 3:\n\n\nEnd.\n"
 
 
 def test_predict_bundled_scores_as_the_file_does(

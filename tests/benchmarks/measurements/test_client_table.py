@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme_tables import (
+from readme import (
     MODEL_INFO,
     collect_rows,
     main,
@@ -53,9 +53,7 @@ def test_readme_and_json_tell_the_same(
 ) -> None:
     other = {**ROW, "client": "Another", "equal": 73, "largest_difference_steps": 29}
     rows = write_rows(tmp_path, ROW, other)
-    monkeypatch.setattr(
-        sys, "argv", ["readme_tables", "clients", str(rows), "--bundle", str(bundle)]
-    )
+    monkeypatch.setattr(sys, "argv", ["readme", "clients", str(rows), "--bundle", str(bundle)])
     main()
     readme = (bundle / "README.md").read_text()
     assert "| A client | 1.0 | int8 | 200 | all equal | 0 | phantoms |" in readme

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme_tables import collect_hazards, main, render_hazards
+from readme import collect_hazards, main, render_hazards
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json
@@ -31,7 +31,7 @@ def test_readme_and_json_hold_the_rows_of_all_files(
     readme.write_text("<!-- hazards: begin -->\n<!-- hazards: end -->\nEnd\n")
     kept = tmp_path / "hazards.json"
     arguments = [
-        "readme_tables",
+        "readme",
         "hazards",
         *map(str, files),
         "--keep",
@@ -78,7 +78,7 @@ def test_rows_of_one_hazard_in_several_files_are_one_row(tmp_path: Path) -> None
 
 def test_adding_needs_a_file_to_add_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = write_rows(tmp_path / "rows.json", [ROW])
-    monkeypatch.setattr(sys, "argv", ["readme_tables", "hazards", str(rows), "--add"])
+    monkeypatch.setattr(sys, "argv", ["readme", "hazards", str(rows), "--add"])
     with pytest.raises(EdgeMelanomaError, match="--add needs --keep FILE; give both"):
         main()
 

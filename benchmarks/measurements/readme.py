@@ -1,8 +1,8 @@
 """The tables that a README shows of what other commands have left as JSON.
 
-    python benchmarks/measurements/readme_tables.py headline FILE... [--readme README.md]
-    python benchmarks/measurements/readme_tables.py hazards ROWS.json... --keep FILE [--add]
-    python benchmarks/measurements/readme_tables.py clients ROWS.json... --bundle android_assets
+    python benchmarks/measurements/readme.py headline FILE... [--readme README.md]
+    python benchmarks/measurements/readme.py hazards ROWS.json... --keep FILE [--add]
+    python benchmarks/measurements/readme.py clients ROWS.json... --bundle android_assets
 
 `headline` shows some models inside and outside, each at the operating point that was chosen on
 validation; a file is what `evaluate --json` wrote. `hazards` shows what was tried on purpose to
@@ -113,7 +113,7 @@ HEADLINE: tuple[Column, ...] = (
 MADE_BY = (
     "Each at its operating point, chosen on validation. Made by `edge-melanoma evaluate MODEL "
     "--external NAME=DIR --json FILE` for each model and "
-    "`python benchmarks/measurements/readme_tables.py headline FILE... --readme README.md`."
+    "`python benchmarks/measurements/readme.py headline FILE... --readme README.md`."
 )
 
 

@@ -1,6 +1,6 @@
 """Puts a finished run into the package as the model that ships.
 
-    python benchmarks/measurements/ship_run.py RUN --mode int8-qat
+    python benchmarks/measurements/ship.py RUN --mode int8-qat
 
 No caches, no pictures and no paths of this machine travel; the licence note is made from the cards
 of the data sets that the run was trained on.

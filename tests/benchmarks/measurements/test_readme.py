@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme_tables import HEADLINE, MADE_BY, render_headline, update_readme
+from readme import HEADLINE, MADE_BY, render_headline, update_readme
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.markdown import insert_between
