@@ -72,8 +72,8 @@ MARGIN = 8
 
 def find_artefacts(pixels: NDArray[np.uint8]) -> frozenset[Artefact]:
     """The artefacts of an RGB picture (224, 224, 3)."""
-    measured = measure_artefacts(pixels)
-    return frozenset(artefact for artefact in Artefact if measured[artefact] >= LIMITS[artefact])
+    measured = measure_artefacts(pixels).items()
+    return frozenset(artefact for artefact, number in measured if number >= LIMITS[artefact])
 
 
 def measure_artefacts(pixels: NDArray[np.uint8]) -> dict[Artefact, float]:
@@ -100,11 +100,10 @@ def find_field(pixels: NDArray[np.uint8], *, margin: int = MARGIN) -> NDArray[np
     from scipy import ndimage
 
     without_hairs = ndimage.grey_closing(grey_of(pixels), size=(THINNEST, THINNEST))
-    labels, count = ndimage.label(without_hairs < DARK_GREY)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    labels, _ = ndimage.label(without_hairs < DARK_GREY)
+    sizes = np.bincount(labels.ravel())
     frame = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    outside = frame[(frame > 0) & (sizes[frame] >= SMALLEST_DARK_AREA)]
-    dark = np.isin(labels, outside)
+    dark = np.isin(labels, frame[(frame > 0) & (sizes[frame] >= SMALLEST_DARK_AREA)])
     return ~ndimage.binary_dilation(dark, iterations=margin) if dark.any() else ~dark
 
 
@@ -192,10 +191,9 @@ def _ink_share(pixels: NDArray[np.uint8], field: NDArray[np.bool_]) -> float:
 
     Zero where the whole picture is blue: that is its white balance, or a blue lesion.
     """
-    hue, saturation, value = (
-        np.asarray(Image.fromarray(pixels).convert("HSV"), dtype=np.float32).transpose(2, 0, 1)
-        * np.array([360 / 255, 1, 1], dtype=np.float32)[:, None, None]
-    )
+    hsv = np.asarray(Image.fromarray(pixels).convert("HSV"), dtype=np.float32)
+    hsv = hsv * np.array([360 / 255, 1, 1], dtype=np.float32)
+    hue, saturation, value = hsv.transpose(2, 0, 1)
     if 60 < np.median(hue[field]) < 285:
         return 0.0
     violet = (hue > 238) & (hue < 290) & (saturation > 80)

@@ -49,7 +49,11 @@ def make_card(
     with hold_run(run.folder):
         refuse_unwritable(out, subgroups)
         if external:
-            run = _score_outside(run, external, reporter)
+            trained_on = run.manifest["dataset"]["folders"]
+            refuse_training_sets(external, {name: Path(path) for name, path in trained_on.items()})
+            found = read_external_sets(external, learned_by_run(run), reporter=reporter)
+            score_external_sets(run, found, reporter=reporter)
+            run = open_run(run.folder)  # its evaluation has these sets now
         facts = _gather(run, out, cases, reporter)
         write_json(subgroups, _subgroups_json(facts))
         write_atomically(out, render_card(facts))
@@ -59,17 +63,6 @@ def make_card(
         _show(judged)
     print(out)
     return out
-
-
-def _score_outside(
-    run: TrainedModel, external: Mapping[str, Path], reporter: Reporter
-) -> TrainedModel:
-    """The run with these sets in its evaluation."""
-    trained_on = run.manifest["dataset"]["folders"]
-    refuse_training_sets(external, {name: Path(path) for name, path in trained_on.items()})
-    found = read_external_sets(external, learned_by_run(run), reporter=reporter)
-    score_external_sets(run, found, reporter=reporter)
-    return open_run(run.folder)
 
 
 def _gather(run: TrainedModel, out: Path, cases: int, reporter: Reporter) -> CardFacts:
@@ -101,19 +94,16 @@ def _read_exports(run: TrainedModel) -> Iterator[tuple[str, dict[str, Any]]]:
     paths = sorted(run.exports_folder.glob("model_*.tflite"))
     for path in sorted(paths, key=lambda path: ("float" not in path.stem, path.stem)):
         manifest = path.with_suffix(".json")
-        if manifest.is_file():
-            told = read_json(manifest)
-            if told.get("source_sha256") == run.sha256:
-                yield path.name, told
+        told = read_json(manifest) if manifest.is_file() else {}
+        if told.get("source_sha256") == run.sha256:
+            yield path.name, told
 
 
 def _read_parity(run: TrainedModel) -> dict[str, Any] | None:
     """The run's parity.json, if it is of these weights."""
     path = run.folder / "bench" / "parity.json"
-    if not path.is_file():
-        return None
-    parity = read_json(path)
-    return parity if parity["reference"]["sha256"] == run.sha256 else None
+    parity = read_json(path) if path.is_file() else None
+    return parity if parity and parity["reference"]["sha256"] == run.sha256 else None
 
 
 def _subgroups_json(facts: CardFacts) -> dict[str, Any]:

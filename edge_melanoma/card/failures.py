@@ -91,21 +91,21 @@ class SheetMaker:
 
         `records` are in the order of `predictions`.
         """
-        errors, images = count_failures(predictions, kind=kind, threshold=self.threshold)
-        places = worst_failures(predictions, kind=kind, threshold=self.threshold, limit=self.cases)
+        errors = worst_failures(predictions, kind=kind, threshold=self.threshold)
+        images = int((predictions.labels == (kind is Failure.MISS)).sum())
         if not errors:
             return None
-        if not places:
-            return FailureSheet(link=None, shown=0, errors=errors, images=images)
-        cases = self._look_at(kind, places, records, predictions)
+        if not self.cases:
+            return FailureSheet(link=None, shown=0, errors=len(errors), images=images)
+        cases = self._look_at(kind, errors[: self.cases], records, predictions)
         title = (
-            f"{self.variant} on {set_name}: {kind.plural}, the worst {len(cases)} of {errors}, "
-            f"among {images} {kind.truth} pictures at threshold {self.threshold:.3f}"
+            f"{self.variant} on {set_name}: {kind.plural}, the worst {len(cases)} of "
+            f"{len(errors)}, among {images} {kind.truth} pictures at threshold {self.threshold:.3f}"
         )
         path = self.folder / f"{kind.value.replace(' ', '_')}_{file_name}.png"
         draw_failure_sheet(cases, path, title=title)
         link = Path(os.path.relpath(path.resolve(), self.card.resolve().parent)).as_posix()
-        return FailureSheet(link=link, shown=len(cases), errors=errors, images=images)
+        return FailureSheet(link=link, shown=len(cases), errors=len(errors), images=images)
 
     def _look_at(
         self,
@@ -117,37 +117,21 @@ class SheetMaker:
         pictures = np.stack([read_image(records[place].path) for place in places])
         decision = Decision.BENIGN if kind is Failure.MISS else Decision.MALIGNANT
         heats = heat_maps(self.network, pictures, decision=decision)
+        ids, scores = predictions.image_ids, predictions.scores
         return [
-            FailedCase(
-                image_id=predictions.image_ids[place],
-                score=float(predictions.scores[place]),
-                picture=picture,
-                heat=heat,
-            )
-            for place, picture, heat in zip(places, pictures, heats, strict=True)
+            FailedCase(image_id=ids[n], score=float(scores[n]), picture=picture, heat=heat)
+            for n, picture, heat in zip(places, pictures, heats, strict=True)
         ]
 
 
-def worst_failures(
-    predictions: PredictionSet, *, kind: Failure, threshold: float, limit: int
-) -> list[int]:
-    """Places in `predictions` of at most `limit` errors, the one furthest from right first."""
-    places = np.flatnonzero(_errors(predictions, kind, threshold))
-    away = predictions.scores if kind is Failure.MISS else -predictions.scores
-    return [int(place) for place in places[np.argsort(away[places], kind="stable")][:limit]]
-
-
-def count_failures(
-    predictions: PredictionSet, *, kind: Failure, threshold: float
-) -> tuple[int, int]:
-    """The number of such errors, and of the pictures that could have been such an error."""
-    could = predictions.labels == (kind is Failure.MISS)
-    return int(_errors(predictions, kind, threshold).sum()), int(could.sum())
-
-
-def _errors(predictions: PredictionSet, kind: Failure, threshold: float) -> NDArray[np.bool_]:
+def worst_failures(predictions: PredictionSet, *, kind: Failure, threshold: float) -> list[int]:
+    """Places in `predictions` of the errors of one kind, the one furthest from right first."""
     called = predictions.decisions(threshold=threshold)
-    return predictions.labels & ~called if kind is Failure.MISS else ~predictions.labels & called
+    is_miss = kind is Failure.MISS
+    places = np.flatnonzero((predictions.labels == is_miss) & (called != is_miss))
+    away = predictions.scores if is_miss else -predictions.scores
+    order: list[int] = places[np.argsort(away[places], kind="stable")].tolist()
+    return order
 
 
 def heat_maps(
@@ -180,10 +164,8 @@ def heat_maps(
 
 
 def _enlarge(heat: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    peak = float(heat.max())
-    scaled = heat / peak if peak > 0 else heat
-    smooth = Image.fromarray(scaled).resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(smooth, dtype=np.float32)
+    scaled = Image.fromarray(heat / (float(heat.max()) or 1.0))
+    return np.asarray(scaled.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
 
 
 def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -> Path:
@@ -201,10 +183,8 @@ def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -
         plain.set_title(f"score {case.score:.4f}", fontsize=8, loc="left")
         heated.imshow(case.picture)
         heated.imshow(case.heat, cmap="turbo", vmin=0, vmax=1, alpha=0.45)
-        heated.set_title(_shorten(case.image_id), fontsize=6, loc="right")
+        name = case.image_id
+        shown = name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
+        heated.set_title(shown, fontsize=6, loc="right")
     figure.suptitle(title, fontsize=10)
     return save_figure(figure, path)
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"

@@ -20,6 +20,8 @@ from edge_melanoma.runs.pictures import describe_own_side, read_side
 
 TEST_SIDE = "test"
 
+ScoredSets = Iterator[tuple[str, str, Mapping[str, Any], Sequence[LesionRecord], PredictionSet]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedSet:
@@ -43,10 +45,32 @@ def judge_run(
     Raises:
         EdgeMelanomaError: a picture is missing or is not the one that was scored.
     """
+    for name, file_name, dataset, unordered, scores in _scored_sets(run, evaluation, reporter):
+        by_id = {record.image_id: record for record in unordered}
+        records = [by_id[image_id] for image_id in scores.image_ids]
+        traits = read_traits(records, reporter=reporter)
+        drawn = {
+            kind: sheets.make(
+                kind, records=records, predictions=scores, file_name=file_name, set_name=name
+            )
+            for kind in Failure
+        }
+        yield JudgedSet(
+            name=name,
+            dataset=dataset,
+            subgroups=measure_subgroups(scores, traits, threshold=sheets.threshold),
+            sheets={kind: sheet for kind, sheet in drawn.items() if sheet is not None},
+        )
+
+
+def _scored_sets(
+    run: TrainedModel, evaluation: Mapping[str, Any], reporter: Reporter
+) -> ScoredSets:
+    """Name, part of file names, dataset block, records and scores of each set."""
     own = read_side(run, TEST_SIDE)
     dataset = describe_own_side(run, TEST_SIDE, own)
     scores = read_predictions(run.folder / "predictions_test.csv")
-    yield _judge_set(dataset["name"], TEST_SIDE, dataset, own, scores, sheets, reporter)
+    yield dataset["name"], TEST_SIDE, dataset, own, scores
     for name, block in evaluation.get("external", {}).items():
         folder = Path(run.manifest["external"][name])
         if not folder.is_dir():
@@ -54,8 +78,7 @@ def judge_run(
             continue
         scores = read_predictions(run.folder / f"predictions_external_{name}.csv")
         records = _scored_records(folder, name, scores, block["dataset"])
-        shown = f"{name} (outside)"
-        yield _judge_set(shown, name, block["dataset"], records, scores, sheets, reporter)
+        yield f"{name} (outside)", name, block["dataset"], records, scores
 
 
 def _scored_records(
@@ -68,39 +91,11 @@ def _scored_records(
             f"The image {missing[0]} of the external set {name} is missing; restore it, or score "
             f"the set anew with --external {name}=DIR."
         )
-    records = tuple(
-        replace(record, sha256=sha256_of(read_image_bytes(record.path)))
-        for record in (by_id[image_id] for image_id in scores.image_ids)
-    )
+    scored = [by_id[image_id] for image_id in scores.image_ids]
+    records = tuple(replace(one, sha256=sha256_of(read_image_bytes(one.path))) for one in scored)
     if fingerprint_of({dataset["name"]: records}) != dataset["fingerprint"]:
         raise EdgeMelanomaError(
             f"The images or labels of the external set {name} have changed since they were "
             f"scored; restore them, or score the set anew with --external {name}=DIR."
         )
     return records
-
-
-def _judge_set(
-    name: str,
-    file_name: str,
-    dataset: Mapping[str, Any],
-    records: Sequence[LesionRecord],
-    scores: PredictionSet,
-    sheets: SheetMaker,
-    reporter: Reporter,
-) -> JudgedSet:
-    by_id = {record.image_id: record for record in records}
-    ordered = [by_id[image_id] for image_id in scores.image_ids]
-    traits = read_traits(ordered, reporter=reporter)
-    drawn = {
-        kind: sheets.make(
-            kind, records=ordered, predictions=scores, file_name=file_name, set_name=name
-        )
-        for kind in Failure
-    }
-    return JudgedSet(
-        name=name,
-        dataset=dataset,
-        subgroups=measure_subgroups(scores, traits, threshold=sheets.threshold),
-        sheets={kind: sheet for kind, sheet in drawn.items() if sheet is not None},
-    )

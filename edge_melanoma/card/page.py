@@ -1,9 +1,11 @@
 """The model card as Markdown: `card.md.j2` filled with what a run holds.
 
+Each part names the items of the checklist CLAIM that it answers; `claim.toml` lists them.
 Every value is escaped when it is filled in, unless the template calls it safe.
 """
 
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,6 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from edge_melanoma.card.claim import list_items, name_items
 from edge_melanoma.card.failures import Failure
 from edge_melanoma.card.judged_sets import JudgedSet
 from edge_melanoma.card.skin_tone import SkinTone
@@ -21,13 +22,15 @@ from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.machine.markdown import share_of, table_of, template_environment, text_of
 from edge_melanoma.runs.models import TrainedModel
 
-TEMPLATE = "card.md.j2"
+FOLDER = Path(__file__).parent
 NAMED_WEIGHTS = ("imagenet", "none", "bundled", "teacher")
 SIDES = ("train", "validation", "test", WITHOUT_LEAKED)
 DARKER_TONES = (SkinTone.TAN, SkinTone.BROWN, SkinTone.DARK)
 
-DataCard = Mapping[str, Any]
-"""The card of a data set, as its dataset.toml has it."""
+CLAIM = tomllib.loads((FOLDER / "claim.toml").read_text(encoding="utf-8"))
+ITEMS_2020 = range(1, CLAIM["edition_2020"] + 1)
+ITEMS_2024 = {int(number): name for number, name in CLAIM["edition_2024"].items()}
+UNANSWERED = {int(number): reason for number, reason in CLAIM["unanswered"].items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,50 +53,61 @@ class CardFacts:
 
 def render_card(facts: CardFacts) -> str:
     """The whole card; the same run gives the same card."""
-    manifest, sides = facts.run.manifest, facts.evaluation["sides"]
-    own_cards = _cards_of(facts.evaluation["dataset"])
+    dataset, sides = facts.evaluation["dataset"], facts.evaluation["sides"]
     external = facts.evaluation["external"]
-    outside = {f"{name} (outside)": set_["dataset"].get("card") for name, set_ in external.items()}
+    own_cards = dict(dataset.get("cards") or {dataset["name"]: dataset.get("card")})
+    outside = {f"{name} (outside)": one["dataset"].get("card") for name, one in external.items()}
+    weights = str(facts.run.manifest["settings"]["weights"])
     answered: dict[str, Sequence[int]] = {}
 
     def heading(title: str, *, claim_2024: Sequence[int], claim_2020: Sequence[int]) -> Markup:
         answered[title] = claim_2024
         return Markup(f"## {title}\n\n{name_items(claim_2024, claim_2020)}")
 
-    return (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            run=facts.run,
-            manifest=manifest,
-            recipe=manifest["recipe"],
-            settings=manifest["settings"],
-            environment=manifest["environment"],
-            teacher=manifest.get("teacher"),
-            calibration=manifest.get("calibration"),
-            starting_weights=_starting_weights(str(manifest["settings"]["weights"])),
-            parameters=facts.parameters,
-            sides={side: sides[side] for side in SIDES if side in sides},
-            external=external,
-            leaked_test=len(facts.split.get("leaked_test", ())),
-            own_cards=own_cards,
-            cards=own_cards | outside,
-            judged=facts.judged,
-            exports=facts.exports,
-            parity=facts.parity,
-            heading=heading,
-            checklist=lambda: list_items(answered),
-        )
+    template = _environment().get_template("card.md.j2")
+    return template.render(
+        facts=facts,
+        sides={side: sides[side] for side in SIDES if side in sides},
+        external=external,
+        own_cards=own_cards,
+        cards=own_cards | outside,
+        # The folder of a file may name a person.
+        starting_weights=weights if weights in NAMED_WEIGHTS else f"the file {Path(weights).name}",
+        heading=heading,
+        checklist=lambda: list_items(answered),
     )
+
+
+def name_items(items_2024: Sequence[int], items_2020: Sequence[int]) -> str:
+    """The line below a heading.
+
+    Raises:
+        ValueError: a number that the checklist has not got.
+    """
+    if not ITEMS_2024.keys() >= set(items_2024) or not set(ITEMS_2020) >= set(items_2020):
+        raise ValueError(f"CLAIM has no such items: {items_2024} of 2024, {items_2020} of 2020.")
+    parts = [
+        f"CLAIM {year} {'item' if len(items) == 1 else 'items'} {', '.join(map(str, items))}"
+        for year, items in ((2024, items_2024), (2020, items_2020))
+        if items
+    ]
+    return f"*{'; '.join(parts)}*"
+
+
+def list_items(answered: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, str, str]]:
+    """Number, name and place of every item of 2024; `answered` are the items of each heading."""
+    for number, name in ITEMS_2024.items():
+        places = [title for title, items in answered.items() if number in items]
+        reason = UNANSWERED.get(number, "the run does not hold it")
+        yield number, name, "; ".join(places) or f"not answered: {reason}"
 
 
 def _environment() -> Environment:
     environment = template_environment(
-        Path(__file__).parent, autoescape=True, finalize=_escape, keep_trailing_newline=True
+        FOLDER, autoescape=True, finalize=_escape, keep_trailing_newline=True
     )
     environment.globals |= {
         "share_of": share_of,
-        "share_in": _share_in,
         "subgroup_table": _subgroup_table,
         "describe_findings": describe_findings,
         "darker_skin": _darker_skin,
@@ -108,30 +122,14 @@ def _escape(value: object) -> Markup:
     return value if isinstance(value, Markup) else Markup(text_of(value))
 
 
-def _cards_of(dataset: Mapping[str, Any]) -> dict[str, DataCard | None]:
-    """The data set cards in a dataset block, by the name of the set."""
-    return dict(dataset.get("cards") or {dataset["name"]: dataset.get("card")})
-
-
-def _starting_weights(weights: str) -> str:
-    """Without the folder of a file, which may name a person."""
-    return weights if weights in NAMED_WEIGHTS else f"the file {Path(weights).name}"
-
-
-def _share_in(measured: Mapping[str, Any], name: str) -> str:
-    return share_of(measured["metrics"][name], measured["intervals"].get(name))
-
-
 def _subgroup_table(table: SubgroupTable) -> Markup:
     header, *rows = rows_of_table(table)
-    cells = [[text_of(cell) for cell in row] for row in rows]
-    return Markup("\n".join(table_of(header, cells)))
+    return Markup("\n".join(table_of(header, [list(map(text_of, row)) for row in rows])))
 
 
 def _darker_skin(table: SubgroupTable) -> dict[str, int]:
     """How many pictures show tan, brown or dark skin, and how many of those are malignant."""
-    tones = {group.value: group for group in table.groups if group.attribute == SKIN_TONE}
-    darker = [tones[tone.value] for tone in DARKER_TONES if tone.value in tones]
+    darker = [g for g in table.groups if g.attribute == SKIN_TONE and g.value in DARKER_TONES]
     malignant = sum(group.recall.images for group in darker)
     benign = sum(group.specificity.images for group in darker)
     return {"images": malignant + benign, "malignant": malignant}

@@ -35,14 +35,13 @@ Count = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A recall or a specificity of one group: decisions that were right among `images`.
+    """A recall or a specificity of one group, over `images` of its class.
 
     `p` is that of the test against the rest, `holm_p` the corrected one; none where there is no
     test. Nothing but the number of images is there where the group lacks the class.
     """
 
     images: int
-    right: int
     value: float | None
     interval: Interval | None
     p: float | None = None
@@ -69,11 +68,16 @@ class Subgroup:
     specificity: Share
     auc: float | None
 
+    @property
+    def shares(self) -> dict[str, Share]:
+        """Both shares by name, recall first."""
+        return {"recall": self.recall, "specificity": self.specificity}
+
     def as_dict(self) -> dict[str, Any]:
         """For subgroups.json."""
         content: dict[str, Any] = {"attribute": self.attribute, "group": self.value}
         content |= {"malignant": self.recall.images, "benign": self.specificity.images}
-        for name, share in (("recall", self.recall), ("specificity", self.specificity)):
+        for name, share in self.shares.items():
             content |= {
                 name: share.value,
                 f"{name}_interval": share.interval,
@@ -86,12 +90,13 @@ class Subgroup:
 
     def undefined(self) -> dict[str, str]:
         """Metrics that this group does not define, with the reason."""
-        reasons: dict[str, str] = {}
-        if not self.recall.images:
-            reasons |= {"recall": "no malignant images", "auc": "no malignant images"}
-        if not self.specificity.images:
-            reasons |= {"specificity": "no benign images", "auc": "no benign images"}
-        return reasons
+        classes = {"recall": "malignant", "specificity": "benign"}
+        return {
+            metric: f"no {classes[name]} images"
+            for name, share in self.shares.items()
+            if not share.images
+            for metric in (name, "auc")
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +130,8 @@ def measure_subgroups(
     if len(traits) != len(predictions.labels):
         raise ValueError(f"{len(traits)} traits of {len(predictions.labels)} pictures.")
     names = {*STATED, *(name for known in traits for name in known)}
-    members = {
-        name: _members_of(name, [known.get(name) for known in traits])
-        for name in sorted(names, key=_place_of)
-    }
+    ordered = [*filter(names.__contains__, ATTRIBUTES), *sorted(names.difference(ATTRIBUTES))]
+    members = {name: _members_of(name, [known.get(name) for known in traits]) for name in ordered}
     right = predictions.decisions(threshold=threshold) == predictions.labels
     counts = {
         (name, value, positive): (int(right[mask & side].sum()), int((mask & side).sum()))
@@ -138,31 +141,27 @@ def measure_subgroups(
     }
     tested, tests = _test_groups(counts)
 
-    def share(name: str, value: str, positive: bool) -> Share:
-        cell = name, value, positive
-        return _share(counts[cell], tested.get(cell))
+    def share(cell: Cell) -> Share:
+        right, images = counts[cell]
+        p, holm_p = tested.get(cell, (None, None))
+        if not images:
+            return Share(images=0, value=None, interval=None)
+        interval = wilson_interval(right, images)
+        return Share(images=images, value=right / images, interval=interval, p=p, holm_p=holm_p)
 
     groups = tuple(
         Subgroup(
             attribute=name,
             value=value,
-            recall=share(name, value, True),
-            specificity=share(name, value, False),
+            recall=share((name, value, True)),
+            specificity=share((name, value, False)),
             auc=_auc_of(predictions, mask),
         )
         for name, values in members.items()
         for value, mask in values.items()
     )
-    return SubgroupTable(
-        threshold=threshold,
-        groups=groups,
-        tests=tests,
-        absent=tuple(name for name, values in members.items() if not values),
-    )
-
-
-def _place_of(attribute: str) -> tuple[int, str]:
-    return (ATTRIBUTES.index(attribute), "") if attribute in ATTRIBUTES else (99, attribute)
+    absent = tuple(name for name, values in members.items() if not values)
+    return SubgroupTable(threshold=threshold, groups=groups, tests=tests, absent=absent)
 
 
 def _members_of(attribute: str, values: Sequence[str | None]) -> dict[str, NDArray[np.bool_]]:
@@ -173,17 +172,13 @@ def _members_of(attribute: str, values: Sequence[str | None]) -> dict[str, NDArr
     rare = {v for v, size in sizes.items() if size < FEWEST and attribute == GATHERED}
     named = [NOT_KNOWN if v is None else OTHERS if v in rare else v for v in values]
     last = {OTHERS: 1, NOT_KNOWN: 2}
-    ordered = sorted(
-        set(named),
-        key=lambda v: (
-            last.get(v, 0),
-            ORDER.index(v) if v in ORDER else len(ORDER),
-            -sizes.get(v, 0),
-            v,
-        ),
-    )
+
+    def place(value: str) -> tuple[int, int, int, str]:
+        natural = ORDER.index(value) if value in ORDER else len(ORDER)
+        return last.get(value, 0), natural, -sizes.get(value, 0), value
+
     column = np.array(named)
-    return {value: column == value for value in ordered}
+    return {value: column == value for value in sorted(set(named), key=place)}
 
 
 def _test_groups(counts: Mapping[Cell, Count]) -> tuple[dict[Cell, tuple[float, float]], int]:
@@ -205,58 +200,45 @@ def _test_groups(counts: Mapping[Cell, Count]) -> tuple[dict[Cell, tuple[float, 
         comparisons[attribute, value, positive] = comparison
         table = np.array([[right, images - right], [rest_right, rest_images - rest_right]])
         p_values.setdefault(comparison, float(fisher_exact(table).pvalue))
-    adjusted = dict(zip(p_values, holm_adjust(list(p_values.values())), strict=True))
-    tests = {cell: (p_values[one], adjusted[one]) for cell, one in comparisons.items()}
-    return tests, len(p_values)
+    raised = dict(zip(p_values, holm_adjust(list(p_values.values())), strict=True))
+    return {cell: (p_values[c], raised[c]) for cell, c in comparisons.items()}, len(p_values)
 
 
 def holm_adjust(p_values: Sequence[float]) -> list[float]:
     """Holm's corrected p values, in the order given."""
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)
-    raised = np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors)
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(raised, 1.0)
+    adjusted = np.array(p_values, dtype=np.float64)
+    adjusted[order] = np.maximum.accumulate(adjusted[order] * factors).clip(max=1.0)
     return [float(p) for p in adjusted]
 
 
-def _share(count: Count, test: tuple[float, float] | None) -> Share:
-    right, images = count
-    p, holm_p = test or (None, None)
-    return Share(
-        images=images,
-        right=right,
-        value=right / images if images else None,
-        interval=wilson_interval(right, images) if images else None,
-        p=p,
-        holm_p=holm_p,
-    )
-
-
 def _auc_of(predictions: PredictionSet, mask: NDArray[np.bool_]) -> float | None:
+    labels, scores = predictions.labels[mask], predictions.scores[mask]
+    if labels.all() or not labels.any():
+        return None
     ids = tuple(np.array(predictions.image_ids, dtype=object)[mask])
-    part = PredictionSet(
-        image_ids=ids, labels=predictions.labels[mask], scores=predictions.scores[mask]
-    )
-    return area_under_roc(part) if 0 < part.labels.sum() < len(part.labels) else None
+    return area_under_roc(PredictionSet(image_ids=ids, labels=labels, scores=scores))
 
 
 HEADER = ("group", "malignant", "recall", "AUC", "benign", "specificity")
-FEW, DIFFERS = "few", "differs"
+FEW, DIFFERS = ", few", ", differs"
 
 
 def rows_of_table(table: SubgroupTable) -> Iterator[tuple[str, ...]]:
     """The header, then a row a group, as plain text; recall first."""
     yield HEADER
     for group in table.groups:
+        recall, specificity = group.recall, group.specificity
+        few = FEW if recall.is_of_few or specificity.is_of_few else ""
         reasons = group.undefined()
         yield (
             f"{group.attribute}: {group.value}",
-            str(group.recall.images),
-            _share_text(group.recall, reasons.get("recall")),
-            _auc(group, reasons.get("auc")),
-            str(group.specificity.images),
-            _share_text(group.specificity, reasons.get("specificity")),
+            str(recall.images),
+            _share_text(recall, reasons.get("recall")),
+            f"{DASH} ({reasons['auc']})" if group.auc is None else f"{group.auc:.3f}{few}",
+            str(specificity.images),
+            _share_text(specificity, reasons.get("specificity")),
         )
 
 
@@ -266,7 +248,7 @@ def describe_findings(table: SubgroupTable) -> Iterator[str]:
         f"{name} for {group.attribute} {group.value} {share.value:.3f} "
         f"(corrected p {share.holm_p:.2g})"
         for group in table.groups
-        for name, share in (("recall", group.recall), ("specificity", group.specificity))
+        for name, share in group.shares.items()
         if share.differs
     ]
     tests = f"{table.tests} Fisher tests against the rest of the set, Holm's correction at "
@@ -282,12 +264,5 @@ def _share_text(share: Share, reason: str | None) -> str:
     if share.value is None or share.interval is None:
         return f"{DASH} ({reason})"
     low, high = share.interval
-    marks = [word for word, holds in ((FEW, share.is_of_few), (DIFFERS, share.differs)) if holds]
-    return ", ".join([f"{share.value:.3f} ({low:.3f} to {high:.3f})", *marks])
-
-
-def _auc(group: Subgroup, reason: str | None) -> str:
-    if group.auc is None:
-        return f"{DASH} ({reason})"
-    few = group.recall.is_of_few or group.specificity.is_of_few
-    return f"{group.auc:.3f}, {FEW}" if few else f"{group.auc:.3f}"
+    marks = (FEW if share.is_of_few else "") + (DIFFERS if share.differs else "")
+    return f"{share.value:.3f} ({low:.3f} to {high:.3f}){marks}"

@@ -51,14 +51,6 @@ def traits_from_table(record: LesionRecord) -> dict[str, str]:
     return traits
 
 
-def _traits_from_pixels(record: LesionRecord) -> dict[str, str]:
-    pixels = read_image(record.path)
-    found = find_artefacts(pixels)
-    traits = {artefact.value: SEEN if artefact in found else NOT_SEEN for artefact in Artefact}
-    tone = classify_skin_tone(pixels)
-    return traits if tone is None else {SKIN_TONE: tone.value, **traits}
-
-
 def _band_of(age: str, image_id: str) -> str:
     try:
         years = float(age)
@@ -71,3 +63,11 @@ def _band_of(age: str, image_id: str) -> str:
         f"The labels.csv gives the image {image_id} the age '{age}'; "
         f"expected years from 0 to 130, or nothing."
     )
+
+
+def _traits_from_pixels(record: LesionRecord) -> dict[str, str]:
+    pixels = read_image(record.path)
+    found = find_artefacts(pixels)
+    traits = {artefact.value: SEEN if artefact in found else NOT_SEEN for artefact in Artefact}
+    tone = classify_skin_tone(pixels)
+    return traits if tone is None else {SKIN_TONE: tone.value, **traits}

@@ -1,9 +1,8 @@
 """The pictures of a run, as PNG: recall first, and each says what it was measured on."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,17 +64,16 @@ def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str)
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    figure, axes = _frame((8, 6.4), f"ROC, {dataset}, threshold {threshold:.3f} marked")
+    figure, axes = _curve_frame(f"ROC, {dataset}, threshold {threshold:.3f} marked")
     axes.plot([0, 1], [0, 1], color="#BBBBBB", linestyle=":", linewidth=1)
-    for colour, (side, predictions) in zip(SIDE_COLOURS, sides.items(), strict=False):
-        _refuse_one_class(side, predictions)
+    for colour, side, predictions in _of_both_classes(sides):
         alarms, recalls, _ = roc_curve(predictions.labels, predictions.scores)
         auc = roc_auc_score(predictions.labels, predictions.scores)
         label = f"{side}, AUC {auc:.3f} ({_describe(predictions)})"
         axes.plot(alarms, recalls, color=colour, label=label)
         alarm, recall, _ = operating_shares(predictions, threshold=threshold)
         axes.plot(alarm, recall, "o", color=colour)
-    axes.set(xlim=UNIT, ylim=UNIT, xlabel="false alarm rate (1 - specificity)", ylabel="recall")
+    axes.set(xlabel="false alarm rate (1 - specificity)", ylabel="recall")
     axes.legend(loc="lower right", fontsize=8)
     return save_figure(figure, path)
 
@@ -91,9 +89,8 @@ def draw_precision_recall_curves(
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     title = f"Precision and recall, {dataset}, threshold {threshold:.3f} marked"
-    figure, axes = _frame((8, 6.4), title)
-    for colour, (side, predictions) in zip(SIDE_COLOURS, sides.items(), strict=False):
-        _refuse_one_class(side, predictions)
+    figure, axes = _curve_frame(title)
+    for colour, side, predictions in _of_both_classes(sides):
         precisions, recalls, _ = precision_recall_curve(predictions.labels, predictions.scores)
         area = average_precision_score(predictions.labels, predictions.scores)
         label = f"{side}, average precision {area:.3f} ({_describe(predictions)})"
@@ -101,25 +98,27 @@ def draw_precision_recall_curves(
         axes.axhline(predictions.labels.mean(), color=colour, linestyle=":", linewidth=1)
         _, recall, precision = operating_shares(predictions, threshold=threshold)
         axes.plot(recall, precision, "o", color=colour)
-    axes.set(xlim=UNIT, ylim=UNIT, xlabel="recall", ylabel="precision")
+    axes.set(xlabel="recall", ylabel="precision")
     axes.legend(loc="lower left", fontsize=8)
     return save_figure(figure, path)
 
 
-def _frame(size: tuple[float, float], title: str, *, grid: bool = True) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, layout="constrained")
+def _curve_frame(title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
     axes = figure.subplots()
-    axes.set(title=title)
-    if grid:
-        axes.grid(alpha=0.25)
+    axes.set(title=title, xlim=UNIT, ylim=UNIT)
+    axes.grid(alpha=0.25)
     return figure, axes
 
 
-def _refuse_one_class(side: str, predictions: PredictionSet) -> None:
-    if predictions.labels.all() or not predictions.labels.any():
-        raise EdgeMelanomaError(
-            f"The {side} side has images of one class only; a curve needs both classes."
-        )
+def _of_both_classes(sides: Sides) -> Iterator[tuple[str, str, PredictionSet]]:
+    """Colour, name and predictions of each side."""
+    for colour, (side, predictions) in zip(SIDE_COLOURS, sides.items(), strict=False):
+        if predictions.labels.all() or not predictions.labels.any():
+            raise EdgeMelanomaError(
+                f"The {side} side has images of one class only; a curve needs both classes."
+            )
+        yield colour, side, predictions
 
 
 def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[float, float, float]:
@@ -190,17 +189,17 @@ def draw_class_distribution(
 ) -> Path:
     """Bars of benign and malignant images a side."""
     total = sum(map(sum, counts.values()))
-    figure, axes = _frame((8, 4.4), f"{dataset}: {total} images by side and class", grid=False)
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    axes = figure.subplots()
     places = np.arange(len(counts))
     benign, malignant = zip(*counts.values(), strict=True)
     for shift, name, numbers, colour in (
         (-0.2, "benign", benign, BENIGN_COLOUR),
         (0.2, "malignant", malignant, MALIGNANT_COLOUR),
     ):
-        bars = axes.bar(places + shift, numbers, width=0.38, color=colour, label=name)
-        axes.bar_label(bars)
+        axes.bar_label(axes.bar(places + shift, numbers, width=0.38, color=colour, label=name))
     axes.set_xticks(places, list(counts))
-    axes.set(ylabel="images")
+    axes.set(ylabel="images", title=f"{dataset}: {total} images by side and class")
     axes.legend()
     return save_figure(figure, path)
 
@@ -224,9 +223,8 @@ def draw_sample_sheet(
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a picture as PNG, the same bytes for the same content."""
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"Software": None}
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a data set may be called "a$b"
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata=options)
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     write_atomically(path, buffer.getvalue())
     return path

@@ -63,18 +63,6 @@ def measure(predictions: PredictionSet, *, threshold: float) -> Metrics:
     Raises:
         EdgeMelanomaError: one class is missing, so that recall or specificity is undefined.
     """
-    _refuse_one_class(predictions)
-    counts = count_confusions(predictions, threshold=threshold)
-    shares = _shares(counts)
-    malignant, called = shares["recall"][1], shares["precision"][1]
-    return Metrics(
-        **{name: right / of if of else 0.0 for name, (right, of) in shares.items()},
-        f1=2 * counts.true_positive / (malignant + called),
-        auc=area_under_roc(predictions),
-    )
-
-
-def _refuse_one_class(predictions: PredictionSet) -> None:
     malignant = int(predictions.labels.sum())
     benign = len(predictions.labels) - malignant
     if not malignant or not benign:
@@ -82,6 +70,13 @@ def _refuse_one_class(predictions: PredictionSet) -> None:
             f"{benign} benign and {malignant} malignant images: recall and specificity need "
             f"at least one image of each class."
         )
+    counts = count_confusions(predictions, threshold=threshold)
+    shares = _shares(counts)
+    return Metrics(
+        **{name: right / of if of else 0.0 for name, (right, of) in shares.items()},
+        f1=2 * counts.true_positive / (malignant + shares["precision"][1]),
+        auc=area_under_roc(predictions),
+    )
 
 
 def _shares(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
@@ -133,7 +128,5 @@ def _bootstrap_intervals(predictions: PredictionSet, *, threshold: float) -> dic
         found, alarms = ((drawn >= threshold).sum() for drawn in (drawn_positive, drawn_negative))
         samples["f1"].append(2 * found / (len(positive) + found + alarms))
     tail = (1 - CONFIDENCE) / 2
-    return {
-        name: (float(np.quantile(values, tail)), float(np.quantile(values, 1 - tail)))
-        for name, values in samples.items()
-    }
+    quantiles = {name: np.quantile(values, (tail, 1 - tail)) for name, values in samples.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in quantiles.items()}

@@ -3,8 +3,9 @@
 Not to be confused with `converters.calibration`, which measures ranges of activations for int8.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def measure_reliability(predictions: PredictionSet) -> Reliability:
         ece_if_perfect=float(np.mean(perfect)),
         ece_if_perfect_upper95=upper,
         brier=float(np.mean((scores - labels) ** 2)),
-        bins=_bins(scores, labels),
+        bins=tuple(_bins(scores, labels, places)),
     )
 
 
@@ -113,8 +114,7 @@ def expected_calibration_error(
 
 def _distance(places: NDArray[np.intp], excess: Scores, weights: Scores | None = None) -> float:
     """sum over bins of |sum of (score - label)|, a share of the images: the ECE, by its algebra."""
-    if weights is None:
-        return float(np.abs(np.bincount(places, weights=excess)).sum() / len(excess))
+    weights = np.ones(len(excess)) if weights is None else weights
     return float(np.abs(np.bincount(places, weights=excess * weights)).sum() / weights.sum())
 
 
@@ -123,16 +123,11 @@ def _places(scores: Scores) -> NDArray[np.intp]:
     return np.searchsorted(EDGES[1:-1], scores, side="right")
 
 
-def _bins(scores: Scores, labels: NDArray[np.float64]) -> tuple[ScoreBin, ...]:
-    places = _places(scores)
-    members = [places == number for number in range(BINS)]
-    return tuple(
-        ScoreBin(
-            low=float(low),
-            high=float(high),
-            images=int(inside.sum()),
-            mean_score=float(scores[inside].mean()) if inside.any() else None,
-            malignant_share=float(labels[inside].mean()) if inside.any() else None,
-        )
-        for low, high, inside in zip(EDGES[:-1], EDGES[1:], members, strict=True)
-    )
+def _bins(
+    scores: Scores, labels: NDArray[np.float64], places: NDArray[np.intp]
+) -> Iterator[ScoreBin]:
+    for number, (low, high) in enumerate(pairwise(EDGES.tolist())):
+        inside = places == number
+        images = int(inside.sum())
+        mean, share = (float(v[inside].mean()) if images else None for v in (scores, labels))
+        yield ScoreBin(low=low, high=high, images=images, mean_score=mean, malignant_share=share)

@@ -73,18 +73,13 @@ class FittedScaling:
     def as_dict(self) -> dict[str, Any]:
         """For the run's manifest."""
         told = asdict(self)
-        used = (
-            "more than one error"
-            if self.scaling.offset
-            else "no more than one error: it is left out"
+        one_error = "more than one error"
+        used = one_error if self.scaling.offset else f"no {one_error}: it is left out"
+        why = (
+            f"in {FOLDS} folds of validation an offset lowers the log loss by "
+            f"{self.offset_gain:.5f} (standard error {self.offset_gain_error:.5f}), {used}"
         )
-        return {
-            **told.pop("scaling"),
-            "side": "validation",
-            "why": f"in {FOLDS} folds of validation an offset lowers the log loss by "
-            f"{self.offset_gain:.5f} (standard error {self.offset_gain_error:.5f}), {used}",
-            **told,
-        }
+        return {**told.pop("scaling"), "side": "validation", "why": why, **told}
 
 
 def fit_scaling(
@@ -102,7 +97,7 @@ def fit_scaling(
     gain, error = _offset_gain(logits, labels, weights)
     scaling = _fit(logits, labels, weights, with_offset=gain > error)
     scaled = scaling.apply(validation.scores)
-    weighed = zip(records, weights.tolist(), strict=True)
+    sources = [record.source for record in records]
     return FittedScaling(
         scaling=scaling,
         images=int(np.sum(weights > 0)),
@@ -112,7 +107,7 @@ def fit_scaling(
         log_loss_after=float(np.average(_log_losses(_logits(scaled), labels), weights=weights)),
         offset_gain=gain,
         offset_gain_error=error,
-        weights={record.source: weight for record, weight in weighed if record.source},
+        weights={s: w for s, w in zip(sources, weights.tolist(), strict=True) if s},
     )
 
 
@@ -165,11 +160,9 @@ def _offset_gain(logits: Numbers, labels: Numbers, weights: Numbers) -> tuple[fl
     gains = np.zeros(len(labels))
     for fold in range(FOLDS):
         rest, held = folds != fold, folds == fold
-        losses = []
-        for with_offset in (False, True):
+        for with_offset, sign in ((False, 1), (True, -1)):
             fitted = _fit(logits[rest], labels[rest], weights[rest], with_offset=with_offset)
             scaled = logits[held] / fitted.temperature + fitted.offset
-            losses.append(_log_losses(scaled, labels[held]))
-        gains[held] = losses[0] - losses[1]
+            gains[held] += sign * _log_losses(scaled, labels[held])
     gains *= weights  # their mean is 1
     return float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -28,43 +27,39 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
     `result` is what `evaluate --json` writes.
     """
     console = results_console(width=WIDTH)
-    data, source = result["dataset"], result["threshold_source"]
-    model = f"{result['model']['file']} ({result['model']['mode']})"
-    _show_one(console, f"{model} on {data['name']}", data, result, source)
+    data = result["dataset"]
+
+    def show(place: str, counts: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+        model = f"{result['model']['file']} ({result['model']['mode']})"
+        print_lines(
+            console,
+            f"{model} {place}: {counts['images']} images, {counts['malignant']} malignant; "
+            f"threshold {measured['threshold']:.4f} from {result['threshold_source']}",
+        )
+        console.print(_table_of(measured))
+        confusion = measured["confusion"].items()
+        shown = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion)
+        print_lines(console, shown)
+
+    show(f"on {data['name']}", data, result)
     if WITHOUT_LEAKED in result:
         rest = result[WITHOUT_LEAKED]
-        _show_one(console, f"{model} on {data['name']}, without leaked copies", rest, rest, source)
+        show(f"on {data['name']}, without leaked copies", rest, rest)
     print_lines(console, describe_reliability(result["calibration"]), *describe_cards(data))
     for name, external in result["external"].items():
-        outside = external["dataset"]
-        _show_one(console, f"{model} outside, on {name}", outside, external, source)
-        print_lines(console, describe_external(name, external), *describe_cards(outside))
+        show(f"outside, on {name}", external["dataset"], external)
+        outside = describe_cards(external["dataset"])
+        print_lines(console, describe_external(name, external), *outside)
 
 
-def _show_one(
-    console: Console,
-    title: str,
-    counts: Mapping[str, Any],
-    measured: Mapping[str, Any],
-    source: str,
-) -> None:
-    print_lines(
-        console,
-        f"{title}: {counts['images']} images, {counts['malignant']} malignant; "
-        f"threshold {measured['threshold']:.4f} from {source}",
-    )
-    table = Table(
-        "metric", "value", "95 % interval", caption="Research only, not a medical device."
-    )
+def _table_of(measured: Mapping[str, Any]) -> Table:
+    caption = "Research only, not a medical device."
+    table = Table("metric", "value", "95 % interval", caption=caption)
     for name, value in measured["metrics"].items():
         bounds = measured["intervals"].get(name)
         interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
         table.add_row(name, format_share(value), interval)
-    console.print(table)
-    confusion = measured["confusion"].items()
-    print_lines(
-        console, ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion)
-    )
+    return table
 
 
 def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) -> None:
@@ -74,13 +69,8 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     """
     dataset = runs[0][1]["dataset"]
     title = f"{dataset['name']}: {dataset['images']} images, {dataset['malignant']} malignant"
-    table = Table(
-        "variant",
-        "side",
-        "threshold",
-        title=escape(title),
-        caption="Operating point: chosen on validation. Research only, not a medical device.",
-    )
+    caption = "Operating point: chosen on validation. Research only, not a medical device."
+    table = Table("variant", "side", "threshold", title=escape(title), caption=caption)
     for column in (*METRICS, "train time"):
         table.add_column(column, justify="right")
     for run, evaluation in runs:
@@ -97,9 +87,10 @@ def _rows_of(run: TrainedModel, evaluation: dict[str, Any]) -> Iterator[list[str
     seconds = f"{run.manifest['training']['seconds']:.0f} s"
     for name, measured in _measured_sets(evaluation):
         for point in ("at_half", "at_operating_point"):
-            yield [run.variant, name, *_figures_of(measured[point]), seconds]
-    published = PUBLISHED.get(Variant(run.variant))
-    if published is not None:
+            threshold, metrics = measured[point]["threshold"], measured[point]["metrics"]
+            cells = [format_share(metrics[metric]) for metric in METRICS]
+            yield [run.variant, name, f"{threshold:.3f}", *cells, seconds]
+    if published := PUBLISHED.get(Variant(run.variant)):
         cells = [f"{published[name]:.4f}" if name in published else "" for name in METRICS]
         yield [run.variant, "original work (13,879 images)", "0.5", *cells, ""]
 
@@ -112,11 +103,6 @@ def _measured_sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping
     for name, external in evaluation.get("external", {}).items():
         yield f"outside: {name}", external
     yield "train", inside["train"]
-
-
-def _figures_of(measured: Mapping[str, Any]) -> list[str]:
-    cells = [format_share(measured["metrics"][name]) for name in METRICS]
-    return [f"{measured['threshold']:.3f}", *cells]
 
 
 def describe_measured_sets(evaluation: Mapping[str, Any]) -> list[str]:

@@ -30,11 +30,9 @@ class OperatingPoint:
 def choose_operating_point(
     validation: PredictionSet, *, min_recall: float = DEFAULT_MIN_RECALL
 ) -> OperatingPoint:
-    """The highest threshold whose recall on validation is at least `min_recall`.
+    """The highest threshold, with the fewest false alarms, whose recall is at least `min_recall`.
 
-    The highest, because among the thresholds that miss no more melanomas it raises the fewest false
-    alarms. It lies half-way to the next lower score, so that rounding cannot lose the picture that
-    decides it.
+    It lies half-way to the next lower score, so that rounding cannot lose the picture that decides.
 
     Raises:
         EdgeMelanomaError: `min_recall` is outside 0..1, or no malignant or no benign images.
@@ -83,12 +81,8 @@ class FileOperatingPoint:
         """For manifests, the threshold first."""
         told = asdict(self.point)
         output = self.output.quantization.as_dict() | {"name": self.output.name}
-        return {
-            "threshold": told.pop("threshold"),
-            "integer": self.integer,
-            "output": output,
-            **told,
-        }
+        threshold = told.pop("threshold")
+        return {"threshold": threshold, "integer": self.integer, "output": output, **told}
 
 
 def snap_to_output(point: OperatingPoint, output: ScoreTensor) -> FileOperatingPoint:
@@ -112,9 +106,6 @@ def snap_to_output(point: OperatingPoint, output: ScoreTensor) -> FileOperatingP
         raise ValueError(f"no score of the output reaches the threshold {point.threshold}")
     reached, missed = scores[first], scores[first - 1] if first else scores[0]
     between = (reached + missed) / 2
-    return FileOperatingPoint(
-        # Of two neighbouring numbers the half-way one may be the lower.
-        point=replace(point, threshold=float(between if between > missed else reached)),
-        integer=int(integers[first]),
-        output=output,
-    )
+    # Of two neighbouring numbers the half-way one may be the lower.
+    snapped = replace(point, threshold=float(between if between > missed else reached))
+    return FileOperatingPoint(point=snapped, integer=int(integers[first]), output=output)
