@@ -100,13 +100,10 @@ def _show(told: Mapping[str, Any]) -> None:
     for model in told["models"]:
         integer = model["threshold"]["integer"]
         shown = f"{model['threshold']['float']:.4f}"
-        table.add_row(
-            model["file"],
-            f"{model['size_bytes']:,}",
-            f"{model['input']['dtype']}, {model['input']['integer_rule']}",
-            shown if integer is None else f"{shown}, integer {integer}",
-            model["sha256"][:16],
-        )
+        shown += "" if integer is None else f", integer {integer}"
+        taken = f"{model['input']['dtype']}, {model['input']['integer_rule']}"
+        size = f"{model['size_bytes']:,}"
+        table.add_row(model["file"], size, taken, shown, model["sha256"][:16])
     console = results_console(width=140)
     console.print(table)
     print_lines(

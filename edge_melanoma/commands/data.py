@@ -1,18 +1,12 @@
 """edge-melanoma data: data sets themselves."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_melanoma.commands.options import (
-    AddressOption,
-    EngineOption,
-    JsonFile,
-    Seed,
-    WorkersOption,
-    choose_ray,
-)
+from edge_melanoma.commands import options
 from edge_melanoma.runtime.names import Engine
 
 if TYPE_CHECKING:
@@ -35,7 +29,7 @@ def check(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="One data set or several.")
     ],
-    json: JsonFile = None,
+    json: options.JsonFile = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with the pictures too."),
@@ -51,12 +45,12 @@ def check(
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep fingerprints for the next time.")
     ] = True,
-    engine: EngineOption = Engine.LOCAL,
-    workers: WorkersOption = None,
-    address: AddressOption = None,
+    engine: options.EngineOption = Engine.LOCAL,
+    workers: options.WorkersOption = None,
+    address: options.AddressOption = None,
 ) -> None:
     """Find unreadable files, copies, label conflicts, leaks and shortcuts; change nothing."""
-    ray = choose_ray(engine, workers=workers, address=address)
+    ray = options.choose_ray(engine, workers=workers, address=address)
     from rich.console import Console
 
     from edge_melanoma.check.page import render_page
@@ -95,7 +89,7 @@ def check(
 def phantoms(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     count: Annotated[int, typer.Option("--count", help="Pictures, half of them malignant.")] = 600,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     size: Annotated[
         int | None,
         typer.Option("--size", help="Side in pixels; mostly 224 with some others if not given."),
@@ -118,29 +112,21 @@ def _sets_table(report: "DataReport") -> "Table":
         table.add_column(
             column, justify="left" if column in {"set", "sizes"} else "right", overflow="fold"
         )
-    for summary in report.sets:
-        sizes = ", ".join(f"{width}x{height}" for width, height, _ in summary.sizes[:2])
-        more = " ..." if len(summary.sizes) > 2 else ""
-        worst = summary.shortcuts[:SHORTCUTS_SHOWN]
+    for one in report.sets:
+        sizes = ", ".join(f"{width}x{height}" for width, height, _ in one.sizes[:2])
+        more = " ..." if len(one.sizes) > 2 else ""
+        worst = one.shortcuts[:SHORTCUTS_SHOWN]
         told = "\n".join(f"{shortcut.feature} {shortcut.auc:.3f}" for shortcut in worst)
-        table.add_row(
-            summary.name,
-            str(summary.benign),
-            str(summary.malignant),
-            str(summary.unreadable),
-            sizes + more,
-            told or str(summary.note),
-        )
+        counts = map(str, (one.benign, one.malignant, one.unreadable))
+        table.add_row(one.name, *counts, sizes + more, told or str(one.note))
     return table
 
 
 def _findings_table(report: "DataReport", *, removals: int) -> "Table":
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(title="Findings")
-    table.add_column("finding")
-    table.add_column("number", justify="right")
-    table.add_column("images", justify="right")
+    number, images = Column("number", justify="right"), Column("images", justify="right")
+    table = Table("finding", number, images, title="Findings")
     groups = (
         ("files skipped, not taken for pictures", [(name,) for name in report.skipped]),
         ("unreadable files", [(bad.image_id,) for bad in report.bad]),
@@ -151,7 +137,6 @@ def _findings_table(report: "DataReport", *, removals: int) -> "Table":
         ("copies in two sets (pairs)", report.crossings),
     )
     for name, found in groups:
-        images = {image_id for group in found for image_id in group}
-        table.add_row(name, str(len(found)), str(len(images)))
+        table.add_row(name, str(len(found)), str(len({*chain.from_iterable(found)})))
     table.add_row("files to remove (--fix-list)", str(removals), str(removals))
     return table

@@ -12,20 +12,14 @@ from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
 NAME = "doctor"
 GIBIBYTE = 2**30
+EXTRAS = ("train", "tflite-runtime", "test")
 
 
 def command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Look at packages, interpreters, kernels, cores and memory."""
-    findings = _find()
-    lines = [json_format.dumps(findings, indent=2)] if json else _lines(findings)
-    for line in lines:
-        typer.echo(line)
-
-
-def _find() -> dict[str, Any]:
-    return {
+    findings = {
         "schema": 1,
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
@@ -33,6 +27,7 @@ def _find() -> dict[str, Any]:
         "packages": _packages(),
         "interpreters": {runtime.value: _interpreter(runtime) for runtime in Runtime},
     }
+    typer.echo(json_format.dumps(findings, indent=2) if json else "\n".join(_lines(findings)))
 
 
 def _packages() -> dict[str, dict[str, Any]]:
@@ -40,23 +35,15 @@ def _packages() -> dict[str, dict[str, Any]]:
     from packaging.requirements import Requirement
 
     found: dict[str, dict[str, Any]] = {}
-    for text in metadata.requires("edge-melanoma") or ():
-        requirement = Requirement(text)
-        extras = [
-            extra
-            for extra in ("train", "tflite-runtime", "test")
-            if requirement.marker is not None
-            and requirement.marker.evaluate({"extra": extra})
-            and not requirement.marker.evaluate({"extra": ""})
-        ]
-        if requirement.marker is None or extras:
-            found.setdefault(
-                requirement.name,
-                {
-                    "version": package_version(requirement.name),
-                    "extra": extras[0] if extras else None,
-                },
-            )
+    for requirement in map(Requirement, metadata.requires("edge-melanoma") or ()):
+        name, marker = requirement.name, requirement.marker
+        extra = None
+        if marker is not None:
+            asked = (extra for extra in EXTRAS if marker.evaluate({"extra": extra}))
+            extra = None if marker.evaluate({"extra": ""}) else next(asked, None)
+            if extra is None:
+                continue
+        found.setdefault(name, {"version": package_version(name), "extra": extra})
     return found
 
 

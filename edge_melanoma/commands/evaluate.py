@@ -5,15 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_melanoma.commands.options import (
-    AddressOption,
-    EngineOption,
-    ExternalSets,
-    InterpreterOption,
-    JsonFile,
-    WorkersOption,
-    choose_ray,
-)
+from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.runtime.names import Engine
 
@@ -39,15 +31,15 @@ def command(
         float | None,
         typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the model's own."),
     ] = None,
-    external: ExternalSets = None,
-    interpreter: InterpreterOption = None,
-    engine: EngineOption = Engine.LOCAL,
-    workers: WorkersOption = None,
-    address: AddressOption = None,
-    json: JsonFile = None,
+    external: options.ExternalSets = None,
+    interpreter: options.InterpreterOption = None,
+    engine: options.EngineOption = Engine.LOCAL,
+    workers: options.WorkersOption = None,
+    address: options.AddressOption = None,
+    json: options.JsonFile = None,
 ) -> None:
     """Recall first, each metric with its 95 % interval and what it was measured on."""
-    ray = choose_ray(engine, workers=workers, address=address)
+    ray = options.choose_ray(engine, workers=workers, address=address)
     folders = name_external_sets(external or ())
     from edge_melanoma.evaluation.subject import evaluate_subject, open_model
     from edge_melanoma.evaluation.tables import show_evaluation

@@ -1,6 +1,7 @@
 """Options that several commands share, and those of `bench`, with the settings they make."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -45,8 +46,7 @@ Deterministic = Annotated[
 InterpreterOption = Annotated[
     Runtime | None,
     typer.Option(
-        "--interpreter",
-        help="Which TFLite interpreter; without it, the first that runs here.",
+        "--interpreter", help="Which TFLite interpreter; without it, the first that runs here."
     ),
 ]
 EngineOption = Annotated[
@@ -118,8 +118,7 @@ MaxSeconds = Annotated[
 Mlperf = Annotated[
     bool,
     typer.Option(
-        "--mlperf",
-        help="As MLPerf's single stream: at least 1,024 runs and 60 seconds a model.",
+        "--mlperf", help="As MLPerf's single stream: at least 1,024 runs and 60 seconds a model."
     ),
 ]
 Kernels = Annotated[
@@ -169,12 +168,9 @@ def choose_timing(
         raise EdgeMelanomaError(
             f"--min-seconds {least:g} is more than --max-seconds {most:g}; raise the latter."
         )
+    counts = parse_threads(threads)
     return TimingSettings(
-        runs=runs,
-        warmup=warmup,
-        threads=parse_threads(threads),
-        min_seconds=least,
-        max_seconds=most,
+        runs=runs, warmup=warmup, threads=counts, min_seconds=least, max_seconds=most
     )
 
 
@@ -188,13 +184,10 @@ def parse_threads(words: Sequence[str]) -> tuple[int, ...]:
         return TimingSettings().threads
     counts = []
     for word in ",".join(words).split(","):
-        if word.strip() == "all":
-            counts.append(os.cpu_count() or 1)
-        elif word.strip().isascii() and word.strip().isdigit() and int(word) > 0:
-            counts.append(int(word))
-        else:
+        if not re.fullmatch(r"\s*(all|0*[1-9][0-9]*)\s*", word):
             raise EdgeMelanomaError(
                 f"--threads got '{word}'; expected whole numbers from 1 on, or all, as in "
                 f"--threads 1,2,all."
             )
+        counts.append(os.cpu_count() or 1 if word.strip() == "all" else int(word))
     return tuple(dict.fromkeys(counts))

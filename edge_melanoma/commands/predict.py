@@ -7,13 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_melanoma.commands.options import (
-    AddressOption,
-    EngineOption,
-    InterpreterOption,
-    WorkersOption,
-    choose_ray,
-)
+from edge_melanoma.commands import options
 from edge_melanoma.runtime.names import Engine
 
 NAME = "predict"
@@ -25,10 +19,10 @@ def command(
         typer.Argument(metavar="MODEL", help="A .tflite file, a run folder, or the word bundled."),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="JPEG or PNG files.")],
-    interpreter: InterpreterOption = None,
-    engine: EngineOption = Engine.LOCAL,
-    workers: WorkersOption = None,
-    address: AddressOption = None,
+    interpreter: options.InterpreterOption = None,
+    engine: options.EngineOption = Engine.LOCAL,
+    workers: options.WorkersOption = None,
+    address: options.AddressOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score pictures; the decision is made at the model's operating point. Research only.
@@ -36,7 +30,7 @@ def command(
     Of a picture that cannot be read the reason is told; the others are scored. Files that a data
     set would skip are skipped here too.
     """
-    ray = choose_ray(engine, workers=workers, address=address)
+    ray = options.choose_ray(engine, workers=workers, address=address)
     from edge_melanoma.evaluation.subject import open_model, predict_files
     from edge_melanoma.machine.terminal import TerminalReporter
 
@@ -58,8 +52,8 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         if "error" in row:
-            table.add_row(row["file"], "", row["error"], "")
-            continue
-        score, threshold = f"{row['p_malignant']:.4f}", f"{row['threshold']:.4f}"
-        table.add_row(row["file"], score, row["decision"], threshold)
+            cells = "", row["error"], ""
+        else:
+            cells = f"{row['p_malignant']:.4f}", row["decision"], f"{row['threshold']:.4f}"
+        table.add_row(row["file"], *cells)
     results_console(width=140).print(table)

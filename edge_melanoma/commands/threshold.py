@@ -88,9 +88,8 @@ def _choose_for_exports(
         point = derive_operating_point(model, found, min_recall=min_recall)
         if save:
             save_operating_point(open_converted(model.path), point)
-        exports.append(
-            {"mode": model.mode, "file": model.path.name, "operating_point": point.as_dict()}
-        )
+        told = {"mode": model.mode, "file": model.path.name, "operating_point": point.as_dict()}
+        exports.append(told)
     return exports
 
 
@@ -101,17 +100,15 @@ def _show(result: Mapping[str, Any]) -> None:
     from edge_melanoma.machine.terminal import results_console
 
     data, point = result["dataset"], result["operating_point"]
-    table = Table(
-        title=escape(
-            f"Recall of at least {point['min_recall']:g} on {data['name']}, validation side: "
-            f"{data['images']} images, {data['malignant']} malignant"
-        ),
-        caption="Malignant: output >= integer. Research only, not a medical device.",
+    title = (
+        f"Recall of at least {point['min_recall']:g} on {data['name']}, validation side: "
+        f"{data['images']} images, {data['malignant']} malignant"
     )
+    caption = "Malignant: output >= integer. Research only, not a medical device."
+    table = Table(title=escape(title), caption=caption)
     for number, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if number else "left")
-    table.add_row("keras", *_cells(point))
-    for export in result["exports"]:
+    for export in ({"mode": "keras", "operating_point": point}, *result["exports"]):
         table.add_row(export["mode"], *_cells(export["operating_point"]))
     results_console(width=130).print(table)
 

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.evaluation.metrics import (
-    ConfusionCounts,
-    Interval,
     count_confusions,
     measure,
     measure_intervals,
@@ -42,16 +40,19 @@ def evaluate_defined(predictions: PredictionSet, *, threshold: float) -> dict[st
 
     A metric that one class alone does not define is none, and `undefined` names it.
     """
-    if predictions.labels.any() and not predictions.labels.all():
+    images = count_images(predictions)
+    undefined = undefined_metrics(benign=images["benign"], malignant=images["malignant"])
+    if not undefined:
         return evaluate_predictions(predictions, threshold=threshold) | {"undefined": []}
+    # One class defines its own share, and the accuracy, which is equal.
+    defined = [name for name in METRICS if name not in undefined]
     counts = count_confusions(predictions, threshold=threshold)
-    share = (counts.true_positive + counts.true_negative) / len(predictions.labels)
-    numbers = count_images(predictions)
-    undefined = undefined_metrics(benign=numbers["benign"], malignant=numbers["malignant"])
+    right = counts.true_positive + counts.true_negative
+    share, interval = right / images["images"], wilson_interval(right, images["images"])
     return {
         "threshold": threshold,
-        "metrics": {name: None if name in undefined else share for name in METRICS},
-        "intervals": _one_class_intervals(counts, undefined),
+        "metrics": dict.fromkeys(METRICS) | dict.fromkeys(defined, share),
+        "intervals": dict.fromkeys(defined, interval),
         "confusion": asdict(counts),
         "classification_report": None,
         "undefined": list(undefined),
@@ -105,19 +106,18 @@ def evaluate_sides(
     Where test pictures have copies in the given training part (`leaked_test`, their ids), the test
     side is measured without them too.
     """
-    measured = {
-        side: _evaluate_side(predictions, threshold=operating_point.threshold)
-        for side, predictions in sides.items()
-    }
-    if leaked_test:
-        rest = without_images(sides["test"], leaked_test)
-        if len(rest.labels):
-            measured[WITHOUT_LEAKED] = _evaluate_side(rest, threshold=operating_point.threshold)
+    threshold = operating_point.threshold
+    rest = without_images(sides["test"], leaked_test) if leaked_test else None
+    if rest is not None and len(rest.labels):
+        sides = {**sides, WITHOUT_LEAKED: rest}
     return {
         "schema": 1,
         "dataset": dict(dataset),
         "operating_point": asdict(operating_point),
-        "sides": measured,
+        "sides": {
+            side: count_images(one) | evaluate_at_both(one, threshold=threshold)
+            for side, one in sides.items()
+        },
         "external": {},
     }
 
@@ -126,29 +126,14 @@ def without_images(predictions: PredictionSet, image_ids: Collection[str]) -> Pr
     """The predictions of all other pictures."""
     kept = ~np.isin(predictions.image_ids, list(image_ids))
     ids = tuple(np.array(predictions.image_ids)[kept].tolist())
-    return PredictionSet(
-        image_ids=ids, labels=predictions.labels[kept], scores=predictions.scores[kept]
-    )
+    labels, scores = predictions.labels[kept], predictions.scores[kept]
+    return PredictionSet(image_ids=ids, labels=labels, scores=scores)
 
 
 def count_images(predictions: PredictionSet) -> dict[str, int]:
     """All, malignant and benign ones."""
-    malignant = int(predictions.labels.sum())
-    images = len(predictions.labels)
+    images, malignant = len(predictions.labels), int(predictions.labels.sum())
     return {"images": images, "malignant": malignant, "benign": images - malignant}
-
-
-def _evaluate_side(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
-    return count_images(predictions) | evaluate_at_both(predictions, threshold=threshold)
-
-
-def _one_class_intervals(
-    counts: ConfusionCounts, undefined: Collection[str]
-) -> dict[str, Interval]:
-    """Wilson's, of the shares that one class defines: its own, and the accuracy, which is equal."""
-    images = sum(asdict(counts).values())
-    bounds = wilson_interval(counts.true_positive + counts.true_negative, images)
-    return {name: bounds for name in METRICS if name not in undefined}
 
 
 def _classification_report(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:

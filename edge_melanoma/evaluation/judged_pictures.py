@@ -54,14 +54,11 @@ class JudgedPictures:
 
     def as_dict(self) -> dict[str, Any]:
         """For evaluation.json and parity.json; of a run's own side, the dataset block alone."""
+        told: dict[str, Any] = {"dataset": self.dataset}
         if self.compared_by is None:
-            return {"dataset": self.dataset}
-        return {
-            "dataset": self.dataset,
-            "left_out": len(self.left_out),
-            "left_out_images": list(self.left_out),
-            "compared_by": self.compared_by,
-        }
+            return told
+        told |= {"left_out": len(self.left_out), "left_out_images": list(self.left_out)}
+        return told | {"compared_by": self.compared_by}
 
     def limited(self, limit: int | None) -> "JudgedPictures":
         """At most `limit` of the pictures, spread over the set."""
@@ -98,9 +95,8 @@ def learned_from_split(split: DatasetSplit) -> LearnedPictures:
     """What a training on `split` learns from."""
     records = (*split.train, *split.validation)
     hashes = frozenset(record.sha256 for record in records if record.sha256)
-    return LearnedPictures(
-        owner="this training", images=len(records), hashes=hashes, records=records
-    )
+    owner, images = "this training", len(records)
+    return LearnedPictures(owner=owner, images=images, hashes=hashes, records=records)
 
 
 def learned_by_run(run: TrainedModel) -> LearnedPictures:
@@ -152,8 +148,7 @@ def read_external_set(
 
     Copies are those of `find_copies`; of pictures that are not there any more only the hashes
     of their bytes can be compared. `learned` is none where it is not known what the model has
-    learned from. What is left may be of one class. In the cache folder fingerprints are kept. With
-    `ray`, its actors read the pictures.
+    learned from. What is left may be of one class. With `ray`, its actors read the pictures.
 
     Raises:
         EdgeMelanomaError: no data set, a card that cannot be used, or nothing but copies.
@@ -167,9 +162,7 @@ def read_external_set(
         screening = screen_images(listed, reporter=reporter, ray=ray)
         copies = {record.image_id for record in screening.readable if record.sha256 in hashes}
     else:
-        screening, copies = _read_beside(
-            listed, learned, cache_folder=cache_folder, reporter=reporter, ray=ray
-        )
+        screening, copies = _read_beside(listed, learned, cache_folder, reporter, ray)
     records = screening.readable
     unseen = tuple(record for record in records if record.image_id not in copies)
     if learned is not None and not unseen:
@@ -193,7 +186,6 @@ def read_external_set(
 def _read_beside(
     listed: Sequence[LesionRecord],
     learned: LearnedPictures,
-    *,
     cache_folder: Path | None,
     reporter: Reporter,
     ray: RayWorkers | None,
@@ -231,10 +223,9 @@ def _notes_of(found: JudgedPictures, learned: LearnedPictures | None) -> Iterato
             f"copies of its training images in {found.name} are not left out."
         )
         return
-    if found.left_out:
-        total = len(found.left_out) + len(found.records)
+    if left_out := len(found.left_out):
         yield (
-            f"Left out {len(found.left_out)} of {total} images of {found.name}: "
+            f"Left out {left_out} of {left_out + len(found.records)} images of {found.name}: "
             f"copies of images that {learned.owner} learned from."
         )
     if len(learned.records) < learned.images:

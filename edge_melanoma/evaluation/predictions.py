@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +65,8 @@ def make_prediction_set(
 
 def refuse_other_images(reference: PredictionSet, candidate: PredictionSet) -> None:
     """A comparison image by image needs the same pictures, in the same order, with equal labels."""
-    if reference.image_ids != candidate.image_ids or not np.array_equal(
-        reference.labels, candidate.labels
-    ):
+    same = np.array_equal(reference.labels, candidate.labels)
+    if reference.image_ids != candidate.image_ids or not same:
         raise EdgeMelanomaError(
             "The two prediction sets are of different images; score both models on the same ones."
         )
@@ -78,7 +77,8 @@ def predictions_to_csv(predictions: PredictionSet) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("image_id", "is_malignant", "score"))
-    writer.writerows(_rows(predictions))
+    labels, scores = predictions.labels.astype(int), map(repr, predictions.scores.tolist())
+    writer.writerows(zip(predictions.image_ids, labels, scores, strict=True))
     return stream.getvalue()
 
 
@@ -91,8 +91,3 @@ def read_predictions(path: Path) -> PredictionSet:
         labels=np.array([row["is_malignant"] == "1" for row in rows], dtype=np.bool_),
         scores=np.array([float(row["score"]) for row in rows], dtype=np.float64),
     )
-
-
-def _rows(predictions: PredictionSet) -> Iterable[tuple[str, int, str]]:
-    triples = zip(predictions.image_ids, predictions.labels, predictions.scores, strict=True)
-    return ((image_id, int(label), repr(float(score))) for image_id, label, score in triples)

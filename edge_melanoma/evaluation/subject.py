@@ -1,6 +1,7 @@
 """The model that a person names, opened: a run's network or a .tflite file, and its threshold."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -36,7 +37,12 @@ from edge_melanoma.runs.models import (
     open_run,
 )
 from edge_melanoma.runs.pictures import leaked_test_of
-from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime, open_network
+from edge_melanoma.runtime.classifiers import (
+    Classifier,
+    TFLiteClassifier,
+    choose_runtime,
+    open_network,
+)
 from edge_melanoma.runtime.interpreters import Answer, try_and_answer, try_model
 from edge_melanoma.runtime.names import Runtime
 
@@ -76,58 +82,40 @@ class Subject:
     @property
     def facts(self) -> dict[str, Any]:
         """What a result says of the model."""
-        return {
-            "model": self._describe_model(),
-            "threshold": self.threshold,
-            "threshold_source": self.threshold_source,
-        }
-
-    def leaked(self) -> tuple[str, ...]:
-        """The ids of the run's test pictures that have copies in the given training part."""
-        return leaked_test_of(read_json(self.run.folder / SPLIT)) if self.run else ()
+        model: dict[str, object]
+        if isinstance(self.model, TrainedModel):
+            model = {"file": self.model.folder.name, "mode": "keras", "runtime": "keras"}
+            model |= {"variant": self.model.variant, "sha256": self.model.sha256}
+        else:
+            runtime = choose_runtime(self.interpreter).value
+            model = {"file": self.name, "mode": self.model.mode, "runtime": runtime}
+            model |= {"sha256": self.model.sha256, "size_bytes": self.model.size_bytes}
+        source = self.threshold_source
+        return {"model": model, "threshold": self.threshold, "threshold_source": source}
 
     def score(
         self, judged: Sequence[tuple[LesionRecord, ...]], reporter: Reporter
     ) -> list[PredictionSet]:
         """The scores of each of several sets."""
-        if isinstance(self.model, TrainedModel):
-            network = open_network(self.model, self.ray)
-            return [predict(network, one, reporter=reporter, label="Keras") for one in judged]
-        runtime, label = choose_runtime(self.interpreter), self.model.mode
-        try_model(self.model, runtime=runtime)
-        with self._open_file(self.model, runtime) as classifier:
+        label = "Keras" if isinstance(self.model, TrainedModel) else self.model.mode
+        with self._open() as classifier:
             return [predict(classifier, one, reporter=reporter, label=label) for one in judged]
 
     def answer(self, files: Sequence[Path]) -> list[Answer | UnreadableImageError]:
         """What the model says of each file, or why that is not scored; each is decoded once."""
-        if isinstance(self.model, TrainedModel):
-            return list(open_network(self.model, self.ray).stream_answers(files))
-        if self.ray is None and len(files) <= FEW_FILES:
+        in_one_process = self.ray is None and len(files) <= FEW_FILES
+        if in_one_process and isinstance(self.model, ConvertedModel):
             return _answer_few(self.model, files, self.interpreter)
-        runtime = choose_runtime(self.interpreter)
-        try_model(self.model, runtime=runtime)
-        with self._open_file(self.model, runtime) as classifier:
+        with self._open() as classifier:
             return list(classifier.stream_answers(files))
 
-    def _describe_model(self) -> dict[str, object]:
+    def _open(self) -> AbstractContextManager[Classifier]:
         if isinstance(self.model, TrainedModel):
-            return {
-                "file": self.model.folder.name,
-                "mode": "keras",
-                "runtime": "keras",
-                "variant": self.model.variant,
-                "sha256": self.model.sha256,
-            }
-        return {
-            "file": self.name,
-            "mode": self.model.mode,
-            "runtime": choose_runtime(self.interpreter).value,
-            "sha256": self.model.sha256,
-            "size_bytes": self.model.size_bytes,
-        }
-
-    def _open_file(self, model: ConvertedModel, runtime: Runtime) -> TFLiteClassifier:
-        return TFLiteClassifier(model.data, name=model.path.name, runtime=runtime, ray=self.ray)
+            return nullcontext(open_network(self.model, self.ray))
+        runtime = choose_runtime(self.interpreter)
+        try_model(self.model, runtime=runtime)
+        name = self.model.path.name
+        return TFLiteClassifier(self.model.data, name=name, runtime=runtime, ray=self.ray)
 
 
 def open_model(
@@ -151,15 +139,19 @@ def open_model(
     _refuse_other_formats(path)
     model: TrainedModel | ConvertedModel
     run: TrainedModel | None
+    chosen, source = CONVENTIONAL_THRESHOLD, "convention"
     if path.is_dir() or path.suffix != ".tflite":
         model = run = open_run(path)
-        own = run.threshold, "validation"
     else:
         model = open_converted(path)
         folder = path.resolve().parent.parent
         run = open_run(folder) if (folder / MANIFEST).is_file() else None
-        own = _own_threshold(model.manifest, run)
-    chosen, source = own if threshold is None else (threshold, "--threshold")
+    if isinstance(model, ConvertedModel) and "threshold" in model.manifest:
+        chosen, source = float(model.manifest["threshold"]), "validation"
+    elif run is not None:
+        chosen, source = run.threshold, "validation"
+    if threshold is not None:
+        chosen, source = threshold, "--threshold"
     return Subject(
         name=name,
         model=model,
@@ -182,12 +174,6 @@ def _refuse_other_formats(path: Path) -> None:
             f"{path} is a SavedModel, which is not opened, as loading it can run code that is in "
             f"it; expected a run folder or a .tflite file."
         )
-
-
-def _own_threshold(manifest: Mapping[str, Any], run: TrainedModel | None) -> tuple[float, str]:
-    if "threshold" in manifest:
-        return float(manifest["threshold"]), "validation"
-    return (run.threshold, "validation") if run else (CONVENTIONAL_THRESHOLD, "convention")
 
 
 def _answer_few(
@@ -230,6 +216,7 @@ def evaluate_subject(
             f"{subject.place} is not in a run folder; say what to score with --data DIR."
         )
     outside = [read(folder, name=name) for name, folder in external.items()]
+    leaked = leaked_test_of(read_json(run.folder / SPLIT)) if run and data is None else ()
     scores, *others = subject.score([one.records for one in (inside, *outside)], reporter)
     return {
         "schema": 1,
@@ -237,9 +224,7 @@ def evaluate_subject(
         "resize": RESIZE_ID,
         **inside.as_dict(),
         **measure_set(scores, subject.threshold),
-        **measure_without_leaked(
-            scores, subject.threshold, leaked=() if data else subject.leaked()
-        ),
+        **measure_without_leaked(scores, subject.threshold, leaked=leaked),
         "external": {
             found.name: found.as_dict() | measure_set(of_set, subject.threshold)
             for found, of_set in zip(outside, others, strict=True)
@@ -266,10 +251,10 @@ def predict_files(
 
 
 def _without_skipped(files: Sequence[Path], reporter: Reporter) -> list[Path]:
-    for file in files:
-        if not names_a_picture(file):
-            reporter.say(f"Skipped {printable(str(file))}: its name is not that of a picture")
     named = [file for file in files if names_a_picture(file)]
+    for file in files:
+        if file not in named:
+            reporter.say(f"Skipped {printable(str(file))}: its name is not that of a picture")
     if not named:
         raise EdgeMelanomaError(
             f"No file has the name of a picture; expected one that is not hidden and ends in "
