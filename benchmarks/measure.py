@@ -12,7 +12,7 @@ from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
 from edge_melanoma.benchmarks.timing.in_turn import time_in_turn
-from edge_melanoma.benchmarks.timing.machine_load import describe_doubts, describe_machine
+from edge_melanoma.benchmarks.timing.latency import describe_doubts, describe_machine
 from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
 from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_section, whole_section
 from edge_melanoma.data.images import read_image

@@ -5,7 +5,6 @@ With the area under the ROC curve and its part above 80 % recall, for many weigh
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +22,6 @@ MIN_RECALL = 0.8
 Weights = NDArray[np.integer]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropSamples:
-    """Drops (reference - candidate) of the resampled sets, shape (resamples,) each."""
-
-    recall: NDArray[np.float64]
-    specificity: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-    auc: NDArray[np.float64]
-    partial_auc: NDArray[np.float64]
-
-
 def resample_drops(
     reference: PredictionSet,
     candidate: PredictionSet,
@@ -41,9 +29,10 @@ def resample_drops(
     threshold: float,
     resamples: int = RESAMPLES,
     seed: int = SEED,
-) -> DropSamples:
+) -> dict[str, NDArray[np.float64]]:
     """A paired bootstrap, stratified: each resample has as many images of each class as the set.
 
+    By metric, the drops (reference - candidate) of the resampled sets, shape (resamples,) each.
     Image and score pairs stay together, and equal seeds draw equal images for every candidate.
 
     Raises:
@@ -62,13 +51,13 @@ def resample_drops(
         shares = (malignant @ counts, benign @ counts)
         parts.append((*shares, before[0] - after[0], before[1] - after[1]))
     recall, specificity, auc, part = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return DropSamples(
-        recall=recall / labels.sum(),
-        specificity=specificity / (~labels).sum(),
-        accuracy=(recall + specificity) / len(labels),
-        auc=auc,
-        partial_auc=part,
-    )
+    return {
+        "recall": recall / labels.sum(),
+        "specificity": specificity / (~labels).sum(),
+        "accuracy": (recall + specificity) / len(labels),
+        "auc": auc,
+        "partial_auc": part,
+    }
 
 
 def percentile_interval(samples: NDArray[np.float64]) -> Interval:
@@ -128,19 +117,14 @@ def roc_areas(
     true = _cumulated(sorted_weights * labels[order, np.newaxis], ends)
     recall = true / true[-1]
     alarms = (called - true) / (called - true)[-1]
-    return _area(recall, alarms), _area_above(recall, alarms, MIN_RECALL)
+    area: NDArray[np.float64] = (np.diff(alarms, axis=0) * (recall[1:] + recall[:-1])).sum(axis=0)
+    return area / 2, _area_above(recall, alarms, MIN_RECALL)
 
 
 def _cumulated(weights: Weights, ends: NDArray[np.integer]) -> NDArray[np.float64]:
     """Sums down to the last image of each score, below a first row of zeros."""
     sums = np.cumsum(weights, axis=0)[ends]
     return np.vstack([np.zeros((1, weights.shape[1])), sums])
-
-
-def _area(recall: NDArray[np.float64], alarms: NDArray[np.float64]) -> NDArray[np.float64]:
-    steps = np.diff(alarms, axis=0) * (recall[1:] + recall[:-1])
-    area: NDArray[np.float64] = steps.sum(axis=0) / 2
-    return area
 
 
 def _area_above(

@@ -3,7 +3,8 @@
 Reference is the trained network, candidate the file for the phone.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,21 +36,6 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ties:
-    """How many pictures have a score that the candidate's output cannot tell from the threshold.
-
-    They are all decided alike, whichever side the threshold was rounded to.
-    """
-
-    images: int
-    malignant: int
-
-    def counts(self) -> dict[str, int]:
-        """For parity.json."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """A candidate against its reference, each at a threshold; drops are reference minus candidate.
 
@@ -60,7 +46,7 @@ class Comparison:
     reference: Metrics
     candidate: Metrics
     flips: Flips
-    ties: Ties | None
+    ties: Mapping[str, int] | None
     distinct_scores: int
     agreement: float
     max_score_difference: float
@@ -134,11 +120,14 @@ def find_flips(
     )
 
 
-def find_ties(predictions: PredictionSet, *, threshold: float, output: ScoreTensor) -> Ties:
-    """The pictures that `output` gives the very value that it would give the threshold.
+def find_ties(
+    predictions: PredictionSet, *, threshold: float, output: ScoreTensor
+) -> dict[str, int]:
+    """How many pictures, and malignant ones, `output` gives the value that it gives the threshold.
 
-    An integer output rounds the threshold to one of its steps, a logit to a step of the logit; a
-    float output has a tie where the numbers are equal.
+    They are all decided alike, whichever side the threshold was rounded to. An integer output
+    rounds it to one of its steps, a logit to a step of the logit; a float output has a tie where
+    the numbers are equal.
     """
     tied = predictions.scores == output.nearest_score(threshold)
-    return Ties(images=int(tied.sum()), malignant=int((tied & predictions.labels).sum()))
+    return {"images": int(tied.sum()), "malignant": int((tied & predictions.labels).sum())}

@@ -92,18 +92,13 @@ class Rule:
 
 def _rule(
     kind: Kind,
-    unit: Unit = Unit.AMOUNT,
-    *,
-    needs: tuple[str, ...] = (),
+    *needs: str,
+    unit: Unit = Unit.SHARE,
     metric: str | None = None,
     default: float | None = None,
 ) -> Any:
     rule = {"kind": kind, "unit": unit, "needs": needs, "metric": metric}
     return field(default=default, metadata=rule)
-
-
-def _margin(metric: str, *needs: str) -> Any:
-    return _rule(Kind.MARGIN, Unit.SHARE, needs=needs, metric=metric)
 
 
 BOTH = ("malignant", "benign")
@@ -117,20 +112,24 @@ class ParityContract:
     A margin is passed by the upper bound of the drop, a `max_..._drop` by the drop itself.
     """
 
-    max_recall_drop: float = _rule(Kind.AT_MOST, Unit.SHARE, needs=BOTH[:1], default=0.005)
-    max_accuracy_drop: float = _rule(Kind.AT_MOST, Unit.SHARE, default=0.005)
-    min_agreement: float = _rule(Kind.AT_LEAST, Unit.SHARE, default=0.99)
-    max_auc_drop: float | None = _rule(Kind.AT_MOST, Unit.SHARE, needs=BOTH)
-    min_recall_lower_bound: float | None = _rule(Kind.AT_LEAST, Unit.SHARE, needs=BOTH[:1])
-    max_lost_malignant: int | None = _rule(Kind.AT_MOST, Unit.COUNT, needs=BOTH[:1])
-    recall_noninferiority_margin: float | None = _margin("recall", "malignant")
-    specificity_noninferiority_margin: float | None = _margin("specificity", "benign")
-    accuracy_noninferiority_margin: float | None = _margin("accuracy")
-    auc_noninferiority_margin: float | None = _margin("auc", *BOTH)
-    partial_auc_noninferiority_margin: float | None = _margin("partial_auc", *BOTH)
-    max_size_mb: float | None = _rule(Kind.AT_MOST)
-    max_p90_ms: float | None = _rule(Kind.AT_MOST)
-    max_latency_ratio: float | None = _rule(Kind.AT_MOST)
+    max_recall_drop: float = _rule(Kind.AT_MOST, "malignant", default=0.005)
+    max_accuracy_drop: float = _rule(Kind.AT_MOST, default=0.005)
+    min_agreement: float = _rule(Kind.AT_LEAST, default=0.99)
+    max_auc_drop: float | None = _rule(Kind.AT_MOST, *BOTH)
+    min_recall_lower_bound: float | None = _rule(Kind.AT_LEAST, "malignant")
+    max_lost_malignant: int | None = _rule(Kind.AT_MOST, "malignant", unit=Unit.COUNT)
+    recall_noninferiority_margin: float | None = _rule(Kind.MARGIN, "malignant", metric="recall")
+    specificity_noninferiority_margin: float | None = _rule(
+        Kind.MARGIN, "benign", metric="specificity"
+    )
+    accuracy_noninferiority_margin: float | None = _rule(Kind.MARGIN, metric="accuracy")
+    auc_noninferiority_margin: float | None = _rule(Kind.MARGIN, *BOTH, metric="auc")
+    partial_auc_noninferiority_margin: float | None = _rule(
+        Kind.MARGIN, *BOTH, metric="partial_auc"
+    )
+    max_size_mb: float | None = _rule(Kind.AT_MOST, unit=Unit.AMOUNT)
+    max_p90_ms: float | None = _rule(Kind.AT_MOST, unit=Unit.AMOUNT)
+    max_latency_ratio: float | None = _rule(Kind.AT_MOST, unit=Unit.AMOUNT)
     require_full_int8: bool = _rule(Kind.FLAG, default=False)
 
     def limits(self) -> dict[str, float | bool]:
@@ -142,41 +141,22 @@ class ParityContract:
         """Non-inferiority margins by metric."""
         return {metric: getattr(self, name) for metric, name in MARGINS.items()}
 
-    def check(self, measured: Mapping[str, Measured]) -> tuple["RuleOutcome", ...]:
-        """Every rule, in the order in which they stand above."""
-        return tuple(
-            RuleOutcome(
-                rule=name,
-                limit=limit,
-                measured=measured.get(name),
-                failure=RULES[name].failure(measured.get(name), limit),
+    def check(self, measured: Mapping[str, Measured]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Every rule, in the order above, for parity.json; and a sentence for each missed one."""
+        checks, failures = [], []
+        for name, limit in self.limits().items():
+            value = measured.get(name)
+            failure = RULES[name].failure(value, limit)
+            checks.append(
+                {"rule": name, "limit": limit, "measured": value, "passed": failure is None}
             )
-            for name, limit in self.limits().items()
-        )
+            failures += [failure] if failure else []
+        return checks, failures
 
 
 RULES = {field.name: Rule(name=field.name, **field.metadata) for field in fields(ParityContract)}
 MARGINS = {rule.metric: name for name, rule in RULES.items() if rule.metric is not None}
 """The rule that is the margin of each metric."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleOutcome:
-    """One rule held against one candidate; `failure` is none where it is kept."""
-
-    rule: str
-    limit: float | bool
-    measured: Measured
-    failure: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        return {
-            "rule": self.rule,
-            "limit": self.limit,
-            "measured": self.measured,
-            "passed": self.failure is None,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

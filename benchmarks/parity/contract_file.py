@@ -119,13 +119,14 @@ def _unknown(where: str, kind: str, word: str, known: tuple[str, ...]) -> str:
 
 def _section(candidate: Parity, data: Parity, *, noisy: bool) -> str:
     limits = _quality_limits(candidate, data) | _cost_limits(candidate)
-    if noisy:
-        limits = {key: limit for key, limit in limits.items() if key not in TIMES}
-    width = max(len(f"{key} = {value}") for key, (value, _) in limits.items())
-    lines = [f"[{candidate['mode']}]"]
-    for key, (value, measured) in limits.items():
-        lines.append(f"{f'{key} = {value}':<{width}}  # measured {measured}")
-    return "\n".join([*lines, ""])
+    lines = [
+        (f"{key} = {value}", measured)
+        for key, (value, measured) in limits.items()
+        if not (noisy and key in TIMES)
+    ]
+    width = max(len(line) for line, _ in lines)
+    told = [f"{line:<{width}}  # measured {measured}" for line, measured in lines]
+    return "\n".join([f"[{candidate['mode']}]", *told, ""])
 
 
 def _quality_limits(candidate: Parity, data: Parity) -> dict[str, tuple[str, str]]:

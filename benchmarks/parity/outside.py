@@ -15,11 +15,7 @@ from edge_melanoma.benchmarks.parity.scoring import REFERENCE, write_scores
 from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
 from edge_melanoma.evaluation.judged_pictures import JudgedPictures
-from edge_melanoma.evaluation.predictions import (
-    PredictionSet,
-    predict,
-    refuse_other_images,
-)
+from edge_melanoma.evaluation.predictions import PredictionSet, predict, refuse_other_images
 from edge_melanoma.machine.environment import package_version
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
@@ -91,10 +87,10 @@ def _at_own(
         "name": "own",
         "reference_threshold": threshold,
         "candidate_threshold": own_threshold,
-        "missing": None,
+        "missing": NO_POINT_OF_ITS_OWN if own_threshold is None else None,
     }
     if own_threshold is None:
-        return told | {"missing": NO_POINT_OF_ITS_OWN}
+        return told
     found = _figures(evaluate_defined(candidate, threshold=own_threshold))
     return told | {"candidate": found.pop("metrics"), **found}
 
@@ -127,12 +123,21 @@ def measure_outside(
     """Score each set with each model, keep the scores in the bench folder, and compare."""
     if not external:
         return ()
-    scores = {REFERENCE: _score(open_network(run, ray), external, reporter, label=REFERENCE)}
+
+    def score(classifier: Classifier, label: str) -> dict[str, PredictionSet]:
+        return {
+            found.name: predict(
+                classifier, found.records, reporter=reporter, label=f"{label} on {found.name}"
+            )
+            for found in external
+        }
+
+    scores = {REFERENCE: score(open_network(run, ray), REFERENCE)}
     for model in exports:
         with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime, ray=ray) as tflite:
-            scores[model.mode] = _score(tflite, external, reporter, label=model.mode)
+            scores[model.mode] = score(tflite, model.mode)
     points = {model.mode: own_point_of(model.manifest) for model in exports}
-    own = {mode: point.threshold for mode, point in points.items() if point}
+    own = {mode: point["threshold"] for mode, point in points.items() if point}
     outcomes = []
     for found in external:
         of_set = {mode: by_set[found.name] for mode, by_set in scores.items()}
@@ -142,14 +147,3 @@ def measure_outside(
             compare_outside(found, reference, of_set, threshold=run.threshold, own_thresholds=own)
         )
     return tuple(outcomes)
-
-
-def _score(
-    classifier: Classifier, external: Sequence[JudgedPictures], reporter: Reporter, *, label: str
-) -> dict[str, PredictionSet]:
-    return {
-        found.name: predict(
-            classifier, found.records, reporter=reporter, label=f"{label} on {found.name}"
-        )
-        for found in external
-    }

@@ -5,7 +5,6 @@ a number of pictures can prove: the smallest margin that could pass, and how man
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 ONE_SIDED_95 = 1.6448536269514722
@@ -55,7 +54,7 @@ def pairs_needed(*, margin: float, discordance: float, power: bool = False) -> i
     with it, it varies by chance and the margin is shown four times in five.
     """
     # Tango's null variance depends on shares alone, so that the number of pairs follows from it.
-    null = _null_variance(discordance / 2, discordance / 2, 1.0, margin)
+    null = _null_variance(discordance / 2, discordance / 2, margin)
     root = ONE_SIDED_95 * math.sqrt(null)
     if power:
         root += POWER_80 * math.sqrt(discordance)
@@ -65,63 +64,39 @@ def pairs_needed(*, margin: float, discordance: float, power: bool = False) -> i
 
 def _statistic(lost: float, gained: float, pairs: float, margin: float) -> float:
     """Standard errors by which the drop lies above `margin`, the error being that at `margin`."""
-    variance = _null_variance(lost / pairs, gained / pairs, 1.0, margin)
+    variance = _null_variance(lost / pairs, gained / pairs, margin)
     distance = (lost - gained) / pairs - margin
     if variance <= 0:
         return math.copysign(math.inf, distance) if distance else 0.0
     return distance / math.sqrt(variance / pairs)
 
 
-def _null_variance(lost: float, gained: float, total: float, margin: float) -> float:
-    """Variance of one pair's difference under a drop of `margin`, all else most likely."""
-    square = 2 * total
-    linear = -lost - gained + (2 * total - lost + gained) * margin
-    constant = -gained * margin * (1 - margin)
-    root = math.sqrt(max(0.0, linear**2 - 4 * square * constant))
-    share_gained = (root - linear) / (2 * square)
-    return 2 * share_gained + margin * (1 - margin)
+def _null_variance(lost: float, gained: float, margin: float) -> float:
+    """Variance of one pair's difference under a drop of `margin`, all else most likely.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProofLimits:
-    """Of one share: recall has malignant pictures for pairs, accuracy has all of them.
-
-    `lost` and `gained` are those that flipped, `margin` the drop that is to be excluded.
+    `lost` and `gained` are shares of the pairs.
     """
+    linear = -lost - gained + (2.0 - lost + gained) * margin
+    constant = -gained * margin * (1 - margin)
+    root = math.sqrt(max(0.0, linear**2 - 8.0 * constant))
+    return 2 * ((root - linear) / 4.0) + margin * (1 - margin)
 
-    lost: int
-    gained: int
-    pairs: int
-    margin: float
 
-    @property
-    def discordance(self) -> float:
-        """The share of pairs that flipped."""
-        return (self.lost + self.gained) / self.pairs
+def proof_limits(*, lost: int, gained: int, pairs: int, margin: float) -> dict[str, Any]:
+    """What pictures can prove of a share, for parity.json: recall has the malignant ones for pairs.
 
-    @property
-    def smallest_without_flips(self) -> float:
-        """The margin that a candidate passes which flips nothing: no candidate passes a smaller."""
-        return score_upper_bound(lost=0, gained=0, pairs=self.pairs)
-
-    @property
-    def smallest_at_discordance(self) -> float:
-        """The margin that a candidate passes which flips as many, half of them for the better."""
-        half = (self.lost + self.gained) / 2
-        return score_upper_bound(lost=half, gained=half, pairs=self.pairs)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        share = self.discordance
-        return {
-            "pairs": self.pairs,
-            "discordance": share,
-            "smallest_margin_without_flips": self.smallest_without_flips,
-            "smallest_margin_at_discordance": self.smallest_at_discordance,
-            "margin": self.margin,
-            "needed_without_flips": pairs_needed(margin=self.margin, discordance=0.0),
-            "needed_at_discordance": pairs_needed(margin=self.margin, discordance=share),
-            "needed_for_80_percent_power": pairs_needed(
-                margin=self.margin, discordance=share, power=True
-            ),
-        }
+    `margin` is the drop to be excluded. No candidate passes a smaller one than that which flips
+    nothing; at the discordance, it flips as many as this one, half of them for the better.
+    """
+    flipped = lost + gained
+    share, half = flipped / pairs, flipped / 2
+    return {
+        "pairs": pairs,
+        "discordance": share,
+        "smallest_margin_without_flips": score_upper_bound(lost=0, gained=0, pairs=pairs),
+        "smallest_margin_at_discordance": score_upper_bound(lost=half, gained=half, pairs=pairs),
+        "margin": margin,
+        "needed_without_flips": pairs_needed(margin=margin, discordance=0.0),
+        "needed_at_discordance": pairs_needed(margin=margin, discordance=share),
+        "needed_for_80_percent_power": pairs_needed(margin=margin, discordance=share, power=True),
+    }

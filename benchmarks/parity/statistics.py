@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.parity.bootstrap import (
     MIN_RECALL,
-    DropSamples,
     p_above,
     partial_auc,
     percentile_interval,
@@ -32,7 +31,9 @@ class DropEstimate:
     """A drop with its 95 % interval, its one-sided bound, and the test that belongs to that.
 
     `upper95` is the smallest margin that these pictures would pass, `p` gives the one-sided p of a
-    drop of a margin or more, and `method` says how the two are made.
+    drop of a margin or more, and `method` says how the two are made: `score` is Tango's test for
+    shares of pictures decided rightly, as the bootstrap knows no flip that did not happen and has
+    the interval 0..0 where there is none; areas under the ROC curve have the `bootstrap` alone.
     """
 
     drop: float
@@ -41,31 +42,16 @@ class DropEstimate:
     method: str
     p: Callable[[float], float]
 
-
-def share_drop(*, lost: int, gained: int, pairs: int, samples: NDArray[np.float64]) -> DropEstimate:
-    """The drop of a share of pictures decided rightly, tested by Tango's score.
-
-    The bootstrap knows no flip that did not happen: with none at all its interval is 0..0. So the
-    bound is not taken from it.
-    """
-    return DropEstimate(
-        drop=(lost - gained) / pairs,
-        interval=percentile_interval(samples),
-        upper95=score_upper_bound(lost=lost, gained=gained, pairs=pairs),
-        method="score",
-        p=lambda margin: noninferiority_p(lost=lost, gained=gained, pairs=pairs, margin=margin),
-    )
-
-
-def area_drop(drop: float, samples: NDArray[np.float64]) -> DropEstimate:
-    """The drop of an area under the ROC curve, by the bootstrap alone."""
-    return DropEstimate(
-        drop=drop,
-        interval=percentile_interval(samples),
-        upper95=upper_bound(samples),
-        method="bootstrap",
-        p=partial(p_above, samples),
-    )
+    def test(self, margin: float | None) -> dict[str, Any]:
+        """Whether the drop is shown to be smaller than a margin, for parity.json."""
+        return {
+            "drop": self.drop,
+            "upper95": self.upper95,
+            "method": self.method,
+            "margin": margin,
+            "p": None if margin is None else self.p(margin),
+            "shown": None if margin is None else self.upper95 < margin,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +69,7 @@ class PairedStatistics:
 
     def tests(self, margins: Mapping[str, float | None]) -> dict[str, dict[str, Any]]:
         """Non-inferiority by metric; margin, p and result are none where no margin was set."""
-        return {name: _test(drop, margins.get(name)) for name, drop in self.drops.items()}
+        return {name: drop.test(margins.get(name)) for name, drop in self.drops.items()}
 
     def as_dict(self, margins: Mapping[str, float | None]) -> dict[str, Any]:
         """For parity.json, but for what stands in the comparison."""
@@ -117,23 +103,44 @@ def study_drops(
 
 
 def _estimate(
-    comparison: Comparison, samples: DropSamples, images: PredictionSet, *, part: float
+    comparison: Comparison,
+    samples: Mapping[str, NDArray[np.float64]],
+    images: PredictionSet,
+    *,
+    part: float,
 ) -> dict[str, DropEstimate]:
     lost, gained, alarmed, cleared = comparison.flips.counts().values()
-    images_in_all, malignant = len(images.labels), int(images.labels.sum())
-    benign = images_in_all - malignant
+    total, malignant = len(images.labels), int(images.labels.sum())
     counted = {
-        "recall": (lost, gained, malignant, samples.recall),
-        "specificity": (alarmed, cleared, benign, samples.specificity),
-        "accuracy": (lost + alarmed, gained + cleared, images_in_all, samples.accuracy),
+        "recall": {"lost": lost, "gained": gained, "pairs": malignant},
+        "specificity": {"lost": alarmed, "gained": cleared, "pairs": total - malignant},
+        "accuracy": {"lost": lost + alarmed, "gained": gained + cleared, "pairs": total},
     }
-    return {
-        name: share_drop(lost=worse, gained=better, pairs=pairs, samples=drawn)
-        for name, (worse, better, pairs, drawn) in counted.items()
-    } | {
-        "auc": area_drop(comparison.drops()["auc"], samples.auc),
-        "partial_auc": area_drop(part, samples.partial_auc),
+    shares = {
+        name: DropEstimate(
+            drop=(flips["lost"] - flips["gained"]) / flips["pairs"],
+            interval=percentile_interval(samples[name]),
+            upper95=score_upper_bound(**flips),
+            method="score",
+            p=partial(_score_p, flips),
+        )
+        for name, flips in counted.items()
     }
+    areas = {
+        name: DropEstimate(
+            drop=drop,
+            interval=percentile_interval(samples[name]),
+            upper95=upper_bound(samples[name]),
+            method="bootstrap",
+            p=partial(p_above, samples[name]),
+        )
+        for name, drop in (("auc", comparison.drops()["auc"]), ("partial_auc", part))
+    }
+    return shares | areas
+
+
+def _score_p(flips: Mapping[str, int], margin: float) -> float:
+    return noninferiority_p(**flips, margin=margin)
 
 
 def _shares(flips: Mapping[str, int], images: PredictionSet) -> dict[str, Interval]:
@@ -142,16 +149,4 @@ def _shares(flips: Mapping[str, int], images: PredictionSet) -> dict[str, Interv
     return {"agreement": wilson_interval(agreeing, total)} | {
         kind: wilson_interval(count, malignant if "malignant" in kind else total - malignant)
         for kind, count in flips.items()
-    }
-
-
-def _test(drop: DropEstimate, margin: float | None) -> dict[str, Any]:
-    p = None if margin is None else drop.p(margin)
-    return {
-        "drop": drop.drop,
-        "upper95": drop.upper95,
-        "method": drop.method,
-        "margin": margin,
-        "p": p,
-        "shown": None if margin is None else drop.upper95 < margin,
     }

@@ -1,6 +1,6 @@
 """The verdict: each candidate held against its contract, and the report that tells of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from edge_melanoma.benchmarks.parity.contract import (
     Contracts,
     Measured,
     ParityContract,
-    RuleOutcome,
 )
 from edge_melanoma.benchmarks.parity.findings import Findings
 from edge_melanoma.benchmarks.sections import ReportSection, contents_of
@@ -64,7 +63,7 @@ class MeasuredModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredCandidate:
-    """A candidate, how it compares, and what became of every rule of its contract.
+    """A candidate, how it compares, what became of every rule of its contract, and what it missed.
 
     `findings` is none where only the metrics were compared.
     """
@@ -73,13 +72,9 @@ class MeasuredCandidate:
     comparison: Comparison
     latency_ratio: float | None
     contract: ParityContract
-    outcomes: tuple[RuleOutcome, ...]
+    checks: Sequence[Mapping[str, Any]]
+    failures: Sequence[str]
     findings: Findings | None = None
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """Every rule that is missed, as a sentence each."""
-        return tuple(outcome.failure for outcome in self.outcomes if outcome.failure)
 
     @property
     def verdict(self) -> str:
@@ -98,7 +93,7 @@ class MeasuredCandidate:
             "mean_score_difference": comparison.mean_score_difference,
             "flips": comparison.flips.counts(),
             "flipped_images": asdict(comparison.flips),
-            "ties_at_threshold": comparison.ties.counts() if comparison.ties else None,
+            "ties_at_threshold": comparison.ties,
             "distinct_scores": comparison.distinct_scores,
             "tests": {
                 "mcnemar_p": comparison.mcnemar_p,
@@ -109,7 +104,7 @@ class MeasuredCandidate:
             "latency_ratio": self.latency_ratio,
             "verdict": self.verdict,
             "failures": list(self.failures),
-            "checks": [outcome.as_dict() for outcome in self.outcomes],
+            "checks": list(self.checks),
             **found,
             "calibration": self.model.calibration.as_dict(),
         }
@@ -120,8 +115,7 @@ class MeasuredCandidate:
         margins = self.contract.margins()
         limit = self.contract.max_recall_drop
         allowed = limit if 0 < limit <= LARGEST_PROOF_MARGIN else DEFAULT_PROOF_MARGIN
-        margin = margins["recall"] or allowed
-        return self.findings.as_dict(margins, margin=margin)
+        return self.findings.as_dict(margins, margin=margins["recall"] or allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,31 +169,29 @@ def judge(
     ratio = None
     if model.latency is not None and reference.latency is not None:
         ratio = model.latency.percentile_ms(50) / reference.latency.percentile_ms(50)
-    drops, recall = comparison.drops(), model.intervals.get("recall")
+    lost, recall = comparison.drops(), model.intervals.get("recall")
     measured: dict[str, Measured] = {
-        "max_recall_drop": drops["recall"],
-        "max_accuracy_drop": drops["accuracy"],
+        "max_recall_drop": lost["recall"],
+        "max_accuracy_drop": lost["accuracy"],
         "min_agreement": comparison.agreement,
-        "max_auc_drop": drops["auc"],
+        "max_auc_drop": lost["auc"],
         "min_recall_lower_bound": recall[0] if recall else None,
         "max_lost_malignant": len(comparison.flips.lost_malignant),
         "max_size_mb": model.size_bytes / MEGABYTE,
         "max_p90_ms": model.latency.percentile_ms(90) if model.latency else None,
         "max_latency_ratio": ratio,
     }
+    if findings is not None:
+        drops = findings.statistics.drops
+        measured |= {MARGINS[metric]: drop.upper95 for metric, drop in drops.items()}
+        measured["require_full_int8"] = findings.is_full_int8
+    checks, failures = contract.check(measured)
     return MeasuredCandidate(
         model=model,
         comparison=comparison,
         latency_ratio=ratio,
         contract=contract,
-        outcomes=contract.check(measured | _found(findings)),
+        checks=checks,
+        failures=failures,
         findings=findings,
     )
-
-
-def _found(findings: Findings | None) -> dict[str, Measured]:
-    if findings is None:
-        return {}
-    drops = findings.statistics.drops
-    bounds = {MARGINS[metric]: drop.upper95 for metric, drop in drops.items()}
-    return {**bounds, "require_full_int8": findings.is_full_int8}

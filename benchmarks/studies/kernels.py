@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.benchmarks.parity.comparison import Flips, find_flips
+from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.evaluation.predictions import make_prediction_set
+from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.machine.processes import last_line, run_in_child
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.classifiers import DecodedImages, decoded
@@ -29,46 +29,6 @@ from edge_melanoma.tflite.quantization import ScoreTensor
 
 PROCESS = Path(__file__).with_name("kernel_process.py")
 LIMIT_SECONDS = 3600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelOutcome:
-    """What a file gave on one path, or why it did not run there.
-
-    Differences are to the first path: quanta are steps of the output's integer, none for floats.
-    """
-
-    mode: str
-    path: KernelPath
-    reason: str = ""
-    xnnpack_parts: int = 0
-    cpu_ms: float = 0.0
-    images: int = 0
-    max_quanta: int | None = None
-    max_score_difference: float = 0.0
-    identical: float = 1.0
-    flips: Flips | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        way = {
-            "mode": self.mode,
-            "runtime": self.path.runtime.value,
-            "kernels": self.path.kernels.value,
-            "threads": self.path.threads,
-        }
-        if self.flips is None:
-            return way | {"skipped": self.reason}
-        return way | {
-            "xnnpack": self.xnnpack_parts > 0,
-            "xnnpack_parts": self.xnnpack_parts,
-            "images": self.images,
-            "max_quanta": self.max_quanta,
-            "max_score_difference": self.max_score_difference,
-            "identical": self.identical,
-            "flips": self.flips.counts(),
-            "cpu_ms": self.cpu_ms,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +45,12 @@ def compare_kernels(
     *,
     threshold: float,
     reporter: Reporter,
-) -> list[KernelOutcome]:
-    """Each of the models (its name is its mode) on each path, held against the first path."""
+) -> list[dict[str, Any]]:
+    """Each of the models (its name is its mode) on each path, held against the first path.
+
+    For parity.json: differences, `max_quanta` in steps of the output's integer, none for floats; or
+    in `skipped` why the file did not run there.
+    """
     outcomes = []
     with (
         decoded([record.path for record in records], reporter=reporter) as images,
@@ -151,76 +115,86 @@ def _compare(
     tensor: ScoreTensor,
     records: Sequence[LesionRecord],
     threshold: float,
-) -> list[KernelOutcome]:
+) -> list[dict[str, Any]]:
     base = found[0]
-    if isinstance(base, str):
-        return [KernelOutcome(mode=mode, path=path, reason=base) for path in paths]
-    reference = make_prediction_set(records, tensor.scores(base.values))
+    is_float = tensor.quantization.is_float
     outcomes = []
     for path, outputs in zip(paths, found, strict=True):
-        if isinstance(outputs, str):
-            outcomes.append(KernelOutcome(mode=mode, path=path, reason=outputs))
+        way: dict[str, Any] = {
+            "mode": mode,
+            "runtime": path.runtime.value,
+            "kernels": path.kernels.value,
+            "threads": path.threads,
+        }
+        if isinstance(base, str) or isinstance(outputs, str):
+            outcomes.append(way | {"skipped": base if isinstance(base, str) else outputs})
             continue
-        scores = make_prediction_set(records, tensor.scores(outputs.values))
+        reference = _scores(base, tensor, records)
+        scores = _scores(outputs, tensor, records)
+        steps = np.abs(outputs.values.astype(np.float64) - base.values.astype(np.float64))
         outcomes.append(
-            KernelOutcome(
-                mode=mode,
-                path=path,
-                xnnpack_parts=outputs.xnnpack_parts,
-                cpu_ms=outputs.cpu_ms,
-                images=len(records),
-                max_quanta=_largest_step(base.values, outputs.values, tensor),
-                max_score_difference=float(np.abs(scores.scores - reference.scores).max()),
-                identical=float(np.mean(base.values == outputs.values)),
-                flips=find_flips(reference, scores, threshold=threshold),
-            )
+            way
+            | {
+                "xnnpack": outputs.xnnpack_parts > 0,
+                "xnnpack_parts": outputs.xnnpack_parts,
+                "images": len(records),
+                "max_quanta": None if is_float else int(steps.max()),
+                "max_score_difference": float(np.abs(scores.scores - reference.scores).max()),
+                "identical": float(np.mean(base.values == outputs.values)),
+                "flips": find_flips(reference, scores, threshold=threshold).counts(),
+                "cpu_ms": outputs.cpu_ms,
+            }
         )
     return outcomes
 
 
-def _largest_step(
-    base: NDArray[np.generic], other: NDArray[np.generic], tensor: ScoreTensor
-) -> int | None:
-    if tensor.quantization.is_float:
-        return None
-    return int(np.abs(other.astype(np.int64) - base.astype(np.int64)).max())
+def _scores(
+    outputs: _Outputs, tensor: ScoreTensor, records: Sequence[LesionRecord]
+) -> PredictionSet:
+    return make_prediction_set(records, tensor.scores(outputs.values))
 
 
-def _ran(cell: str, missing: str = "") -> Callable[[KernelOutcome], str]:
-    """A cell that is empty where the file did not run; {1} are the numbers of the flips."""
-    return lambda one: cell.format(one, one.flips.counts()) if one.flips else missing
+def _ran(cell: str, missing: str = "") -> Callable[[Mapping[str, Any]], str]:
+    """A cell that is empty where the file did not run."""
+    return lambda one: cell.format(one) if "flips" in one else missing
 
 
-def _describe_kernels(outcome: KernelOutcome) -> str:
-    found = ": XNNPACK" if outcome.xnnpack_parts else ": no XNNPACK"
-    return outcome.path.kernels.value + (found if outcome.flips else "")
+def _kernels(one: Mapping[str, Any]) -> str:
+    found = ": XNNPACK" if one.get("xnnpack") else ": no XNNPACK"
+    return f"{one['kernels']}{_ran(found)(one)}"
 
 
-def _quanta(outcome: KernelOutcome) -> str:
-    return _ran("float" if outcome.max_quanta is None else "{0.max_quanta}")(outcome)
+def _quanta(one: Mapping[str, Any]) -> str:
+    return _ran("float" if one.get("max_quanta") is None else "{0[max_quanta]}")(one)
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("model", "{0.mode}"),
-    ("interpreter", "{0.path.runtime.value}"),
-    ("kernels", _describe_kernels),
-    ("threads", "{0.path.threads}"),
-    ("lost/gained malignant", _ran("{1[lost_malignant]}/{1[gained_malignant]}", "not run")),
-    ("false alarms new/cleared", _ran("{1[new_false_alarm]}/{1[cleared_false_alarm]}")),
+    ("model", "{0[mode]}"),
+    ("interpreter", "{0[runtime]}"),
+    ("kernels", _kernels),
+    ("threads", "{0[threads]}"),
+    (
+        "lost/gained malignant",
+        _ran("{0[flips][lost_malignant]}/{0[flips][gained_malignant]}", "not run"),
+    ),
+    (
+        "false alarms new/cleared",
+        _ran("{0[flips][new_false_alarm]}/{0[flips][cleared_false_alarm]}"),
+    ),
     ("largest difference, quanta", _quanta),
-    ("of P", _ran("{0.max_score_difference:.4g}")),
-    ("identical", _ran("{0.identical:.1%}")),
-    ("CPU ms", _ran("{0.cpu_ms:.1f}")),
+    ("of P", _ran("{0[max_score_difference]:.4g}")),
+    ("identical", _ran("{0[identical]:.1%}")),
+    ("CPU ms", _ran("{0[cpu_ms]:.1f}")),
 )
 
 
-def kernel_section(outcomes: Sequence[KernelOutcome]) -> ReportSection:
+def kernel_section(outcomes: Sequence[Mapping[str, Any]]) -> ReportSection:
     """A row for each file and path, those that did not run with the reason."""
-    images = max((outcome.images for outcome in outcomes), default=0)
+    images = max((one.get("images", 0) for one in outcomes), default=0)
     skipped = dict.fromkeys(
-        f" {outcome.path.runtime.value} did not run {outcome.mode}: {outcome.reason}."
-        for outcome in outcomes
-        if outcome.flips is None
+        " {runtime} did not run {mode}: {skipped}.".format_map(one)
+        for one in outcomes
+        if "skipped" in one
     )
     return section_of(
         "The same file by different kernels",
@@ -230,5 +204,5 @@ def kernel_section(outcomes: Sequence[KernelOutcome]) -> ReportSection:
         f"model, at the threshold. Quanta: steps of the output's integer. A phone that runs other "
         f"kernels than these gives other scores.{''.join(skipped)}",
         key="kernels",
-        content=[outcome.as_dict() for outcome in outcomes],
+        content=outcomes,
     )

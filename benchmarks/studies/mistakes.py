@@ -6,7 +6,7 @@ how it should be done: see `images` and `TensorQuantization.pixel_table` for tha
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import IMAGE_SIZE, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.evaluation.metrics import Metrics, measure
+from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import make_prediction_set
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.classifiers import SessionPool
@@ -126,39 +126,17 @@ CORRECT = "none: as it should be"
 ALL = {CORRECT: Mistake(what="decoded upright, squashed, levels from 0 to 1"), **MISTAKES}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MistakePrice:
-    """The metrics with one mistake, and what is lost of those without; none: it cannot be made."""
-
-    mode: str
-    mistake: str
-    what: str
-    images_changed: int
-    metrics: Metrics | None = None
-    lost_recall: float = 0.0
-    lost_specificity: float = 0.0
-    lost_auc: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        told: dict[str, Any] = asdict(self)
-        metrics = told.pop("metrics")
-        if metrics is None:
-            way = {"mode": self.mode, "mistake": self.mistake, "what": self.what}
-            return way | {"skipped": "the input tensor does not allow it"}
-        return {**told, **metrics}
-
-
 def price_mistakes(
     model: SessionSettings,
     records: Sequence[LesionRecord],
     *,
     threshold: float,
     reporter: Reporter,
-) -> list[MistakePrice]:
+) -> list[dict[str, Any]]:
     """Score the pictures with each mistake by one model; its name is its mode.
 
-    The dearest in recall comes first, after the row without a mistake.
+    For parity.json, the metrics with a mistake and what is lost of those without, or in `skipped`
+    why it cannot be made; the dearest in recall comes first, after the row without a mistake.
     """
     rows = _score(model, [record.path for record in records], reporter)
     scores = np.array([[score for score, _ in row] for row in rows], dtype=np.float64)
@@ -166,54 +144,55 @@ def price_mistakes(
     right = measure(make_prediction_set(records, scores[:, 0]), threshold=threshold)
     prices = []
     for number, (name, mistake) in enumerate(ALL.items()):
-        price = MistakePrice(
-            mode=model.name, mistake=name, what=mistake.what, images_changed=int(changed[number])
-        )
-        if not np.isnan(scores[:, number]).any():
-            metrics = measure(make_prediction_set(records, scores[:, number]), threshold=threshold)
-            price = replace(
-                price,
-                metrics=metrics,
-                lost_recall=right.recall - metrics.recall,
-                lost_specificity=right.specificity - metrics.specificity,
-                lost_auc=right.auc - metrics.auc,
-            )
+        price: dict[str, Any] = {"mode": model.name, "mistake": name, "what": mistake.what}
         prices.append(price)
+        if np.isnan(scores[:, number]).any():
+            price["skipped"] = "the input tensor does not allow it"
+            continue
+        wrong = measure(make_prediction_set(records, scores[:, number]), threshold=threshold)
+        price["images_changed"] = int(changed[number])
+        for metric in ("recall", "specificity", "auc"):
+            price[f"lost_{metric}"] = getattr(right, metric) - getattr(wrong, metric)
+        price |= wrong.as_dict()
     return [prices[0], *sorted(prices[1:], key=_cheapness)]
 
 
-def mistake_section(prices: Sequence[MistakePrice]) -> ReportSection:
+def mistake_section(prices: Sequence[Mapping[str, Any]]) -> ReportSection:
     """A row for each mistake, dearest first."""
     return section_of(
         "Preprocessing mistakes and what they cost",
         COLUMNS,
         prices,
-        note=f"Model {prices[0].mode}, the same images and threshold; lost = right - wrong, so "
+        note=f"Model {prices[0]['mode']}, the same images and threshold; lost = right - wrong, so "
         f"that a minus is a gain in one of the two, mostly paid in the other. A mistake that "
         f"changes no picture of this set is not harmless elsewhere.",
         key="mistakes",
-        content=[price.as_dict() for price in prices],
+        content=prices,
     )
 
 
-def _cheapness(price: MistakePrice) -> tuple[bool, float, float]:
-    return price.metrics is None, -price.lost_recall, -price.lost_specificity
+def _cheapness(price: Mapping[str, Any]) -> tuple[bool, float, float]:
+    return (
+        "skipped" in price,
+        -price.get("lost_recall", 0.0),
+        -price.get("lost_specificity", 0.0),
+    )
 
 
-def _priced(text: str, missing: str = "") -> Callable[[MistakePrice], str]:
+def _priced(text: str, missing: str = "") -> Callable[[Mapping[str, Any]], str]:
     """A cell that is empty where the mistake cannot be made."""
-    return lambda price: text.format(price) if price.metrics else missing
+    return lambda price: missing if "skipped" in price else text.format(price)
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("mistake", "{0.mistake}"),
-    ("what", "{0.what}"),
-    ("recall", _priced("{0.metrics.recall:.4f}", "cannot be made")),
-    ("lost recall", _priced("{0.lost_recall:+.4f}")),
-    ("specificity", _priced("{0.metrics.specificity:.4f}")),
-    ("lost", _priced("{0.lost_specificity:+.4f}")),
-    ("AUC", _priced("{0.metrics.auc:.4f}")),
-    ("pictures changed", _priced("{0.images_changed}")),
+    ("mistake", "{0[mistake]}"),
+    ("what", "{0[what]}"),
+    ("recall", _priced("{0[recall]:.4f}", "cannot be made")),
+    ("lost recall", _priced("{0[lost_recall]:+.4f}")),
+    ("specificity", _priced("{0[specificity]:.4f}")),
+    ("lost", _priced("{0[lost_specificity]:+.4f}")),
+    ("AUC", _priced("{0[auc]:.4f}")),
+    ("pictures changed", _priced("{0[images_changed]}")),
 )
 
 

@@ -1,12 +1,14 @@
 """What the first picture costs: a fresh process that loads a model and runs it once."""
 
+import importlib
 import resource
 import signal
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,41 +22,22 @@ from edge_melanoma.runtime.interpreters import load_interpreter_class, quantizat
 MEGABYTE = 1e6
 KIBIBYTE = 1024
 STARTS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColdStart:
-    """Wall milliseconds of each step of a fresh process, and its memory at most.
-
-    The file lies in the system's cache already. `import_ms` is the interpreter's or TensorFlow's
-    own start; `allocate_ms` is none where loading and allocating are one step. `rss_before_mb` is
-    the process with the runtime imported and no model yet.
-    """
-
-    import_ms: float
-    load_ms: float
-    allocate_ms: float | None
-    first_invoke_ms: float
-    peak_rss_mb: float
-    rss_before_mb: float
-
-    @property
-    def total_ms(self) -> float:
-        """From an imported runtime to the first score."""
-        return self.load_ms + (self.allocate_ms or 0.0) + self.first_invoke_ms
-
-    def as_dict(self) -> dict[str, Any]:
-        """For parity.json."""
-        return asdict(self) | {"total_ms": self.total_ms}
+NETWORK = "edge_melanoma.network.network"
+"""Its import is that of TensorFlow."""
 
 
 def measure_cold_start(
     model: TimedModel, image: NDArray[np.uint8], *, threads: int, starts: int = STARTS
-) -> ColdStart:
-    """Start `starts` processes one after another; the one with the median total counts."""
+) -> dict[str, Any]:
+    """Start `starts` processes one after another; the one with the median total counts.
+
+    For parity.json, wall milliseconds of each step and memory in MB; the file lies in the system's
+    cache already. `import_ms` is the interpreter's or TensorFlow's own start, `allocate_ms` is none
+    where loading and allocating are one step, `rss_before_mb` is the process with the runtime
+    imported and no model yet, and `total_ms` runs from there to the first score.
+    """
     found = [run_in_child(_start, model, image, threads) for _ in range(starts)]
-    middle = statistics.median_low(start.total_ms for start in found)
-    return next(start for start in found if start.total_ms == middle)
+    return sorted(found, key=itemgetter("total_ms"))[(starts - 1) // 2]
 
 
 def peak_rss_mb() -> float:
@@ -62,22 +45,15 @@ def peak_rss_mb() -> float:
 
     Linux hands the peak of a parent on to `ru_maxrss`, so that its own figure is asked first.
     """
-    own = _own_peak_kib()
-    if own is None:
-        unit = 1 if sys.platform == "darwin" else KIBIBYTE
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
-    return own * KIBIBYTE / MEGABYTE
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * KIBIBYTE / MEGABYTE
+    unit = 1 if sys.platform == "darwin" else KIBIBYTE
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
 
 
-def _own_peak_kib() -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
-
-
-def _start(model: TimedModel, image: NDArray[np.uint8], threads: int) -> ColdStart:
+def _start(model: TimedModel, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if isinstance(model, TFLiteFile):
         return _start_tflite(model, image, threads)
@@ -86,7 +62,7 @@ def _start(model: TimedModel, image: NDArray[np.uint8], threads: int) -> ColdSta
     raise TypeError(f"no cold start is known for {type(model).__name__}")
 
 
-def _start_tflite(model: TFLiteFile, image: NDArray[np.uint8], threads: int) -> ColdStart:
+def _start_tflite(model: TFLiteFile, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
     """Step by step, unlike a session, which loads and allocates at once."""
     settings = model.settings
     interpreter_class, import_ms = _timed(lambda: load_interpreter_class(settings.runtime))
@@ -100,34 +76,30 @@ def _start_tflite(model: TFLiteFile, image: NDArray[np.uint8], threads: int) -> 
     pixels = quantization_of(details).pixel_table().take(image)
     interpreter.set_tensor(details["index"], pixels[np.newaxis])
     _, first_invoke_ms = _timed(interpreter.invoke)
-    return ColdStart(
-        import_ms=import_ms,
-        load_ms=load_ms,
-        allocate_ms=allocate_ms,
-        first_invoke_ms=first_invoke_ms,
-        peak_rss_mb=peak_rss_mb(),
-        rss_before_mb=before,
-    )
+    return _told(before, import_ms, load_ms, allocate_ms, first_invoke_ms)
 
 
-def _start_keras(model: KerasRun, image: NDArray[np.uint8], threads: int) -> ColdStart:
-    _, import_ms = _timed(_import_network)
+def _start_keras(model: KerasRun, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
+    _, import_ms = _timed(partial(importlib.import_module, NETWORK))
     before = peak_rss_mb()
     session, load_ms = _timed(lambda: model.open(threads=threads))
     session.load_image(image)
     _, first_invoke_ms = _timed(session.invoke)
-    return ColdStart(
-        import_ms=import_ms,
-        load_ms=load_ms,
-        allocate_ms=None,
-        first_invoke_ms=first_invoke_ms,
-        peak_rss_mb=peak_rss_mb(),
-        rss_before_mb=before,
-    )
+    return _told(before, import_ms, load_ms, None, first_invoke_ms)
 
 
-def _import_network() -> None:
-    import edge_melanoma.network.network  # noqa: F401  # its import of TensorFlow is what is timed
+def _told(
+    before: float, import_ms: float, load_ms: float, allocate_ms: float | None, invoke_ms: float
+) -> dict[str, Any]:
+    return {
+        "import_ms": import_ms,
+        "load_ms": load_ms,
+        "allocate_ms": allocate_ms,
+        "first_invoke_ms": invoke_ms,
+        "peak_rss_mb": peak_rss_mb(),
+        "rss_before_mb": before,
+        "total_ms": load_ms + (allocate_ms or 0.0) + invoke_ms,
+    }
 
 
 def _timed(step: Callable[[], Any]) -> tuple[Any, float]:

@@ -1,7 +1,7 @@
 """Models timed in turn, burst by burst, so that a noisy machine hits all of them alike."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -16,8 +16,10 @@ from edge_melanoma.benchmarks.timing.latency import (
     NANOSECONDS_A_MILLISECOND,
     PERCENTILES,
     LatencySamples,
+    cores_of_others,
+    is_busy,
+    read_moment,
 )
-from edge_melanoma.benchmarks.timing.machine_load import cores_of_others, is_busy, read_moment
 from edge_melanoma.benchmarks.timing.models import (
     TimedModel,
     Times,
@@ -120,17 +122,13 @@ def _run_pass(
             for turn in waiting:
                 turn.times += turn.ask(time_burst, _burst_size(turn.times, settings))
             waiting = [turn for turn in waiting if not _is_enough(turn.times, settings)]
-        for part in _bursts(files):
+        for start in range(0, len(files), BURST):
             for turn in turns.values():
-                turn.files += turn.ask(time_files, part)
+                turn.files += turn.ask(time_files, files[start : start + BURST])
         for turn in turns.values():
             turn.predict = turn.ask(time_predict, min(PREDICT_RUNS, settings.runs))
         seconds = sum(turn.ask(time.process_time) for turn in turns.values())
     return turns, seconds
-
-
-def _bursts(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    return (paths[start : start + BURST] for start in range(0, len(paths), BURST))
 
 
 def _burst_size(times: Times, settings: TimingSettings) -> int:

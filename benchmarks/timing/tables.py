@@ -6,7 +6,6 @@ from typing import Any
 
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.settings import TimingSettings
-from edge_melanoma.benchmarks.timing.cold_start import ColdStart
 from edge_melanoma.benchmarks.timing.in_turn import TurnTimes
 from edge_melanoma.benchmarks.timing.latency import REPEAT_TOLERANCE, LatencySamples
 
@@ -19,7 +18,7 @@ class ModelTiming:
     """The times of a model on each asked number of threads, the first of them the main one."""
 
     turns: tuple[TurnTimes, ...]
-    cold_start: ColdStart
+    cold_start: Mapping[str, Any]
     settings: TimingSettings
 
     @property
@@ -29,8 +28,7 @@ class ModelTiming:
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json's `latency_ms`; the fields of the main samples come first."""
-        first = self.turns[0]
-        told = self.main.as_dict()
+        first, told = self.turns[0], self.main.as_dict()
         if first.predict_p50_ms is not None:
             told["predict_p50"] = first.predict_p50_ms
         if first.xnnpack_parts is not None:
@@ -41,10 +39,11 @@ class ModelTiming:
                 "queries": told["runs"],
                 "seconds": told["timed_seconds"],
                 "p90": told["p90"],
-                "valid": _is_valid_stream(self.main, self.settings),
+                "valid": told["runs"] >= self.settings.runs
+                and told["timed_seconds"] >= self.settings.min_seconds,
             }
         told["end_to_end"] = dict(first.end_to_end)
-        told["cold_start"] = self.cold_start.as_dict()
+        told["cold_start"] = dict(self.cold_start)
         told["by_threads"] = [
             turn.samples.as_dict() | {"end_to_end": dict(turn.end_to_end)} for turn in self.turns
         ]
@@ -90,18 +89,10 @@ def describe_noise(samples: LatencySamples) -> str:
     return ", ".join(word for word, is_so in words.items() if is_so)
 
 
-def _is_valid_stream(samples: LatencySamples, settings: TimingSettings) -> bool:
-    seconds = sum(samples.wall_ns) / 1e9
-    return len(samples.wall_ns) >= settings.runs and seconds >= settings.min_seconds
-
-
 def _describe_kernels(xnnpack_parts: int | None) -> str:
     """With the number of stretches where built-in kernels run what lies between them."""
-    if xnnpack_parts is None:
-        return "TensorFlow"
-    if xnnpack_parts == 0:
-        return "built-in"
-    return "XNNPACK" if xnnpack_parts == 1 else f"XNNPACK/{xnnpack_parts}"
+    named = {None: "TensorFlow", 0: "built-in", 1: "XNNPACK"}
+    return named.get(xnnpack_parts, f"XNNPACK/{xnnpack_parts}")
 
 
 def _sampled(cell: str) -> Callable[[tuple[str, TurnTimes]], str]:
@@ -135,13 +126,13 @@ def _whole(cell: str) -> Callable[[tuple[str, ModelTiming]], str]:
 
 
 def _allocation(row: tuple[str, ModelTiming]) -> str:
-    milliseconds = row[1].cold_start.allocate_ms
+    milliseconds = row[1].cold_start["allocate_ms"]
     return "" if milliseconds is None else f"{milliseconds:.1f}"
 
 
 def _model_memory(row: tuple[str, ModelTiming]) -> str:
     cold = row[1].cold_start
-    return f"{cold.peak_rss_mb - cold.rss_before_mb:.0f}"
+    return f"{cold['peak_rss_mb'] - cold['rss_before_mb']:.0f}"
 
 
 WHOLE_COLUMNS: tuple[Column, ...] = (
@@ -151,9 +142,9 @@ WHOLE_COLUMNS: tuple[Column, ...] = (
     ("decode", _whole("{0[decode_p50]:.2f}")),
     ("resize", _whole("{0[resize_p50]:.2f}")),
     ("invoke", _whole("{0[invoke_p50]:.2f}")),
-    ("cold: load", "{0[1].cold_start.load_ms:.1f}"),
+    ("cold: load", "{0[1].cold_start[load_ms]:.1f}"),
     ("allocate", _allocation),
-    ("first invoke", "{0[1].cold_start.first_invoke_ms:.1f}"),
-    ("peak MB", "{0[1].cold_start.peak_rss_mb:.0f}"),
+    ("first invoke", "{0[1].cold_start[first_invoke_ms]:.1f}"),
+    ("peak MB", "{0[1].cold_start[peak_rss_mb]:.0f}"),
     ("of it the model", _model_memory),
 )

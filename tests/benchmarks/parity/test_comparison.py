@@ -134,21 +134,21 @@ def test_ties_are_on_the_step_that_the_threshold_is_rounded_to(threshold: float)
     # Step 7 is the integer -121: two malignant and one benign picture are on it.
     scores = of_integers(PROBABILITY, (-121, -121, -120, -121, -122, 127))
     ties = find_ties(scores, threshold=threshold, output=PROBABILITY)
-    assert ties.counts() == {"images": 3, "malignant": 2}
+    assert ties == {"images": 3, "malignant": 2}
 
 
 def test_the_threshold_of_a_logit_file_is_rounded_as_a_logit() -> None:
     # P of 0.2 is a logit of -1.386: -3 steps of a half, whose P is 0.182. The next is 0.269.
     scores = of_integers(LOGIT, (-3, -2, 0, -3, -4))
     ties = find_ties(scores, threshold=0.2, output=LOGIT)
-    assert ties.counts() == {"images": 2, "malignant": 1}
+    assert ties == {"images": 2, "malignant": 1}
     # Rounded in steps of P, 0.2 would be none of the scores.
-    assert find_ties(scores, threshold=0.2, output=PROBABILITY).counts()["images"] == 0
+    assert find_ties(scores, threshold=0.2, output=PROBABILITY)["images"] == 0
 
 
 def test_a_threshold_above_the_last_step_cannot_be_told_from_it() -> None:
     scores = of_integers(PROBABILITY, (127, 126, 0, -128))
-    assert find_ties(scores, threshold=0.999, output=PROBABILITY).counts() == {
+    assert find_ties(scores, threshold=0.999, output=PROBABILITY) == {
         "images": 1,
         "malignant": 1,
     }
@@ -158,8 +158,8 @@ def test_a_float_score_ties_with_nothing_but_the_threshold_itself() -> None:
     scores = predictions(
         (0.25, 0.25000001, 0.25), ids=("a", "b", "c"), malignant=(True, True, False)
     )
-    assert find_ties(scores, threshold=0.25, output=FLOAT).counts() == {"images": 2, "malignant": 1}
-    assert find_ties(scores, threshold=0.2500001, output=FLOAT).counts()["images"] == 0
+    assert find_ties(scores, threshold=0.25, output=FLOAT) == {"images": 2, "malignant": 1}
+    assert find_ties(scores, threshold=0.2500001, output=FLOAT)["images"] == 0
 
 
 def test_a_comparison_counts_the_candidates_ties_and_its_distinct_scores() -> None:
@@ -167,7 +167,7 @@ def test_a_comparison_counts_the_candidates_ties_and_its_distinct_scores() -> No
     candidate = of_integers(PROBABILITY, (0, 0, 127, -50, -128))
     compared = compare(reference, candidate, threshold=0.5, output=PROBABILITY)
     assert compared.ties is not None
-    assert compared.ties.counts() == {"images": 2, "malignant": 2}
+    assert compared.ties == {"images": 2, "malignant": 2}
     assert compared.distinct_scores == 4
 
 

@@ -139,8 +139,8 @@ def test_the_run_keeps_the_contract_that_it_drafts(
     path.write_text(draft_contract(report.as_dict()))
     contract = read_contracts(path, modes=("int8",)).of("int8")
     again = report_of(*scores, contract=contract)
-    assert again.candidates[0].failures == ()
-    assert {outcome.rule for outcome in again.candidates[0].outcomes} >= {
+    assert again.candidates[0].failures == []
+    assert {check["rule"] for check in again.candidates[0].checks} >= {
         "max_recall_drop",
         "max_lost_malignant",
         "min_recall_lower_bound",

@@ -1,7 +1,7 @@
 """What is found out about a candidate beside its metrics."""
 
 import json
-from dataclasses import asdict
+from typing import Any
 
 import pytest
 from made import predictions_of
@@ -11,15 +11,13 @@ from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES, compare
 from edge_melanoma.benchmarks.parity.findings import (
     NO_POINT_OF_ITS_OWN,
     Findings,
-    FlippedImage,
-    OwnPoint,
     compare_at_points,
     describe_flips,
     integer_of,
     own_point_of,
     study_candidate,
 )
-from edge_melanoma.benchmarks.parity.paired_tests import ProofLimits
+from edge_melanoma.benchmarks.parity.paired_tests import proof_limits
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 
@@ -40,16 +38,15 @@ def found() -> Findings:
 
 def test_recall_is_proved_by_malignant_images_and_accuracy_by_all() -> None:
     assert found().limits(margin=0.01) == {
-        "recall": ProofLimits(lost=1, gained=0, pairs=4, margin=0.01),
-        "accuracy": ProofLimits(lost=2, gained=2, pairs=8, margin=0.01),
+        "recall": proof_limits(lost=1, gained=0, pairs=4, margin=0.01),
+        "accuracy": proof_limits(lost=2, gained=2, pairs=8, margin=0.01),
     }
 
 
 def test_the_candidates_own_point_is_the_manifests() -> None:
-    *_, own = found().points
-    assert (own.candidate_threshold, own.candidate_integer) == (0.15, -90)
-    assert own.comparison is not None
-    assert own.comparison.flips.lost_malignant == ()
+    *_, own = found().details["operating_points"]
+    assert (own["candidate_threshold"], own["candidate_integer"]) == (0.15, -90)
+    assert own["flips"]["lost_malignant"] == 0
 
 
 def test_the_threshold_has_an_integer_where_the_output_has() -> None:
@@ -79,24 +76,24 @@ BEFORE = predictions_of(malignant=(0.5, 0.75, 0.25), benign=(0.25, 0.5))
 AFTER = predictions_of(malignant=(0.375, 0.25, 0.5), benign=(0.75, 0.125))
 
 
-def described(output: ScoreTensor | None = PROBABILITY) -> tuple[FlippedImage, ...]:
+def described(output: ScoreTensor | None = PROBABILITY) -> list[dict[str, Any]]:
     comparison = compare(BEFORE, AFTER, threshold=0.5)
     return describe_flips(BEFORE, AFTER, comparison, threshold=0.5, output=output)
 
 
 def test_lost_malignant_images_come_first_the_farthest_before_the_rest() -> None:
-    assert [(image.image_id, image.kind) for image in described()] == [
+    assert [(image["image_id"], image["kind"]) for image in described()] == [
         ("1.png", "lost_malignant"),
         ("0.png", "lost_malignant"),
         ("2.png", "gained_malignant"),
         ("3.png", "new_false_alarm"),
         ("4.png", "cleared_false_alarm"),
     ]
-    assert list(KIND_NAMES) == list(dict.fromkeys(image.kind for image in described()))
+    assert list(KIND_NAMES) == list(dict.fromkeys(image["kind"] for image in described()))
 
 
 def test_distances_are_from_the_threshold_and_integers_on_the_files_grid() -> None:
-    assert asdict(described()[0]) == {
+    assert described()[0] == {
         "image_id": "1.png",
         "kind": "lost_malignant",
         "reference_score": 0.75,
@@ -110,7 +107,7 @@ def test_distances_are_from_the_threshold_and_integers_on_the_files_grid() -> No
 
 @pytest.mark.parametrize("output", [FLOAT, None])
 def test_a_float_output_has_no_integers(output: ScoreTensor | None) -> None:
-    assert {image.candidate_integer for image in described(output)} == {None}
+    assert {image["candidate_integer"] for image in described(output)} == {None}
 
 
 def test_the_integer_of_a_logit_file_is_that_of_the_logit() -> None:
@@ -125,25 +122,22 @@ AT_REFERENCE = compare(UNSHIFTED, SHIFTED, threshold=0.4)
 
 
 def test_a_shift_is_lost_at_the_reference_and_won_back_at_its_own_threshold() -> None:
-    half, reference, own = compare_at_points(
+    half, reference, told = compare_at_points(
         UNSHIFTED,
         SHIFTED,
         AT_REFERENCE,
         threshold=0.4,
-        own=OwnPoint(threshold=0.3, integer=-51, min_recall=0.95),
+        own={"threshold": 0.3, "integer": -51, "min_recall": 0.95},
     )
-    assert [point.name for point in (half, reference, own)] == ["half", "reference", "own"]
-    assert half.comparison is not None
-    assert half.comparison.drops()["recall"] == 0.0
-    assert reference.comparison is not None
-    assert reference.comparison.flips.lost_malignant == ("2.png",)
-    assert own.comparison is not None
-    assert own.comparison.agreement == 1.0
-    told = own.as_dict()
+    assert [point["name"] for point in (half, reference, told)] == ["half", "reference", "own"]
+    assert half["drop"]["recall"] == 0.0
+    assert AT_REFERENCE.flips.lost_malignant == ("2.png",)
+    assert reference["flips"] == AT_REFERENCE.flips.counts()
+    assert told["agreement"] == 1.0
     assert (told["reference_threshold"], told["candidate_threshold"]) == (0.4, 0.3)
     assert (told["candidate_integer"], told["missing"]) == (-51, None)
     assert told["drop"]["recall"] == 0.0
-    assert reference.comparison is AT_REFERENCE
+    assert reference["drop"] == AT_REFERENCE.drops()
     assert told["min_recall"] == 0.95
     assert told["confusion"] == {
         "true_positive": 3,
@@ -152,12 +146,12 @@ def test_a_shift_is_lost_at_the_reference_and_won_back_at_its_own_threshold() ->
         "true_negative": 2,
     }
     assert set(told["intervals"]) >= {"recall", "specificity"}
-    assert "intervals" not in half.as_dict()
+    assert "intervals" not in half
 
 
 def test_a_file_without_a_threshold_of_its_own_says_why_there_is_none() -> None:
     *_, own = compare_at_points(UNSHIFTED, SHIFTED, AT_REFERENCE, threshold=0.4, own=None)
-    told = json.loads(json.dumps(own.as_dict()))
+    told = json.loads(json.dumps(own))
     assert told == {
         "name": "own",
         "reference_threshold": 0.4,
@@ -174,12 +168,15 @@ def test_a_file_without_a_threshold_of_its_own_says_why_there_is_none() -> None:
         ({"operating_point": None}, None),
         (
             {"operating_point": {"threshold": 0.25, "integer": -64, "min_recall": 0.9}},
-            OwnPoint(threshold=0.25, integer=-64, min_recall=0.9),
+            {"threshold": 0.25, "integer": -64, "min_recall": 0.9},
         ),
-        ({"operating_point": {"threshold": 0.25}}, OwnPoint(threshold=0.25, integer=None)),
+        (
+            {"operating_point": {"threshold": 0.25}},
+            {"threshold": 0.25, "integer": None, "min_recall": None},
+        ),
     ],
 )
 def test_the_point_is_read_from_the_manifest(
-    manifest: dict[str, object], point: OwnPoint | None
+    manifest: dict[str, object], point: dict[str, object] | None
 ) -> None:
     assert own_point_of(manifest) == point

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.parity.paired_tests import (
-    ProofLimits,
     exact_mcnemar,
     noninferiority_p,
     pairs_needed,
+    proof_limits,
     score_upper_bound,
 )
 
@@ -144,15 +144,17 @@ def test_the_score_test_keeps_its_level_at_the_margin() -> None:
 
 
 def test_nothing_flipping_sets_the_smallest_margin_of_all() -> None:
-    limits = ProofLimits(lost=6, gained=2, pairs=766, margin=0.005)
-    assert limits.smallest_without_flips == score_upper_bound(lost=0, gained=0, pairs=766)
+    limits = proof_limits(lost=6, gained=2, pairs=766, margin=0.005)
+    without = limits["smallest_margin_without_flips"]
+    at_discordance = limits["smallest_margin_at_discordance"]
+    assert without == score_upper_bound(lost=0, gained=0, pairs=766)
     # Eight flips count as four against four: the drop itself is not held against the pictures.
-    assert limits.smallest_at_discordance == score_upper_bound(lost=4, gained=4, pairs=766)
-    assert limits.smallest_without_flips < 0.005 < limits.smallest_at_discordance
+    assert at_discordance == score_upper_bound(lost=4, gained=4, pairs=766)
+    assert without < 0.005 < at_discordance
 
 
 def test_the_numbers_needed_grow_with_flips_and_with_certainty() -> None:
-    told = ProofLimits(lost=6, gained=2, pairs=766, margin=0.005).as_dict()
+    told = proof_limits(lost=6, gained=2, pairs=766, margin=0.005)
     needed = [
         told[f"needed_{case}"]
         for case in ("without_flips", "at_discordance", "for_80_percent_power")

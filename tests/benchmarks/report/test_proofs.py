@@ -8,7 +8,7 @@ from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity.contract import ParityContract
 from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN
-from edge_melanoma.benchmarks.parity.paired_tests import ProofLimits, score_upper_bound
+from edge_melanoma.benchmarks.parity.paired_tests import proof_limits, score_upper_bound
 from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.text import (
     describe_limits,
@@ -117,7 +117,7 @@ def test_every_model_has_its_calibration_and_the_report_is_json() -> None:
 
 
 def test_the_words_hold_the_figures() -> None:
-    limits = ProofLimits(lost=1, gained=0, pairs=100, margin=0.03).as_dict()
+    limits = proof_limits(lost=1, gained=0, pairs=100, margin=0.03)
     text = describe_limits(limits)
     half = score_upper_bound(lost=0.5, gained=0.5, pairs=100)
     # z^2 * 0.97 / 0.03 = 87.5.
@@ -130,7 +130,7 @@ def test_the_words_hold_the_figures() -> None:
 
 
 def test_without_flips_the_words_are_fewer() -> None:
-    limits = ProofLimits(lost=0, gained=0, pairs=1000, margin=0.005).as_dict()
+    limits = proof_limits(lost=0, gained=0, pairs=1000, margin=0.005)
     assert describe_limits(limits) == (
         "1,000 malignant images cannot exclude a recall drop below 0.27%, even if nothing flips. "
         "To exclude 0.50% takes 539 without flips."

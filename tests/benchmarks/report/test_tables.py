@@ -7,7 +7,7 @@ import pytest
 from made import predictions_of
 from rich.console import Console
 
-from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, Ties
+from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
 from edge_melanoma.benchmarks.report.tables import describe_report
@@ -50,7 +50,7 @@ def make_report(
     *,
     lost: tuple[str, ...] = ("m/1.png",),
     candidate: MeasuredModel = CANDIDATE,
-    ties: Ties | None = None,
+    ties: dict[str, int] | None = None,
 ) -> ParityReport:
     comparison = Comparison(
         reference=BEFORE,
@@ -193,24 +193,24 @@ NO_CARD = "small set: no data set card (dataset.toml): source, licence and label
     ("ties", "output", "sentence"),
     [
         (
-            Ties(images=23, malignant=9),
+            {"images": 23, "malignant": 9},
             {"name": "p", "scale": 1 / 256},
             "int8: 23 images (9 malignant) lie on the threshold's own step of 1/256",
         ),
         (
-            Ties(images=1, malignant=0),
+            {"images": 1, "malignant": 0},
             {"name": "logit", "scale": 0.08125},
             "int8: 1 image (0 malignant) lies on the threshold's own step of 0.0813 of the logit",
         ),
         (
-            Ties(images=2, malignant=2),
+            {"images": 2, "malignant": 2},
             {"name": "logit", "scale": 0.0},
             "int8: 2 images (2 malignant) lie on the threshold itself",
         ),
     ],
 )
 def test_ties_are_told_in_words_after_the_losses(
-    ties: Ties, output: dict[str, object], sentence: str
+    ties: dict[str, int], output: dict[str, object], sentence: str
 ) -> None:
     parity = make_report(ties=ties).as_dict()
     parity["candidates"][0]["output"] = output
@@ -223,13 +223,13 @@ def test_ties_are_told_in_words_after_the_losses(
 
 
 def test_no_ties_need_no_line() -> None:
-    none = make_report(ties=Ties(images=0, malignant=0))
+    none = make_report(ties={"images": 0, "malignant": 0})
     assert describe_notes(none.as_dict()) == describe_notes(make_report().as_dict())
 
 
 def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
     report = make_report(lost=())
-    clean = replace(report.candidates[0], outcomes=())
+    clean = replace(report.candidates[0], checks=(), failures=())
     assert describe_notes(replace(report, candidates=(clean,)).as_dict()) == [NO_CARD]
 
 

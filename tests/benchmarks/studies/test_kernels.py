@@ -40,8 +40,7 @@ def records(tmp_path: Path) -> tuple[LesionRecord, ...]:
 
 
 def compare(records: tuple[LesionRecord, ...], *paths: KernelPath) -> list[dict[str, Any]]:
-    outcomes = compare_kernels([MODEL], records, paths, threshold=0.5, reporter=SilentReporter())
-    return [outcome.as_dict() for outcome in outcomes]
+    return compare_kernels([MODEL], records, paths, threshold=0.5, reporter=SilentReporter())
 
 
 def test_a_mean_is_the_same_by_every_kernel_and_a_missing_one_says_why(

@@ -1,5 +1,7 @@
 """Each classic mistake on pictures and levels that can be counted."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,13 +12,11 @@ from edge_melanoma.benchmarks.studies.mistakes import (
     COLUMNS,
     CORRECT,
     MISTAKES,
-    MistakePrice,
     mistake_section,
     price_mistakes,
 )
 from edge_melanoma.data.images import resize_image
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.evaluation.metrics import Metrics
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.interpreters import SessionSettings
 from edge_melanoma.runtime.names import Runtime
@@ -117,7 +117,7 @@ MODEL = SessionSettings(
 
 
 @pytest.fixture(scope="module")
-def prices(tmp_path_factory: pytest.TempPathFactory) -> list[MistakePrice]:
+def prices(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Greys 20 and 60 are benign, 200 and 255 malignant; the mean tells them apart."""
     folder, records = tmp_path_factory.mktemp("greys"), []
     for grey in (20, 60, 200, 255):
@@ -127,16 +127,15 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> list[MistakePrice]:
     return price_mistakes(MODEL, records, threshold=0.5, reporter=SilentReporter())
 
 
-def price_of(name: str, prices: list[MistakePrice]) -> MistakePrice:
-    return next(price for price in prices if price.mistake == name)
+def price_of(name: str, prices: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(price for price in prices if price["mistake"] == name)
 
 
-def test_without_a_mistake_nothing_is_lost(prices: list[MistakePrice]) -> None:
+def test_without_a_mistake_nothing_is_lost(prices: list[dict[str, Any]]) -> None:
     right = prices[0]
-    assert right.mistake == CORRECT
-    assert right.metrics is not None
-    assert (right.metrics.recall, right.metrics.specificity) == (1.0, 1.0)
-    assert right.images_changed == 0
+    assert right["mistake"] == CORRECT
+    assert (right["recall"], right["specificity"]) == (1.0, 1.0)
+    assert right["images_changed"] == 0
 
 
 @pytest.mark.parametrize(
@@ -160,21 +159,21 @@ def test_each_mistake_has_the_price_that_can_be_counted(
     lost_recall: float,
     lost_specificity: float,
     changed: int,
-    prices: list[MistakePrice],
+    prices: list[dict[str, Any]],
 ) -> None:
     price = price_of(name, prices)
-    assert (price.lost_recall, price.lost_specificity) == (lost_recall, lost_specificity)
-    assert price.images_changed == changed
+    assert (price["lost_recall"], price["lost_specificity"]) == (lost_recall, lost_specificity)
+    assert price["images_changed"] == changed
 
 
-def test_the_dearest_in_recall_comes_first(prices: list[MistakePrice]) -> None:
+def test_the_dearest_in_recall_comes_first(prices: list[dict[str, Any]]) -> None:
     assert len(prices) == 1 + len(MISTAKES)
-    assert [price.mistake for price in prices[1:3]] == ["signed bytes", "whole division"]
-    lost = [price.lost_recall for price in prices[1:]]
+    assert [price["mistake"] for price in prices[1:3]] == ["signed bytes", "whole division"]
+    lost = [price["lost_recall"] for price in prices[1:]]
     assert lost == sorted(lost, reverse=True)
 
 
-def test_the_table_and_the_json_hold_every_mistake(prices: list[MistakePrice]) -> None:
+def test_the_table_and_the_json_hold_every_mistake(prices: list[dict[str, Any]]) -> None:
     section = mistake_section(prices)
     assert all(len(row) == len(COLUMNS) for row in section.rows)
     row = section.rows[1]
@@ -185,18 +184,16 @@ def test_the_table_and_the_json_hold_every_mistake(prices: list[MistakePrice]) -
 
 
 def test_a_mistake_that_cannot_be_made_comes_last_without_figures() -> None:
-    metrics = Metrics(recall=1, specificity=1, precision=1, f1=1, accuracy=1, auc=1)
-    made = MistakePrice(
-        mode="int8", mistake="BGR", what="changed over", images_changed=1, metrics=metrics
-    )
-    other = MistakePrice(
-        mode="int8", mistake="signed bytes", what="wrapped", images_changed=0, metrics=None
-    )
-    section = mistake_section([made, other])
-    assert section.rows[1][:3] == ("signed bytes", "wrapped", "cannot be made")
-    assert section.content[1] == {
+    metrics = dict.fromkeys(("recall", "specificity", "auc"), 1.0)
+    lost = {f"lost_{name}": 0.0 for name in metrics}
+    way = {"mode": "int8", "mistake": "BGR", "what": "changed over", "images_changed": 1}
+    made = {**way, **lost, **metrics}
+    other = {
         "mode": "int8",
         "mistake": "signed bytes",
         "what": "wrapped",
         "skipped": "the input tensor does not allow it",
     }
+    section = mistake_section([made, other])
+    assert section.rows[1][:3] == ("signed bytes", "wrapped", "cannot be made")
+    assert section.content[1] == other

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.benchmarks.timing import machine_load
-from edge_melanoma.benchmarks.timing.latency import LatencySamples
-from edge_melanoma.benchmarks.timing.machine_load import (
+from edge_melanoma.benchmarks.timing import latency
+from edge_melanoma.benchmarks.timing.latency import (
+    LatencySamples,
     Moment,
     cores_of_others,
     describe_doubts,
@@ -41,7 +41,7 @@ def test_without_counters_nothing_is_said() -> None:
 def test_more_than_a_fifth_of_the_cores_is_busy(
     others: float, busy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine_load, "core_count", lambda: 4)
+    monkeypatch.setattr(latency, "core_count", lambda: 4)
     assert is_busy(others) is busy
 
 
@@ -72,7 +72,7 @@ def test_a_quiet_machine_is_believed_whatever_its_load_was_of_this_program() -> 
 
 
 def test_each_ground_for_contamination_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_load, "core_count", lambda: 2)
+    monkeypatch.setattr(latency, "core_count", lambda: 2)
     waited = replace(QUIET, wall_ns=(15,) * 4)
     assert machine_of(waited)["contaminated_because"] == [
         "wall time was up to 1.5 times CPU time on one thread"
