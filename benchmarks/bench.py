@@ -19,8 +19,12 @@ from edge_melanoma.benchmarks.parity.findings import study_candidate
 from edge_melanoma.benchmarks.parity.outside import measure_outside, refuse_missing_reference
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
 from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, ParityReport, judge
-from edge_melanoma.benchmarks.report.folder import PARITY, UNFINISHED, write_bench
-from edge_melanoma.benchmarks.report.page import make_thumbnails
+from edge_melanoma.benchmarks.report.page import (
+    PARITY,
+    UNFINISHED,
+    make_thumbnails,
+    write_bench,
+)
 from edge_melanoma.benchmarks.report.text import describe_notes, describe_proof, render_terminal
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
@@ -97,7 +101,9 @@ def run_bench(
             reporter=reporter,
             ray=ray,
         )
-        _refuse_undefined(contracts, exports, benched)
+        benign, malignant = count_classes(benched.records)
+        modes = [model.mode for model in exports]
+        refuse_undefined(contracts, modes, name=benched.name, benign=benign, malignant=malignant)
         measured, report = _measure(
             scoring,
             exports,
@@ -165,14 +171,6 @@ def _read_pictures(
         benched = read_external_set(data, learned, reporter=reporter, cache_folder=cache)
     others = read_external_sets(external, learned, reporter=reporter, cache_folder=cache)
     return benched.limited(limit), [found.limited(limit) for found in others]
-
-
-def _refuse_undefined(
-    contracts: Contracts, exports: Sequence[ConvertedModel], benched: JudgedPictures
-) -> None:
-    benign, malignant = count_classes(benched.records)
-    modes = [model.mode for model in exports]
-    refuse_undefined(contracts, modes, name=benched.name, benign=benign, malignant=malignant)
 
 
 def _measure(

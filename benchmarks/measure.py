@@ -68,7 +68,12 @@ def measure_models(
         models=models,
         scores=scores,
         machine=machine,
-        sections=_timing_sections(timings, machine),
+        sections=(
+            invocation_section(timings, doubts=describe_doubts(machine)),
+            whole_section(timings),
+        )
+        if timings
+        else (),
     )
 
 
@@ -123,12 +128,3 @@ def timed_models(scoring: Scoring, exports: Sequence[ConvertedModel]) -> dict[st
             settings=SessionSettings(data=model.data, name=model.path.name, runtime=scoring.runtime)
         )
     return models
-
-
-def _timing_sections(
-    timings: Mapping[str, ModelTiming], machine: Mapping[str, Any]
-) -> tuple[ReportSection, ...]:
-    if not timings:
-        return ()
-    doubts = describe_doubts(machine)
-    return invocation_section(timings, doubts=doubts), whole_section(timings)

@@ -83,16 +83,11 @@ def _compare(
 def _at_own(
     candidate: PredictionSet, *, threshold: float, own_threshold: float | None
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "name": "own",
-        "reference_threshold": threshold,
-        "candidate_threshold": own_threshold,
-        "missing": NO_POINT_OF_ITS_OWN if own_threshold is None else None,
-    }
+    told = {"name": "own", "reference_threshold": threshold, "candidate_threshold": own_threshold}
     if own_threshold is None:
-        return told
+        return told | {"missing": NO_POINT_OF_ITS_OWN}
     found = _figures(evaluate_defined(candidate, threshold=own_threshold))
-    return told | {"candidate": found.pop("metrics"), **found}
+    return told | {"missing": None, "candidate": found.pop("metrics"), **found}
 
 
 def _figures(measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,19 @@
-"""One self-contained page of a bench: it loads nothing, and every text in it is escaped.
+"""The files of a bench: written after measuring, and read again to make its page anew.
 
+The page is self-contained: it loads nothing, and every text in it is escaped.
 Flipped pictures are small copies in data URIs: pixels alone, nothing of the file's metadata.
 """
 
 import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES
+from edge_melanoma.benchmarks.parity.scoring import REFERENCE, write_scores
 from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.tables import (
     cost_section,
@@ -21,13 +24,20 @@ from edge_melanoma.benchmarks.report.tables import (
 from edge_melanoma.benchmarks.report.text import (
     describe_proof,
     describe_verdict,
+    render_markdown,
     render_template,
 )
 from edge_melanoma.benchmarks.sections import stored_sections
+from edge_melanoma.benchmarks.settings import BenchCopies
 from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    read_predictions,
+    refuse_other_images,
+)
+from edge_melanoma.machine.files import read_json, write_atomically, write_json
 
 SIDE = 112
 JPEG_QUALITY = 78
@@ -35,24 +45,91 @@ LARGEST_TOTAL = 2_000_000
 """Bytes of data URIs in a page, each as often as it is shown, so that it stays below 5 MB."""
 ROWS_A_KIND = 60
 """Flips of a kind that are shown one by one; parity.json has all of them."""
+UNFINISHED = "unfinished"
+"""Below a bench: the scores of one that was interrupted, apart from those of the last whole one."""
+
+PARITY, MARKDOWN, PAGE, THUMBNAILS = "parity.json", "parity.md", "report.html", "thumbnails.json"
 
 Parity = Mapping[str, Any]
 
 
-def render_report(
+def write_bench(
+    folder: Path,
     parity: Parity,
+    scores: Mapping[str, PredictionSet],
     *,
-    reference: PredictionSet,
-    candidates: Mapping[str, PredictionSet],
     thumbnails: Mapping[str, str],
+    copies: BenchCopies,
+) -> None:
+    """All files of a bench, each as a whole; `scores` are by mode, the reference's among them."""
+    write_scores(folder, scores)
+    write_json(folder / THUMBNAILS, {"schema": 1, "images": dict(thumbnails)})
+    write_atomically(folder / MARKDOWN, render_markdown(parity))
+    for path in (folder / PARITY, copies.json):
+        if path is not None:
+            write_json(path, dict(parity))
+    page = render_report(parity, scores, thumbnails)
+    for path in (folder / PAGE, copies.html):
+        if path is not None:
+            write_atomically(path, page)
+    if copies.junit is not None:
+        write_atomically(copies.junit, render_junit(parity))
+
+
+def render_stored(folder: Path) -> str:
+    """The page of a bench that was written before.
+
+    Raises:
+        EdgeMelanomaError: a file is missing, of an older version, or of other images.
+    """
+    if not (folder / PARITY).is_file():
+        raise EdgeMelanomaError(
+            f"There is no bench in {folder}; make one with: edge-melanoma bench"
+        )
+    parity = read_json(folder / PARITY)
+    refuse_older(parity)
+    modes = [REFERENCE, *(candidate["mode"] for candidate in parity["candidates"])]
+    scores = {mode: _read_scores(folder / f"predictions_{mode}.csv") for mode in modes}
+    images = parity["dataset"]["images"]
+    if len(scores[REFERENCE].labels) != images:
+        raise EdgeMelanomaError(
+            f"{folder / PARITY} is of {images} images and predictions_{REFERENCE}.csv beside it of "
+            f"{len(scores[REFERENCE].labels)}; bench the run again."
+        )
+    thumbnails = read_json(folder / THUMBNAILS)["images"]
+    return render_report(parity, scores, thumbnails)
+
+
+def _read_scores(path: Path) -> PredictionSet:
+    try:
+        return read_predictions(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise EdgeMelanomaError(
+            f"{path} is not a readable table of scores; bench the run again."
+        ) from error
+
+
+def render_junit(parity: Parity) -> str:
+    """parity.json as JUnit XML: a test case a candidate and rule, as every CI shows them.
+
+    A missed rule is a failure with its sentence.
+    """
+    checks = [check for candidate in parity["candidates"] for check in candidate["checks"]]
+    return render_template("junit.xml.j2", parity=parity, checks=checks)
+
+
+def render_report(
+    parity: Parity, scores: Mapping[str, PredictionSet], thumbnails: Mapping[str, str]
 ) -> str:
-    """The HTML page of a parity.json, of the scores behind it, and of pictures by image id.
+    """The HTML page of a parity.json, of the scores by mode behind it, and of pictures by image id.
 
     Raises:
         EdgeMelanomaError: scores of other images than the reference's.
     """
     from edge_melanoma.benchmarks.report.figures import draw_roc_overlay
 
+    candidates = {mode: found for mode, found in scores.items() if mode != REFERENCE}
+    reference = scores[REFERENCE]
     for predictions in candidates.values():
         refuse_other_images(reference, predictions)
     threshold = parity["threshold"]["reference"]

@@ -1,6 +1,6 @@
 """The tables of a parity.json that say what was proved: statistics, thresholds, margins, rules."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_melanoma.benchmarks.report.tables import AGREEMENT, LOST_AND_GAINED
@@ -30,12 +30,9 @@ def proof_sections(parity: Parity) -> list[ReportSection]:
     ]
 
 
-def _drop_interval(name: str) -> Cell:
-    def cell(candidate: Parity) -> str:
-        low, high = candidate["drop_intervals"][name]
-        return f"{candidate['drop'][name]:+.4f} ({low:+.4f} .. {high:+.4f})"
-
-    return cell
+def _drop_interval(name: str) -> str:
+    cell = f"{{0[drop][{name}]:+.4f}} ({{0[drop_intervals][{name}][0]:+.4f}} .. "
+    return f"{cell}{{0[drop_intervals][{name}][1]:+.4f}})"
 
 
 STATISTICS: tuple[Column, ...] = (
@@ -56,10 +53,10 @@ STATISTICS_NOTE = (
 )
 
 
-def _points(candidates: Sequence[Parity]) -> Iterator[Parity]:
-    for candidate in candidates:
-        for point in candidate["operating_points"]:
-            yield {"mode": candidate["mode"], **point}
+def _points(candidates: Sequence[Parity]) -> list[Parity]:
+    return [
+        {"mode": one["mode"], **point} for one in candidates for point in one["operating_points"]
+    ]
 
 
 def _there(cell: str) -> Cell:
@@ -129,10 +126,7 @@ def _margin_section(candidates: Sequence[Parity]) -> list[ReportSection]:
 
 
 def _bounded(name: str) -> Cell:
-    def cell(model: Parity) -> str:
-        return _with_bounds(model["metrics"][name], model["intervals"].get(name))
-
-    return cell
+    return lambda model: _with_bounds(model["metrics"][name], model["intervals"].get(name))
 
 
 def _with_bounds(value: float, interval: Sequence[float] | None) -> str:
@@ -171,21 +165,17 @@ def interval_section(parity: Parity) -> ReportSection:
     )
 
 
-def _number(name: str) -> Cell:
-    def cell(check: Parity) -> str:
-        value = check[name]
-        if value is None:
-            return "not measured"
-        return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
-
-    return cell
+def _number(value: float | bool | None) -> str:
+    if value is None:
+        return "not measured"
+    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
 
 
 RULES: tuple[Column, ...] = (
     ("model", "{0[mode]}"),
     ("rule", "{0[rule]}"),
-    ("limit", _number("limit")),
-    ("measured", _number("measured")),
+    ("limit", lambda check: _number(check["limit"])),
+    ("measured", lambda check: _number(check["measured"])),
     ("verdict", lambda check: "kept" if check["passed"] else "MISSED"),
 )
 

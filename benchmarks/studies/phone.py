@@ -199,18 +199,16 @@ def _uses_xnnpack(text: str) -> bool | None:
 
 
 def _command(remote: PurePosixPath, settings: TimingSettings, threads: int) -> list[str]:
-    command = [
+    least, most = settings.min_seconds, settings.max_seconds
+    return [
         str(PROGRAM),
         f"--graph={remote}",
         f"--num_threads={threads}",
         f"--num_runs={settings.runs}",
         f"--warmup_runs={settings.warmup}",
+        *([f"--min_secs={least:g}"] if least else []),
+        *([f"--max_secs={most:g}"] if most != float("inf") else []),
     ]
-    if settings.min_seconds:
-        command.append(f"--min_secs={settings.min_seconds:g}")
-    if settings.max_seconds != float("inf"):
-        command.append(f"--max_secs={settings.max_seconds:g}")
-    return command
 
 
 def _choose_device(adb: str) -> str:

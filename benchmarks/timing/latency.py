@@ -172,14 +172,14 @@ def core_count() -> int:
 
 def describe_machine(load: float, samples: Sequence[LatencySamples]) -> dict[str, Any]:
     """Processor, cores, load before and after, and whether the times can be believed."""
-    reasons = list(_find_contamination(load, samples))
     others = [found.others_cores for found in samples if found.others_cores is not None]
+    reasons = _find_contamination(load, samples, others)
     return {
         "cpu": cpu_name(),
         "cores": core_count(),
         "load": load,
         "load_after": os.getloadavg()[0],
-        "others_cores": max(others) if others else None,
+        "others_cores": max(others, default=None),
         "contaminated": bool(reasons),
         "contaminated_because": reasons,
         "repeatable": all(found.is_repeatable for found in samples) if samples else None,
@@ -201,15 +201,16 @@ def describe_doubts(machine: Mapping[str, Any]) -> list[str]:
     return doubts
 
 
-def _find_contamination(load: float, samples: Sequence[LatencySamples]) -> list[str]:
+def _find_contamination(
+    load: float, samples: Sequence[LatencySamples], others: Sequence[float]
+) -> list[str]:
     reasons, cores = [], core_count()
-    told = [found.others_cores for found in samples if found.others_cores is not None]
-    if not told and load > cores:
+    if not others and load > cores:
         # The load alone may be this program's own, of a training just before.
         reasons.append(f"the load before was {load:.1f} on {cores} cores")
-    if told and is_busy(max(told)):
+    if is_busy(most := max(others, default=None)):
         limit = f"more than {BUSY_SHARE:.0%}"
-        reasons.append(f"other programs used {max(told):.1f} of {cores} cores meanwhile, {limit}")
+        reasons.append(f"other programs used {most:.1f} of {cores} cores meanwhile, {limit}")
     waits = [found.wait_ratio for found in samples if found.has_waited]
     if waits:
         reasons.append(f"wall time was up to {max(waits):.1f} times CPU time on one thread")

@@ -167,7 +167,7 @@ def report(
     Nothing is measured again: the page is that of the stored scores and figures.
     """
     from edge_melanoma.benchmarks.bench import bench_folder_of
-    from edge_melanoma.benchmarks.report.folder import PAGE, render_stored
+    from edge_melanoma.benchmarks.report.page import PAGE, render_stored
     from edge_melanoma.machine.files import write_atomically
     from edge_melanoma.runs.bundled import find_run_or_bundled
     from edge_melanoma.runs.folders import refuse_unwritable

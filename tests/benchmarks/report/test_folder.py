@@ -11,7 +11,7 @@ from made import predictions_of
 from parity_reports import report_of
 
 from edge_melanoma.benchmarks.parity.contract import ParityContract
-from edge_melanoma.benchmarks.report.folder import render_junit, render_stored, write_bench
+from edge_melanoma.benchmarks.report.page import render_junit, render_stored, write_bench
 from edge_melanoma.benchmarks.settings import BenchCopies
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv

@@ -50,12 +50,8 @@ AFTER = scores_of(0.25, 0.9, 0.6, benign=(0.7, 0.3, 0.2))
 def page_of(
     report: ParityReport, *, thumbnails: dict[str, str] | None = None, after: PredictionSet = AFTER
 ) -> str:
-    return render_report(
-        report.as_dict(),
-        reference=BEFORE,
-        candidates={"int8": after},
-        thumbnails=thumbnails or {NASTY: URI},
-    )
+    scores = {"keras": BEFORE, "int8": after}
+    return render_report(report.as_dict(), scores, thumbnails or {NASTY: URI})
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +141,7 @@ def test_many_flips_are_cut_and_counted() -> None:
     many = ROWS_A_KIND + 7
     before = scores_of(*(0.9,) * many, benign=(0.1,))
     after = scores_of(*(0.1,) * many, benign=(0.1,))
-    text = render_report(
-        report_of(before, after).as_dict(),
-        reference=before,
-        candidates={"int8": after},
-        thumbnails={},
-    )
+    text = render_report(report_of(before, after).as_dict(), {"keras": before, "int8": after}, {})
     assert text.count("<li>") == ROWS_A_KIND
     assert "<p>7 more stand in parity.json.</p>" in text
 
