@@ -91,9 +91,10 @@ def _figure(
     }
     tallest = max(float(share.max()) for share in shares.values())
     place = np.clip(np.digitize(values, edges) - 1, 0, BINS - 1)
+    lead = (shares["malignant"] - shares["benign"])[place]
     order = {
-        name: np.argsort((shares[other] - shares[name])[place], kind="stable")
-        for name, other in (("benign", "malignant"), ("malignant", "benign"))
+        "benign": np.argsort(lead, kind="stable"),
+        "malignant": np.argsort(-lead, kind="stable"),
     }
     return ShortcutFigure(
         feature=shortcut.feature,

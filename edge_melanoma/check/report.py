@@ -52,7 +52,8 @@ class SetSummary:
 class DataReport:
     """What was found in one data set or in several, by image id.
 
-    Groups are clusters of copies of one another; a leak is a pair of copies on two sides of one
+    Groups are clusters of copies of one another, of which the near ones hold more than exact copies
+    of one picture; a leak is a pair of copies on two sides of one
     set, a crossing a pair of copies in two sets. `skipped` are files not taken for pictures.
     """
 
@@ -97,15 +98,20 @@ def examine_data(
     records = {record.image_id: record for record in prints.readable}
     paths = {record.image_id: record.path for record in listed}
     clusters = duplicates.clusters
+    near = {pair.first for pair in duplicates.pairs if pair.kind is CopyKind.NEAR}
     conflicts = tuple(
         cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
     )
     return DataReport(
         sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
-        skipped=_list_skipped(folders, members),
+        skipped=tuple(
+            f"{name}:{path}" if len(folders) > 1 else path
+            for name, folder in folders.items()
+            for path in list_skipped(folder, members[name])
+        ),
         bad=tuple(_name_bad(image, paths[image.image_id]) for image in prints.bad),
         exact=_exact_groups(prints),
-        near=_near_groups(duplicates),
+        near=tuple(cluster for cluster in clusters if near & set(cluster)),
         conflicts=conflicts,
         leaks=_pairs_where(clusters, records, _is_leak),
         crossings=_pairs_where(clusters, records, lambda a, b: a.source != b.source),
@@ -179,16 +185,6 @@ def _name_bad(bad: BadImage, path: Path) -> BadImage:
     return BadImage(image_id=name, reason=bad.reason.replace(printable(str(path)), name))
 
 
-def _list_skipped(
-    folders: Mapping[str, Path], members: Mapping[str, Sequence[LesionRecord]]
-) -> tuple[str, ...]:
-    return tuple(
-        f"{name}:{path}" if len(folders) > 1 else path
-        for name, folder in folders.items()
-        for path in list_skipped(folder, members[name])
-    )
-
-
 def _summarise(
     name: str,
     members: Mapping[str, Sequence[LesionRecord]],
@@ -201,6 +197,7 @@ def _summarise(
     labels = np.array([record.is_malignant for record in records], dtype=bool)
     cluster_of = {image_id: cluster[0] for cluster in duplicates.clusters for image_id in cluster}
     groups = [cluster_of.get(record.image_id, record.image_id) for record in records]
+    sizes = Counter((row.width, row.height) for row in map(TrivialStatistics._make, statistics))
     shortcuts = measure_shortcuts(statistics, labels=labels, groups=groups)
     return SetSummary(
         name=name,
@@ -209,27 +206,18 @@ def _summarise(
         malignant=int(labels.sum()),
         unreadable=len(members[name]) - len(records),
         sides=_count_sides(records),
-        sizes=_count_sizes(statistics),
+        sizes=tuple((int(w), int(h), n) for (w, h), n in sizes.most_common(SIZES_SHOWN)),
         shortcuts=shortcuts,
         note=None if shortcuts else f"Shortcuts need {LEAST_IMAGES_A_CLASS} images of each class.",
     )
 
 
 def _count_sides(records: Sequence[LesionRecord]) -> dict[str, dict[str, int]]:
-    sides = sorted({record.side for record in records if record.side})
+    counts = Counter((record.side, record.is_malignant) for record in records)
     return {
-        side: {
-            "benign": sum(r.side == side and not r.is_malignant for r in records),
-            "malignant": sum(r.side == side and r.is_malignant for r in records),
-        }
-        for side in sides
+        side: {"benign": counts[side, False], "malignant": counts[side, True]}
+        for side in sorted({record.side for record in records if record.side})
     }
-
-
-def _count_sizes(statistics: np.ndarray[Any, Any]) -> tuple[tuple[int, int, int], ...]:
-    width, height = (TrivialStatistics._fields.index(name) for name in ("width", "height"))
-    counts = Counter((int(row[width]), int(row[height])) for row in statistics)
-    return tuple((*size, count) for size, count in counts.most_common(SIZES_SHOWN))
 
 
 def _exact_groups(prints: Fingerprints) -> tuple[Group, ...]:
@@ -237,12 +225,6 @@ def _exact_groups(prints: Fingerprints) -> tuple[Group, ...]:
     for record, pixels in zip(prints.readable, prints.pixels, strict=True):
         by_pixels.setdefault(pixels, []).append(record.image_id)
     return tuple(sorted(tuple(sorted(ids)) for ids in by_pixels.values() if len(ids) > 1))
-
-
-def _near_groups(duplicates: Duplicates) -> tuple[Group, ...]:
-    """The clusters that hold more than exact copies of one picture."""
-    near = {pair.first for pair in duplicates.pairs if pair.kind is CopyKind.NEAR}
-    return tuple(cluster for cluster in duplicates.clusters if near & set(cluster))
 
 
 def _is_leak(one: LesionRecord, other: LesionRecord) -> bool:

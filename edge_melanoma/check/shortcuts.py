@@ -13,6 +13,8 @@ ALL_TOGETHER = "all together"
 FOLDS = 5
 LEAST_IMAGES_A_CLASS = 10
 
+Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortcut:
@@ -38,30 +40,21 @@ def measure_shortcuts(
         return ()
     folds = _folds(labels, groups)
     leaf = max(5, len(labels) // 100)
-    found = [
-        Shortcut(
-            feature=feature,
-            auc=_cross_validated_auc(
-                DecisionTreeClassifier(max_depth=4, min_samples_leaf=leaf, random_state=0),
-                statistics[:, [column]],
-                labels,
-                folds,
-            ),
-        )
+    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=leaf, random_state=0)
+    aucs = {
+        feature: _cross_validated_auc(tree, statistics[:, [column]], labels, folds)
         for column, feature in enumerate(TrivialStatistics._fields)
-    ]
+    }
     forest = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=15, min_samples_leaf=min(20, leaf), random_state=0
     )
     with threadpool_limits(1, user_api="openmp"):  # on a busy machine its threads wait in turns
-        together = _cross_validated_auc(forest, statistics, labels, folds)
-    found.append(Shortcut(feature=ALL_TOGETHER, auc=together))
+        aucs[ALL_TOGETHER] = _cross_validated_auc(forest, statistics, labels, folds)
+    found = [Shortcut(feature=feature, auc=auc) for feature, auc in aucs.items()]
     return tuple(sorted(found, key=lambda shortcut: -shortcut.auc))
 
 
-def _folds(
-    labels: NDArray[np.bool_], groups: Sequence[str]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _folds(labels: NDArray[np.bool_], groups: Sequence[str]) -> Folds:
     """Stratified by class over groups: each group is dealt as its first picture's class."""
     from sklearn.model_selection import StratifiedKFold
 
@@ -78,7 +71,7 @@ def _cross_validated_auc(
     model: Any,
     statistics: NDArray[np.float64],
     labels: NDArray[np.bool_],
-    folds: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    folds: Folds,
 ) -> float:
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import cross_val_predict

@@ -3,7 +3,7 @@
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,13 @@ def find_card(folder: Path) -> DatasetCard | None:
     Raises:
         EdgeMelanomaError: the first card that is found cannot be used.
     """
-    for path in _places_of(folder):
-        if path.is_file():
-            return read_card(path)
-    return None
+    real = folder.resolve()
+    for place in (folder.absolute(), real):
+        for path in (place / CARD, place.parent / f"{place.name}.{CARD}"):
+            if path.is_file():
+                return read_card(path)
+    shipped = SHIPPED_CARDS / f"{real.name}.toml"
+    return read_card(shipped) if shipped.is_file() else None
 
 
 def read_card(path: Path) -> DatasetCard:
@@ -72,8 +75,18 @@ def read_card(path: Path) -> DatasetCard:
         raise EdgeMelanomaError(
             f"The data set card {path} is not a readable TOML file: {error}."
         ) from error
+    known = [field.name for field in fields(DatasetCard) if field.name != "file"]
     for key, value in content.items():
-        _refuse_other_entries(path, key, value)
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise EdgeMelanomaError(
+                f"The data set card {path} has the unknown key '{key}'; did you mean '{nearest}'?"
+            )
+        if not isinstance(value, str) or not value.strip():
+            raise EdgeMelanomaError(
+                f"The data set card {path} gives {key} the value {value!r}; "
+                f"expected a text in quotes."
+            )
     missing = [key for key in REQUIRED if key not in content]
     if missing:
         raise EdgeMelanomaError(
@@ -93,38 +106,16 @@ def card_text(card: DatasetCard) -> str:
 def describe_cards(dataset: Mapping[str, Any]) -> list[str]:
     """A line for each card of a dataset block of evaluation.json or parity.json."""
     cards = dataset.get("cards") or {dataset["name"]: dataset.get("card")}
-    return [_describe_card(name, card) for name, card in cards.items()]
+    unknown = f"no data set card ({CARD}): source, licence and label definition unknown"
+    return [f"{name}: {_text_of(card) if card else unknown}" for name, card in cards.items()]
 
 
-def _describe_card(name: str, card: Mapping[str, str | None] | None) -> str:
-    if card is None:
-        return f"{name}: no data set card ({CARD}): source, licence and label definition unknown"
+def _text_of(card: Mapping[str, str | None]) -> str:
     place = f" (doi:{card['doi']})" if card["doi"] else ""
     return (
-        f"{name}: {card['source']}{place}; licence: {card['licence']}; {card['geometry']}; "
+        f"{card['source']}{place}; licence: {card['licence']}; {card['geometry']}; "
         f"{card['label_definition']}"
     )
-
-
-def _places_of(folder: Path) -> Iterator[Path]:
-    real = folder.resolve()
-    for place in (folder.absolute(), real):
-        yield place / CARD
-        yield place.parent / f"{place.name}.{CARD}"
-    yield SHIPPED_CARDS / f"{real.name}.toml"
-
-
-def _refuse_other_entries(path: Path, key: str, value: object) -> None:
-    known = [field.name for field in fields(DatasetCard) if field.name != "file"]
-    if key not in known:
-        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-        raise EdgeMelanomaError(
-            f"The data set card {path} has the unknown key '{key}'; did you mean '{nearest}'?"
-        )
-    if not isinstance(value, str) or not value.strip():
-        raise EdgeMelanomaError(
-            f"The data set card {path} gives {key} the value {value!r}; expected a text in quotes."
-        )
 
 
 def describe_dataset(

@@ -31,7 +31,6 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 STRIP_PIXELS = 4_000_000
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 CLEAR_MODES = frozenset({"RGBA", "LA", "PA"})
-FLOAT_MODE = "F"
 
 Pixels = NDArray[np.uint8]
 
@@ -89,9 +88,8 @@ def _refuse_by_first_bytes(data: bytes, name: str) -> None:
     kind = _iso_media_kind(data)
     if kind == "AVIF" or (kind == "HEIC" and "HEIF" not in _formats()):
         way = "install edge-melanoma[heif], or " if kind == "HEIC" else ""
-        article = "a" if kind == "HEIC" else "an"
         raise UnreadableImageError(
-            f"The image {name} is {article} {kind} picture, which is not read here; "
+            f"The image {name} is {'a' if way else 'an'} {kind} picture, which is not read here; "
             f"{way}convert it to JPEG or PNG."
         )
 
@@ -119,21 +117,19 @@ def _formats() -> tuple[str, ...]:
 
 
 def _refuse_large(image: Image.Image, name: str) -> None:
-    kind = _costly_kind(image)
+    kind = None
+    if "progressive" in image.info:
+        kind = f"progressive {image.format}"
+    elif image.format in {"WEBP", "HEIF"}:
+        kind = image.format
+    elif image.mode in CLEAR_MODES:
+        kind = f"{image.format} with transparency"
     limit = LARGEST_COSTLY_PIXEL_COUNT if kind else LARGEST_PIXEL_COUNT
     if image.width * image.height > limit:
         raise UnreadableImageError(
             f"The image {name} has {image.width}x{image.height} pixels; "
             f"at most {limit} pixels{f' of a {kind}' if kind else ''} are read."
         )
-
-
-def _costly_kind(image: Image.Image) -> str | None:
-    if "progressive" in image.info:
-        return f"progressive {image.format}"
-    if image.format in {"WEBP", "HEIF"}:
-        return str(image.format)
-    return f"{image.format} with transparency" if image.mode in {"RGBA", "LA", "PA"} else None
 
 
 def _refuse_unclear(image: Image.Image, data: bytes, name: str) -> None:
@@ -144,7 +140,7 @@ def _refuse_unclear(image: Image.Image, data: bytes, name: str) -> None:
             f"The image {name} holds several pictures, and which one is meant is not known; "
             f"expected one."
         )
-    if image.mode == FLOAT_MODE:
+    if image.mode == "F":
         raise UnreadableImageError(
             f"The image {name} has float levels, whose range is not known; expected 8 or 16 bits."
         )

@@ -19,6 +19,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,14 @@ def read_image_bytes(file: Path) -> bytes:
     Raises:
         UnreadableImageError: no such file, or none that can be read.
     """
-    if not _is_utf8(file):
-        raise UnreadableImageError(f"The image {os.fsencode(file)!r} has a name that is not UTF-8.")
     try:
+        str(file).encode()
         data = _read_regular_file(file)
+    except UnicodeEncodeError as error:
+        # Manifests and tables, which are UTF-8, could not hold the name.
+        raise UnreadableImageError(
+            f"The image {os.fsencode(file)!r} has a name that is not UTF-8."
+        ) from error
     except OSError as error:
         raise UnreadableImageError(
             f"The image {printable(str(file))} cannot be read: {error.strerror}."
@@ -68,7 +73,9 @@ def resize_image(pixels: NDArray[np.uint8], *, size: int = IMAGE_SIZE) -> NDArra
 
     Two calls pin the order of the passes, which Pillow 13 changed for tall pictures.
     """
-    return np.asarray(_squash(Image.fromarray(pixels), size))
+    image = Image.fromarray(pixels)
+    rows = image.resize((size, image.height), Image.Resampling.BILINEAR)
+    return np.asarray(rows.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def scale_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -84,13 +91,8 @@ def stream_images(
     At most two batches and the one being made are held, however many files there are.
     """
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        batch: list[NDArray[np.uint8]] = []
-        for image in map_ahead(pool, read_image, files, ahead=2 * batch_size):
-            batch.append(image)
-            if len(batch) == batch_size:
-                yield np.stack(batch)
-                batch = []
-        if batch:
+        images = map_ahead(pool, read_image, files, ahead=2 * batch_size)
+        while batch := list(islice(images, batch_size)):
             yield np.stack(batch)
 
 
@@ -98,37 +100,18 @@ def _read_regular_file(path: Path) -> bytes:
     """Asked of the opened file and not of its name, and opened without waiting: a pipe may have
     taken the file's place in between, and would block for ever.
     """
+    irregular = UnreadableImageError(
+        f"The image {printable(str(path))} is missing or is not a regular file."
+    )
     if not path.is_file():
-        raise UnreadableImageError(
-            f"The image {printable(str(path))} is missing or is not a regular file."
-        )
-    with open(path, "rb", opener=_open_without_waiting) as stream:
+        raise irregular
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImageError(
-                f"The image {printable(str(path))} is missing or is not a regular file."
-            )
+            raise irregular
         if status.st_size > LARGEST_FILE_BYTES:
             raise UnreadableImageError(
                 f"The image {printable(str(path))} has {status.st_size} bytes; "
                 f"at most {LARGEST_FILE_BYTES} are read."
             )
         return stream.read()
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _squash(image: Image.Image, size: int) -> Image.Image:
-    rows = image.resize((size, image.height), Image.Resampling.BILINEAR)
-    return rows.resize((size, size), Image.Resampling.BILINEAR)
-
-
-def _is_utf8(path: Path) -> bool:
-    """Whether manifests and tables, which are UTF-8, can hold the name."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +66,19 @@ class LesionRecord:
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     """The pictures of a data set, sorted by image id, not yet opened.
 
-    Reads a labels.csv where there is one, and otherwise class folders, either
-    directly below `folder` or inside train and test. Names are matched without regard to case.
+    Reads a labels.csv where there is one, and otherwise class folders, directly below `folder` or
+    inside train and test. Names are matched without regard to case.
 
     Raises:
         EdgeMelanomaError: no such folder, no pictures, a class missing, or an unknown class.
     """
     records = list_lesions(folder)
-    _refuse_missing_class(records, folder)
+    for name, is_malignant in CLASS_IS_MALIGNANT.items():
+        if not any(record.is_malignant == is_malignant for record in records):
+            raise EdgeMelanomaError(
+                f"There are no {name} images in {folder}; both classes are needed: "
+                f"{EXPECTED_LAYOUT}."
+            )
     return records
 
 
@@ -104,11 +109,13 @@ def _read_folders(folder: Path) -> list[LesionRecord]:
             raise EdgeMelanomaError(
                 f"The folder {sub} holds images beside train and test; {EXPECTED_LAYOUT}."
             )
-    records: list[LesionRecord] = []
-    for sub in sides:
-        side = SIDE_NAMES[sub.name.lower()]
-        records += _read_class_folders(sub, data_folder=folder, side=side)
-    return records
+    return [
+        record
+        for sub in sides
+        for record in _read_class_folders(
+            sub, data_folder=folder, side=SIDE_NAMES[sub.name.lower()]
+        )
+    ]
 
 
 def _read_class_folders(folder: Path, *, data_folder: Path, side: str | None) -> list[LesionRecord]:
@@ -152,13 +159,10 @@ def _visible_folders(folder: Path) -> list[Path]:
 def _image_files(folder: Path) -> Iterator[Path]:
     """Among them folders with the name of a picture, so that the one who reads it refuses it."""
     for parent, folders, names in os.walk(folder):
-        yield from (path for name in names if names_a_picture(path := Path(parent, name)))
-        yield from (path for name in folders if names_a_picture(path := Path(parent, name)))
-        folders[:] = [
-            name
-            for name in folders
-            if not names_a_picture(Path(name)) and not is_passed_over(Path(parent, name))
-        ]
+        paths = [Path(parent, name) for name in (*names, *folders)]
+        yield from filter(names_a_picture, paths)
+        entered = [path for path in paths[len(names) :] if not names_a_picture(path)]
+        folders[:] = [path.name for path in entered if not is_passed_over(path)]
 
 
 def _read_table(table: Path) -> list[LesionRecord]:
@@ -175,7 +179,11 @@ def _read_table(table: Path) -> list[LesionRecord]:
             records = [_record_of_row(row, table, reader.line_num) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise EdgeMelanomaError(f"{table} is not a UTF-8 CSV file: {error}.") from error
-    _refuse_repeated_file(records, table)
+    for image_id, count in Counter(record.image_id for record in records).items():
+        if count > 1:
+            raise EdgeMelanomaError(
+                f"{table} names the file '{image_id}' more than once; expected one row a file."
+            )
     return records
 
 
@@ -186,7 +194,12 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
             f"{table} line {line} has the label '{row['label'] or ''}'; "
             f"expected benign or malignant (or 0 or 1)."
         )
-    name = _name_inside((row["file"] or "").strip(), table=table, line=line)
+    name = Path(word := (row["file"] or "").strip())
+    if not name.parts or name.is_absolute() or ".." in name.parts:
+        raise EdgeMelanomaError(
+            f"{table} line {line} names the file '{word}'; "
+            f"expected a path inside the folder of the table."
+        )
     return LesionRecord(
         image_id=name.as_posix(),
         path=table.parent / name,
@@ -195,17 +208,6 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
         side=SIDE_NAMES.get(name.parts[0].lower()),
         attributes=_attributes_of(row),
     )
-
-
-def _name_inside(word: str, *, table: Path, line: int) -> Path:
-    """The file that a row names, relative to the table's folder and inside it."""
-    name = Path(word)
-    if not name.parts or name.is_absolute() or ".." in name.parts:
-        raise EdgeMelanomaError(
-            f"{table} line {line} names the file '{word}'; "
-            f"expected a path inside the folder of the table."
-        )
-    return name
 
 
 def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
@@ -217,24 +219,6 @@ def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
     ]
     pairs = [(attribute, value) for attribute, value in stated if value not in NOT_STATED]
     return tuple({attribute: value for attribute, value in reversed(pairs)}.items())
-
-
-def _refuse_repeated_file(records: list[LesionRecord], table: Path) -> None:
-    ids = Counter(record.image_id for record in records)
-    repeated = [image_id for image_id, count in ids.items() if count > 1]
-    if repeated:
-        raise EdgeMelanomaError(
-            f"{table} names the file '{repeated[0]}' more than once; expected one row a file."
-        )
-
-
-def _refuse_missing_class(records: Sequence[LesionRecord], folder: Path) -> None:
-    for name, is_malignant in CLASS_IS_MALIGNANT.items():
-        if not any(record.is_malignant == is_malignant for record in records):
-            raise EdgeMelanomaError(
-                f"There are no {name} images in {folder}; both classes are needed: "
-                f"{EXPECTED_LAYOUT}."
-            )
 
 
 def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:

@@ -85,7 +85,9 @@ def write_phantoms(
     for index in range(count):
         # Size and format follow from the place in the class: they must not tell the classes apart.
         place, name = index // 2, "benign" if index % 2 else "malignant"
-        width, height = _size_of(place) if size is None else (size, size)
+        width, height = (size, size) if size else (224, 224)
+        if size is None and place % 5 == 4:
+            width, height = OTHER_SIZES[place // 5 % len(OTHER_SIZES)]
         # No two seeds share a picture as long as a class has fewer than a million.
         number, is_malignant = seed * 1_000_000 + place, name == "malignant"
         pixels = draw_phantom(is_malignant=is_malignant, seed=number, width=width, height=height)
@@ -235,10 +237,6 @@ def _check_request(folder: Path, *, count: int, seed: int, size: int | None) -> 
             f"{folder} {'is a file' if folder.is_file() else 'already contains files'}; "
             f"choose a new or an empty folder for the phantoms."
         )
-
-
-def _size_of(index: int) -> tuple[int, int]:
-    return OTHER_SIZES[index // 5 % len(OTHER_SIZES)] if index % 5 == 4 else (224, 224)
 
 
 def _write_picture(path: Path, *, pixels: NDArray[np.uint8]) -> None:

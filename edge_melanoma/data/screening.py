@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ ROW = np.dtype(
 LARGEST_BAD_SHARE = 0.05
 EXAMPLES_SHOWN = 3
 _BATCH = 256
-"""New rows that are kept together: 2 MB."""
+"""Pictures whose new rows are kept together: at most 2 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,19 +109,14 @@ def read_fingerprints(
     store = RowStore(ROW, cache_folder / VERSION / "rows" if cache_folder else None)
     readable: list[LesionRecord] = []
     bad: list[BadImage] = []
-    new: dict[str, Any] = {}
-    for seen in _look_at_all(records, store, "Reading images", reporter, ray):
-        if isinstance(seen, BadImage):
-            bad.append(seen)
-            continue
-        readable.append(seen.record)
-        if seen.row is not None and seen.record.sha256 not in store:
-            new[str(seen.record.sha256)] = seen.row
-        if len(new) == _BATCH:
+    found = _look_at_all(records, store, "Reading images", reporter, ray)
+    while batch := list(islice(found, _BATCH)):
+        bad += [seen for seen in batch if isinstance(seen, BadImage)]
+        seen_well = [seen for seen in batch if isinstance(seen, _Seen)]
+        readable += [seen.record for seen in seen_well]
+        measured = {str(seen.record.sha256): seen.row for seen in seen_well if seen.row is not None}
+        if new := {key: row for key, row in measured.items() if key not in store}:
             store.append(list(new), np.stack(list(new.values())))
-            new.clear()
-    if new:
-        store.append(list(new), np.stack(list(new.values())))
     places = store.places([record.sha256 for record in readable])
     return Fingerprints(
         readable=tuple(readable),
@@ -150,8 +146,7 @@ def describe_bad_images(bad: Sequence[BadImage]) -> str:
     """How many pictures are bad and which, as the end of a sentence."""
     shown = " ".join(image.reason for image in bad[:EXAMPLES_SHOWN])
     more = f" (and {len(bad) - EXAMPLES_SHOWN} more)" if len(bad) > EXAMPLES_SHOWN else ""
-    plural = "image" if len(bad) == 1 else "images"
-    return f"{len(bad)} unreadable {plural}: {shown}{more}"
+    return f"{len(bad)} unreadable image{'s' if len(bad) != 1 else ''}: {shown}{more}"
 
 
 def default_fingerprint_folder() -> Path:

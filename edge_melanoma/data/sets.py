@@ -134,18 +134,17 @@ def tell_skipped(
     for name, folder in folders.items():
         skipped = list_skipped(folder, found)
         if skipped:
-            shown = ", ".join(skipped[:EXAMPLES_SHOWN])
             more = len(skipped) - EXAMPLES_SHOWN
             rest = f" and {more} more" if more > 0 else ""
             plural = "file that is" if len(skipped) == 1 else "files that are"
             reporter.say(
-                f"Skipped {len(skipped)} {plural} not taken for pictures in {name}: {shown}{rest}"
+                f"Skipped {len(skipped)} {plural} not taken for pictures in {name}: "
+                f"{', '.join(skipped[:EXAMPLES_SHOWN])}{rest}"
             )
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        yield from (Path(parent, name) for name in names)
         passed = {name for name in folders if is_passed_over(Path(parent, name))}
-        yield from (Path(parent, name) for name in passed)
+        yield from (Path(parent, name) for name in (*names, *passed))
         folders[:] = [name for name in folders if name not in passed]

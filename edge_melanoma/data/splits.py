@@ -12,8 +12,8 @@ from edge_melanoma.errors import EdgeMelanomaError
 
 SIDES = ("train", "validation", "test")
 POOLED_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
-FOLDERS_VALIDATION_SHARE = 0.15
-"""Of the given training folder, taken out for validation."""
+FOLDERS_SHARES = {"train": 0.85, "validation": 0.15}
+"""Of the given training folder."""
 
 
 class SplitKind(StrEnum):
@@ -103,61 +103,47 @@ def split_lesions(
     Raises:
         EdgeMelanomaError: `folders` without a given test folder, or too few pictures.
     """
-    if kind is SplitKind.POOLED:
-        drawn = _draw_sides(records, shares=POOLED_SHARES, seed=seed)
-        return DatasetSplit(
-            train=drawn["train"],
-            validation=drawn["validation"],
-            test=drawn["test"],
-            kind=kind,
-            seed=seed,
-        )
-    return _split_folders(records, seed=seed)
-
-
-def split_to_json(split: DatasetSplit) -> dict[str, object]:
-    """What split.json holds: how the sides were made, their image ids, each file's hash."""
-    content: dict[str, object] = {
-        "schema": 1,
-        "kind": split.kind.value,
-        "seed": split.seed,
-        "fingerprint": split.fingerprint,
-    }
-    content |= {side: [r.image_id for r in records] for side, records in split.sides().items()}
-    content["left_out"] = [record.image_id for record in split.left_out]
-    content["leaked_test"] = sorted(split.leaked_test)
-    everything = [*split.train, *split.validation, *split.test]
-    content["sha256"] = {record.image_id: record.sha256 for record in everything}
-    return content
-
-
-def _split_folders(records: Sequence[LesionRecord], *, seed: int) -> DatasetSplit:
-    test = tuple(record for record in records if record.side == "test")
-    if not test:
-        raise EdgeMelanomaError(
-            "The data set has no test folder, which --split folders needs; use --split pooled."
-        )
-    kept: list[LesionRecord] = []
     leaked: list[LesionRecord] = []
-    leaked_test: set[str] = set()
-    for group in _group(records):
-        rest = [record for record in group if record.side != "test"]
-        if len(rest) == len(group):
-            kept += rest
-        elif rest:
-            leaked += rest
-            leaked_test |= {record.image_id for record in group if record.side == "test"}
-    shares = {"train": 1 - FOLDERS_VALIDATION_SHARE, "validation": FOLDERS_VALIDATION_SHARE}
-    drawn = _draw_sides(kept, shares=shares, seed=seed)
+    leaked_test: list[str] = []
+    if kind is SplitKind.POOLED:
+        sides = _draw_sides(records, shares=POOLED_SHARES, seed=seed)
+    else:
+        test = tuple(record for record in records if record.side == "test")
+        if not test:
+            raise EdgeMelanomaError(
+                "The data set has no test folder, which --split folders needs; use --split pooled."
+            )
+        kept: list[LesionRecord] = []
+        for group in _group(records):
+            rest = [record for record in group if record.side != "test"]
+            if len(rest) == len(group):
+                kept += rest
+            elif rest:
+                leaked += rest
+                leaked_test += [record.image_id for record in group if record.side == "test"]
+        sides = _draw_sides(kept, shares=FOLDERS_SHARES, seed=seed) | {"test": test}
     return DatasetSplit(
-        train=drawn["train"],
-        validation=drawn["validation"],
-        test=test,
-        kind=SplitKind.FOLDERS,
+        **sides,
+        kind=kind,
         seed=seed,
         left_out=tuple(leaked),
         leaked_test=frozenset(leaked_test),
     )
+
+
+def split_to_json(split: DatasetSplit) -> dict[str, object]:
+    """What split.json holds: how the sides were made, their image ids, each file's hash."""
+    everything = [*split.train, *split.validation, *split.test]
+    return {
+        "schema": 1,
+        "kind": split.kind.value,
+        "seed": split.seed,
+        "fingerprint": split.fingerprint,
+        **{side: [r.image_id for r in records] for side, records in split.sides().items()},
+        "left_out": [record.image_id for record in split.left_out],
+        "leaked_test": sorted(split.leaked_test),
+        "sha256": {record.image_id: record.sha256 for record in everything},
+    }
 
 
 def _draw_sides(

@@ -66,20 +66,15 @@ def measure_picture(pixels: NDArray[np.uint8], *, data: bytes) -> TrivialStatist
 
 
 def _corner_brightness(grey: Grey) -> float:
-    height, width = grey.shape
-    rows, columns = (max(1, round(side * _CORNER_SHARE)) for side in (height, width))
-    corners = [
-        grey[vertical, horizontal].mean()
-        for vertical in (slice(rows), slice(height - rows, None))
-        for horizontal in (slice(columns), slice(width - columns, None))
-    ]
-    return float(np.mean(corners))
+    rows, columns = (max(1, round(side * _CORNER_SHARE)) for side in grey.shape)
+    bands = (grey[:rows], grey[-rows:])
+    corners = [corner for band in bands for corner in (band[:, :columns], band[:, -columns:])]
+    return float(np.mean([corner.mean() for corner in corners]))
 
 
 def _border_brightness(grey: Grey) -> float:
     """Of the frame's edge against the whole picture: a vignette or a ruled frame."""
-    height, width = grey.shape
-    rows, columns = (max(1, round(side * _BORDER_SHARE)) for side in (height, width))
+    rows, columns = (max(1, round(side * _BORDER_SHARE)) for side in grey.shape)
     edges = (grey[:rows], grey[-rows:], grey[:, :columns], grey[:, -columns:])
     return float(np.mean([edge.mean() for edge in edges]) - grey.mean())
 

@@ -35,11 +35,13 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     path = next(iter(contents))
     try:
         for path, data in contents.items():
-            written[path] = _make_temporary(path)
-            with written[path].open("wb") as stream:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
+            written[path] = Path(name)
+            with open(descriptor, "wb") as stream:
                 stream.write(data.encode() if isinstance(data, str) else data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                os.fsync(descriptor)
             written[path].chmod(0o644)
         for path, temporary in written.items():
             temporary.replace(path)
@@ -91,14 +93,6 @@ def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def _make_temporary(path: Path) -> Path:
-    """An empty file beside `path`, whose folder is made where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
-    os.close(descriptor)
-    return Path(name)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -49,9 +49,8 @@ def share_of(value: float | None, interval: Sequence[float] | None = None) -> st
     """A share with three digits and its interval, or a dash."""
     if value is None:
         return DASH
-    if interval is None:
-        return f"{value:.3f}"
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+    around = "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
+    return f"{value:.3f}{around}"
 
 
 def insert_between(readme: str, *, name: str, text: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from edge_melanoma.errors import ChildDiedError
 
@@ -65,10 +65,7 @@ def stderr_discarded() -> Iterator[None]:
 
 
 def make_pool(
-    workers: int,
-    *,
-    initializer: Callable[..., None] | None = None,
-    initargs: tuple[Any, ...] = (),
+    workers: int, *, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
 ) -> ProcessPoolExecutor:
     """A pool of fresh interpreters: a forked child would inherit TensorFlow and its threads."""
     return ProcessPoolExecutor(
@@ -110,9 +107,8 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
 def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: float | None) -> R:
     """The result of `function` run in a process of its own that may fail in any way.
 
-    After `seconds` it is ended, where there is such a limit.
-
-    `what` begins the sentence about a process that did not end well, as in `The model a.tflite`.
+    After `seconds` it is ended, where there is such a limit. `what` begins the sentence about a
+    process that did not end well, as in `The model a.tflite`.
 
     Raises:
         ChildDiedError: it died, ran out of memory, or took longer.
@@ -144,8 +140,7 @@ def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: floa
         )
     if isinstance(answer, BaseException):
         raise answer
-    result: R = answer
-    return result
+    return cast(R, answer)
 
 
 def limit_memory() -> None:
@@ -185,5 +180,4 @@ def child_died() -> ChildDiedError:
 
 def last_line(text: str) -> str:
     """The last line that says something: of a traceback, the error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    return (text.strip().splitlines() or [""])[-1].strip()

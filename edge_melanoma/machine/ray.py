@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,8 +66,10 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
         arguments |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
     else:
         arguments |= {"address": address, "runtime_env": {"env_vars": SETTINGS}}
+    host, colon, port = (address or "").rpartition(":")
     try:
-        _refuse_silence(address)
+        if colon and port.isdecimal():  # Where nobody listens, Ray itself would try for minutes.
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
         with stderr_discarded():  # It tells there at which level it tells anything.
             ray.init(**arguments)
     except (OSError, ValueError, RuntimeError) as error:
@@ -80,13 +83,6 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
-
-
-def _refuse_silence(address: str | None) -> None:
-    """Nobody listens: Ray itself would try for minutes."""
-    host, colon, port = (address or "").rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
 
 
 def import_ray(*, loopback: bool) -> Any:
@@ -173,14 +169,12 @@ class _Actor:
     """In a process of Ray's: does what it was sent, and sends back what the user can mend."""
 
     def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
-        self._make = make
-        self._function: Callable[[Any], Any] | None = None
+        self._function = cache(make)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         results: Any
         try:
-            self._function = self._function or self._make()
-            results = [self._function(item) for item in pickle.loads(batch["items"][0])]
+            results = [self._function()(item) for item in pickle.loads(batch["items"][0])]
         except EdgeMelanomaError as error:
             results = error
         return {"place": batch["place"], "results": [pickle.dumps(results)]}

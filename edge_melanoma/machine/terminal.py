@@ -49,12 +49,8 @@ class TerminalReporter:
         if not self._console.is_terminal:
             yield from self._track_in_lines(items, label=label, total=total)
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
+        text = TextColumn("{task.description}")
+        columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console) as progress:
             yield from progress.track(items, total=total, description=label)
 

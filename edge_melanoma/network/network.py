@@ -80,12 +80,10 @@ def freeze_backbone(network: Any, *, unfrozen_layers: int) -> None:
 
 def cut_layer(network: Any, *, unfrozen_layers: int) -> str | None:
     """The last layer whose output no training step of such a stage can change, if there is one."""
-    frozen_layers = count_backbone_layers(network) - unfrozen_layers
-    if frozen_layers == 0:
-        return None
     if unfrozen_layers == 0:
         return GAP_LAYER
-    return str(network.layers[frozen_layers - 1].name)
+    frozen_layers = count_backbone_layers(network) - unfrozen_layers
+    return str(network.layers[frozen_layers - 1].name) if frozen_layers else None
 
 
 def reset_dropout(network: Any, *, seeds: Sequence[int]) -> None:

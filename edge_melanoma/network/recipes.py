@@ -174,7 +174,6 @@ COMPACT = VariantSpec(
 )
 
 MILD = Augmentation(
-    rotation=0.5,
     zoom=0.06,
     translation=0.05,
     crop=0.2,

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -41,17 +42,16 @@ def choose_run_folder(out: Path | None, *, variant: str, force: bool) -> Path:
 
 def _make_numbered(variant: str) -> Path:
     """Two processes that begin at once get two folders."""
-    number = 1
-    while True:
+    for number in count(1):
         folder = RUNS_FOLDER / f"{variant}-{number}"
         try:
             folder.mkdir(parents=True)
+            break
         except FileExistsError:
-            number += 1
             continue
         except OSError as error:
             raise _unwritable(folder, error) from error
-        return folder
+    return folder
 
 
 @contextmanager
@@ -95,9 +95,7 @@ def refuse_unwritable(*files: Path | None) -> None:
     Raises:
         EdgeMelanomaError: one of the files is a folder, or there is no writing where it belongs.
     """
-    for file in files:
-        if file is None:
-            continue
+    for file in filter(None, files):
         if file.is_dir():
             raise EdgeMelanomaError(f"{file} is a folder; expected the name of a file to write.")
         folder = next(parent for parent in file.absolute().parents if parent.exists())

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
@@ -74,17 +73,15 @@ def find_run(folder: Path | None) -> TrainedModel:
     Raises:
         EdgeMelanomaError: no such run, an unfinished one, or weights that are not the manifest's.
     """
-    return open_run(_newest_run() if folder is None else folder)
-
-
-def _newest_run() -> Path:
+    if folder is not None:
+        return open_run(folder)
     manifests = sorted(RUNS_FOLDER.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
     if not manifests:
         raise EdgeMelanomaError(
             f"There is no finished run in {RUNS_FOLDER}/; "
             f"train one with: edge-melanoma train --data DIR."
         )
-    return manifests[-1].parent
+    return open_run(manifests[-1].parent)
 
 
 def open_run(folder: Path) -> TrainedModel:
@@ -207,43 +204,29 @@ def _is_probability(value: Any) -> bool:
     return _is_number(value) and 0 <= value <= 1
 
 
-def _is_integer_or_none(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _is_mapping_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, Mapping)
-
-
 Fields = Mapping[tuple[str, ...], Callable[[Any], bool]]
 """The keys that lead to a field of a manifest, and what its value has to be."""
 
-_POINT_FIELDS: Fields = MappingProxyType(
-    {
-        ("operating_point", "threshold"): _is_probability,
-        ("operating_point", "integer"): _is_integer_or_none,
-    }
-)
-_RUN_FIELDS: Fields = MappingProxyType(
-    {
-        ("variant",): _is_text,
-        ("files", WEIGHTS, "sha256"): _is_text,
-        ("operating_point", "threshold"): _is_probability,
-    }
-)
-_EXPORT_FIELDS: Fields = MappingProxyType(
-    {
-        ("sha256",): _is_text,
-        ("mode",): _is_text,
-        ("source_sha256",): _is_text,
-        ("threshold",): _is_probability,
-        ("operating_point",): _is_mapping_or_none,
-        ("output", "dtype"): _is_text,
-        ("output", "name"): _is_text,
-        ("output", "scale"): _is_number,
-        ("output", "zero_point"): _is_number,
-    }
-)
+_POINT_FIELDS: Fields = {
+    ("operating_point", "threshold"): _is_probability,
+    ("operating_point", "integer"): lambda value: value is None or type(value) is int,
+}
+_RUN_FIELDS: Fields = {
+    ("variant",): _is_text,
+    ("files", WEIGHTS, "sha256"): _is_text,
+    ("operating_point", "threshold"): _is_probability,
+}
+_EXPORT_FIELDS: Fields = {
+    ("sha256",): _is_text,
+    ("mode",): _is_text,
+    ("source_sha256",): _is_text,
+    ("threshold",): _is_probability,
+    ("operating_point",): lambda value: value is None or isinstance(value, Mapping),
+    ("output", "dtype"): _is_text,
+    ("output", "name"): _is_text,
+    ("output", "scale"): _is_number,
+    ("output", "zero_point"): _is_number,
+}
 
 
 def _refuse_nonsense(content: Mapping[str, Any], path: Path, fields: Fields) -> None:

@@ -24,15 +24,6 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedFile:
-    """A file as a manifest has it, both named relative to the run folder."""
-
-    file: str
-    sha256: str
-    recorded_in: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinding:
     """A file that is not as recorded; hashes are none where there is no such file or record."""
 
@@ -78,13 +69,28 @@ def verify_run(folder: Path) -> Verification:
             f"There is no finished run in {folder}: it has no {MANIFEST}; name a run folder."
         )
     manifests = _read_manifests(folder)
-    recorded = [one for name in manifests for one in _recorded_in(folder, name, manifests[name])]
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    findings = [finding for one in recorded if (finding := _compare(one, found)) is not None]
+    findings: list[RunFinding] = []
+    known: set[str] = set()
+    checked = 0
+    for manifest, told in manifests.items():
+        for file, recorded in _recorded_in(folder, manifest, told):
+            known |= {manifest, file}
+            checked += 1
+            sha256 = sha256_of(found[file].read_bytes()) if file in found else None
+            if sha256 != recorded:
+                findings.append(
+                    RunFinding(
+                        file=file,
+                        state=State.MISSING if sha256 is None else State.CHANGED,
+                        recorded_in=manifest,
+                        recorded_sha256=recorded,
+                        sha256=sha256,
+                    )
+                )
     findings += _outdated(manifests)
-    known = {one.file for one in recorded} | {one.recorded_in for one in recorded}
     findings += [RunFinding(file=name, state=State.UNKNOWN) for name in found if name not in known]
-    return Verification(run=str(folder), checked=len(recorded), findings=tuple(findings))
+    return Verification(run=str(folder), checked=checked, findings=tuple(findings))
 
 
 def _read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
@@ -101,7 +107,8 @@ def _read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.relative_to(folder).as_posix(): read_json(path) for path in paths}
 
 
-def _recorded_in(run: Path, name: str, told: Mapping[str, Any]) -> Iterator[RecordedFile]:
+def _recorded_in(run: Path, name: str, told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The files of a manifest by their name relative to the run, each with its sha256."""
     manifest = Path(name)
     if manifest.name in {MANIFEST, BENCH_RECORD}:
         files = told.get("files", {})
@@ -112,11 +119,7 @@ def _recorded_in(run: Path, name: str, told: Mapping[str, Any]) -> Iterator[Reco
     for file, record in files.items():
         if not isinstance(record, Mapping) or "sha256" not in record:
             raise EdgeMelanomaError(f"{run / name} holds no sha256 of {file}; it was damaged.")
-        yield RecordedFile(
-            file=(manifest.parent / file).as_posix(),
-            sha256=str(record["sha256"]),
-            recorded_in=name,
-        )
+        yield (manifest.parent / file).as_posix(), str(record["sha256"])
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -124,19 +127,6 @@ def _files(folder: Path) -> Iterator[Path]:
         is_hidden = path.name.startswith(".") and not path.name.startswith(UNFINISHED_PREFIX)
         if path.is_file() and not is_hidden and path != folder / MANIFEST:
             yield path
-
-
-def _compare(recorded: RecordedFile, found: Mapping[str, Path]) -> RunFinding | None:
-    sha256 = sha256_of(found[recorded.file].read_bytes()) if recorded.file in found else None
-    if sha256 == recorded.sha256:
-        return None
-    return RunFinding(
-        file=recorded.file,
-        state=State.MISSING if sha256 is None else State.CHANGED,
-        recorded_in=recorded.recorded_in,
-        recorded_sha256=recorded.sha256,
-        sha256=sha256,
-    )
 
 
 def _outdated(manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[RunFinding]:

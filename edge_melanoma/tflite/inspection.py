@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.operators import names_of
 from edge_melanoma.tflite.quantization import MAP_NAME, TensorQuantization
 
 SIGMOID_SCALE = 1 / 256
@@ -45,10 +46,7 @@ def inspect_model(data: bytes) -> ModelFacts:
 
 
 def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int) -> ModelFacts:
-    from ai_edge_litert import schema_py_generated as schema
-
-    type_names = _names_of(schema.TensorType)
-    operator_names = _names_of(schema.BuiltinOperator)
+    type_names, operator_names = names_of("TensorType"), names_of("BuiltinOperator")
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     operators = Counter(operator_names[codes[op.opcodeIndex]] for op in graph.operators)
     tensors = Counter(type_names[tensor.type].lower() for tensor in graph.tensors)
@@ -81,16 +79,13 @@ def _output_name(model: Any, graph: Any, index: int) -> str:
     return name.decode()
 
 
-def _names_of(enumeration: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
-
-
 def _quantization_of(tensor: Any, type_names: dict[int, str]) -> TensorQuantization:
-    quantization = getattr(tensor, "quantization", None)
-    scales = getattr(quantization, "scale", None)
-    zero_points = getattr(quantization, "zeroPoint", None)
+    def first(field: str) -> Any:
+        values = getattr(tensor.quantization, field, None)
+        return values[0] if values is not None and len(values) else 0
+
     return TensorQuantization(
         dtype=type_names[tensor.type].lower(),
-        scale=float(scales[0]) if scales is not None and len(scales) else 0.0,
-        zero_point=int(zero_points[0]) if zero_points is not None and len(zero_points) else 0,
+        scale=float(first("scale")),
+        zero_point=int(first("zeroPoint")),
     )

@@ -4,53 +4,42 @@ No loops, no variables, no code of others' making.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
 
-OPERATORS_OF_OPTIONS = {
+WITH_OPTIONS_OF_THEIR_NAME = """
+    ADD CAST CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV EXP EXPAND_DIMS FULLY_CONNECTED
+    GELU GREATER HARD_SWISH LEAKY_RELU MUL PACK PAD QUANTIZE RESHAPE RESIZE_BILINEAR
+    RESIZE_NEAREST_NEIGHBOR SHAPE SLICE SOFTMAX SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB
+    TRANSPOSE
+"""
+WITH_OTHER_OPTIONS = {
     "NONE": "LOGISTIC PRELU RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RSQRT SQRT TANH",
-    "AddOptions": "ADD",
     "BatchMatMulOptions": "BATCH_MATMUL",
-    "CastOptions": "CAST",
-    "ConcatenationOptions": "CONCATENATION",
-    "Conv2DOptions": "CONV_2D",
-    "DepthwiseConv2DOptions": "DEPTHWISE_CONV_2D",
-    "DequantizeOptions": "DEQUANTIZE",
-    "DivOptions": "DIV",
-    "ExpOptions": "EXP",
-    "ExpandDimsOptions": "EXPAND_DIMS",
-    "FullyConnectedOptions": "FULLY_CONNECTED",
-    "GeluOptions": "GELU",
-    "GreaterOptions": "GREATER",
-    "HardSwishOptions": "HARD_SWISH",
-    "LeakyReluOptions": "LEAKY_RELU",
     "MaximumMinimumOptions": "MAXIMUM MINIMUM",
-    "MulOptions": "MUL",
-    "PackOptions": "PACK",
-    "PadOptions": "PAD",
     "PadV2Options": "PADV2",
     "Pool2DOptions": "AVERAGE_POOL_2D MAX_POOL_2D",
-    "QuantizeOptions": "QUANTIZE",
     "ReducerOptions": "MEAN REDUCE_MAX SUM",
-    "ReshapeOptions": "RESHAPE",
-    "ResizeBilinearOptions": "RESIZE_BILINEAR",
-    "ResizeNearestNeighborOptions": "RESIZE_NEAREST_NEIGHBOR",
-    "ShapeOptions": "SHAPE",
-    "SliceOptions": "SLICE",
-    "SoftmaxOptions": "SOFTMAX",
-    "SquaredDifferenceOptions": "SQUARED_DIFFERENCE",
-    "SqueezeOptions": "SQUEEZE",
-    "StridedSliceOptions": "STRIDED_SLICE",
-    "SubOptions": "SUB",
-    "TransposeOptions": "TRANSPOSE",
 }
 OPTIONS_OF_OPERATOR = {
-    name: options for options, names in OPERATORS_OF_OPTIONS.items() for name in names.split()
-}
+    name: f"{name.title().replace('_', '')}Options" for name in WITH_OPTIONS_OF_THEIR_NAME.split()
+} | {name: options for options, names in WITH_OTHER_OPTIONS.items() for name in names.split()}
+"""The schema's table of options of each, as FullyConnectedOptions of FULLY_CONNECTED."""
+
 SAME = 0
 LARGEST_STEP = 32
 Shape = list[int]
+
+
+@cache
+def names_of(enumeration: str) -> dict[int, str]:
+    """The names in an enumeration of the schema, such as TensorType, by their numbers."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    members = vars(getattr(schema, enumeration))
+    return {value: name for name, value in members.items() if isinstance(value, int)}
 
 
 class BrokenModelError(EdgeMelanomaError):

@@ -1,7 +1,7 @@
 """The affine map between real numbers and a quantised tensor's integers, and scores through it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class TensorQuantization:
 
     def as_dict(self) -> dict[str, object]:
         """For manifests."""
-        return {"dtype": self.dtype, "scale": self.scale, "zero_point": self.zero_point}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +106,8 @@ def score_tensor_of(manifest: Mapping[str, Any]) -> ScoreTensor | None:
     if "output" not in manifest:
         return None
     output = manifest["output"]
-    quantization = TensorQuantization(
-        dtype=output["dtype"], scale=output["scale"], zero_point=output["zero_point"]
-    )
-    return ScoreTensor(name=output["name"], quantization=quantization)
+    numbers = {name: output[name] for name in ("dtype", "scale", "zero_point")}
+    return ScoreTensor(name=output["name"], quantization=TensorQuantization(**numbers))
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,14 +6,18 @@ passes may still be a poor model; it is none that leads an interpreter into much
 """
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited
-from edge_melanoma.tflite.operators import OPTIONS_OF_OPERATOR, BrokenModelError, check_shapes
+from edge_melanoma.tflite.operators import (
+    OPTIONS_OF_OPERATOR,
+    BrokenModelError,
+    check_shapes,
+    names_of,
+)
 
 FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -26,16 +30,8 @@ LARGEST_RANK = 6
 LARGEST_TABLE_COUNT = 100_000
 """A file of ten bytes a table could name each of them a million times."""
 
-BYTES_OF_TYPE = {
-    "FLOAT32": 4,
-    "FLOAT16": 2,
-    "INT32": 4,
-    "UINT8": 1,
-    "INT64": 8,
-    "BOOL": 1,
-    "INT16": 2,
-    "INT8": 1,
-}
+SUPPORTED_TYPES = "FLOAT32 FLOAT16 INT32 UINT8 INT64 BOOL INT16 INT8"
+BYTES_OF_TYPE = {kind: np.dtype(kind.lower()).itemsize for kind in SUPPORTED_TYPES.split()}
 ZERO_POINTS = {"INT8": (-128, 127), "UINT8": (0, 255)}
 """Other integers are symmetric."""
 
@@ -133,7 +129,7 @@ def _size_of(buffer: Any) -> int:
 def _check_tensor(tensor: Any, buffer_sizes: list[int]) -> int:
     """How many bytes it takes."""
     _refuse_unsupported(tensor)
-    kind, shape = _names_of("TensorType").get(tensor.type), _integers(tensor.shape)
+    kind, shape = names_of("TensorType").get(tensor.type), _integers(tensor.shape)
     if kind not in BYTES_OF_TYPE:
         raise BrokenModelError("has a tensor of a kind that is not supported")
     if len(shape) > LARGEST_RANK or any(side < 1 for side in shape):
@@ -172,7 +168,7 @@ def _check_quantization(quantization: Any, kind: str, shape: list[int]) -> None:
 def _operator_name(code: Any) -> str:
     _refuse_unsupported(code)
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    name = _names_of("BuiltinOperator").get(number, f"number {number}")
+    name = names_of("BuiltinOperator").get(number, f"number {number}")
     if name not in OPTIONS_OF_OPERATOR:
         raise BrokenModelError(
             f"uses the operator {name}, which classifiers of pictures are not made of"
@@ -204,7 +200,7 @@ def _check_graph(graph: Any, buffer_sizes: list[int], codes: list[str]) -> None:
         if any(not 0 <= index < len(tensors) or index in known for index in outputs):
             raise BrokenModelError("has an operator that gives what is there already, or nowhere")
         known.update(outputs)
-        kind = _names_of("BuiltinOptions").get(operator.builtinOptionsType)
+        kind = names_of("BuiltinOptions").get(operator.builtinOptionsType)
         if kind not in {OPTIONS_OF_OPERATOR[name], "NONE"}:
             raise BrokenModelError(f"has an operator {name} with {kind} in place of its options")
         shapes = [None if index == -1 else _integers(tensors[index].shape) for index in inputs]
@@ -227,11 +223,3 @@ def _check_names(model: Any, graph: Any) -> None:
 
 def _integers(vector: Any) -> list[int]:
     return [] if vector is None else [int(value) for value in vector]
-
-
-@cache
-def _names_of(enumeration: str) -> dict[int, str]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    members = vars(getattr(schema, enumeration))
-    return {value: name for name, value in members.items() if isinstance(value, int)}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.copies.candidates import WINDOWS, begins
+from edge_melanoma.data.copies.candidates import WINDOWS, begins, ends_of
 from edge_melanoma.data.copies.layouts import TURNS, Floats, turn_image
 from edge_melanoma.data.screening import THUMBNAIL_SIZE
 from edge_melanoma.machine.rows import Rows, RowsOnDisk
@@ -70,8 +70,7 @@ def align_guesses(greys: Greys, guesses: NDArray[Any]) -> NDArray[Any]:
     _fit(greys.half, greys.quarter, pairs, steps=COARSE_STEPS)
     pairs = pairs[pairs["match"] >= LEAST_COARSE_MATCH]
     _fit(greys.whole, greys.half, pairs, steps=FINE_STEPS)
-    low = np.minimum(pairs["first"], pairs["second"])
-    high = np.maximum(pairs["first"], pairs["second"])
+    low, high = ends_of(pairs)
     order = np.lexsort((-pairs["match"], high, low))
     return pairs[order[begins(low[order], high[order])]]
 
@@ -108,10 +107,9 @@ def _fit_chunk(first: Floats, second: Floats, pairs: NDArray[Any], *, steps: int
     centre, extent = pairs["centre"], pairs["extent"]
     for _ in range(steps):
         seen, inside = _sample(first, centre, extent, grid)
-        step = _gauss_newton_step(seen, second, inside, grid)
-        centre = centre + extent * np.clip(step[:, :2], -0.1, 0.1)
-        extent = extent * (1 + np.clip(step[:, 2:], -0.1, 0.1))
-        extent = np.clip(extent, 0.3, 1.6)
+        step = _gauss_newton_step(seen, second, inside, grid).clip(-0.1, 0.1)
+        centre = centre + extent * step[:, :2]
+        extent = (extent * (1 + step[:, 2:])).clip(0.3, 1.6)
     seen, inside = _sample(first, centre, extent, grid)
     left, right = _standardise(seen, inside), _standardise(second, inside)
     overlap = inside.mean(axis=(1, 2))

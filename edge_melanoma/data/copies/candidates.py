@@ -28,15 +28,8 @@ from edge_melanoma.data.copies.layouts import (
 from edge_melanoma.machine.rows import Rows, RowsOnDisk
 from edge_melanoma.machine.terminal import Reporter
 
-GUESS = np.dtype(
-    [
-        ("first", np.int64),
-        ("second", np.int64),
-        ("window", np.int64),
-        ("turn", np.int64),
-        ("agreement", np.float32),
-    ]
-)
+_NUMBERS = ("first", "second", "window", "turn")
+GUESS = np.dtype([*((name, np.int64) for name in _NUMBERS), ("agreement", np.float32)])
 """Picture `first` seen through one of `WINDOWS` is much like picture `second` turned; `agreement`
 is the cosine of their layouts."""
 
@@ -86,7 +79,7 @@ def find_guesses(thumbnails: Rows, *, reporter: Reporter) -> list[RowsOnDisk]:
         seen = layout_waves(pictures, window)
         pairs = _pairs_of(index.neighbours(turnless_features(seen)), start, len(thumbnails))
         found = _agreeing(pairs, number, turned_shapes(seen), start, index.shapes)
-        part = np.minimum(found["first"], found["second"]) // span
+        part = ends_of(found)[0] // span
         for place in np.unique(part):
             parts[place].append(found[part == place])
     return parts
@@ -97,8 +90,7 @@ def best_guesses(found: NDArray[Any]) -> NDArray[Any]:
 
     A pair is one, whichever of its pictures is `first`.
     """
-    low = np.minimum(found["first"], found["second"])
-    high = np.maximum(found["first"], found["second"])
+    low, high = ends_of(found)
     agreement = found["agreement"]
     view = found["turn"] + 8 * (found["first"] == low)
     order = np.lexsort((found["window"], -agreement, view, high, low))
@@ -109,6 +101,12 @@ def best_guesses(found: NDArray[Any]) -> NDArray[Any]:
     rank = np.arange(len(order)) - np.repeat(starts, counts)
     best = np.repeat(agreement[order[starts]], counts)
     return found[order[_plausible(agreement[order], best) & (rank < GUESSES)]]
+
+
+def ends_of(pairs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lower and the higher number of the two pictures of each pair."""
+    first, second = pairs["first"], pairs["second"]
+    return np.minimum(first, second), np.maximum(first, second)
 
 
 def begins(*keys: NDArray[np.int64]) -> NDArray[np.bool_]:

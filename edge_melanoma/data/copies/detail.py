@@ -1,6 +1,6 @@
-"""Two grey views of nearly the same scene, laid over each other and compared by fine detail.
+"""The last word on a pair of pictures: both files are read again, their overlap is compared.
 
-The last word on a pair of pictures: both files are read again, their overlap is compared.
+Two grey views of nearly the same scene are laid over each other and compared by fine detail.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,16 @@ _JUDGING_BAND = (0.7, 2.2)
 _DARKEST_SKIN = 35
 _SHADOW_MARGIN = 9
 _LEAST_AREA = 0.08
+VIEW_SIZE = 80
+HASH_SIZE = 16
+LARGEST_HASH_DISTANCE = 90
+"""Bits of 256; pictures chosen at random differ by 128."""
+LEAST_DETAIL = 0.72
+"""Of 60 pairs of real pictures seen by eye between .62 and .71 some eight were different lesions of
+a like outline, of 36 between .72 and .85 none; 95 % of synthetic copies have .94 and more."""
 
 Matrix = NDArray[np.float64]
+Shares = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +135,6 @@ def _through(
     return seen, skin * one.skin > 0.5
 
 
-Shares = NDArray[np.floating[Any]]
-
-VIEW_SIZE = 80
-HASH_SIZE = 16
-LARGEST_HASH_DISTANCE = 90
-"""Bits of 256; pictures chosen at random differ by 128."""
-LEAST_DETAIL = 0.72
-"""Of 60 pairs of real pictures seen by eye between .62 and .71 some eight were different lesions of
-a like outline, of 36 between .72 and .85 none; 95 % of synthetic copies have .94 and more."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseLook:
     """Bits of the 256-bit perceptual hashes that differ, and how fine detail correlates (-1..1)."""
@@ -173,12 +170,9 @@ def common_views(
     start = centre - extent / 2 + 0.5
     low = np.clip((0 - start) / extent, 0, 1)
     high = np.clip((1 - start) / extent, 0, 1)
-    left = _view(_read(first), start + low * extent, start + high * extent)
-    return left, _view(turn_image(_read(second), turn), low, high)
-
-
-def _read(file: Path) -> NDArray[np.uint8]:
-    return decode_image(read_image_bytes(file), name=str(file))
+    one, other = (decode_image(read_image_bytes(file), name=str(file)) for file in (first, second))
+    left = _view(one, start + low * extent, start + high * extent)
+    return left, _view(turn_image(other, turn), low, high)
 
 
 def _view(pixels: NDArray[np.uint8], low: Shares, high: Shares) -> Image.Image:
@@ -186,5 +180,7 @@ def _view(pixels: NDArray[np.uint8], low: Shares, high: Shares) -> Image.Image:
     height, width = pixels.shape[:2]
     grey = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
     edges = np.clip(np.concatenate([low, high]), 0, 1) * [width, height, width, height]
-    box = (float(edges[0]), float(edges[1]), float(edges[2]), float(edges[3]))
-    return grey.resize((VIEW_SIZE, VIEW_SIZE), Image.Resampling.BILINEAR, box=box)
+    left, top, right, bottom = edges.tolist()
+    return grey.resize(
+        (VIEW_SIZE, VIEW_SIZE), Image.Resampling.BILINEAR, box=(left, top, right, bottom)
+    )

@@ -80,14 +80,12 @@ def turnless_features(waves: Floats) -> Floats:
     signs = brightness / (np.abs(brightness) + _BRIGHTNESS_FLOOR)
     features = np.concatenate([np.abs(brightness), waves[:, 1:] * signs], axis=1)
     features[:, :, 0, 0] = waves[:, :, 0, 0] * _LEVEL_WEIGHT
-    columns = []
+    columns: list[Floats] = []
     for u in range(WAVES):
         for v in range(u, min(WAVES, WAVES + 1 - u)):
             one, other = features[:, :, u, v], features[:, :, v, u]
-            if u == v:
-                columns.append(one)
-            else:
-                columns += [(one + other) / np.sqrt(2), np.abs(one - other) / np.sqrt(2)]
+            both = [(one + other) / np.sqrt(2), np.abs(one - other) / np.sqrt(2)]
+            columns += [one] if u == v else both
     return np.concatenate(columns, axis=1, dtype=np.float32)
 
 

@@ -1,8 +1,6 @@
 """Copies of a picture, exact or near, within one data set and across several.
 
 Near means resized, recompressed, cropped, mirrored, turned by quarters, or taken a moment later.
-
-The split of a training: copies are looked for first, so that none stands on two sides.
 """
 
 import hashlib
@@ -94,10 +92,6 @@ def mark_clusters(
     return tuple(replace(record, cluster=named.get(record.image_id)) for record in records)
 
 
-def _first_of_each(hashes: Sequence[str]) -> list[int]:
-    return list({value: number for number, value in reversed(list(enumerate(hashes)))}.values())
-
-
 def _exact_pairs(prints: Fingerprints) -> list[CopyPair]:
     """Each picture with the first one of the same pixels."""
     first: dict[str, LesionRecord] = {}
@@ -136,9 +130,12 @@ def _cached_near_pairs(
 
 def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     """Pairs of different pixels: of equal pictures the first stands for all."""
-    unique = _first_of_each(prints.pixels)
-    if len(unique) < 2:
+    firsts: dict[str, int] = {}
+    for number, pixels in enumerate(prints.pixels):
+        firsts.setdefault(pixels, number)
+    if len(firsts) < 2:
         return []
+    unique = [*firsts.values()]
     thumbnails = ChosenRows(prints.thumbnails, np.array(unique))
     parts = find_guesses(thumbnails, reporter=reporter)
     greys = shrink_greys(thumbnails)
@@ -154,10 +151,8 @@ def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
 
 def _look(records: Sequence[LesionRecord], pair: Any) -> CopyPair | None:
     one, other = records[pair["first"]], records[pair["second"]]
-    turn = int(pair["turn"])
-    close = look_closely(
-        one.path, other.path, turn=turn, centre=pair["centre"], extent=pair["extent"]
-    )
+    turn, centre, extent = int(pair["turn"]), pair["centre"], pair["extent"]
+    close = look_closely(one.path, other.path, turn=turn, centre=centre, extent=extent)
     if not close.is_copy:
         return None
     return _pair(one.image_id, other.image_id, CopyKind.NEAR, round(close.detail, 4))
