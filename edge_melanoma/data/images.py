@@ -105,7 +105,7 @@ def _read_regular_file(path: Path) -> bytes:
     )
     if not path.is_file():
         raise irregular
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise irregular

@@ -105,7 +105,7 @@ def name_records(sets: Mapping[str, Sequence[LesionRecord]]) -> tuple[LesionReco
         replace(
             record,
             image_id=f"{name}:{record.image_id}",
-            lesion_id=f"{name}:{record.lesion_id}" if record.lesion_id else None,
+            lesion_id=record.lesion_id and f"{name}:{record.lesion_id}",
             source=name,
         )
         for name, members in sets.items()

@@ -45,7 +45,13 @@ class DatasetSplit:
     leaked_test: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        _refuse_one_class(self.sides())
+        for side, records in self.sides().items():
+            benign, malignant = count_classes(records)
+            if not benign or not malignant:
+                raise EdgeMelanomaError(
+                    f"The {side} side of the split has {benign} benign and {malignant} malignant "
+                    f"images; each side needs both classes: add images or use another --split."
+                )
         _refuse_shared_groups(self.sides())
 
     def sides(self) -> dict[str, tuple[LesionRecord, ...]]:
@@ -182,12 +188,9 @@ def _deal(
 
 
 def _keys_of(record: LesionRecord) -> list[str]:
-    keys = [f"lesion:{record.lesion_id}" if record.lesion_id else f"image:{record.image_id}"]
-    if record.sha256:
-        keys.append(f"bytes:{record.sha256}")
-    if record.cluster:
-        keys.append(f"cluster:{record.cluster}")
-    return keys
+    named = {"lesion": record.lesion_id, "bytes": record.sha256, "cluster": record.cluster}
+    keys = [f"{kind}:{name}" for kind, name in named.items() if name]
+    return keys if record.lesion_id else [f"image:{record.image_id}", *keys]
 
 
 def _group(records: Sequence[LesionRecord]) -> list[list[LesionRecord]]:
@@ -201,16 +204,6 @@ def _group(records: Sequence[LesionRecord]) -> list[list[LesionRecord]]:
     for record in sorted(records, key=lambda record: record.image_id):
         groups[joined.of(_keys_of(record)[0])].append(record)
     return list(groups.values())
-
-
-def _refuse_one_class(sides: Mapping[str, tuple[LesionRecord, ...]]) -> None:
-    for side, records in sides.items():
-        benign, malignant = count_classes(records)
-        if not benign or not malignant:
-            raise EdgeMelanomaError(
-                f"The {side} side of the split has {benign} benign and {malignant} malignant "
-                f"images; each side needs both classes: add images or use another --split."
-            )
 
 
 def _refuse_shared_groups(sides: Mapping[str, tuple[LesionRecord, ...]]) -> None:

@@ -4,7 +4,7 @@ Nothing is deserialised: models that Keras or pickle saved whole can run code wh
 and are refused. The architecture comes from `recipes`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,13 @@ def _read_hdf5(path: Path) -> Arrays:
                     f"is loaded; {EXPECTED}."
                 )
             found = dict(_datasets(file, path))
-            _refuse_large(found.values(), path)
+            # A dataset of a few bytes can say that it holds terabytes of one number.
+            needed = sum(4 * item.size for item in found.values())
+            if needed > LARGEST_WEIGHTS_BYTES:
+                raise EdgeMelanomaError(
+                    f"The weights file {path} unpacks to {needed} bytes; at most "
+                    f"{LARGEST_WEIGHTS_BYTES} are read."
+                )
             return {name: np.asarray(item, dtype=np.float32) for name, item in found.items()}
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise EdgeMelanomaError(
@@ -107,13 +113,3 @@ def _datasets(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
                 f"file itself; expected plain arrays."
             )
         yield name.removesuffix(":0"), item
-
-
-def _refuse_large(items: Collection[Any], path: Path) -> None:
-    """A dataset of a few bytes can say that it holds terabytes of one number."""
-    needed = sum(4 * item.size for item in items)
-    if needed > LARGEST_WEIGHTS_BYTES:
-        raise EdgeMelanomaError(
-            f"The weights file {path} unpacks to {needed} bytes; at most {LARGEST_WEIGHTS_BYTES} "
-            f"are read."
-        )

@@ -2,8 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +34,7 @@ _CHUNK = 1024
 _DAMPING = 0.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Greys:
+class Greys(NamedTuple):
     """Thumbnails in grey on disk: whole (n, 48, 48), halved (n, 24, 24), and halved again."""
 
     whole: RowsOnDisk
@@ -47,13 +45,13 @@ class Greys:
 def shrink_greys(thumbnails: Rows) -> Greys:
     """Mean of the channels of thumbnails (n, 48, 48, 3), in three sizes."""
     sides = (THUMBNAIL_SIZE, THUMBNAIL_SIZE // 2, THUMBNAIL_SIZE // 4)
-    whole, half, quarter = (RowsOnDisk((np.uint8, (side, side))) for side in sides)
+    greys = Greys(*(RowsOnDisk((np.uint8, (side, side))) for side in sides))
     for start in range(0, len(thumbnails), _CHUNK):
         grey = thumbnails[start : start + _CHUNK].mean(axis=3).astype(np.uint8)
-        whole.append(grey)
-        half.append(halved := _halved(grey))
-        quarter.append(_halved(halved))
-    return Greys(whole=whole, half=half, quarter=quarter)
+        for rows in greys:
+            rows.append(grey)
+            grey = _halved(grey)
+    return greys
 
 
 def align_guesses(greys: Greys, guesses: NDArray[Any]) -> NDArray[Any]:

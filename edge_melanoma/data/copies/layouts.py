@@ -61,11 +61,10 @@ def turned_shapes(waves: Floats) -> Floats:
     """`shapes_of` of all eight turns of each picture: (n, 8, 75)."""
     odd = np.where(np.arange(WAVES) % 2, -1, 1).astype(np.float32)
     views = []
-    for turn in TURNS:
-        view = waves * odd if turn >= 4 else waves
-        for _ in range(turn % 4):
+    for view in (waves, waves * odd):
+        for _ in range(4):
+            views.append(shapes_of(view))
             view = view.swapaxes(2, 3) * odd[:, None]
-        views.append(shapes_of(view))
     return np.stack(views, axis=1)
 
 
