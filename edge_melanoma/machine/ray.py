@@ -1,7 +1,8 @@
 """Ray, the engine that spreads work over the processes of several machines: started and left.
 
 An extra: `pip install 'edge-melanoma[ray]'`. Without an address it is started on this machine for
-one command alone, and listens on loopback; with one, this process joins a cluster that is there.
+one command alone, and listens on loopback, but for TensorFlow's own ports in a training; with one,
+this process joins a cluster that is there.
 """
 
 import logging
@@ -28,6 +29,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it would warn of otherwise
     "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_worker_niceness": "0",  # by default others' work goes before that of the workers
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # its own warnings, written past Python to stderr
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.network.network import arrays_of, assign_arrays
+from edge_melanoma.training.devices import Devices
 
 CHECKPOINT = "checkpoint.safetensors"
 INTERVAL_SECONDS = 20.0
@@ -73,29 +74,28 @@ class CheckpointKeeper:
         """Nothing: the last epoch's checkpoint leads here."""
 
 
-class ReportedCheckpoints(CheckpointKeeper):
-    """Those that the first worker hands to Ray; all workers report every epoch, as Ray asks for."""
+class SharedCheckpoints(CheckpointKeeper):
+    """Those of several workers, who all come here together: the first one writes, all may read."""
 
-    def __init__(self, folder: Path, interval_seconds: float, *, is_first: bool) -> None:
+    def __init__(self, folder: Path, interval_seconds: float, *, devices: Devices) -> None:
         super().__init__(folder, interval_seconds)
-        self._is_first = is_first
+        self._devices = devices
 
-    def after_epoch(self, state: TrainingState, network: Any) -> None:
-        """Report, with a checkpoint if it is time."""
-        self._report(state, network, wanted=self.is_due())
+    def is_due(self) -> bool:
+        """Whether enough time has passed for any of them."""
+        return bool(self._devices.sum(np.array(super().is_due(), dtype=np.float64)))
+
+    def write(self, state: TrainingState, network: Any) -> None:
+        """Keep the state; TensorFlow reads the statistics of batch norm of all workers at once."""
+        if self._devices.index == 0:
+            super().write(state, network)
+        else:
+            arrays_of(network)
+            self._last = time.monotonic()
 
     def after_stage(self, state: TrainingState, network: Any) -> None:
-        """Report what the next stage begins with."""
-        self._report(state, network, wanted=True)
-
-    def _report(self, state: TrainingState, network: Any, *, wanted: bool) -> None:
-        from ray.train import Checkpoint, report
-
-        checkpoint = None
-        if wanted and self._is_first:
-            self.write(state, network)
-            checkpoint = Checkpoint.from_directory(self.folder)
-        report({"stage": state.stage, "epoch": state.epoch}, checkpoint=checkpoint)
+        """Keep what the next stage begins with, or the end."""
+        self.write(state, network)
 
 
 def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.machine.ray import connect
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 from edge_melanoma.runtime.names import Engine, Strategy
 
@@ -81,6 +82,17 @@ class Placement:
     def devices(self) -> Devices:
         """Those of this process, where it trains by itself."""
         return mirror() if self.strategy is Strategy.MIRRORED else ALONE
+
+    def running(self) -> AbstractContextManager[Any]:
+        """Within it Ray runs, where it is to train.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+            EdgeMelanomaError: no cluster answers at the address.
+        """
+        if self.engine is Engine.RAY:
+            return connect(self.address, workers=self.workers)
+        return nullcontext()
 
     def describe(self) -> dict[str, str | int] | None:
         """For the manifest; nothing where one process trained on one device by itself."""

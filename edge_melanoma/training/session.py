@@ -86,8 +86,9 @@ def train_variants(
     records = read_data_sets(named)
     tell_skipped(named, records, reporter=reporter)
     refuse_unusable_sets(external, named)
-    folders = _choose_folders(settings, out, replaces=force or resume)
     with ExitStack() as held:
+        held.enter_context(placement.running())
+        folders = _choose_folders(settings, out, replaces=force or resume)
         for folder in folders.values():
             held.enter_context(hold_run(folder))
             if force:

@@ -80,7 +80,7 @@ def train_network(
     else:
         state = TrainingState(settings=identity)
         _start_backbone(network, settings, split, teacher)
-    _refuse_uneven_batches(spec, devices)
+    refuse_uneven_batches(spec, devices=devices.total)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
     maker = TraineeMaker(split, settings, cache_folder, reporter, teacher)
     keeper = keeper or CheckpointKeeper(run_folder)
@@ -103,6 +103,19 @@ def train_network(
         history=tuple(state.history),
         seconds=time.perf_counter() - start + earlier_seconds,
     )
+
+
+def refuse_uneven_batches(spec: VariantSpec, *, devices: int) -> None:
+    """Ask for batches that `devices` can share.
+
+    Raises:
+        EdgeMelanomaError: a batch cannot be shared evenly.
+    """
+    if spec.batch_size % devices:
+        raise EdgeMelanomaError(
+            f"A batch of {spec.batch_size} cannot be shared evenly by {devices} devices; "
+            f"give a --batch-size that is a multiple of {devices}."
+        )
 
 
 def score_split_sides(
@@ -155,14 +168,6 @@ def _trainee_of(
 ) -> Trainee:
     maker = TraineeMaker(split, settings, cache_folder, reporter)
     return maker.trainee(network, stage, number=len(settings.spec().stages) - 1)
-
-
-def _refuse_uneven_batches(spec: VariantSpec, devices: Devices) -> None:
-    if spec.batch_size % devices.total:
-        raise EdgeMelanomaError(
-            f"A batch of {spec.batch_size} cannot be shared evenly by {devices.total} devices; "
-            f"give a --batch-size that is a multiple of {devices.total}."
-        )
 
 
 def _learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Devices) -> Any:
