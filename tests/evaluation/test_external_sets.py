@@ -6,6 +6,8 @@ import pytest
 from made import draw_pictures, picture_id, run_trained_on
 from PIL import Image
 
+from edge_melanoma.data import screening
+from edge_melanoma.data.decoding import Pixels, decode_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
@@ -146,3 +148,18 @@ def test_a_training_learns_from_the_training_and_validation_sides_of_its_split(
     learned = learned_from_split(split)
     (found,) = read_external_sets({"same": tmp_path / "data"}, learned, reporter=SILENT)
     assert found.records == (five, six)
+
+
+def test_each_picture_is_decoded_once_to_be_compared(
+    run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+
+    def decode(data: bytes, *, name: str) -> Pixels:
+        decoded.append(name)
+        return decode_image(data, name=name)
+
+    monkeypatch.setattr(screening, "decode_image", decode)
+    read(draw_pictures(tmp_path / "other", 6, 7), run)
+    learned = len(SIDES["train"] + SIDES["validation"])
+    assert len(decoded) == len(set(decoded)) == 2 + learned
