@@ -15,9 +15,8 @@ from markupsafe import Markup
 
 from edge_melanoma.card.failures import Failure
 from edge_melanoma.card.judged_sets import JudgedSet
-from edge_melanoma.card.skin_tone import SkinTone
 from edge_melanoma.card.subgroups import FEWEST, SubgroupTable, describe_findings, rows_of_table
-from edge_melanoma.card.traits import SKIN_TONE
+from edge_melanoma.card.traits import SKIN_TONE, SkinTone
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.machine.markdown import share_of, table_of, template_environment, text_of
 from edge_melanoma.runs.models import TrainedModel

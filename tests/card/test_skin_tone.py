@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_melanoma.card.skin_tone import (
+from edge_melanoma.card.traits import (
     SkinTone,
     class_of_angle,
     classify_skin_tone,
