@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Annotated
 
@@ -19,13 +18,16 @@ from edge_melanoma import __version__
 from edge_melanoma.commands import (
     android,
     bench,
+    calibrate,
+    card,
     data,
     demo,
     doctor,
     evaluate,
     export,
-    runs,
+    predict,
     threshold,
+    verify,
     web,
 )
 from edge_melanoma.commands import train as train_command
@@ -42,22 +44,21 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-COMMANDS: dict[str, Callable[..., None]] = {
-    train_command.NAME: train_command.command,
-    "evaluate": evaluate.evaluate,
-    export.NAME: export.command,
-    "predict": evaluate.predict,
-    threshold.NAME: threshold.command,
-    "calibrate": runs.calibrate,
-    "card": runs.card,
-    android.NAME: android.command,
-    "verify": runs.verify,
-    web.NAME: web.command,
-    demo.NAME: demo.command,
-    doctor.NAME: doctor.command,
-}
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+for module in (
+    train_command,
+    evaluate,
+    export,
+    predict,
+    threshold,
+    calibrate,
+    card,
+    android,
+    verify,
+    web,
+    demo,
+    doctor,
+):
+    app.command(module.NAME)(module.command)
 app.command(bench.NAME, cls=bench.BenchCommand)(bench.command)
 app.command(bench.REPORT)(bench.report)
 app.add_typer(data.app, name="data")

@@ -24,6 +24,7 @@ RunArgument = Annotated[
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON too.")
 ]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 ExternalSets = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,0 +1,37 @@
+"""edge-melanoma card: the model card of a run, and whom its model fails."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_melanoma.commands.options import ExternalSets, Force, RunFolder
+
+NAME = "card"
+
+
+def command(
+    run: RunFolder,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The card; RUN/MODEL_CARD.md if not given."),
+    ] = None,
+    external: ExternalSets = None,
+    cases: Annotated[
+        int,
+        typer.Option("--cases", min=0, help="Errors on a sheet of the worst; 0 draws none."),
+    ] = 12,
+    force: Force = False,
+) -> None:
+    """A Markdown card filled from the run, each part with the CLAIM item that it answers.
+
+    Looks at every picture of the run's test side and of its external sets again: recall and
+    specificity of subgroups (age, sex, site, diagnosis where a labels.csv states them, estimated
+    skin tone, hair, ruler marks, ink, dark corners, blur) go to subgroups.json, and the worst
+    misses and false alarms to failures/ as Grad-CAM sheets. Sets of --external are added to the
+    run's evaluation.
+    """
+    from edge_melanoma.card.card import make_card
+    from edge_melanoma.data.sets import name_external_sets
+
+    make_card(run, out=out, external=name_external_sets(external or ()), cases=cases, force=force)
