@@ -4,7 +4,6 @@ The workers take the steps of one process together and begin again at the last c
 the first of them writes. So the weights are those of a training in which no worker was lost.
 """
 
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from edge_melanoma.training.devices import Devices, Placement
 from edge_melanoma.training.material import Teacher, TrainingSettings
 from edge_melanoma.training.training import TrainingResult, refuse_uneven_batches, train_network
 
-FOLDER, REASON = ".ray", "reason.pickle"
+FOLDER, REASON = ".ray", "reason.txt"
 """In the run folder, which all machines see: Ray's own records, and what a worker cannot mend."""
 
 MOST_FAILURES = 10
@@ -92,7 +91,7 @@ def _run_workers(arguments: dict[str, Any], *, folder: Path, workers: int) -> No
     trainer.fit()
     reason = folder / FOLDER / REASON
     if reason.is_file():
-        raise pickle.loads(reason.read_bytes())
+        raise EdgeMelanomaError(reason.read_text(encoding="utf-8"))
 
 
 def _train_on_worker(config: dict[str, Any]) -> None:
@@ -124,5 +123,5 @@ def _train_on_worker(config: dict[str, Any]) -> None:
     try:
         train_network(**arguments, reporter=SilentReporter(), devices=devices, keeper=keeper)
     except EdgeMelanomaError as error:
-        write_atomically(reason, pickle.dumps(error))
+        write_atomically(reason, str(error).encode())
         raise
