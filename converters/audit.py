@@ -1,7 +1,7 @@
-"""Whether a converted file is what its mode promises: wrong calibration converts silently."""
+"""Whether a converted file is what its mode promises."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts
 from edge_melanoma.tflite.modes import InputOutput, Mode, Output
 from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME, TensorQuantization
 
-INPUT_SCALE_TOLERANCE = 1e-3
+SCALE_TOLERANCE = 1e-3
 """Relative. A range pinned to 0..1 gives 1/255 but for rounding; unscaled pixels give 1."""
 
 INTEGER_TYPES = frozenset({"int8", "int32", "uint8"})
@@ -53,25 +53,11 @@ def audit_model(
         EdgeMelanomaError: what is wrong, the first thing found.
         ValueError: layers are to be float, and the file is not given.
     """
-    if facts.input_shape[0] != 1:
-        raise EdgeMelanomaError(f"The {mode} model has a batch of {facts.input_shape[0]}, not 1.")
-    if not mode.is_full_int8:
-        return
     floats = {*float_layers, *([SCORE_NAME] if output is Output.FLOAT32 else [])}
-    if floats:
-        if data is None:
-            raise ValueError("the layers in float are read from the file, which is not given")
-        _refuse_other_types(facts, INTEGER_TYPES | {"float32"}, mode=mode)
-        _refuse_other_floats(data, floats, mode=mode, output_name=facts.output_name)
-    elif io is InputOutput.FLOAT32:
-        _refuse_float_operators(facts, mode=mode)
-    else:
-        _refuse_other_types(facts, INTEGER_TYPES, mode=mode)
-    _refuse_other_ends(facts, mode=mode, io=io, output=output)
-    if facts.size_bytes > LARGEST_INT8_BYTES and floats <= {SCORE_NAME}:
-        raise EdgeMelanomaError(
-            f"The {mode} model has {facts.size_bytes} bytes; expected at most {LARGEST_INT8_BYTES}."
-        )
+    if mode.is_full_int8 and floats and data is None:
+        raise ValueError("the layers in float are read from the file, which is not given")
+    for fault in _find_faults(facts, floats, mode=mode, io=io, output=output, data=data):
+        raise EdgeMelanomaError(f"The {mode} model{fault}.")
 
 
 def find_precisions(data: bytes, *, output_name: str) -> Precisions:
@@ -91,10 +77,12 @@ def find_precisions(data: bytes, *, output_name: str) -> Precisions:
     for operator in graph.operators:
         if operator.outputs[0] in made_in_float:
             touched |= {*operator.inputs, *operator.outputs}
-    pairs = list(zip(layers, (operator.is_float for operator in operators), strict=True))
+    sides: dict[bool, dict[str, None]] = {True: {}, False: {}}
+    for layer, operator in zip(layers, operators, strict=True):
+        sides[operator.is_float][layer] = None
     return Precisions(
-        float_layers=tuple(dict.fromkeys(layer for layer, is_float in pairs if is_float)),
-        integer_layers=tuple(dict.fromkeys(layer for layer, is_float in pairs if not is_float)),
+        float_layers=tuple(sides[True]),
+        integer_layers=tuple(sides[False]),
         loose=tuple(
             tensor.name.decode()
             for index, tensor in enumerate(graph.tensors)
@@ -103,63 +91,66 @@ def find_precisions(data: bytes, *, output_name: str) -> Precisions:
     )
 
 
-def _refuse_other_types(facts: ModelFacts, types: frozenset[str], *, mode: Mode) -> None:
-    others = set(facts.tensor_types) - types
-    if others:
-        raise EdgeMelanomaError(
-            f"The {mode} model is not wholly int8: it has tensors of {', '.join(sorted(others))}."
-        )
+def _find_faults(
+    facts: ModelFacts,
+    floats: set[str],
+    *,
+    mode: Mode,
+    io: InputOutput,
+    output: Output,
+    data: bytes | None,
+) -> Iterator[str]:
+    """What follows "The int8 model" in a sentence about it, one for each fault."""
+    if facts.input_shape[0] != 1:
+        yield f" has a batch of {facts.input_shape[0]}, not 1"
+    if not mode.is_full_int8:
+        return
+    if io is InputOutput.FLOAT32 and not floats:
+        yield from _find_float_operators(facts)
+    else:
+        others = set(facts.tensor_types) - INTEGER_TYPES - ({"float32"} if floats else set())
+        if others:
+            yield f" is not wholly int8: it has tensors of {', '.join(sorted(others))}"
+    if floats and data is not None:
+        yield from _find_other_floats(data, floats, output_name=facts.output_name)
+    name = LOGIT_NAME if output is Output.LOGIT else SCORE_NAME
+    if facts.output_name != name:
+        yield f"'s output is called {facts.output_name}; expected {name}"
+    output_type = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
+    output_scale = None if output is Output.LOGIT else SIGMOID_SCALE
+    yield from _find_other_end("input", facts.input, dtype=io, scale=1 / 255)
+    yield from _find_other_end("output", facts.output, dtype=output_type, scale=output_scale)
+    if facts.size_bytes > LARGEST_INT8_BYTES and floats <= {SCORE_NAME}:
+        yield f" has {facts.size_bytes} bytes; expected at most {LARGEST_INT8_BYTES}"
 
 
-def _refuse_other_floats(
-    data: bytes, layers: Collection[str], *, mode: Mode, output_name: str
-) -> None:
-    """Let a file pass that computes `layers` wholly in float and all others in integers."""
-    found = find_precisions(data, output_name=output_name)
-    if set(found.float_layers) != set(layers):
-        raise EdgeMelanomaError(
-            f"The {mode} model computes {', '.join(found.float_layers) or 'nothing'} in float; "
-            f"expected {', '.join(sorted(layers))}."
-        )
-    partly = [layer for layer in found.integer_layers if layer in layers]
-    if partly:
-        raise EdgeMelanomaError(
-            f"The {mode} model computes a part of {', '.join(partly)} in integers; "
-            f"expected all of it in float."
-        )
-    if found.loose:
-        raise EdgeMelanomaError(
-            f"The {mode} model holds {', '.join(found.loose)} in float; expected float numbers "
-            f"around {', '.join(sorted(layers))} alone."
-        )
-
-
-def _refuse_float_operators(facts: ModelFacts, *, mode: Mode) -> None:
+def _find_float_operators(facts: ModelFacts) -> Iterator[str]:
     """With float32 ends there are two float tensors, the ends, and a step on each side of them."""
     floats = sum(facts.tensor_types.get(name, 0) for name in FLOAT_TYPES)
     steps = sum(facts.operators.get(name, 0) for name in ("QUANTIZE", "DEQUANTIZE"))
     if floats != 2 or steps != 2:
-        raise EdgeMelanomaError(
-            f"The {mode} model is not wholly int8 between its float32 ends: it has {floats} float "
-            f"tensors and {steps} steps between float and int8, expected 2 and 2."
+        yield (
+            f" is not wholly int8 between its float32 ends: it has {floats} float tensors and "
+            f"{steps} steps between float and int8, expected 2 and 2"
         )
 
 
-def _refuse_other_ends(facts: ModelFacts, *, mode: Mode, io: InputOutput, output: Output) -> None:
-    name = LOGIT_NAME if output is Output.LOGIT else SCORE_NAME
-    if facts.output_name != name:
-        raise EdgeMelanomaError(
-            f"The {mode} model's output is called {facts.output_name}; expected {name}."
-        )
-    output_type = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
-    output_scale = None if output is Output.LOGIT else SIGMOID_SCALE
-    _refuse_other_end("input", facts.input, mode=mode, dtype=io, scale=1 / 255)
-    _refuse_other_end("output", facts.output, mode=mode, dtype=output_type, scale=output_scale)
+def _find_other_floats(data: bytes, layers: Collection[str], *, output_name: str) -> Iterator[str]:
+    """Nothing of a file that computes `layers` wholly in float and all others in integers."""
+    found, wanted = find_precisions(data, output_name=output_name), ", ".join(sorted(layers))
+    if set(found.float_layers) != set(layers):
+        computed = ", ".join(found.float_layers) or "nothing"
+        yield f" computes {computed} in float; expected {wanted}"
+    if partly := [layer for layer in found.integer_layers if layer in layers]:
+        yield f" computes a part of {', '.join(partly)} in integers; expected all of it in float"
+    if found.loose:
+        loose = ", ".join(found.loose)
+        yield f" holds {loose} in float; expected float numbers around {wanted} alone"
 
 
-def _refuse_other_end(
-    end: str, found: TensorQuantization, *, mode: Mode, dtype: InputOutput, scale: float | None
-) -> None:
+def _find_other_end(
+    end: str, found: TensorQuantization, *, dtype: InputOutput, scale: float | None
+) -> Iterator[str]:
     """A scale of none is a logit's: free, but its steps must hold 0, where P is 0.5."""
     if dtype is InputOutput.FLOAT32:
         fits, expected = True, dtype.value
@@ -169,13 +160,9 @@ def _refuse_other_end(
         expected = f"{dtype}, a finite scale above 0 and a zero point of {limits.min}..{limits.max}"
     else:
         zero_point = {InputOutput.INT8: -128, InputOutput.UINT8: 0}[dtype]
-        close = abs(found.scale / scale - 1) <= INPUT_SCALE_TOLERANCE
+        close = abs(found.scale / scale - 1) <= SCALE_TOLERANCE
         fits = close and found.zero_point == zero_point
         expected = f"{dtype}, {scale:.6g} and {zero_point}"
-    if found.dtype == dtype.value and fits:
-        return
-    steps = f" with scale {found.scale:.6g} and zero point {found.zero_point}"
-    raise EdgeMelanomaError(
-        f"The {mode} model's {end} is {found.dtype}{'' if found.is_float else steps}; "
-        f"expected {expected}."
-    )
+    if found.dtype != dtype.value or not fits:
+        steps = f" with scale {found.scale:.6g} and zero point {found.zero_point}"
+        yield f"'s {end} is {found.dtype}{'' if found.is_float else steps}; expected {expected}"

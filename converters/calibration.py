@@ -47,11 +47,11 @@ class CalibrationSet:
                 f"The calibration set has {benign} benign and {malignant} malignant images; "
                 f"it needs both classes."
             )
-        for record in self.records:
-            if record.image_id not in self.training_hashes:
+        for image_id in (record.image_id for record in self.records):
+            if image_id not in self.training_hashes:
                 raise EdgeMelanomaError(
-                    f"{record.image_id} is not an image of the run's training side; "
-                    f"only those may calibrate."
+                    f"{image_id} is not an image of the run's training side; only those may "
+                    f"calibrate."
                 )
 
     def inputs(self) -> Iterator[NDArray[np.float32]]:
@@ -120,11 +120,8 @@ def draw_calibration_set(
         )
     wanted = min(DEFAULT_IMAGES, most) if images is None else images
     # Half of each class, an odd one malignant.
-    few, many = wanted // 2, (wanted + 1) // 2
-    drawn = [
-        *benign[place * few : (place + 1) * few],
-        *malignant[place * many : (place + 1) * many],
-    ]
+    shares = (benign, wanted // 2), (malignant, (wanted + 1) // 2)
+    drawn = [record for side, n in shares for record in side[place * n : (place + 1) * n]]
     if len(drawn) < wanted:
         raise EdgeMelanomaError(
             f"--calibration-images {wanted} asks for more than the training side has in equal "
@@ -144,13 +141,14 @@ def shuffled_training_side(
 ) -> tuple[list[LesionRecord], list[LesionRecord]]:
     """The benign and the malignant images of the training side, in the order they are drawn in."""
     training_ids = set(split["train"])
-    sides: tuple[list[LesionRecord], list[LesionRecord]] = ([], [])
-    for record in records:
-        if record.image_id in training_ids:
-            sides[record.is_malignant].append(record)
-    for is_malignant in (False, True):
-        random.Random(f"{seed}-{is_malignant}").shuffle(sides[is_malignant])
-    return sides
+    training_side = [record for record in records if record.image_id in training_ids]
+    benign, malignant = (
+        [record for record in training_side if record.is_malignant == side]
+        for side in (False, True)
+    )
+    random.Random(f"{seed}-False").shuffle(benign)
+    random.Random(f"{seed}-True").shuffle(malignant)
+    return benign, malignant
 
 
 def _read(record: LesionRecord, sha256: str) -> NDArray[np.uint8]:

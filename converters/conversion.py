@@ -11,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.float_layers import Recovery, rank_layers, time_cpu, win_back_recall
-from edge_melanoma.converters.job import Conversion, Job
-from edge_melanoma.converters.layer_errors import LayerError, measure_layer_errors
+from edge_melanoma.converters.float_layers import rank_layers, time_cpu, win_back_recall
+from edge_melanoma.converters.layer_errors import measure_layer_errors
 from edge_melanoma.converters.networks.bias_correction import (
     correct_biases,
     measure_ranges,
     round_to_int8,
 )
-from edge_melanoma.converters.networks.folding import fold_batch_norm
-from edge_melanoma.converters.networks.heads import without_sigmoid
 from edge_melanoma.converters.networks.pruning import PrunedChannels, prune_dead_channels
+from edge_melanoma.converters.networks.rewriting import fold_batch_norm, without_sigmoid
 from edge_melanoma.converters.packing import seal_model, slim_model
 from edge_melanoma.converters.quantization_aware import (
     Lesson,
@@ -29,7 +27,7 @@ from edge_melanoma.converters.quantization_aware import (
     float_layers_of,
     tune_quantised,
 )
-from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
 from edge_melanoma.converters.tflite import Int8Converter, convert_network
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predict, read_predictions
@@ -76,12 +74,9 @@ class _RunConverter:
         self._job, self._settings, self._reporter = job, job.settings, reporter
         self._run: TrainedModel = open_run(job.folder)
         self._network = load_network(self._run)
-        sides: tuple[str, ...] = ()
-        if Mode.INT8_QAT in job.modes:
-            sides = ("train", "validation")
-        elif self._settings.max_recall_drop is not None:
-            sides = ("validation",)
-        self._sides = {side: read_side(self._run, side) for side in sides}
+        tunes = Mode.INT8_QAT in job.modes
+        needed = {"train": tunes, "validation": tunes or job.settings.max_recall_drop is not None}
+        self._sides = {side: read_side(self._run, side) for side in needed if needed[side]}
 
     @property
     def _calibration(self) -> CalibrationSet:
@@ -110,14 +105,13 @@ class _RunConverter:
             )
             conversion = Conversion(data=data)
         removed = {pruned.layer: pruned.removed for pruned in self._pruned[1]}
-        errors: tuple[LayerError, ...] = ()
         if mode.is_full_int8:
             errors = measure_layer_errors(self._float_model, conversion.data, self._judged)
+            conversion = replace(conversion, layer_errors=errors)
         return replace(
             conversion,
             data=seal_model(slim_model(conversion.data)),
             notes={"pruned_channels": removed, **conversion.notes},
-            layer_errors=errors,
         )
 
     def _int8(self) -> Conversion:
@@ -125,33 +119,30 @@ class _RunConverter:
         limit = self._settings.max_recall_drop
         if limit is None:
             return Conversion(data=slim_model(converter.convert()))
-        recovery = self._win_back(converter, limit)
-        return Conversion(
-            data=recovery.data,
-            notes={"float_layers": [asdict(step) for step in recovery.steps]},
-            float_layers=recovery.float_layers,
-        )
-
-    def _win_back(self, converter: Int8Converter, max_recall_drop: float) -> Recovery:
         uncorrected = ExportSettings(correction=Correction.NONE)
         alone = Int8Converter(self._pruned[0], self._calibration, uncorrected)
         harms = rank_layers(
             alone, reference=self._float_model, images=self._judged, reporter=self._reporter
         )
-        return win_back_recall(
+        recovery = win_back_recall(
             lambda float_layers: slim_model(converter.convert(float_layers)),
             tuple(harms),
             score=self._score_validation,
             time_cpu=lambda data: time_cpu(data, self._judged[0]),
             reference=self._stored("validation"),
             threshold=self._run.threshold,
-            max_recall_drop=max_recall_drop,
+            max_recall_drop=limit,
+        )
+        return Conversion(
+            data=recovery.data,
+            notes={"float_layers": [asdict(step) for step in recovery.steps]},
+            float_layers=recovery.float_layers,
         )
 
     def _score_validation(self, data: bytes) -> PredictionSet:
-        records = self._sides["validation"]
+        side = "validation"
         with TFLiteClassifier(data, name="the export", runtime=Runtime.LITERT) as classifier:
-            return predict(classifier, records, reporter=self._reporter, label="validation")
+            return predict(classifier, self._sides[side], reporter=self._reporter, label=side)
 
     def _int8_qat(self) -> Conversion:
         settings, network = self._settings, self._pruned[0]

@@ -9,14 +9,13 @@ from typing import Any
 
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
-from edge_melanoma.converters.job import Conversion, Job
 from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
 from edge_melanoma.converters.operating_points import (
     ValidationScores,
     complete_operating_point,
     forget_operating_point,
 )
-from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
 from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
@@ -119,8 +118,7 @@ def _origin(
     run: TrainedModel, mode: Mode, settings: ExportSettings, calibration: CalibrationSet | None
 ) -> dict[str, Any]:
     """What decides the bytes of an export, as its manifest keeps it."""
-    return {
-        **settings.of_mode(mode),
+    return settings.of_mode(mode) | {
         "variant": run.variant,
         "source_sha256": run.sha256,
         "calibration": calibration.as_dict() if calibration and mode.rounds_weights else None,
@@ -159,7 +157,6 @@ def _write(
         data=data,
     )
     path = path_of(run, mode)
-    companions = _write_companions(path, conversion)
     manifest = {
         "schema": 1,
         **origin,
@@ -167,7 +164,7 @@ def _write(
         "file": path.name,
         "sha256": sha256_of(data),
         "size_bytes": len(data),
-        "companions": hashes_of(path.parent, companions),
+        "companions": hashes_of(path.parent, _write_companions(path, conversion)),
         "resize": RESIZE_ID,
         "input": facts.input.as_dict() | {"shape": list(facts.input_shape), "colour": "RGB"},
         "output": facts.output.as_dict() | {"name": facts.output_name},

@@ -1,7 +1,7 @@
 """What int8 costs at each layer: the tensors of two files on the same pictures, worst first."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,9 +27,6 @@ CALL = "PartitionedCall"
 
 POOR_DB, FAIR_DB = 10.0, 20.0
 """The noise is a tenth and a hundredth of the signal's power."""
-
-MOMENTS = ("signal", "other", "product", "noise", "largest")
-"""What an operator's cosine and ratio are made of, added up picture by picture."""
 
 COLOURS = {"poor": "#D55E00", "fair": "#E69F00", "good": "#0072B2"}
 
@@ -111,19 +108,16 @@ def measure_layer_errors(
     kinds = [[operator.kind for operator in tracer.operators] for tracer in (before, after)]
     if kinds[0] != kinds[1]:
         raise ValueError(f"the two files differ in their operators: {kinds[0]} and {kinds[1]}")
-    sums = np.zeros((len(after.operators), len(MOMENTS)))
+    # Of an operator: powers of both outputs, their product, the noise's power, the largest error.
+    sums = np.zeros((len(after.operators), 5))
     for image in images:
         for total, expected, found in zip(sums, before.run(image), after.run(image), strict=True):
             noise = found - expected
             pairs = (expected, expected), (found, found), (expected, found), (noise, noise)
             total[:-1] += [_dot(*pair) for pair in pairs]
             total[-1] = max(total[-1], np.abs(noise).max())
-    errors = [
-        _error_of(operator, dict(zip(MOMENTS, total, strict=True)), scale=quantization.scale)
-        for operator, quantization, total in zip(
-            after.operators, after.quantizations, sums.tolist(), strict=True
-        )
-    ]
+    made = zip(after.operators, sums.tolist(), after.quantizations, strict=True)
+    errors = (_error_of(operator, total, scale=steps.scale) for operator, total, steps in made)
     return tuple(sorted(errors, key=lambda error: error.sqnr_db))
 
 
@@ -199,16 +193,16 @@ def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.einsum("i,i->", one, other))
 
 
-def _error_of(operator: Operator, sums: Mapping[str, float], *, scale: float) -> LayerError:
-    signal, noise = sums["signal"], sums["noise"]
-    norms = math.sqrt(signal * sums["other"])
+def _error_of(operator: Operator, sums: Sequence[float], *, scale: float) -> LayerError:
+    signal, other, product, noise, largest = sums
+    norms = math.sqrt(signal * other)
     ratio = 10 * math.log10(signal / noise) if noise and signal else math.inf
     return LayerError(
         layer=operator.layer,
         operator=operator.kind,
-        cosine=sums["product"] / norms if norms else float(not noise),
+        cosine=product / norms if norms else float(not noise),
         sqnr_db=-ratio if noise and not signal else ratio,
-        largest_absolute=sums["largest"],
+        largest_absolute=largest,
         scale=scale,
     )
 

@@ -52,27 +52,22 @@ def quantize_float_model(
         return data
     if mode.quantises_activations and calibration is None:
         raise ValueError(f"the mode {mode} needs a calibration set")
-    _refuse_missing_quantizer()
-    from litert_quantizer.utils.tfl_flatbuffer_utils import read_model
-
-    model, recipe = read_model(data), _make_recipe(mode, io)
-    floats = _find_places(data, float_layers)
-    ranges: Ranges = {}
-    if mode.quantises_activations and calibration is not None:
-        _refuse_unsupported(model, recipe, mode=mode, floats=floats)
-        ranges = _measure_ranges(data, model.subgraphs[0], calibration.inputs())
-        ranges |= _widen_kernels(model, ranges, mode=mode)
-    _keep_float(model, recipe, floats)
-    return _quantize(model, recipe, ranges)
-
-
-def _refuse_missing_quantizer() -> None:
     try:
-        import litert_quantizer.model_modifier  # noqa: F401
+        import litert_quantizer.model_modifier  # noqa: F401 - what needs all of the package
+        from litert_quantizer.utils.tfl_flatbuffer_utils import read_model
     except ImportError as error:
         raise MissingExtraError.for_package(
             "litert-quantizer", extra="litert", purpose="The litert backend"
         ) from error
+
+    model, recipe = read_model(data), _make_recipe(mode, io)
+    floats = _find_places(data, float_layers)
+    _keep_float(model, recipe, floats, mode=mode)
+    ranges: Ranges = {}
+    if mode.quantises_activations and calibration is not None:
+        ranges = _measure_ranges(data, model.subgraphs[0], calibration.inputs())
+        ranges |= _widen_kernels(model, ranges, mode=mode)
+    return _quantize(model, recipe, ranges)
 
 
 def _make_recipe(mode: Mode, io: InputOutput) -> Any:
@@ -117,16 +112,19 @@ def _set_ends(recipe: Any, io: InputOutput) -> None:
 def _find_places(data: bytes, layers: Collection[str]) -> set[int]:
     """The places of the layers' operators in the graph of a float file, which has no other ones."""
     made_for = [operator.layer for operator in find_operators(data)]
-    for layer in layers:
-        if layer not in made_for:
-            raise EdgeMelanomaError(
-                f"The float model has no operator of a layer {layer}, which is to stay float."
-            )
+    for layer in (layer for layer in layers if layer not in made_for):
+        raise EdgeMelanomaError(
+            f"The float model has no operator of a layer {layer}, which is to stay float."
+        )
     return {place for place, layer in enumerate(made_for) if layer in layers}
 
 
-def _refuse_unsupported(model: Any, recipe: Any, *, mode: Mode, floats: set[int]) -> None:
-    """The quantizer leaves float what it does not know, without a word."""
+def _keep_float(model: Any, recipe: Any, floats: set[int], *, mode: Mode) -> None:
+    """Of a model that becomes integers throughout, nothing but the operators at these places.
+
+    They are told by kind as well as by name: the graph's output has the name of the operator before
+    it. What the quantizer does not know it leaves float without a word; that is refused.
+    """
     from ai_edge_litert.schema_py_generated import BuiltinOperator
     from litert_quantizer.algorithm_manager import AlgorithmName
     from litert_quantizer.utils.tfl_flatbuffer_utils import get_op_scope
@@ -135,8 +133,13 @@ def _refuse_unsupported(model: Any, recipe: Any, *, mode: Mode, floats: set[int]
     names = {code: name for name, code in vars(BuiltinOperator).items()}
     for place, op in enumerate(graph.operators):
         kind, scope = _kind_of(model, op), get_op_scope(op, graph.tensors)
+        if place in floats:
+            if kind:
+                exact = f"^{re.escape(scope)}$"
+                recipe.add_quantization_config(exact, kind, None, AlgorithmName.NO_QUANTIZE)
+            continue
         algorithm = kind and recipe.get_quantization_configs(kind, scope)[0]
-        if algorithm in {None, AlgorithmName.NO_QUANTIZE} and place not in floats:
+        if mode.quantises_activations and algorithm in {None, AlgorithmName.NO_QUANTIZE}:
             name = names[model.operatorCodes[op.opcodeIndex].builtinCode]
             raise EdgeMelanomaError(
                 f"The litert backend cannot quantise the operator {name} to {mode}; "
@@ -194,18 +197,6 @@ def _widen_kernels(model: Any, ranges: Ranges, *, mode: Mode) -> Ranges:
         bound = np.maximum(largest, needed).astype(np.float32)
         widened[_name_of(graph, op.inputs[1])] = {"min": -bound, "max": bound}
     return widened
-
-
-def _keep_float(model: Any, recipe: Any, floats: set[int]) -> None:
-    """By kind as well as by name: the graph's output has the name of the operator before it."""
-    from litert_quantizer.algorithm_manager import AlgorithmName
-    from litert_quantizer.utils.tfl_flatbuffer_utils import get_op_scope
-
-    graph = model.subgraphs[0]
-    for op in (graph.operators[place] for place in sorted(floats)):
-        if kind := _kind_of(model, op):
-            scope = f"^{re.escape(get_op_scope(op, graph.tensors))}$"
-            recipe.add_quantization_config(scope, kind, None, AlgorithmName.NO_QUANTIZE)
 
 
 def _quantize(model: Any, recipe: Any, ranges: Ranges) -> bytes:

@@ -4,10 +4,8 @@ Quantisation moves scores, so that the network's threshold gives a file another 
 asked for; and an integer output has only its own steps to put a threshold between.
 """
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
@@ -55,7 +53,7 @@ class ValidationScores:
         told = predictions_to_csv(scores)
         write_atomically(_scores_path(model.path), told)
         noted = {"sha256": sha256_of(told.encode()), "runtime": runtime.value}
-        _change_manifest(model, {"validation_scores": noted})
+        _change_manifest(model, validation_scores=noted)
         return scores
 
     @cached_property
@@ -78,16 +76,15 @@ def derive_operating_point(
 def save_operating_point(model: ConvertedModel, point: FileOperatingPoint) -> ConvertedModel:
     """Put the point into the file's manifest, which `predict` and `evaluate` go by."""
     told = point.as_dict()
-    return _change_manifest(model, {"threshold": told["threshold"], "operating_point": told})
+    return _change_manifest(model, threshold=told["threshold"], operating_point=told)
 
 
 def complete_operating_point(
     run: TrainedModel, model: ConvertedModel, scores: ValidationScores
 ) -> ConvertedModel:
     """The model with an operating point at the run's recall target, unless it has one already."""
-    if model.manifest.get("operating_point") is not None:
-        return model
-    found = scores.of(model)
+    is_complete = model.manifest.get("operating_point") is not None
+    found = None if is_complete else scores.of(model)
     if found is None:
         return model
     min_recall = float(run.manifest["operating_point"]["min_recall"])
@@ -119,11 +116,9 @@ def _kept_scores(model: ConvertedModel) -> PredictionSet | None:
     path, noted = _scores_path(model.path), model.manifest.get("validation_scores")
     if noted is None or not path.is_file():
         return None
-    if sha256_of(path.read_bytes()) != noted["sha256"]:
-        return None
-    return read_predictions(path)
+    return read_predictions(path) if sha256_of(path.read_bytes()) == noted["sha256"] else None
 
 
-def _change_manifest(model: ConvertedModel, change: Mapping[str, Any]) -> ConvertedModel:
+def _change_manifest(model: ConvertedModel, **change: object) -> ConvertedModel:
     write_json(model.path.with_suffix(".json"), {**model.manifest, **change})
     return open_converted(model.path)

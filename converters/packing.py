@@ -4,6 +4,7 @@ A model that has an entry for a seal is sealed: whoever changes a model packs it
 """
 
 import re
+from itertools import chain, count
 from typing import Any
 
 import flatbuffers
@@ -119,12 +120,9 @@ def _shorten(model: Any) -> None:
 
 def _merge_buffers(model: Any) -> None:
     """One buffer for all tensors without data, the first as ever, and one for equal data."""
-    empty = schema.BufferT()
-    merged, numbers = [empty], {b"": 0}
-    for user in [
-        *(tensor for graph in model.subgraphs for tensor in graph.tensors),
-        *model.metadata,
-    ]:
+    merged, numbers = [schema.BufferT()], {b"": 0}
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    for user in [*tensors, *model.metadata]:
         buffer = model.buffers[user.buffer]
         content = b"" if buffer.data is None else bytes(buffer.data)
         if content not in numbers:
@@ -138,27 +136,21 @@ def _merge_buffers(model: Any) -> None:
 def _signature_names(model: Any, graph_number: int) -> dict[int, str]:
     """What the signatures of one graph call its inputs and outputs."""
     signatures = [s for s in model.signatureDefs or () if s.subgraphIndex == graph_number]
-    return {
-        end.tensorIndex: end.name.decode()
-        for signature in signatures
-        for end in [*signature.inputs, *signature.outputs]
-    }
+    ends = chain.from_iterable((*signature.inputs, *signature.outputs) for signature in signatures)
+    return {end.tensorIndex: end.name.decode() for end in ends}
 
 
 def _short_names(graph: Any, ends: dict[int, str]) -> list[str]:
     """A name of each tensor, in order: its end's, its layer's or its layer's with its role."""
-    wanted = _constant_names(graph, ends)
-    wanted |= {
-        index: _layer_of(tensor.name)
-        for index, tensor in enumerate(graph.tensors)
-        if index not in wanted
-    }
-    taken: set[str] = set()
-    names = {}
+    wanted = dict(enumerate(_layer_of(tensor.name) for tensor in graph.tensors))
+    wanted |= _constant_names(graph, ends)
+    places: dict[str, int] = {}
     for index in sorted(wanted, key=lambda index: (index not in ends, index)):
-        names[index] = _free_name(wanted[index], taken)
-        taken.add(names[index])
-    return [names[index] for index in range(len(graph.tensors))]
+        # A name that is taken gets a number behind it, as TensorFlow counts outputs.
+        numbered = (f"{wanted[index]}:{number}" for number in count(1))
+        free = next(name for name in chain([wanted[index]], numbered) if name not in places)
+        places[free] = index
+    return sorted(places, key=places.__getitem__)
 
 
 def _constant_names(graph: Any, ends: dict[int, str]) -> dict[int, str]:
@@ -184,17 +176,7 @@ def _constant_names(graph: Any, ends: dict[int, str]) -> dict[int, str]:
 def _layer_of(name: bytes | None) -> str:
     """The tf_keras layer in a name such as `net/block_1_relu/Relu6;net/block_1/Conv2D1`."""
     text = (name or b"tensor").decode()
-    found = KERNEL_LAYER.search(text)
-    if found:
+    if found := KERNEL_LAYER.search(text):
         return found[1]
     parts = text.split(";")[0].split(":")[0].split("/")
     return parts[-2] if len(parts) > 1 else parts[0]
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    """`name`, if it is taken with a number behind it as TensorFlow counts outputs."""
-    free, number = name, 0
-    while free in taken:
-        number += 1
-        free = f"{name}:{number}"
-    return free

@@ -1,9 +1,8 @@
 """Quantization-aware training: the int8 file's own network, tuned to give the float one's scores.
 
 The start is what post-training quantisation ends with: folded, pruned, biases corrected, ranges
-calibrated. Batch-norm is folded, so that its statistics cannot change. Of the network only the last
-part learns; what comes before it is run as the int8 file runs it, by LiteRT, and kept as integers:
-the activations that training sees are exactly those of the file.
+calibrated. Only the last part of the network learns; what comes before it is run as the int8 file
+runs it, by LiteRT, and kept as integers, so that training sees exactly the file's activations.
 """
 
 import json
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.converters.networks.bias_correction import Ranges
 from edge_melanoma.converters.networks.fake_quantization import fake_quantize, settle_kernel_ranges
-from edge_melanoma.converters.networks.folding import parents_of
-from edge_melanoma.converters.networks.heads import PIXELS_LAYER, separate_ends
+from edge_melanoma.converters.networks.rewriting import PIXELS_LAYER, parents_of, separate_ends
 from edge_melanoma.converters.settings import TuningSettings
 from edge_melanoma.converters.tflite import convert_fake_quantised
 from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
@@ -110,7 +108,13 @@ def tune_quantised(
     trainee = Trainee(
         network=quantised,
         model=suffix_of(quantised, cut=prefix.cut),
-        stage=_stage_of(settings),
+        stage=Stage(
+            name="int8-qat",
+            unfrozen_backbone_layers=TRAINED_LAYERS,
+            learning_rate=settings.learning_rate,
+            epochs=settings.epochs,
+            patience=settings.epochs,
+        ),
         train=DistilledBatches(source=train, scores=teacher),
         validation=validation,
         batch_size=settings.batch_size,
@@ -139,8 +143,8 @@ def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
     ends = {PIXELS_LAYER: (0.0, 1.0)}
     if output is not Output.FLOAT32:
         ends |= {LOGIT_NAME: LOGIT_RANGE, SCORE_NAME: SCORE_RANGE}
-    network = separate_ends(corrected)
-    return fake_quantize(network, {**ranges, **ends}, float_layers=float_layers_of(output))
+    floats = float_layers_of(output)
+    return fake_quantize(separate_ends(corrected), {**ranges, **ends}, float_layers=floats)
 
 
 def float_layers_of(output: Output) -> tuple[str, ...]:
@@ -194,28 +198,16 @@ class Int8Prefix:
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.int8]:
         """Integers (n, *shape) of pictures (n, 224, 224, 3)."""
-        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
+        integers = []
+        for pixels in self._pixels.quantize(images.astype(np.float64)):
+            self._interpreter.set_tensor(self._input["index"], pixels[np.newaxis])
+            self._interpreter.invoke()
+            integers.append(self._interpreter.get_tensor(self._output["index"]))
+        return np.concatenate(integers)
 
     def restore(self, rows: NDArray[np.int8]) -> NDArray[np.float32]:
         """The real numbers that the integers stand for."""
         return self._activations.dequantize(rows).astype(np.float32)
-
-    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.int8]:
-        pixels = self._pixels.quantize(image.astype(np.float64))
-        self._interpreter.set_tensor(self._input["index"], pixels)
-        self._interpreter.invoke()
-        integers: NDArray[np.int8] = self._interpreter.get_tensor(self._output["index"])
-        return integers
-
-
-def _stage_of(settings: TuningSettings) -> Stage:
-    return Stage(
-        name="int8-qat",
-        unfrozen_backbone_layers=TRAINED_LAYERS,
-        learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
-        patience=settings.epochs,
-    )
 
 
 def _badness(reference: PredictionSet, scores: NDArray[np.float64], *, threshold: float) -> float:

@@ -1,11 +1,16 @@
-"""What a person may choose of an export, and which choices go together."""
+"""What a person may choose of an export, and what its child process is given and gives back."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
+
+if TYPE_CHECKING:
+    from edge_melanoma.converters.calibration import CalibrationSet
+    from edge_melanoma.converters.layer_errors import LayerError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,42 +46,41 @@ class ExportSettings:
         Raises:
             EdgeMelanomaError: the first one found.
         """
-        has_int8 = any(mode.is_full_int8 for mode in modes)
-        for option, value, default in (
-            ("--io", self.io, InputOutput.INT8),
-            ("--output", self.output, Output.PROBABILITY),
-        ):
-            if value is not default and not has_int8:
-                raise EdgeMelanomaError(
-                    f"{option} {value} is for the int8 model, which is not among those asked for; "
-                    f"add --quantize int8."
-                )
-        if self.io is InputOutput.FLOAT32 and self.output is not Output.PROBABILITY:
-            raise EdgeMelanomaError(
-                f"--output {self.output} needs an integer input; use --io int8 or --io uint8."
-            )
-        if self.output is Output.FLOAT32 and self.backend is Backend.LITERT:
-            raise EdgeMelanomaError(
+        lacks_int8 = not any(mode.is_full_int8 for mode in modes)
+        asks_for_output = self.output is not Output.PROBABILITY
+        limits_drop, drop = self.max_recall_drop is not None, self.max_recall_drop or 0.0
+        by_litert = self.backend is Backend.LITERT
+        absent = "is for the int8 model, which is not among those asked for; add --quantize int8."
+        contradictions = (
+            (lacks_int8 and self.io is not InputOutput.INT8, f"--io {self.io} {absent}"),
+            (lacks_int8 and asks_for_output, f"--output {self.output} {absent}"),
+            (
+                asks_for_output and self.io is InputOutput.FLOAT32,
+                f"--output {self.output} needs an integer input; use --io int8 or --io uint8.",
+            ),
+            (
+                by_litert and self.output is Output.FLOAT32,
                 "--output float32 is made by --backend converter only; choose that, or "
-                "--output logit."
-            )
-        if self.with_map and (Mode.FLOAT16 not in modes or self.backend is Backend.LITERT):
-            raise EdgeMelanomaError(
+                "--output logit.",
+            ),
+            (
+                self.with_map and (by_litert or Mode.FLOAT16 not in modes),
                 "--with-map is for the float16 model of --backend converter; add "
-                "--quantize float16 and leave --backend out."
-            )
-        if self.max_recall_drop is None:
-            return
-        if Mode.INT8 not in modes or self.output is not Output.PROBABILITY:
-            raise EdgeMelanomaError(
+                "--quantize float16 and leave --backend out.",
+            ),
+            (
+                limits_drop and (asks_for_output or Mode.INT8 not in modes),
                 "--max-recall-drop is for the int8 model with --output probability; "
-                "add --quantize int8 and leave --output out."
-            )
-        if not 0 <= self.max_recall_drop < 1:
-            raise EdgeMelanomaError(
-                f"--max-recall-drop is {self.max_recall_drop:g}; expected a share from 0 up to 1, "
-                f"such as 0.005."
-            )
+                "add --quantize int8 and leave --output out.",
+            ),
+            (
+                not 0 <= drop < 1,
+                f"--max-recall-drop is {drop:g}; expected a share from 0 up to 1, such as 0.005.",
+            ),
+        )
+        for is_made, sentence in contradictions:
+            if is_made:
+                raise EdgeMelanomaError(sentence)
 
     def of_mode(self, mode: Mode) -> dict[str, Any]:
         """The part that decides the bytes of the file in `mode`, for its manifest."""
@@ -91,11 +95,8 @@ class ExportSettings:
             told["max_recall_drop"] = self.max_recall_drop
         if mode is Mode.INT8_QAT:
             told["tuning"] = asdict(self.tuning)
-        if self.deterministic:
-            told["deterministic"] = True
-        if self.has_map(mode):
-            told["with_map"] = True
-        return told
+        flags = {"deterministic": self.deterministic, "with_map": self.has_map(mode)}
+        return told | {name: True for name, is_set in flags.items() if is_set}
 
     def has_map(self, mode: Mode) -> bool:
         """Whether the file in `mode` shows where it looked too: float16 alone can."""
@@ -114,3 +115,26 @@ class ExportSettings:
         if mode.is_full_int8:
             return "weights and activations"
         return "weights" if mode.rounds_weights else "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All that the child process of an export needs; `modes` are those that are to be made."""
+
+    folder: Path
+    modes: tuple[Mode, ...]
+    settings: ExportSettings
+    calibration: "CalibrationSet | None"
+    checkpoint_folder: Path
+    cache_folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A .tflite file, what its manifest says of its making, and its layers' errors in int8."""
+
+    data: bytes
+    notes: dict[str, Any] = field(default_factory=dict)
+    layer_errors: "tuple[LayerError, ...]" = ()
+    history: tuple[dict[str, float | int | str], ...] = ()
+    float_layers: tuple[str, ...] = ()

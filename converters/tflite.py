@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Collection
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from edge_melanoma.converters.networks.bias_correction import (
     round_to_float16,
     round_to_int8,
 )
-from edge_melanoma.converters.networks.folding import fold_batch_norm
-from edge_melanoma.converters.networks.heads import with_activation_map, without_sigmoid
+from edge_melanoma.converters.networks.rewriting import (
+    fold_batch_norm,
+    with_activation_map,
+    without_sigmoid,
+)
 from edge_melanoma.converters.packing import put_score_first
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.images import IMAGE_SIZE
@@ -42,6 +45,7 @@ class Int8Converter:
         is_cut = settings.output is Output.LOGIT
         self._network = without_sigmoid(network) if is_cut else network
         self._calibration, self._settings, self._io = calibration, settings, settings.io
+        self._convert = partial(_convert, mode=Mode.INT8, io=self._io, calibration=calibration)
         self._calibrated: bytes | None = None
 
     def convert(self, float_layers: Collection[str] = (), *, output: Output | None = None) -> bytes:
@@ -66,22 +70,15 @@ class Int8Converter:
         if (output or self._settings.output) is Output.FLOAT32:
             float_layers, end = (*float_layers, SCORE_NAME), InputOutput.FLOAT32
         if float_layers:
-            data = _quantize(self._calibrate(float_layers), float_layers, ends=(self._io, end))
+            # Kernels and biases of the calibrated graph depend on which of them round.
+            if self._calibrated is None or self._settings.correction is Correction.LAYERWISE:
+                corrected = self._corrected(float_layers)
+                self._calibrated = self._convert(corrected, calibrate_only=True)
+            data = _quantize(self._calibrated, float_layers, ends=(self._io, end))
         else:
-            network = self._corrected(float_layers)
-            data = _convert(network, Mode.INT8, io=self._io, calibration=self._calibration)
+            data = self._convert(self._corrected())
         _refuse_other_floats(data, float_layers)
         return data
-
-    def _calibrate(self, float_layers: Collection[str]) -> bytes:
-        """The float graph with its ranges; kernels and biases depend on which of them round."""
-        corrects = self._settings.correction is Correction.LAYERWISE
-        if self._calibrated is None or corrects:
-            network, io, calibration = self._corrected(float_layers), self._io, self._calibration
-            self._calibrated = _convert(
-                network, Mode.INT8, io=io, calibration=calibration, calibrate_only=True
-            )
-        return self._calibrated
 
     def _corrected(self, float_layers: Collection[str] = ()) -> Any:
         if self._settings.correction is Correction.NONE:
@@ -177,14 +174,11 @@ def _convert(
         if not mode.quantises_activations or calibration is None:
             return
         converter.representative_dataset = lambda: ([image] for image in calibration.inputs())
-        ops = tf.lite.OpsSet
+        ops = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         if mode is Mode.INT8:
-            converter.target_spec.supported_ops = [ops.TFLITE_BUILTINS_INT8]
+            ops = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
             converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io.value)
-        else:
-            converter.target_spec.supported_ops = [
-                ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-            ]
+        converter.target_spec.supported_ops = [ops]
 
     return _run_converter(network, configure)
 

@@ -190,8 +190,8 @@ def make_convert(
     The network is folded and pruned once, the latter by an export's own images: the first subset of
     as many images then gives that export's very file.
     """
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
     from edge_melanoma.converters.networks.pruning import prune_dead_channels
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
     from edge_melanoma.converters.packing import seal_model, slim_model
     from edge_melanoma.converters.tflite import Int8Converter
     from edge_melanoma.network.network import load_network

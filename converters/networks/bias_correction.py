@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_melanoma.converters.networks.folding import (
+from edge_melanoma.converters.networks.rewriting import (
+    Float32,
     fold_batch_norm,
     has_kernel,
     output_axis,
@@ -25,7 +25,6 @@ from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 LARGEST_INT8 = 127
 INPUT_RANGE = (0.0, 1.0)
-Float32 = NDArray[np.float32]
 Rounding = Callable[[Float32, int], Float32]
 """From a kernel and its output axis to the nearest kernel that the converter will keep."""
 
@@ -61,11 +60,11 @@ def measure_ranges(network: Any, batches: Iterable[Float32]) -> Ranges:
     ends = [(tf.reduce_min(output), tf.reduce_max(output)) for output in outputs]
     probe = tf_keras.Model(folded.input, ends)
     forward = tf.function(lambda batch: probe(batch, training=False))
-    lowest, highest = np.zeros(len(names)), np.zeros(len(names))
+    found = np.zeros((len(names), 2))
     for batch in batches:
-        found = np.array([[float(end) for end in pair] for pair in forward(tf.constant(batch))])
-        lowest, highest = np.minimum(lowest, found[:, 0]), np.maximum(highest, found[:, 1])
-    return dict(zip(names, zip(lowest.tolist(), highest.tolist(), strict=True), strict=True))
+        new = np.array(forward(tf.constant(batch)), np.float64)
+        found = np.stack([np.minimum(found, new)[:, 0], np.maximum(found, new)[:, 1]], axis=1)
+    return {name: (low, high) for name, (low, high) in zip(names, found.tolist(), strict=True)}
 
 
 def round_to_int8(kernel: Float32, axis: int) -> Float32:

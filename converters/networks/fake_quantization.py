@@ -1,18 +1,18 @@
 """A network that computes as its int8 file will, and can still be trained.
 
-Built on tensorflow-model-optimization's wrappers with configs of our own. Its default ones start
-every range at -6..6 and keep one scale for all channels of a depthwise kernel; here ranges are
-those that calibration images gave, before the first step, and every convolution has a scale a
-channel, as the converter's own int8 kernels have.
+Built on tensorflow-model-optimization's wrappers. Its own configs start every range at -6..6 and
+keep one scale for all channels of a depthwise kernel; here ranges are those of calibration images
+from the first step on, and every convolution has a scale a channel, as the converter's kernels do.
 """
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
 
 from edge_melanoma.converters.networks.bias_correction import Ranges
-from edge_melanoma.converters.networks.folding import has_kernel, output_axis
+from edge_melanoma.converters.networks.rewriting import has_kernel, output_axis
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 quantization = tfmot.quantization.keras
@@ -34,20 +34,14 @@ class KernelQuantizer(quantization.quantizers.Quantizer):  # type: ignore[misc, 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         """The range's two ends, beside the layer's weights."""
         shape = () if self.channel_axis is None else (tensor_shape[self.channel_axis],)
-        return {
-            end: layer.add_weight(
-                f"{name}_{end}", shape=shape, initializer="zeros", trainable=False
-            )
-            for end in ("min", "max")
-        }
+        add = partial(layer.add_weight, shape=shape, initializer="zeros", trainable=False)
+        return {end: add(f"{name}_{end}") for end in ("min", "max")}
 
     def __call__(self, inputs: Any, training: bool, weights: Any, **kwargs: Any) -> Any:
         """The kernel as int8 keeps it; in training the range follows the kernel."""
         if training:
             others = [axis for axis in range(len(inputs.shape)) if axis != self.channel_axis]
-            extremes = tf.reduce_max(
-                tf.abs(inputs), axis=others if self.channel_axis is not None else None
-            )
+            extremes = tf.reduce_max(tf.abs(inputs), axis=others)
             limit = tf.stop_gradient(tf.maximum(extremes, SMALLEST_LIMIT))
             weights["min"].assign(-limit)
             weights["max"].assign(limit)

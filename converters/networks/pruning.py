@@ -1,8 +1,8 @@
 """Channels that no picture brings to life, taken out of a folded network with all their weights.
 
 MobileNetV2's ImageNet weights hold some: in 9 of 32 channels of Conv1, its largest tensor, ReLU
-gives 0 whatever the pixels are. Most have kernels near 1e-20 beside biases near 1 once folded, so
-that the int32 bias of an int8 file overflows in some quantisers. A dense layer can hold more.
+gives 0 whatever the pixels are. Folded, most have kernels near 1e-20 beside biases near 1, so that
+the int32 bias of an int8 file overflows in some quantisers.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.networks.folding import output_axis
+from edge_melanoma.converters.networks.rewriting import Float32, output_axis
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 MARGIN = 0.3
@@ -30,7 +30,6 @@ ROUNDING = 1e-6
 ZERO_POINT_BYTES, CHANNEL_BYTES = 8, 12
 """A channel in an int8 file beside its kernel: an int64; an int32 bias and two float32 scales."""
 
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Ends = Float64
 """Smallest and largest output by channel, (2, channels)."""
@@ -78,9 +77,7 @@ def prune_dead_channels(
     pruned = []
     for chain, measured in zip(chains, _measure(chains, folded, batches), strict=True):
         reach = MARGIN * (measured[1] - measured[0])
-        lowest, highest = _ends_at_taker(
-            chain, np.stack([measured[0] - reach, measured[1] + reach])
-        )
+        lowest, highest = _ends_at_taker(chain, measured + np.stack([-reach, reach]))
         kept = highest - lowest > ROUNDING * np.abs(highest)
         kept[0] |= not kept.any()
         if kept.all() or not _pays_off(chain, kept):
@@ -118,8 +115,8 @@ def _makes_channels(layer: Any) -> bool:
     """Whether its values before the activation can be had, and each channel goes its own way."""
     if not _mixes_channels(layer) or len(layer.inbound_nodes) != 1:
         return False
-    is_dense, relu = type(layer) is tf_keras.layers.Dense, tf_keras.activations.relu
-    return _is_linear(layer) or (is_dense and layer.activation is relu)
+    is_dense = type(layer) is tf_keras.layers.Dense
+    return _is_linear(layer) or (is_dense and layer.activation is tf_keras.activations.relu)
 
 
 def _mixes_channels(layer: Any) -> bool:
@@ -169,31 +166,23 @@ def _ends(first: Any, value: Any) -> Any:
 
 
 def _ends_at_taker(chain: _Chain, before_activation: Ends) -> Ends:
-    """What can reach the kernel of the taker, by interval arithmetic along the chain."""
-    found = _passed_on(chain.path[0].activation, before_activation)
-    for layer in chain.path[1:]:
-        if isinstance(layer, tf_keras.layers.DepthwiseConv2D):
-            found = _through_depthwise(layer, found)
-        elif isinstance(layer, tf_keras.layers.ZeroPadding2D):
+    """What can reach the kernel of the taker, by interval arithmetic along the chain.
+
+    An activation, as ReLU or the identity, never falls: it takes the ends to the ends.
+    """
+    layers, (first, *others) = tf_keras.layers, chain.path
+    found = first.activation(tf.constant(before_activation)).numpy().astype(np.float64)
+    for layer in others:
+        if isinstance(layer, layers.ZeroPadding2D) or _pads(layer):
             found = _with_zero(found)
-        elif isinstance(layer, tf_keras.layers.ReLU):
-            found = _passed_on(layer, found)
+        if isinstance(layer, layers.DepthwiseConv2D):
+            kernel, bias = (array.astype(np.float64) for array in layer.get_weights())
+            products = np.stack([kernel[..., 0] * end for end in found])
+            extremes = products.min(axis=0), products.max(axis=0)
+            found = np.stack([bias + products.sum(axis=(0, 1)) for products in extremes])
+        elif isinstance(layer, layers.ReLU):
+            found = layer(tf.constant(found)).numpy().astype(np.float64)
     return _with_zero(found) if _pads(chain.taker) else found
-
-
-def _passed_on(activation: Any, given: Ends) -> Ends:
-    """Through an activation that never falls, as ReLU and the identity are."""
-    ends: Ends = activation(tf.constant(given)).numpy().astype(np.float64)
-    return ends
-
-
-def _through_depthwise(layer: Any, given: Ends) -> Ends:
-    kernel, bias = (array.astype(np.float64) for array in layer.get_weights())
-    ends = _with_zero(given) if _pads(layer) else given
-    products = np.stack([kernel[..., 0] * end for end in ends])
-    return np.stack(
-        [bias + choose(products, axis=0).sum(axis=(0, 1)) for choose in (np.min, np.max)]
-    )
 
 
 def _with_zero(ends: Ends) -> Ends:
@@ -202,8 +191,8 @@ def _with_zero(ends: Ends) -> Ends:
 
 def _pads(layer: Any) -> bool:
     """Whether the kernel sees zeros beyond the border, beside which no other value is constant."""
-    is_dense = isinstance(layer, tf_keras.layers.Dense)
-    return not is_dense and layer.padding != "valid" and max(layer.kernel_size) > 1
+    kernel_size = getattr(layer, "kernel_size", (1,))
+    return max(kernel_size) > 1 and bool(layer.padding != "valid")
 
 
 def _pays_off(chain: _Chain, kept: NDArray[np.bool_]) -> bool:

@@ -43,7 +43,7 @@ class WatchingReporter(SilentReporter):
 def start(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A folded network, its ranges, and a lesson whose scores it does not give yet."""
     from edge_melanoma.converters.networks.bias_correction import measure_ranges
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
     from edge_melanoma.converters.quantization_aware import Lesson
 
     calibration = make_calibration(tmp_path_factory.mktemp("small"))

@@ -24,7 +24,7 @@ from PIL import Image
 from small_network import make_calibration, make_small_network
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.converters.settings import ExportSettings, Job
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
@@ -295,7 +295,6 @@ def small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainedModel:
 def export_of(run: TrainedModel, own: CalibrationSet, settings: ExportSettings) -> bytes:
     """The int8 file of an export that calibrates with `own`."""
     from edge_melanoma.converters.conversion import convert_modes
-    from edge_melanoma.converters.job import Job
 
     job = Job(
         folder=run.folder,

@@ -66,7 +66,7 @@ def mean_features(network: Any, inputs: Float32) -> NDArray[np.float64]:
 def rounded_only(network: Any) -> Any:
     """Folded and rounded to int8 as the converter does it, biases left alone."""
     from edge_melanoma.converters.networks.bias_correction import round_to_int8
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
     from edge_melanoma.machine.tensorflow import tf_keras
 
     folded, layers = fold_batch_norm(network), tf_keras.layers
@@ -79,7 +79,7 @@ def rounded_only(network: Any) -> Any:
 
 
 def test_a_network_without_batch_norm_gives_the_same_outputs(network: Any, images: Float32) -> None:
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
 
     expected, folded = pooled(network, images), pooled(fold_batch_norm(network), images)
     # Two networks of 52 layers of up to 1,000 terms: 2 * 52 * sqrt(1000) * 2^-24 of the largest.
@@ -87,7 +87,7 @@ def test_a_network_without_batch_norm_gives_the_same_outputs(network: Any, image
 
 
 def test_a_folded_network_has_a_kernel_and_a_bias_a_layer_and_no_more(network: Any) -> None:
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
 
     counts = [len(layer.get_weights()) for layer in fold_batch_norm(network).layers]
     # 35 convolutions, 17 depthwise ones and 2 dense layers; all others have no weights.
@@ -95,7 +95,7 @@ def test_a_folded_network_has_a_kernel_and_a_bias_a_layer_and_no_more(network: A
 
 
 def test_folding_is_scale_and_shift_by_hand() -> None:
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
 
     network = small_network()
     gamma, beta, mean, variance = network.get_layer("norm").get_weights()
@@ -109,7 +109,7 @@ def test_folding_is_scale_and_shift_by_hand() -> None:
 
 
 def test_a_convolution_without_batch_norm_is_refused() -> None:
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
 
     network = small_network(normed=False)
     with pytest.raises(ValueError, match="batch-norm") as caught:

@@ -23,7 +23,7 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> CalibrationSet:
 
 @pytest.fixture(scope="module")
 def folded() -> Any:
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
 
     return fold_batch_norm(make_sound_network())
 

@@ -220,7 +220,7 @@ def test_channels_on_another_way_stay(way: str) -> None:
 
 
 def test_mobilenet_loses_what_is_dead_in_its_kinds_of_layers_and_nothing_else() -> None:
-    from edge_melanoma.converters.networks.folding import fold_batch_norm
+    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
     from edge_melanoma.network.network import build_network, calibrate_batch_norm
     from edge_melanoma.network.recipes import VARIANTS, Variant
 
