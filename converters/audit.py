@@ -16,7 +16,6 @@ SCALE_TOLERANCE = 1e-3
 """Relative. A range pinned to 0..1 gives 1/255 but for rounding; unscaled pixels give 1."""
 
 INTEGER_TYPES = frozenset({"int8", "int32", "uint8"})
-FLOAT_TYPES = frozenset({"float32", "float16"})
 
 LARGEST_INT8_BYTES = 2_620_000
 """Of MobileNetV2 with alpha 1.0, written without repetitions; the score's layer may be float."""
@@ -126,7 +125,7 @@ def _find_faults(
 
 def _find_float_operators(facts: ModelFacts) -> Iterator[str]:
     """With float32 ends there are two float tensors, the ends, and a step on each side of them."""
-    floats = sum(facts.tensor_types.get(name, 0) for name in FLOAT_TYPES)
+    floats = sum(facts.tensor_types.get(name, 0) for name in ("float32", "float16"))
     steps = sum(facts.operators.get(name, 0) for name in ("QUANTIZE", "DEQUANTIZE"))
     if floats != 2 or steps != 2:
         yield (

@@ -76,10 +76,8 @@ class CalibrationSet:
     def as_dict(self) -> dict[str, Any]:
         """For the manifest of an exported model."""
         benign, malignant = count_classes(self.records)
-        return {
-            "images": len(self.records),
-            "benign": benign,
-            "malignant": malignant,
+        counts = {"images": len(self.records), "benign": benign, "malignant": malignant}
+        return counts | {
             "seed": self.seed,
             "pinned": list(PINNED),
             "ids": [record.image_id for record in self.records],

@@ -28,7 +28,8 @@ CALL = "PartitionedCall"
 POOR_DB, FAIR_DB = 10.0, 20.0
 """The noise is a tenth and a hundredth of the signal's power."""
 
-COLOURS = {"poor": "#D55E00", "fair": "#E69F00", "good": "#0072B2"}
+COLOURS = "#D55E00", "#E69F00", "#0072B2"
+"""Of bars below the first, below the second, and at or above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +81,13 @@ def find_operators(data: bytes) -> tuple[Operator, ...]:
         name = tensor.name.decode()
         parent = layers.get(int(operator.inputs[0]), "")
         layers[index] = parent if kind in STEPS else _layer_of(name, kind) or parent
-        if kind not in STEPS:
-            found.append(
-                Operator(
-                    layer=layers[index],
-                    kind=kind,
-                    tensor=name,
-                    tensor_index=index,
-                    is_float=tensor.type == schema.TensorType.FLOAT32,
-                )
+        is_float = tensor.type == schema.TensorType.FLOAT32
+        found.append(
+            Operator(
+                layer=layers[index], kind=kind, tensor=name, tensor_index=index, is_float=is_float
             )
-    return tuple(found)
+        )
+    return tuple(operator for operator in found if operator.kind not in STEPS)
 
 
 def measure_layer_errors(
@@ -137,7 +134,8 @@ def draw_layer_errors(errors: Sequence[LayerError], path: Path, *, title: str) -
     axes = figure.subplots()
     limit = max([FAIR_DB, *(abs(e.sqnr_db) for e in errors if math.isfinite(e.sqnr_db))])
     lengths = [min(max(error.sqnr_db, -limit), limit) for error in errors]
-    bars = axes.barh(range(len(errors)), lengths, color=[_colour_of(e) for e in errors])
+    colours = [COLOURS[np.digitize(error.sqnr_db, (POOR_DB, FAIR_DB))] for error in errors]
+    bars = axes.barh(range(len(errors)), lengths, color=colours)
     labels = [f"{error.sqnr_db:.1f} dB, cosine {error.cosine:.4f}" for error in errors]
     axes.bar_label(bars, labels, padding=3, fontsize=7)
     names = [f"{error.layer} ({error.operator.lower()})" for error in errors]
@@ -205,9 +203,3 @@ def _error_of(operator: Operator, sums: Sequence[float], *, scale: float) -> Lay
         largest_absolute=largest,
         scale=scale,
     )
-
-
-def _colour_of(error: LayerError) -> str:
-    if error.sqnr_db < POOR_DB:
-        return COLOURS["poor"]
-    return COLOURS["fair"] if error.sqnr_db < FAIR_DB else COLOURS["good"]

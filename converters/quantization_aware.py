@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.converters.litert import SIGMOID_RANGE
 from edge_melanoma.converters.networks.bias_correction import Ranges
 from edge_melanoma.converters.networks.fake_quantization import fake_quantize, settle_kernel_ranges
 from edge_melanoma.converters.networks.rewriting import PIXELS_LAYER, parents_of, separate_ends
@@ -50,9 +51,6 @@ TRAINED_LAYERS = 29
 
 LOGIT_RANGE = (-8.0, 8.0)
 """Beyond it a score is within 0.0004 of 0 or 1; what images give, -13..29, has coarser steps."""
-
-SCORE_RANGE = (0.0, 255 / 256)
-"""The one range of a sigmoid in int8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +140,7 @@ def make_quantised(corrected: Any, ranges: Ranges, *, output: Output) -> Any:
     """The fake-quantised network from picture to score or logit, as its file will be."""
     ends = {PIXELS_LAYER: (0.0, 1.0)}
     if output is not Output.FLOAT32:
-        ends |= {LOGIT_NAME: LOGIT_RANGE, SCORE_NAME: SCORE_RANGE}
+        ends |= {LOGIT_NAME: LOGIT_RANGE, SCORE_NAME: SIGMOID_RANGE}
     floats = float_layers_of(output)
     return fake_quantize(separate_ends(corrected), {**ranges, **ends}, float_layers=floats)
 

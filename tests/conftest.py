@@ -95,7 +95,8 @@ def android_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     run, folder = bundled_run(), tmp_path_factory.mktemp("android") / "bundle"
     files = bundle_files(run, choose_int8_export(run, None), float16=None, crop=Crop.NONE)
-    return write_bundle(files, folder, force=False).folder
+    write_bundle(files, folder, force=False)
+    return folder
 
 
 @pytest.fixture(scope="session")

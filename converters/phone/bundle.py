@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +56,6 @@ LABEL_TEXTS = {LABELS: b"malignant\n", DISPLAY_LABELS: b"Malignant (suspicious o
 """A line for each column of the output, of which there is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenBundle:
-    """A bundle on disk."""
-
-    folder: Path
-    info: Mapping[str, Any]
-    files: int
-    size_bytes: int
-
-
 def bundle_run(
     folder: Path | None,
     out: Path,
@@ -75,8 +65,8 @@ def bundle_run(
     with_float16: bool,
     with_map: bool,
     force: bool,
-) -> WrittenBundle:
-    """Write the bundle of a run, or of the model in the package, into the folder `out`.
+) -> dict[str, Any]:
+    """Write the bundle of a run, or of the model in the package, and say what was written.
 
     Raises:
         EdgeMelanomaError: the folder holds files already and `force` is off; there is no int8
@@ -131,21 +121,19 @@ def bundle_files(
     point = describe_operating_point(run, model)
     info = describe_models(plain, crop=crop, operating_point=point)
     attached = {**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
-    text = _describe(run, model)
-    models = {
-        f"{layout.ASSETS}/{one.file}": attach_metadata(
-            one.data, text, size=IMAGE_SIZE, files=attached
-        )
-        for one in plain
-    }
+    attach = partial(attach_metadata, text=_describe(run, model), size=IMAGE_SIZE, files=attached)
+    models = {f"{layout.ASSETS}/{one.file}": attach(one.data) for one in plain}
     told = with_hashes(info, {Path(name).name: data for name, data in models.items()})
+    readme = sources[layout.README].decode()
+    for part in README_PARTS:
+        readme = insert_between(readme, name=part, text=_render(part, told))
     files = {
         **sources,
         **models,
         layout.LABELS_FILE: LABEL_TEXTS[LABELS],
         layout.MODEL_INFO_FILE: json_text(told).encode(),
         layout.NOTICE: _notice_of(run).encode(),
-        layout.README: _fill_readme(sources[layout.README].decode(), told).encode(),
+        layout.README: readme.encode(),
     }
     _refuse_large(files)
     pictures = {Path(name).name: data for name, data in sources.items() if layout.is_picture(name)}
@@ -155,8 +143,10 @@ def bundle_files(
     return {**files, layout.GOLDEN_FILE: json_text(golden).encode()}
 
 
-def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> WrittenBundle:
+def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> dict[str, Any]:
     """Put a bundle into a folder; in a checkout's own one only generated files are written.
+
+    What is given back is the JSON of `edge-melanoma android`.
 
     Raises:
         EdgeMelanomaError: the folder holds files already and `force` is off.
@@ -169,12 +159,13 @@ def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> Wr
     for name in {*layout.GENERATED} - {*files, layout.SUMS}:
         (folder / name).unlink(missing_ok=True)
     write_atomically(folder / layout.SUMS, layout.sums_of(files))
-    return WrittenBundle(
-        folder=folder,
-        info=json.loads(files[layout.MODEL_INFO_FILE]),
-        files=len(files) + 1,
-        size_bytes=sum(map(len, files.values())),
-    )
+    return {
+        "schema": 1,
+        "bundle": str(folder),
+        "files": len(files) + 1,
+        "size_bytes": sum(map(len, files.values())),
+        "models": json.loads(files[layout.MODEL_INFO_FILE])["models"],
+    }
 
 
 def _plain_models(int8: ConvertedModel, float16: BundledModel | None) -> list[BundledModel]:
@@ -213,13 +204,6 @@ def _notice_of(run: TrainedModel) -> str:
     if note.is_file():
         return _render("notice", {"licence": note.read_text(encoding="utf-8")})
     return _render("notice", {"licence": "", "cards": describe_cards(run.manifest["dataset"])})
-
-
-def _fill_readme(readme: str, info: Mapping[str, Any]) -> str:
-    """The README with what model_info.json says between its markers."""
-    for name in README_PARTS:
-        readme = insert_between(readme, name=name, text=_render(name, info))
-    return readme
 
 
 def _render(part: str, values: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -114,19 +115,15 @@ class _Look:
     def expect(self, file: str, stage: str, expected: object, found: object) -> bool:
         """Whether the two are equal; where they are not, the file's first finding."""
         if found != expected:
-            finding = BundleFinding(
-                file=file, stage=stage, expected=str(expected), found=str(found)
-            )
-            self.findings.setdefault(file, finding)
+            told = {"stage": stage, "expected": str(expected), "found": str(found)}
+            self.findings.setdefault(file, BundleFinding(file=file, **told))
         return found == expected
 
     def check_sum(self, name: str, expected: str) -> None:
         """A file of SHA256SUMS."""
         path = self._folder / name
-        if not path.is_file():
-            self.expect(name, layout.SUMS, "the file", "none")
-        else:
-            self.expect(name, layout.SUMS, expected, sha256_of(path.read_bytes()))
+        found = sha256_of(path.read_bytes()) if path.is_file() else "none"
+        self.expect(name, layout.SUMS, "the file" if found == "none" else expected, found)
 
     def check_model(self, name: str, told: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
         """A model, what is attached to it, and its ends; whether all is as `info` says."""
@@ -160,24 +157,21 @@ class _Look:
     ) -> None:
         """The golden pictures, decoded, resized and run by `models`."""
         self.expect(layout.GOLDEN_FILE, "crop", info["preprocessing"]["crop"], golden["crop"])
-        crop = Crop(golden["crop"])
-        ready = [
-            (vector, pixels)
-            for vector in golden["vectors"]
-            if (pixels := self._check_pixels(vector, crop)) is not None
-        ]
+        crop, ready, inputs = Crop(golden["crop"]), [], []
+        for vector in golden["vectors"]:
+            if (pixels := self._check_pixels(vector, crop)) is not None:
+                ready.append(vector)
+                inputs.append(pixels)
         outputs = {}
         for name in models if ready else ():
             try:
-                data = (self._folder / name).read_bytes()
-                outputs[name] = run_model(data, [pixels for _, pixels in ready])
+                outputs[name] = run_model((self._folder / name).read_bytes(), inputs)
             except EdgeMelanomaError as error:
                 self.expect(name, "run", "a lesion classifier", str(error))
-        for place, (vector, _) in enumerate(ready):
-            for name, key, values in OUTPUT_STAGES:
-                if name in outputs:
-                    found = getattr(outputs[name], values)[place]
-                    self.expect(f"{layout.GOLDEN}/{vector['file']}", key, vector[key], found)
+        stages = [stage for stage in OUTPUT_STAGES if stage[0] in outputs]
+        for (place, vector), (name, key, values) in product(enumerate(ready), stages):
+            found = getattr(outputs[name], values)[place]
+            self.expect(f"{layout.GOLDEN}/{vector['file']}", key, vector[key], found)
 
     def _check_pixels(self, vector: Mapping[str, Any], crop: Crop) -> NDArray[np.uint8] | None:
         """What a model is given, none where a stage before it differs."""
@@ -188,10 +182,10 @@ class _Look:
             self.expect(name, "decoded", "a picture", str(error))
             return None
         height, width = pixels.shape[:2]
-        size, resized = f"{vector['width']}x{vector['height']}", prepare_pixels(pixels, crop)
-        is_same = (
-            self.expect(name, "decoded", size, f"{width}x{height}")
-            and self.expect(name, "decoded", vector["decoded_sha256"], sha256_of(pixels.tobytes()))
-            and self.expect(name, "resized", vector["resized_sha256"], sha256_of(resized.tobytes()))
+        resized = prepare_pixels(pixels, crop)
+        stages = (
+            ("decoded", f"{vector['width']}x{vector['height']}", f"{width}x{height}"),
+            ("decoded", vector["decoded_sha256"], sha256_of(pixels.tobytes())),
+            ("resized", vector["resized_sha256"], sha256_of(resized.tobytes())),
         )
-        return resized if is_same else None
+        return resized if all(self.expect(name, *stage) for stage in stages) else None

@@ -34,9 +34,8 @@ def hand_written_files(folder: Path = SOURCES) -> Iterator[str]:
         )
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
-        ignored = LEFT_BY_TOOLS.intersection(place.parts)
-        hidden = any(part.startswith(".") for part in place.parts)
-        if path.is_file() and not hidden and not ignored and place.as_posix() not in GENERATED:
+        ignored = any(part.startswith(".") or part in LEFT_BY_TOOLS for part in place.parts)
+        if path.is_file() and not ignored and place.as_posix() not in GENERATED:
             yield place.as_posix()
 
 

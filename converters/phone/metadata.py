@@ -111,23 +111,17 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
         return bytes(self.Output())
 
     def _image(self, size: int) -> int:
+        told = (
+            "An upright RGB photograph of a skin lesion, its whole frame or centre square resized "
+            "as model_info.json says."
+        )
         sides = self._table({}, {0: (Uint32Flags, size), 1: (Uint32Flags, size)})
         properties = self._table({1: sides}, {0: (Int8Flags, RGB)})
         content = self._table({1: properties}, {0: (Int8Flags, IMAGE_PROPERTIES)})
         scaling = self._table({0: self._floats(0.0), 1: self._floats(255.0)})
         unit = self._table({1: scaling}, {0: (Int8Flags, NORMALIZATION)})
-        return self._table(
-            {
-                0: self._text("image"),
-                1: self._text(
-                    "An upright RGB photograph of a skin lesion, its whole frame or centre square "
-                    "resized as model_info.json says."
-                ),
-                3: content,
-                4: self._tables([unit]),
-                5: self._range(0.0, 1.0),
-            }
-        )
+        fields = {0: self._text("image"), 1: self._text(told), 3: content}
+        return self._table(fields | {4: self._tables([unit]), 5: self._unit_range()})
 
     def _output(self, name: str, labels: Sequence[str]) -> int:
         content = self._table({1: self._table({})}, {0: (Int8Flags, FEATURE_PROPERTIES)})
@@ -138,22 +132,15 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
             for label in labels
         ]
         told = "The probability that the lesion is malignant; model_info.json has the threshold."
-        return self._table(
-            {
-                0: self._text(name),
-                1: self._text(told),
-                3: content,
-                5: self._range(0.0, 1.0),
-                6: self._tables(files),
-            }
-        )
+        fields = {0: self._text(name), 1: self._text(told), 3: content}
+        return self._table(fields | {5: self._unit_range(), 6: self._tables(files)})
 
     def _file(self, name: str, kind: int, *, locale: str | None = None) -> int:
         places = {0: self._text(name)} | ({} if locale is None else {3: self._text(locale)})
         return self._table(places, {2: (Int8Flags, kind)})
 
-    def _range(self, low: float, high: float) -> int:
-        return self._table({0: self._floats(high), 1: self._floats(low)})
+    def _unit_range(self) -> int:
+        return self._table({0: self._floats(1.0), 1: self._floats(0.0)})
 
     def _text(self, text: str) -> int:
         return int(self.CreateString(text))

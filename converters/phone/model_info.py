@@ -109,13 +109,9 @@ def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[s
         "recall": point["recall_interval"],
         "specificity": wilson_interval(cleared, benign),
     }
-    measured = [
-        _row(
-            f"{run.manifest['dataset']['name']}, validation side",
-            {"images": benign + malignant, "benign": benign, "malignant": malignant},
-            {"metrics": point, "intervals": intervals},
-        )
-    ]
+    counts = {"images": benign + malignant, "benign": benign, "malignant": malignant}
+    name = f"{run.manifest['dataset']['name']}, validation side"
+    measured = [_row(name, counts, {"metrics": point, "intervals": intervals})]
     path = model.path.with_suffix(".evaluation.json")
     if path.is_file():
         measured += _measured_in(read_json(path), model)
@@ -130,20 +126,12 @@ def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[s
 def _describe_model(model: BundledModel) -> dict[str, Any]:
     facts = inspect_model(model.data)
     _refuse_other_ends(model.file, facts)
+    image = {"name": "image", "shape": list(facts.input_shape), **facts.input.as_dict()}
+    score = {"name": facts.output_name, "shape": [1, 1], **facts.output.as_dict()}
     told = {
         "file": model.file,
-        "input": {
-            "name": "image",
-            "shape": list(facts.input_shape),
-            **facts.input.as_dict(),
-            "integer_rule": INPUT_RULES[facts.input.dtype],
-        },
-        "output": {
-            "name": facts.output_name,
-            "shape": [1, 1],
-            **facts.output.as_dict(),
-            "rule": OUTPUT_RULES[facts.output.dtype],
-        },
+        "input": image | {"integer_rule": INPUT_RULES[facts.input.dtype]},
+        "output": score | {"rule": OUTPUT_RULES[facts.output.dtype]},
         "threshold": {"float": model.threshold, "integer": model.threshold_integer},
     }
     return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
@@ -157,19 +145,19 @@ def _refuse_other_ends(file: str, facts: ModelFacts) -> None:
             f"of [1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3] and {SCORE_NAME}."
         )
     if not _takes_plain_pixels(facts.input) or not _gives_steps(facts.output):
+        image, score = (
+            f"{end.dtype}, scale {end.scale:.6g}, zero point {end.zero_point}"
+            for end in (facts.input, facts.output)
+        )
         raise EdgeMelanomaError(
-            f"{file} has an input of {facts.input.dtype}, scale {facts.input.scale:.6g}, zero "
-            f"point {facts.input.zero_point}, and an output of {facts.output.dtype}, scale "
-            f"{facts.output.scale:.6g}, zero point {facts.output.zero_point}; an app is told of "
-            f"pixels as they are and of P in steps of 1/256. Export it with --quantize int8."
+            f"{file} has an input of {image}, and an output of {score}; an app is told of pixels "
+            f"as they are and of P in steps of 1/256. Export it with --quantize int8."
         )
 
 
 def _takes_plain_pixels(end: TensorQuantization) -> bool:
-    if end.is_float:
-        return end.dtype == "float32"
     if end.dtype not in SHIFTS:
-        return False
+        return end.dtype == "float32"
     return np.array_equal(end.pixel_table().astype(np.int64), np.arange(256) - SHIFTS[end.dtype])
 
 
@@ -185,10 +173,8 @@ def _measured_in(evaluation: Mapping[str, Any], model: ConvertedModel) -> Iterat
     Raises:
         EdgeMelanomaError: it is of another file, or at another threshold.
     """
-    if (
-        evaluation["model"]["sha256"] != model.sha256
-        or evaluation["threshold"] != model.manifest["threshold"]
-    ):
+    measured = evaluation["model"]["sha256"], evaluation["threshold"]
+    if measured != (model.sha256, model.manifest["threshold"]):
         raise EdgeMelanomaError(
             f"The evaluation beside {model.path} is of another file or threshold; make it again "
             f"with edge-melanoma evaluate --json, or remove it."

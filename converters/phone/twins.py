@@ -107,10 +107,5 @@ def _convert(run: TrainedModel, *, with_map: bool) -> bytes:
     from edge_melanoma.converters.tflite import convert_network
     from edge_melanoma.network.network import load_network
 
-    return slim_model(
-        convert_network(
-            load_network(run),
-            Mode.FLOAT16,
-            settings=ExportSettings(correction=Correction.NONE, with_map=with_map),
-        )
-    )
+    settings = ExportSettings(correction=Correction.NONE, with_map=with_map)
+    return slim_model(convert_network(load_network(run), Mode.FLOAT16, settings=settings))

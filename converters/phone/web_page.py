@@ -21,7 +21,7 @@ from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.folders import refuse_unwritable
 
 WEB = "web/"
-NOT_SERVED = frozenset({"package.json", "package-lock.json"})
+NOT_SERVED = frozenset({f"{WEB}package.json", f"{WEB}package-lock.json"})
 LICENCES = ("LICENSE", layout.NOTICE)
 SERVICE_WORKER = "service-worker.js"
 
@@ -69,14 +69,11 @@ def page_files(
     """
     model = layout.FLOAT16 if with_map else layout.UINT8
     name = PurePosixPath(model).name
+    served = {path for path in bundle if path.startswith(WEB)} - NOT_SERVED
     files = {
-        path.removeprefix(WEB): data
-        for path, data in bundle.items()
-        if path.startswith(WEB) and path.removeprefix(WEB) not in NOT_SERVED
-    }
-    files |= {path: bundle[path] for path in LICENCES}
-    files |= {f"litert/{path}": data for path, data in litert.items()}
-    files |= {
+        **{path.removeprefix(WEB): bundle[path] for path in bundle if path in served},
+        **{path: bundle[path] for path in LICENCES},
+        **{f"litert/{path}": data for path, data in litert.items()},
         f"model/{name}": bundle[model],
         "model/model_info.json": bundle[layout.MODEL_INFO_FILE],
         "site.json": json_text({"schema": 1, "model": name}).encode(),
@@ -127,8 +124,8 @@ def _list_files(files: Mapping[str, bytes]) -> bytes:
     """
     hashes = {name: sha256_of(data) for name, data in sorted(files.items())}
     version = sha256_of(json_text(hashes).encode())[:16]
-    kept = [name for name in hashes if not name.startswith("litert/wasm/")]
-    kept = ["./", *(name for name in kept if name != SERVICE_WORKER)]
+    left_out = ("litert/wasm/", SERVICE_WORKER)
+    kept = ["./", *(name for name in hashes if not name.startswith(left_out))]
     return (
         f"self.SITE_VERSION = {json.dumps(version)};\n"
         f"self.SITE_FILES = {json.dumps(kept, indent=2)};\n"

@@ -69,7 +69,7 @@ def command(
     from edge_melanoma.converters.phone.bundle import bundle_run
     from edge_melanoma.tflite.modes import parse_int8_mode
 
-    written = bundle_run(
+    told = bundle_run(
         run,
         out,
         mode=parse_int8_mode(mode),
@@ -78,13 +78,6 @@ def command(
         with_map=with_map,
         force=force,
     )
-    told = {
-        "schema": 1,
-        "bundle": str(written.folder),
-        "files": written.files,
-        "size_bytes": written.size_bytes,
-        "models": written.info["models"],
-    }
     if json:
         print(dumps(told, indent=2))
     else:

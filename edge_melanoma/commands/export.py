@@ -8,14 +8,7 @@ import typer
 
 from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
 from edge_melanoma.converters.settings import ExportSettings, TuningSettings
-from edge_melanoma.tflite.modes import (
-    Backend,
-    Correction,
-    InputOutput,
-    Mode,
-    Output,
-    parse_modes,
-)
+from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output, parse_modes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -160,15 +153,13 @@ def _table(models: "list[ConvertedModel]") -> "Table":
 
 
 def _describe_end(end: Mapping[str, object]) -> str:
-    if end["scale"] == 0:
-        return str(end["dtype"])
-    return f"{end['dtype']}, scale {end['scale']:.6f}, zero point {end['zero_point']}"
+    steps = f", scale {end['scale']:.6f}, zero point {end['zero_point']}"
+    return f"{end['dtype']}{steps if end['scale'] else ''}"
 
 
 def _explain(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Where a file decides, what was done for it beyond its mode, and what that cost."""
-    point = manifest.get("operating_point")
-    if point is not None:
+    if point := manifest.get("operating_point"):
         low, high = point["recall_interval"]
         integer = "" if point["integer"] is None else f", integer {point['integer']}"
         yield (
@@ -176,8 +167,7 @@ def _explain(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"({low:.4f} .. {high:.4f}), specificity {point['specificity']:.4f} on validation, "
             f"{point['malignant']} malignant and {point['benign']} benign images."
         )
-    steps = manifest.get("float_layers")
-    if steps:
+    if steps := manifest.get("float_layers"):
         first, last = steps[0], steps[-1]
         names = ", ".join(last["float_layers"]) or "none"
         yield (
