@@ -47,11 +47,11 @@ class CalibrationSet:
                 f"The calibration set has {benign} benign and {malignant} malignant images; "
                 f"it needs both classes."
             )
-        for image_id in (record.image_id for record in self.records):
-            if image_id not in self.training_hashes:
+        for record in self.records:
+            if record.image_id not in self.training_hashes:
                 raise EdgeMelanomaError(
-                    f"{image_id} is not an image of the run's training side; only those may "
-                    f"calibrate."
+                    f"{record.image_id} is not an image of the run's training side; "
+                    f"only those may calibrate."
                 )
 
     def inputs(self) -> Iterator[NDArray[np.float32]]:

@@ -112,18 +112,18 @@ def _set_ends(recipe: Any, io: InputOutput) -> None:
 def _find_places(data: bytes, layers: Collection[str]) -> set[int]:
     """The places of the layers' operators in the graph of a float file, which has no other ones."""
     made_for = [operator.layer for operator in find_operators(data)]
-    for layer in (layer for layer in layers if layer not in made_for):
+    if missing := [layer for layer in layers if layer not in made_for]:
         raise EdgeMelanomaError(
-            f"The float model has no operator of a layer {layer}, which is to stay float."
+            f"The float model has no operator of a layer {missing[0]}, which is to stay float."
         )
     return {place for place, layer in enumerate(made_for) if layer in layers}
 
 
 def _keep_float(model: Any, recipe: Any, floats: set[int], *, mode: Mode) -> None:
-    """Of a model that becomes integers throughout, nothing but the operators at these places.
+    """Leave out the operators at these places, and refuse others that would stay float.
 
-    They are told by kind as well as by name: the graph's output has the name of the operator before
-    it. What the quantizer does not know it leaves float without a word; that is refused.
+    The quantizer leaves float what it does not know, without a word. An operator is told by kind as
+    well as by name: the graph's output has the name of the operator before it.
     """
     from ai_edge_litert.schema_py_generated import BuiltinOperator
     from litert_quantizer.algorithm_manager import AlgorithmName
