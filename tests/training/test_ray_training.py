@@ -1,4 +1,4 @@
-"""A worker of Ray is killed by -9 and replaced: the weights are those of a straight training."""
+"""Ray's workers train what one process trains, whether or not one of them is killed by -9."""
 
 import json
 import os
@@ -29,13 +29,13 @@ KILLED_AFTER = 3
 CHECKPOINT = "checkpoint.safetensors"
 TOLERANCE = 1e-5
 """Of weights, which are sums of float32 in another order."""
+NEEDS_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not installed")
+"""Not by importing it: Ray reads its settings then."""
 
 
 @pytest.fixture
 def every_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A checkpoint an epoch; deterministic operators are off again afterwards."""
-    if find_spec("ray") is None:  # Imported here, it would miss its settings.
-        pytest.skip("the extra [ray] is not installed")
     from tensorflow.python.framework import config
 
     from edge_melanoma.training import checkpoints
@@ -53,6 +53,7 @@ def arguments(phantoms: Path, tmp_path: Path) -> list[str | Path]:
 
 
 @pytest.mark.slow
+@NEEDS_RAY
 @pytest.mark.usefixtures("every_epoch_is_kept")
 def test_a_killed_worker_is_replaced_and_the_weights_are_the_same(
     edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path
@@ -78,6 +79,7 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_the_same(
 
 
 @pytest.mark.slow
+@NEEDS_RAY
 @pytest.mark.usefixtures("every_epoch_is_kept")
 def test_two_workers_train_what_one_process_trains(phantoms: Path, tmp_path: Path) -> None:
     """Without dropout, of which each device draws its own masks."""
@@ -106,6 +108,7 @@ def test_a_missing_extra_is_told_before_any_work(
 
 
 @pytest.mark.slow
+@NEEDS_RAY
 def test_an_address_where_nobody_answers_is_told_before_any_work(
     edge_melanoma: Cli, arguments: list[str | Path], tmp_path: Path
 ) -> None:
