@@ -35,7 +35,7 @@ from edge_melanoma.runtime.interpreters import quantization_of
 from edge_melanoma.tflite.modes import InputOutput, Output
 from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME
 from edge_melanoma.training.activations import cache_activations
-from edge_melanoma.training.batches import CachedBatches, DistilledBatches, labels_of
+from edge_melanoma.training.batches import CachedBatches, labels_of
 from edge_melanoma.training.checkpoints import (
     CHECKPOINT,
     HistoryRow,
@@ -102,7 +102,6 @@ def tune_quantised(
         CachedBatches(activations=cached(records), labels=labels_of(records))
         for records in (lesson.train, lesson.validation)
     )
-    teacher = lesson.train_scores.scores.astype(np.float32)
     trainee = Trainee(
         network=quantised,
         model=suffix_of(quantised, cut=prefix.cut),
@@ -113,10 +112,11 @@ def tune_quantised(
             epochs=settings.epochs,
             patience=settings.epochs,
         ),
-        train=DistilledBatches(source=train, scores=teacher),
+        train=train,
         validation=validation,
         batch_size=settings.batch_size,
         seed=lesson.seed,
+        targets=lesson.train_scores.scores.astype(np.float32),
         threshold=lesson.threshold,
         rank=partial(_badness, lesson.validation_scores, threshold=lesson.threshold),
     )

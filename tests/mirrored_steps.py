@@ -42,7 +42,7 @@ class Noise:
         """Of any order."""
         for start in range(0, len(order), batch_size):
             positions = order[start : start + batch_size]
-            yield self.inputs[positions], self.labels[positions]
+            yield self.inputs[positions]
 
 
 def make_two_devices() -> None:

@@ -33,7 +33,7 @@ from edge_melanoma.data.sets import name_folders, read_data_sets
 from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import area_under_roc
-from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.evaluation.thresholds import choose_operating_point
 from edge_melanoma.machine.environment import describe_environment
 from edge_melanoma.machine.files import read_json, write_json
@@ -50,6 +50,7 @@ from edge_melanoma.network.recipes import (
     VariantSpec,
 )
 from edge_melanoma.training.activations import default_cache_folder
+from edge_melanoma.training.trainee import TraineeMaker
 
 SHORT_SIZE = 96
 SHORT_EPOCHS = 2
@@ -199,7 +200,7 @@ def measure_recipe(
 ) -> dict[str, Any]:
     """Train once in this process; figures of the whole validation side, CPU and wall seconds."""
     from edge_melanoma.training.material import TrainingSettings
-    from edge_melanoma.training.training import score_validation, train_network
+    from edge_melanoma.training.training import train_network
 
     settings = TrainingSettings(
         variant=BEST.variant, weights=weights, recipe=shorten(BEST, ablation)
@@ -216,10 +217,24 @@ def measure_recipe(
         )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     predictions = score_validation(
-        result.network, split, settings, cache_folder=cache_folder, reporter=reporter
+        result.network, TraineeMaker(split, settings, cache_folder, reporter)
     )
     sources = np.array([record.source or "" for record in split.validation])
     return {"cpu_seconds": cpu, "seconds": wall, **judge(predictions, sources)}
+
+
+def score_validation(network: Any, maker: TraineeMaker) -> PredictionSet:
+    """Scores of the validation side at the size of the last stage, as the training saw them."""
+    from edge_melanoma.network.network import compile_forward
+    from edge_melanoma.training.callbacks import score
+    from edge_melanoma.training.devices import ALONE
+    from edge_melanoma.training.training import learner_of
+
+    spec = maker.settings.spec()
+    seen = learner_of(network, spec, spec.stages[-1].image_size, ALONE)
+    trainee = maker.trainee(seen, spec.stages[-1], number=len(spec.stages) - 1)
+    scores = score(compile_forward(trainee.model), trainee.validation)
+    return make_prediction_set(maker.split.validation, scores)
 
 
 def judge(predictions: PredictionSet, sources: NDArray[np.str_]) -> dict[str, Any]:

@@ -29,11 +29,6 @@ def command(
 
     The figures are about drawings: they show that the tool works, and nothing about patients.
     """
-    _demonstrate(out, count=count, weights=weights, seed=seed)
-
-
-def _demonstrate(out: Path, *, count: int, weights: str | None, seed: int) -> None:
-    """Run the whole way and end with the table and the path of the .tflite file."""
     from edge_melanoma.benchmarks.bench import run_bench
     from edge_melanoma.commands.export import export_and_show
     from edge_melanoma.converters.export import path_of

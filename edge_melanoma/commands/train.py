@@ -130,7 +130,10 @@ def command(
     validation, on the test side and on each external set, beside the original work's figures.
     """
     check_engine(engine, workers=workers, address=address)
-    _refuse_together(engine, strategy, tensorboard)
+    local = {"--strategy": strategy is not Strategy.NONE, "--tensorboard": tensorboard is not None}
+    for option, is_given in local.items():
+        if engine is Engine.RAY and is_given:
+            raise EdgeMelanomaError(f"{option} is for --engine local; leave one of the two out.")
     named = name_external_sets(external or ())
     from edge_melanoma.training.devices import Placement
     from edge_melanoma.training.material import TrainingSettings
@@ -163,12 +166,6 @@ def command(
         ),
         tensorboard=tensorboard,
     )
-
-
-def _refuse_together(engine: Engine, strategy: Strategy, tensorboard: Path | None) -> None:
-    if engine is Engine.RAY and (strategy is not Strategy.NONE or tensorboard is not None):
-        option = "--tensorboard" if strategy is Strategy.NONE else "--strategy"
-        raise EdgeMelanomaError(f"{option} is for --engine local; leave one of the two out.")
 
 
 def _variants_of(name: str) -> tuple[Variant, ...]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID, scale_pixels, stream_images
 from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.machine.rows import RowsOnDisk, RowStore
 from edge_melanoma.machine.tensorflow import tf
@@ -56,19 +57,14 @@ class CachedActivations:
     store: RowsOnDisk
     places: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.places)
-
     def gather(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Activations (n, ...) of the images at `positions`."""
         return self.prefix.restore(self.store[self.places[positions]])
 
 
 def default_cache_folder() -> Path:
-    """The user's cache folder of this tool."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("edge-melanoma")) / "activations"
+    """In the user's cache folder of this tool."""
+    return default_fingerprint_folder() / "activations"
 
 
 def cache_activations(
@@ -114,34 +110,37 @@ class FrozenPrefix:
         self._model = prefix_of(network, cut=cut)
         self.cut = cut
         self.shape = tuple(int(side) for side in self._model.output_shape[1:])
-        self.key = _key_of(self._model, cut)
+        digest = hashlib.sha256(f"{cut} {RESIZE_ID} {IMAGE_SIZE} float16 litert".encode())
+        for weight in self._model.weights:
+            digest.update(weight.numpy().tobytes())
+        self.key = f"{cut}-{digest.hexdigest()[:16]}"
 
     @cached_property
     def _interpreter(self) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
+        signature = [tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.float32)]
+        graph = tf.function(lambda images: self._model(images, training=False), signature)
+        concrete = [graph.get_concrete_function()]
         with stderr_discarded():
-            interpreter = Interpreter(
-                model_content=_convert(self._model), num_threads=os.cpu_count()
-            )
+            data = tf.lite.TFLiteConverter.from_concrete_functions(concrete).convert()
+            interpreter = Interpreter(model_content=data, num_threads=os.cpu_count())
             interpreter.allocate_tensors()
         return interpreter
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Activations of some pictures; one by one, which is no slower here than in batches."""
-        return np.concatenate([self._run_one(image[np.newaxis]) for image in images])
+        interpreter, activations = self._interpreter, []
+        (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+        for image in images:
+            interpreter.set_tensor(source["index"], image[np.newaxis])
+            interpreter.invoke()
+            activations.append(interpreter.get_tensor(target["index"]))
+        return np.concatenate(activations)
 
     def restore(self, rows: NDArray[np.float16]) -> NDArray[np.float32]:
         """Activations from the rows of a cache."""
         return rows.astype(np.float32)
-
-    def _run_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        interpreter = self._interpreter
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
-        interpreter.invoke()
-        output = interpreter.get_output_details()[0]["index"]
-        activations: NDArray[np.float32] = interpreter.get_tensor(output)
-        return activations
 
 
 class DecodedPictures:
@@ -162,19 +161,3 @@ class DecodedPictures:
     def restore(self, rows: NDArray[np.uint8]) -> NDArray[Any]:
         """The rows themselves."""
         return rows
-
-
-def _convert(model: Any) -> bytes:
-    signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.float32)
-    graph = tf.function(lambda images: model(images, training=False), input_signature=[signature])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()])
-    data: bytes = converter.convert()
-    return data
-
-
-def _key_of(model: Any, cut: str) -> str:
-    """Changes with the weights, the layer, the resize and the number type that is kept."""
-    digest = hashlib.sha256(f"{cut} {RESIZE_ID} {IMAGE_SIZE} float16 litert".encode())
-    for weight in model.weights:
-        digest.update(weight.numpy().tobytes())
-    return f"{cut}-{digest.hexdigest()[:16]}"

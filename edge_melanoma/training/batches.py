@@ -7,6 +7,7 @@ training goes on with the very same batches.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,22 +19,23 @@ from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.training.activations import CachedActivations, FrozenPrefix
-from edge_melanoma.training.appearance import vary_appearance
-from edge_melanoma.training.augmentation import augment_images
+from edge_melanoma.training.augmentation import augment_images, vary_appearance
 from edge_melanoma.training.devices import Devices
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class BatchSource(Protocol):
-    """Inputs and labels of one side, in any order that is asked for."""
+    """Inputs and labels of one side; the inputs in any order that is asked for."""
 
     @property
     def labels(self) -> NDArray[np.float32]:
         """1 for malignant, 0 for benign, shape (n,)."""
 
-    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
-        """Batches of (inputs, labels) of the images at the positions `order`."""
+    def batches(
+        self, order: NDArray[np.int64], *, batch_size: int, epoch: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """Inputs of the images at the positions `order`, `batch_size` of them at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +45,11 @@ class CachedBatches:
     activations: CachedActivations
     labels: NDArray[np.float32]
 
-    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
-        """Batches gathered from the memory map."""
-        for start in range(0, len(order), batch_size):
-            positions = order[start : start + batch_size]
-            yield self.activations.gather(positions), self.labels[positions]
+    def batches(
+        self, order: NDArray[np.int64], *, batch_size: int, epoch: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """Activations gathered from the memory map."""
+        return map(self.activations.gather, _parts_of(order, size=batch_size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,21 +68,19 @@ class PictureBatches:
     store: CachedActivations | None = None
     prefix: FrozenPrefix | None = None
 
-    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
-        """Batches decoded ahead by threads while the network works."""
-        start = 0
-        for pixels in self._pixels(order, batch_size=batch_size):
-            positions = order[start : start + len(pixels)]
-            start += len(pixels)
-            inputs = self._vary(pixels, positions, epoch)
-            yield self.prefix(inputs) if self.prefix else inputs, self.labels[positions]
-
-    def _pixels(self, order: NDArray[np.int64], *, batch_size: int) -> Iterator[NDArray[np.uint8]]:
+    def batches(
+        self, order: NDArray[np.int64], *, batch_size: int, epoch: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """Pictures in 0..1, or what `prefix` makes of them."""
+        parts = _parts_of(order, size=batch_size)
+        pictures: Iterator[NDArray[Any]]
         if self.store is None:
-            yield from stream_images([self.files[i] for i in order], batch_size=batch_size)
-            return
-        for start in range(0, len(order), batch_size):
-            yield np.asarray(self.store.gather(order[start : start + batch_size]), dtype=np.uint8)
+            pictures = stream_images([self.files[i] for i in order], batch_size=batch_size)
+        else:
+            pictures = map(self.store.gather, parts)
+        for positions, pixels in zip(parts, pictures, strict=True):
+            inputs = self._vary(pixels, positions, epoch)
+            yield self.prefix(inputs) if self.prefix else inputs
 
     def _vary(
         self, pixels: NDArray[np.uint8], positions: NDArray[np.int64], epoch: int
@@ -89,49 +89,21 @@ class PictureBatches:
             if self.image_size != pixels.shape[1]:
                 pixels = np.stack([resize_image(one, size=self.image_size) for one in pixels])
             return scale_pixels(pixels)
-        seeds = np.stack([[*self.seed, epoch, position] for position in positions])
+        seeds = np.array([[*self.seed, epoch, position] for position in positions])
         varied = augment_images(pixels, self.augmentation, seeds=seeds, size=self.image_size)
         if self.augmentation.appearance is None:
             return scale_pixels(varied)
         return vary_appearance(scale_pixels(varied), self.augmentation.appearance, seeds=seeds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistilledBatches:
-    """The inputs of `source` with a teacher's scores to learn instead of its labels.
-
-    `scores` are P(malignant), shape (n,), in the order of the source's images.
-    """
-
-    source: BatchSource
-    scores: NDArray[np.float32]
-
-    @property
-    def labels(self) -> NDArray[np.float32]:
-        """The true labels, for metrics."""
-        return self.source.labels
-
-    def batches(self, order: NDArray[np.int64], *, batch_size: int, epoch: int) -> Iterator[Batch]:
-        """Batches of (inputs, teacher's scores)."""
-        start = 0
-        for inputs, _ in self.source.batches(order, batch_size=batch_size, epoch=epoch):
-            yield inputs, self.scores[order[start : start + len(inputs)]]
-            start += len(inputs)
-
-
-def labels_of(records: Sequence[LesionRecord]) -> NDArray[np.float32]:
-    """1 for malignant, 0 for benign."""
-    return np.array([record.is_malignant for record in records], dtype=np.float32)
-
-
 class EpochBatches(tf_keras.utils.Sequence):  # type: ignore[misc]  # tf_keras is untyped
     """Epoch after epoch of batches, for `fit(shuffle=False)`, from the epoch number `epoch` on.
 
     `order` gives the positions of an epoch's images, as many in each. A batch is inputs (n, ...)
-    and (n, 2): what to learn, and the row's place in the epoch. Of each batch a process gets its
-    own share. Keras would reorder batches by chance: batches that are not
-    asked for in their order are refused. `error` is what a batch could not be made for, which
-    TensorFlow tells as an error of its own.
+    and (n, 2): what to learn, of `targets`, and the row's place in the epoch. Of each batch a
+    process gets its own share. Keras would reorder batches by chance: batches that are not asked
+    for in their order are refused. `rows` are the images of an epoch, `error` is what a batch could
+    not be made for, which TensorFlow tells as an error of its own.
     """
 
     def __init__(
@@ -139,21 +111,20 @@ class EpochBatches(tf_keras.utils.Sequence):  # type: ignore[misc]  # tf_keras i
         source: BatchSource,
         order: Callable[[int], NDArray[np.int64]],
         *,
+        targets: NDArray[np.float32],
         batch_size: int,
-        label_smoothing: float,
         epoch: int,
         devices: Devices,
     ) -> None:
         self.error: Exception | None = None
-        self._source, self._order, self._devices = source, order, devices
+        self._source, self._order, self._targets, self._devices = source, order, targets, devices
         self._batch_size = batch_size
-        self._smoothing = np.float32(label_smoothing)
         self._epoch, self._next = epoch, 0
         self._stream: Iterator[Batch] = iter(())
-        self._steps = -(-len(order(epoch)) // batch_size)
+        self.rows = len(order(epoch))
 
     def __len__(self) -> int:
-        return self._steps
+        return -(-self.rows // self._batch_size)
 
     def __getitem__(self, index: int) -> Batch:
         if index == 0:
@@ -180,23 +151,18 @@ class EpochBatches(tf_keras.utils.Sequence):  # type: ignore[misc]  # tf_keras i
             self.on_epoch_end()
 
     def _begin(self) -> Iterator[Batch]:
-        order, size, devices = self._order(self._epoch), self._batch_size, self._devices
-        places = np.concatenate(
-            [
-                np.array_split(np.arange(start, min(start + size, len(order))), devices.workers)[
-                    devices.index
-                ]
-                for start in range(0, len(order), size)
-            ]
+        order, devices = self._order(self._epoch), self._devices
+        places = [
+            np.array_split(whole, devices.workers)[devices.index]
+            for whole in _parts_of(np.arange(len(order)), size=self._batch_size)
+        ]
+        batches = self._source.batches(
+            order[np.concatenate(places)],
+            batch_size=self._batch_size // devices.workers,
+            epoch=self._epoch,
         )
-        own_size = size // devices.workers
-        batches = self._source.batches(order[places], batch_size=own_size, epoch=self._epoch)
-        start = 0
-        for inputs, labels in batches:
-            wanted = labels * (1 - 2 * self._smoothing) + self._smoothing
-            rows = places[start : start + len(inputs)].astype(np.float32)
-            start += len(inputs)
-            yield inputs, np.stack([wanted, rows], axis=1)
+        for rows, inputs in zip(places, batches, strict=True):
+            yield inputs, np.stack([self._targets[order[rows]], rows.astype(np.float32)], axis=1)
 
 
 def draw_epoch(
@@ -211,30 +177,22 @@ def draw_epoch(
     sizes = Counter(record.source for record in records)
     if source_share is None or len(sizes) < 2:
         return random.permutation(len(records))
+    sources = np.array([record.source for record in records], dtype=object)
+    is_malignant = labels_of(records) > 0
     (largest, size), *others = sizes.most_common()
-    parts = [_positions(records, largest)]
-    for source, _ in others:
-        for is_malignant in (False, True):
-            members = _positions(records, source, is_malignant=is_malignant)
-            parts.append(_draw(members, round(size * source_share / 2), random))
+    parts = [np.flatnonzero(sources == largest)]
+    for (source, _), wanted in product(others, (False, True)):
+        members = np.flatnonzero((sources == source) & (is_malignant == wanted))
+        count = round(size * source_share / 2) if len(members) else 0
+        rounds = [random.permutation(members) for _ in range(-(-count // max(1, len(members))))]
+        parts.append(np.concatenate([members[:0], *rounds])[:count])
     return random.permutation(np.concatenate(parts))
 
 
-def _positions(
-    records: Sequence[LesionRecord], source: str | None, *, is_malignant: bool | None = None
-) -> NDArray[np.int64]:
-    return np.array(
-        [
-            position
-            for position, record in enumerate(records)
-            if record.source == source and is_malignant in {None, record.is_malignant}
-        ],
-        dtype=np.int64,
-    )
+def labels_of(records: Sequence[LesionRecord]) -> NDArray[np.float32]:
+    """1 for malignant, 0 for benign."""
+    return np.array([record.is_malignant for record in records], dtype=np.float32)
 
 
-def _draw(members: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[Any]:
-    if not len(members):
-        return members
-    rounds = [random.permutation(members) for _ in range(-(-count // len(members)))]
-    return np.concatenate(rounds)[:count] if rounds else members[:0]
+def _parts_of(rows: NDArray[np.int64], *, size: int) -> list[NDArray[np.int64]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

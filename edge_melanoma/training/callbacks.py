@@ -68,43 +68,39 @@ class EpochScores(tf_keras.metrics.Metric):  # type: ignore[misc]  # tf_keras is
 class WeightAverage(Callback):  # type: ignore[misc]  # tf_keras is untyped
     """Averages all weights of `network`, the batch-norm statistics among them.
 
-    `decay` is that of one step. `arrays` are those of an earlier average that goes on, none at the
+    `decay` is that of one step. The average is that of `state` and goes on with it, none at the
     start. Early updates weigh more, so that the weights the training began with are soon forgotten.
     """
 
-    def __init__(
-        self, network: Any, *, decay: float, arrays: dict[str, NDArray[np.float32]]
-    ) -> None:
+    def __init__(self, network: Any, state: TrainingState, *, decay: float) -> None:
         super().__init__()
-        self._network, self._decay = network, decay
-        self.arrays = arrays
+        self._network, self._state, self._decay = network, state, decay
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Go on with the steps that the optimizer has taken."""
-        self.update(steps=int(self.model.optimizer.iterations.numpy()))
+        if self._decay:
+            self.update(steps=int(self.model.optimizer.iterations.numpy()))
 
     def update(self, *, steps: int) -> None:
         """Bring the average up to date where it is time, after `steps` steps of the optimizer."""
-        if self._decay == 0.0 or steps % UPDATE_INTERVAL:
+        if steps % UPDATE_INTERVAL:
             return
         updates = steps // UPDATE_INTERVAL
         kept = min(self._decay**UPDATE_INTERVAL, updates / (updates + UPDATE_INTERVAL))
         present = arrays_of(self._network)
-        if not self.arrays:
-            self.arrays = present
-            return
-        for name, array in present.items():
-            self.arrays[name] = kept * self.arrays[name] + (1 - kept) * array
+        if average := self._state.average_arrays:
+            present = {name: kept * average[name] + (1 - kept) * present[name] for name in present}
+        self._state.average_arrays = present
 
     def settle(self) -> None:
         """Give the network the average for good."""
-        if self.arrays:
-            assign_arrays(self._network, self.arrays, source=None)
+        if self._state.average_arrays:
+            assign_arrays(self._network, self._state.average_arrays, source=None)
 
     @contextmanager
     def in_network(self) -> Iterator[None]:
         """Let the network be the average, and what it was afterwards."""
-        present = arrays_of(self._network) if self.arrays else None
+        present = arrays_of(self._network) if self._state.average_arrays else None
         self.settle()
         try:
             yield
@@ -113,10 +109,39 @@ class WeightAverage(Callback):  # type: ignore[misc]  # tf_keras is untyped
                 assign_arrays(self._network, present, source=None)
 
 
-class EpochMetrics(Callback):  # type: ignore[misc]  # tf_keras is untyped
-    """Exact metrics of the training and validation side, as Keras' logs and a row of the history.
+class BestWeights(tf_keras.callbacks.EarlyStopping):  # type: ignore[misc]  # tf_keras is untyped
+    """Keras' early stopping, which goes on with what an earlier process knew of the best weights.
 
-    `average` is what validation sees. The weights are the better, the less of `BADNESS` they have.
+    It forgets that when a training begins. In the end the best weights are put back. Without
+    `patience` all epochs run and the last weights stay.
+    """
+
+    def __init__(self, state: TrainingState, *, patience: int | None) -> None:
+        super().__init__(BADNESS, mode="min", patience=patience or 0, restore_best_weights=True)
+        self._state, self._is_patient = state, patience is not None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take up what the state tells."""
+        super().on_train_begin(logs)
+        if self._is_patient and self._state.best_loss is not None:
+            self.best, self.wait = self._state.best_loss, self._state.epochs_since_best
+            # By name: a checkpoint has them in the order of the alphabet.
+            self.best_weights = [self._state.best_arrays[name] for name in arrays_of(self.model)]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Tell the state."""
+        if self._is_patient:
+            super().on_epoch_end(epoch, logs)
+            self._state.best_loss, self._state.epochs_since_best = self.best, self.wait
+            names = arrays_of(self.model)
+            self._state.best_arrays = dict(zip(names, self.best_weights, strict=True))
+
+
+class StageEpochs(BestWeights):
+    """The epochs of a stage: exact metrics, the best weights, the state brought up to date.
+
+    `average` is what validation sees. The metrics become Keras' logs and a row of the history; the
+    weights are the better, the less of `BADNESS` they have. `on_epoch` is called at the end.
     """
 
     def __init__(
@@ -127,100 +152,20 @@ class EpochMetrics(Callback):  # type: ignore[misc]  # tf_keras is untyped
         scores: EpochScores,
         average: WeightAverage,
         devices: Devices,
+        on_epoch: Callable[[], None],
+        reporter: Reporter,
     ) -> None:
-        super().__init__()
-        self._trainee, self._state, self._devices = trainee, state, devices
-        self._scores, self._average = scores, average
+        super().__init__(state, patience=trainee.stage.patience)
+        self._trainee, self._scores, self._average = trainee, scores, average
+        self._devices, self._on_epoch, self._reporter = devices, on_epoch, reporter
         self._forward = compile_forward(trainee.model)
-        self._start = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Begin dropout anew, so that an epoch can be repeated exactly."""
+        """Begin dropout anew, so that an epoch can be repeated exactly, and show an empty bar."""
         self._start = time.perf_counter()
-        reset_dropout(self._trainee.network, seeds=[self._trainee.seed, self._state.stage, epoch])
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Replace Keras' logs, which hold a mean of the batches' losses."""
-        trainee, stage = self._trainee, self._trainee.stage
-        trained = self._scores.scores.numpy().astype(np.float64)
-        order = trainee.order(self._state.stage, epoch)[: len(trained)]
-        told = summarise(trained, trainee.train.labels[order], threshold=trainee.threshold)
-        after = self.validate()
-        validated = summarise(after, trainee.validation.labels, threshold=trainee.threshold)
-        told |= {f"val_{name}": value for name, value in validated.items()}
-        logs.clear()
-        logs.update({**told, BADNESS: trainee.rank(after) if trainee.rank else told["val_loss"]})
-        rate = learning_rate_at(
-            stage,
-            step=int(self.model.optimizer.iterations.numpy()),
-            steps_per_epoch=self.params["steps"],
-        )
-        seconds = round(time.perf_counter() - self._start, 3)
-        row: HistoryRow = {"stage": stage.name, "epoch": epoch + 1, **told}
-        self._state.history.append({**row, "learning_rate": rate, "seconds": seconds})
-
-    def validate(self) -> NDArray[np.float64]:
-        """Scores of the validation side by the weights that would be kept."""
-        with self._average.in_network():
-            return score(self._forward, self._trainee.validation, self._devices)
-
-
-class BestWeights(tf_keras.callbacks.EarlyStopping):  # type: ignore[misc]  # tf_keras is untyped
-    """Keras' early stopping, which goes on with what an earlier process knew of the best weights.
-
-    It forgets that when a training begins. In the end the best weights are put back.
-    """
-
-    def __init__(self, state: TrainingState, *, patience: int) -> None:
-        super().__init__(BADNESS, mode="min", patience=patience, restore_best_weights=True)
-        self._state = state
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Take up what the state tells."""
-        super().on_train_begin(logs)
-        if self._state.best_loss is not None:
-            self.best, self.wait = self._state.best_loss, self._state.epochs_since_best
-            self.best_weights = list(self._state.best_arrays.values())
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Tell the state."""
-        super().on_epoch_end(epoch, logs)
-        self._state.best_loss, self._state.epochs_since_best = self.best, self.wait
-        names = arrays_of(self.model)
-        self._state.best_arrays = dict(zip(names, self.best_weights, strict=True))
-
-
-class KeptState(Callback):  # type: ignore[misc]  # tf_keras is untyped
-    """Brings the state up to date when an epoch is over, and hands it on; to come last."""
-
-    def __init__(
-        self, state: TrainingState, *, average: WeightAverage, on_epoch: Callable[[], None]
-    ) -> None:
-        super().__init__()
-        self._state, self._average, self._on_epoch = state, average, on_epoch
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """All that the next epoch needs."""
-        self._state.epoch = epoch + 1
-        self._state.average_arrays = self._average.arrays
-        self._state.optimizer_arrays = {
-            str(number): variable.numpy()
-            for number, variable in enumerate(self.model.optimizer.variables)
-        }
-        self._on_epoch()
-
-
-class ShownProgress(Callback):  # type: ignore[misc]  # tf_keras is untyped
-    """The steps of an epoch and, at its end, its figures, on a reporter."""
-
-    def __init__(self, reporter: Reporter, state: TrainingState, *, stage: Stage) -> None:
-        super().__init__()
-        self._reporter, self._state, self._stage = reporter, state, stage
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Show an empty bar."""
-        steps = self.params["steps"]
-        label = f"{self._stage.name} {epoch + 1}/{self._stage.epochs}"
+        trainee, steps = self._trainee, self.params["steps"]
+        reset_dropout(trainee.network, seeds=[trainee.seed, self._state.stage, epoch])
+        label = f"{trainee.stage.name} {epoch + 1}/{trainee.stage.epochs}"
         self._steps = self._reporter.track(range(steps), label=label, total=steps)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -230,10 +175,40 @@ class ShownProgress(Callback):  # type: ignore[misc]  # tf_keras is untyped
                 break
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """One line for a person."""
+        """Replace Keras' logs, which hold a mean of the batches' losses; rank, keep and report."""
+        state, stage = self._state, self._trainee.stage
+        told, badness = self._measure(epoch)
+        logs.clear()
+        logs.update({**told, BADNESS: badness})
+        step, steps = int(self.model.optimizer.iterations.numpy()), self.params["steps"]
+        rate = learning_rate_at(stage, step=step, steps_per_epoch=steps)
+        seconds = round(time.perf_counter() - self._start, 3)
+        row: HistoryRow = {"stage": stage.name, "epoch": epoch + 1, **told}
+        state.history.append({**row, "learning_rate": rate, "seconds": seconds})
+        super().on_epoch_end(epoch, logs)
+        state.epoch = epoch + 1
+        variables = enumerate(self.model.optimizer.variables)
+        state.optimizer_arrays = {str(number): variable.numpy() for number, variable in variables}
+        self._on_epoch()
         for _ in self._steps:
             pass
-        self._reporter.say(describe_epoch(self._state.history[-1], epochs=self._stage.epochs))
+        self._reporter.say(describe_epoch(state.history[-1], epochs=stage.epochs))
+
+    def validate(self) -> NDArray[np.float64]:
+        """Scores of the validation side by the weights that would be kept."""
+        with self._average.in_network():
+            return score(self._forward, self._trainee.validation, self._devices)
+
+    def _measure(self, epoch: int) -> tuple[dict[str, float], float]:
+        """The metrics of both sides, and the badness of the weights."""
+        trainee = self._trainee
+        trained = self._scores.scores.numpy().astype(np.float64)
+        order = trainee.order(self._state.stage, epoch)[: len(trained)]
+        told = summarise(trained, trainee.train.labels[order], threshold=trainee.threshold)
+        after = self.validate()
+        validated = summarise(after, trainee.validation.labels, threshold=trainee.threshold)
+        told |= {f"val_{name}": value for name, value in validated.items()}
+        return told, trainee.rank(after) if trainee.rank else told["val_loss"]
 
 
 def describe_epoch(row: HistoryRow, *, epochs: int) -> str:
@@ -273,27 +248,23 @@ def score(
     batches = source.batches(own, batch_size=EVALUATION_BATCH_SIZE, epoch=0)
     whole = np.zeros(rows, dtype=np.float64)
     if len(own):
-        whole[own] = np.concatenate([forward(inputs)[:, 0] for inputs, _ in batches])
+        whole[own] = np.concatenate([forward(inputs)[:, 0] for inputs in batches])
     return devices.sum(whole)
 
 
 def summarise(
     scores: NDArray[np.float64], labels: NDArray[np.float32], *, threshold: float
 ) -> dict[str, float]:
-    """Loss, accuracy, recall and AUC of an epoch, exact."""
+    """Loss (mean binary cross-entropy in nats), accuracy, recall and AUC of an epoch, exact."""
     ids = tuple(str(number) for number in range(len(labels)))
     metrics = measure(
         PredictionSet(image_ids=ids, labels=labels > 0.5, scores=scores), threshold=threshold
     )
+    clipped = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    losses = -np.where(labels > 0.5, np.log(clipped), np.log1p(-clipped))
     return {
-        "loss": cross_entropy(scores, labels),
+        "loss": float(losses.mean()),
         "accuracy": metrics.accuracy,
         "recall": metrics.recall,
         "auc": metrics.auc,
     }
-
-
-def cross_entropy(scores: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
-    """Mean binary cross-entropy in nats."""
-    clipped = np.clip(scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return float(-np.mean(np.where(labels > 0.5, np.log(clipped), np.log1p(-clipped))))

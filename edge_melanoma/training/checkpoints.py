@@ -23,6 +23,10 @@ CHECKPOINT = "checkpoint.safetensors"
 INTERVAL_SECONDS = 20.0
 """Epochs on cached features take a second: writing 10 MB after each would be half of the work."""
 
+TOLD = ("settings", "stage", "epoch", "history", "best_loss", "epochs_since_best")
+GROUPS = ("best", "optimizer", "average")
+"""Of a state: what a checkpoint holds as JSON, and whose arrays."""
+
 HistoryRow = dict[str, float | int | str]
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -41,11 +45,9 @@ class TrainingState:
     optimizer_arrays: Arrays = field(default_factory=dict)
     average_arrays: Arrays = field(default_factory=dict)
 
-    def begin_next_stage(self) -> None:
-        """Forget what belongs to one stage alone."""
-        self.stage, self.epoch = self.stage + 1, 0
-        self.best_loss, self.epochs_since_best = None, 0
-        self.best_arrays, self.optimizer_arrays, self.average_arrays = {}, {}, {}
+    def next_stage(self) -> "TrainingState":
+        """Without what belongs to one stage alone."""
+        return TrainingState(settings=self.settings, stage=self.stage + 1, history=self.history)
 
 
 class CheckpointKeeper:
@@ -102,22 +104,14 @@ def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:
     """Write the state and the network's present weights."""
     from safetensors.numpy import save
 
-    arrays: Arrays = {}
-    for group, members in (
-        ("network", arrays_of(network)),
-        ("best", state.best_arrays),
-        ("optimizer", state.optimizer_arrays),
-        ("average", state.average_arrays),
-    ):
-        arrays |= {f"{group}:{name}": np.asarray(array) for name, array in members.items()}
-    told = {
-        "settings": state.settings,
-        "stage": state.stage,
-        "epoch": state.epoch,
-        "history": state.history,
-        "best_loss": state.best_loss,
-        "epochs_since_best": state.epochs_since_best,
+    groups = {"network": arrays_of(network)}
+    groups |= {group: getattr(state, f"{group}_arrays") for group in GROUPS}
+    arrays = {
+        f"{group}:{name}": np.asarray(array)
+        for group, members in groups.items()
+        for name, array in members.items()
     }
+    told = {name: getattr(state, name) for name in TOLD}
     write_atomically(folder / CHECKPOINT, save(arrays, metadata={"state": json.dumps(told)}))
 
 
@@ -142,9 +136,4 @@ def load_checkpoint(folder: Path, *, settings: str, network: Any) -> TrainingSta
             f"repeat the command that began it, or start anew with --force."
         )
     assign_arrays(network, groups["network"], source=path)
-    return TrainingState(
-        **told,
-        best_arrays=groups["best"],
-        optimizer_arrays=groups["optimizer"],
-        average_arrays=groups["average"],
-    )
+    return TrainingState(**told | {f"{group}_arrays": groups[group] for group in GROUPS})

@@ -1,6 +1,6 @@
 """What a training is made of: its settings, the pictures and their split, and a teacher if any."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.cards import DatasetCard, describe_dataset
-from edge_melanoma.data.screening import Screening
-from edge_melanoma.data.splits import DatasetSplit
+from edge_melanoma.data.cards import DatasetCard, describe_dataset, find_card
+from edge_melanoma.data.copies.search import split_without_copies
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.screening import Screening, leave_out_bad, read_fingerprints
+from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.files import sha256_of
-from edge_melanoma.network.recipes import VARIANTS, Variant, VariantSpec
-from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VARIANTS, Variant, VariantSpec
+from edge_melanoma.runs.models import TrainedModel, open_run
 
 PREDICTIONS = "predictions_train.csv"
 
@@ -52,6 +55,11 @@ class Teacher:
     run: TrainedModel
     scores: NDArray[np.float32]
 
+    def as_dict(self) -> dict[str, str]:
+        """For the student's manifest."""
+        name = self.run.folder.resolve().name
+        return {"run": name, "variant": self.run.variant, "sha256": self.run.sha256}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingMaterial:
@@ -73,6 +81,55 @@ class TrainingMaterial:
         if len(self.cards) > 1:
             block["cards"] = {name: card and card.as_dict() for name, card in self.cards.items()}
         return block | {"folders": {name: str(folder) for name, folder in self.folders.items()}}
+
+
+def gather_material(
+    named: Mapping[str, Path],
+    records: tuple[LesionRecord, ...],
+    *,
+    kind: SplitKind,
+    seed: int,
+    teacher: TrainedModel | None,
+    cache_folder: Path,
+    reporter: Reporter,
+) -> TrainingMaterial:
+    """Check the pictures of the data sets and split them without copies.
+
+    Raises:
+        EdgeMelanomaError: nothing can be read or split, or the teacher had another split.
+    """
+    cards = {name: find_card(path) for name, path in named.items()}
+    prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
+    leave_out_bad(prints.bad, total=len(records), reporter=reporter)
+    split = split_without_copies(
+        prints, kind=kind, seed=seed, cache_folder=cache_folder, reporter=reporter
+    )
+    return TrainingMaterial(
+        folders=named,
+        cards=cards,
+        split=split,
+        screening=prints,
+        teacher=read_teacher(teacher, split) if teacher else None,
+    )
+
+
+def open_teacher(folder: Path | None, settings: Sequence[TrainingSettings]) -> TrainedModel | None:
+    """The run to learn from, if one was given.
+
+    Raises:
+        EdgeMelanomaError: no run, or a variant that has no teacher.
+    """
+    if folder is None:
+        if settings[0].weights == TEACHER_WEIGHTS:
+            raise EdgeMelanomaError("--weights teacher needs --teacher RUN, a finished run.")
+        return None
+    learners = [variant for variant, spec in VARIANTS.items() if spec.teacher_share > 0]
+    if not {one.variant for one in settings} <= set(learners):
+        raise EdgeMelanomaError(
+            f"--teacher is for --variant {', '.join(learners)}; the other variants learn from the "
+            f"labels alone."
+        )
+    return open_run(folder)
 
 
 def read_teacher(run: TrainedModel, split: DatasetSplit) -> Teacher:

@@ -1,6 +1,6 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest.
 
-And the sets of `--external`, which are read before a training and scored after it.
+And the scores of external sets, which are added to a run that is whole.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.cards import find_card
 from edge_melanoma.data.images import RESIZE_ID, read_image
 from edge_melanoma.data.lesions import count_classes
-from edge_melanoma.data.sets import refuse_training_sets
 from edge_melanoma.data.splits import DatasetSplit, split_to_json
-from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import figures
 from edge_melanoma.evaluation.evaluation import evaluate_at_both, evaluate_sides
 from edge_melanoma.evaluation.judged_pictures import JudgedPictures
@@ -26,22 +23,20 @@ from edge_melanoma.evaluation.thresholds import OperatingPoint
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.files import read_json, rows_to_csv, write_atomically, write_json
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.network.network import arrays_of
+from edge_melanoma.network.network import arrays_of, load_network
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.network.starting_weights import describe_weights
 from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel
-from edge_melanoma.runs.pictures import leaked_test_of
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.augmentation import augment_images
 from edge_melanoma.training.checkpoints import CHECKPOINT
 from edge_melanoma.training.devices import Placement
-from edge_melanoma.training.material import Teacher, TrainingMaterial, TrainingSettings
+from edge_melanoma.training.material import TrainingMaterial, TrainingSettings
 from edge_melanoma.training.training import TrainingResult
 
 HISTORY = "history.csv"
 EVALUATION = "evaluation.json"
-SAMPLES_A_ROW = 8
 
 
 def record_run(
@@ -56,25 +51,24 @@ def record_run(
     placement: Placement,
 ) -> None:
     """Write all files of a run, its manifest last: a run without a manifest is no run."""
-    split, dataset = material.split, material.describe()
-    record_weights(folder, result.network, half_precision=settings.spec().half_precision)
-    division = split_to_json(split)
-    write_json(folder / SPLIT, division)
+    split, dataset, recipe = material.split, material.describe(), settings.spec()
+    record_weights(folder, result.network, half_precision=recipe.half_precision)
+    write_json(folder / SPLIT, split_to_json(split))
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
     record_scores(
         folder,
         sides=sides,
         operating_point=operating_point,
         dataset=dataset,
-        leaked_test=leaked_test_of(division),
+        leaked_test=split.leaked_test,
     )
     _draw_training(folder, split, dataset["name"], result)
     manifest = {
         "schema": 1,
         "variant": settings.variant.value,
         "settings": asdict(settings),
-        "recipe": asdict(settings.spec()),
-        "teacher": _describe_teacher(material.teacher),
+        "recipe": asdict(recipe),
+        "teacher": material.teacher.as_dict() if material.teacher else None,
         "resize": RESIZE_ID,
         "dataset": dataset,
         "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
@@ -111,8 +105,8 @@ def record_scores(
     operating_point: OperatingPoint,
     dataset: Mapping[str, Any],
     leaked_test: Collection[str] = (),
-) -> dict[str, Any]:
-    """Write what follows from the scores of all sides, and return the evaluation."""
+) -> None:
+    """Write what follows from the scores of all sides."""
     evaluation = evaluate_sides(
         sides, operating_point=operating_point, dataset=dataset, leaked_test=leaked_test
     )
@@ -129,40 +123,34 @@ def record_scores(
         draw(judged, path, threshold=operating_point.threshold, dataset=name)
     unseen = {side: sides[side] for side in ("validation", "test")}
     figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
-    return evaluation
 
 
-def record_external(
-    run: TrainedModel,
-    scored: Sequence[tuple[JudgedPictures, PredictionSet]],
-) -> dict[str, Any]:
-    """Add data sets from elsewhere to a finished run and return its evaluation.
+def score_external_sets(
+    run: TrainedModel, external: Sequence[JudgedPictures], *, reporter: Reporter
+) -> None:
+    """Score the sets that are not in the run's evaluation yet with Keras, and write them there.
 
     The run is whole before, so that no such set can cost a training.
     """
     evaluation = read_json(run.folder / EVALUATION)
-    external = dict(evaluation.get("external", {}))
-    folders = dict(run.manifest.get("external", {}))
-    written = [run.folder / EVALUATION]
+    known = dict(evaluation.get("external", {}))
+    pending = [f for f in external if not f.as_dict().items() <= known.get(f.name, {}).items()]
+    if not pending:
+        return
+    classifier = KerasClassifier(load_network(run))
+    scored = [
+        (found, predict(classifier, found.records, reporter=reporter, label=found.name))
+        for found in pending
+    ]
+    folders, written = dict(run.manifest.get("external", {})), [run.folder / EVALUATION]
     for found, predictions in scored:
-        external[found.name] = found.as_dict() | evaluate_at_both(
-            predictions, threshold=run.threshold
-        )
+        measured = evaluate_at_both(predictions, threshold=run.threshold)
+        known[found.name] = found.as_dict() | measured
         folders[found.name] = str(found.folder)
-        path = run.folder / f"predictions_external_{found.name}.csv"
-        write_atomically(path, predictions_to_csv(predictions))
-        written.append(path)
-    evaluation["external"] = external
-    write_json(run.folder / EVALUATION, evaluation)
+        written.append(run.folder / f"predictions_external_{found.name}.csv")
+        write_atomically(written[-1], predictions_to_csv(predictions))
+    write_json(run.folder / EVALUATION, {**evaluation, "external": known})
     record_files(run, written, external=folders)
-    return evaluation
-
-
-def _describe_teacher(teacher: Teacher | None) -> dict[str, str] | None:
-    if teacher is None:
-        return None
-    run = teacher.run
-    return {"run": run.folder.resolve().name, "variant": run.variant, "sha256": run.sha256}
 
 
 def hash_files(folder: Path) -> dict[str, dict[str, object]]:
@@ -177,9 +165,9 @@ def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> No
 
     The others keep theirs: what was changed by hand is not made good.
     """
-    inside = [path for path in paths if path.resolve().is_relative_to(run.folder.resolve())]
-    written = hashes_of(run.folder.resolve(), [path.resolve() for path in inside])
-    files = {**run.manifest["files"], **written}
+    folder = run.folder.resolve()
+    inside = [path for path in map(Path.resolve, paths) if path.is_relative_to(folder)]
+    files = run.manifest["files"] | hashes_of(folder, inside)
     write_json(run.folder / MANIFEST, {**run.manifest, **changes, "files": files})
 
 
@@ -198,55 +186,11 @@ def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
     rows: dict[str, list[NDArray[np.uint8]]] = {}
     for name, is_malignant in (("benign", False), ("malignant", True)):
         members = [record for record in split.train if record.is_malignant == is_malignant]
-        step = max(1, len(members) // SAMPLES_A_ROW)
-        plain = [read_image(record.path) for record in members[::step][:SAMPLES_A_ROW]]
+        step = max(1, len(members) // figures.SAMPLES_A_ROW)
+        plain = [read_image(record.path) for record in members[::step][: figures.SAMPLES_A_ROW]]
         seeds = np.stack([[split.seed, 0, number] for number in range(len(plain))])
         rows[name] = plain
         rows[f"{name}, augmented"] = list(
             augment_images(np.stack(plain), Augmentation(), seeds=seeds)
         )
     return rows
-
-
-def refuse_unusable_sets(external: Mapping[str, Path], training: Mapping[str, Path]) -> None:
-    """What can be known of external sets before any picture is read: names, folders, cards."""
-    refuse_training_sets(external, training)
-    for folder in external.values():
-        find_card(folder)
-
-
-def refuse_other_splits(runs: Sequence[TrainedModel], *, fingerprint: str) -> None:
-    """Copies are left out by the split that is trained on; a finished run must be of the same.
-
-    Raises:
-        EdgeMelanomaError: a run of another split.
-    """
-    for run in runs:
-        if run.manifest["split"]["fingerprint"] != fingerprint:
-            raise EdgeMelanomaError(
-                f"The finished run {run.folder} has another split than this command would make; "
-                f"score it with: edge-melanoma evaluate {run.folder} --external NAME=DIR"
-            )
-
-
-def score_external_sets(
-    run: TrainedModel, external: Sequence[JudgedPictures], *, reporter: Reporter
-) -> None:
-    """Score the sets that are not in the run's evaluation yet with Keras, and write them there."""
-    known = read_json(run.folder / EVALUATION).get("external", {})
-    pending = [found for found in external if not _is_known(found, known)]
-    if not pending:
-        return
-    from edge_melanoma.network.network import load_network
-
-    classifier = KerasClassifier(load_network(run))
-    scored = [
-        (found, predict(classifier, found.records, reporter=reporter, label=found.name))
-        for found in pending
-    ]
-    record_external(run, scored)
-
-
-def _is_known(found: JudgedPictures, known: Mapping[str, Mapping[str, object]]) -> bool:
-    told = found.as_dict()
-    return found.name in known and all(known[found.name][key] == told[key] for key in told)

@@ -1,7 +1,8 @@
-"""What `train` and `demo` do: from a data folder to finished run folders and one table."""
+"""What `train`, `demo` and `calibrate` do: from a data folder or a run to finished run folders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,46 +10,58 @@ from types import MappingProxyType
 from typing import Any
 
 from edge_melanoma.data.cards import find_card
-from edge_melanoma.data.copies.search import split_without_copies
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.screening import (
-    default_fingerprint_folder,
-    leave_out_bad,
-    read_fingerprints,
+from edge_melanoma.data.screening import default_fingerprint_folder
+from edge_melanoma.data.sets import (
+    name_folders,
+    read_data_sets,
+    refuse_training_sets,
+    tell_skipped,
 )
-from edge_melanoma.data.sets import name_folders, read_data_sets, tell_skipped
-from edge_melanoma.data.splits import DatasetSplit, SplitKind
+from edge_melanoma.data.splits import SIDES, DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.evaluation.judged_pictures import learned_from_split, read_external_sets
-from edge_melanoma.evaluation.predictions import predict
+from edge_melanoma.evaluation.predictions import PredictionSet, predict, read_predictions
 from edge_melanoma.evaluation.scaling import FittedScaling, fit_scaling
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.environment import describe_environment
+from edge_melanoma.machine.files import read_json, write_atomically, write_json
 from edge_melanoma.machine.tensorflow import make_deterministic
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
-from edge_melanoma.network.network import round_to_half
-from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VARIANTS, Variant
+from edge_melanoma.network.network import load_network, round_to_half
+from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
+from edge_melanoma.runs.models import MANIFEST, SPLIT, TrainedModel, find_run, open_run
+from edge_melanoma.runs.pictures import leaked_test_of, read_side
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
 from edge_melanoma.training.checkpoints import CHECKPOINT
 from edge_melanoma.training.devices import Placement
-from edge_melanoma.training.material import TrainingMaterial, TrainingSettings, read_teacher
+from edge_melanoma.training.material import (
+    TrainingMaterial,
+    TrainingSettings,
+    gather_material,
+    open_teacher,
+)
 from edge_melanoma.training.ray import train_on_ray
 from edge_melanoma.training.record import (
     EVALUATION,
+    HISTORY,
+    hash_files,
     record_run,
-    refuse_other_splits,
-    refuse_unusable_sets,
+    record_scores,
+    record_weights,
     score_external_sets,
 )
-from edge_melanoma.training.training import score_split_sides, train_network
+from edge_melanoma.training.training import TrainingResult, score_split_sides, train_network
 
 HERE = Placement()
 """By one process, on one device."""
+
+COPIED = (SPLIT, HISTORY, "training_curves.png", "classes.png", "samples.png")
+"""What `calibrate` leaves as it is: the scores have no part in it."""
 
 
 def train_variants(
@@ -81,41 +94,43 @@ def train_variants(
         )
     if resume and out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
-    teacher_run = _open_teacher(teacher, settings)
+    teacher_run = open_teacher(teacher, settings)
     named = name_folders(data)
     records = read_data_sets(named)
     tell_skipped(named, records, reporter=reporter)
-    refuse_unusable_sets(external, named)
+    refuse_training_sets(external, named)
+    for path in external.values():
+        find_card(path)
+    fingerprints = cache_folder or default_fingerprint_folder()
     with ExitStack() as held:
         held.enter_context(placement.running())
         folders = _choose_folders(settings, out, replaces=force or resume)
         for folder in folders.values():
             held.enter_context(hold_run(folder))
-            if force:
-                (folder / MANIFEST).unlink(missing_ok=True)
-                (folder / CHECKPOINT).unlink(missing_ok=True)
-        material = _gather_material(
+            for name in (MANIFEST, CHECKPOINT) if force else ():
+                (folder / name).unlink(missing_ok=True)
+        if settings[0].deterministic:
+            make_deterministic(settings[0].seed)
+        material = gather_material(
             named,
             records,
-            settings[0],
             kind=split,
+            seed=settings[0].seed,
             teacher=teacher_run,
-            cache_folder=cache_folder or default_fingerprint_folder(),
+            cache_folder=fingerprints,
             reporter=reporter,
         )
         outside = read_external_sets(
             external,
             learned_from_split(material.split),
-            cache_folder=cache_folder or default_fingerprint_folder(),
+            cache_folder=fingerprints,
             reporter=reporter,
         )
         finished = {p for p in folders.values() if resume and (p / MANIFEST).is_file()}
         if external:
-            runs = [open_run(folder) for folder in finished]
-            refuse_other_splits(runs, fingerprint=material.split.fingerprint)
+            _refuse_other_splits(finished, material.split)
         for chosen in settings:
-            folder = folders[chosen.variant]
-            if folder not in finished:
+            if (folder := folders[chosen.variant]) not in finished:
                 _train_one(
                     chosen,
                     folder,
@@ -134,25 +149,26 @@ def train_variants(
     return tuple(folders.values())
 
 
-def _open_teacher(
-    teacher: Path | None, settings: Sequence[TrainingSettings]
-) -> TrainedModel | None:
-    """The run to learn from, if one was given.
+def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
+    """Fold a scaling, fitted on validation, into a run's last layer; the folder of the new run.
 
     Raises:
-        EdgeMelanomaError: no run, or a variant that has no teacher.
+        EdgeMelanomaError: the run is calibrated already, or its pictures are not there.
     """
-    if teacher is None:
-        if settings[0].weights == TEACHER_WEIGHTS:
-            raise EdgeMelanomaError("--weights teacher needs --teacher RUN, a finished run.")
-        return None
-    learners = [variant for variant, spec in VARIANTS.items() if spec.teacher_share > 0]
-    if not {one.variant for one in settings} <= set(learners):
+    run = find_run(folder)
+    if run.manifest.get("calibration"):
         raise EdgeMelanomaError(
-            f"--teacher is for --variant {', '.join(learners)}; the other variants learn from the "
-            f"labels alone."
+            f"The run {run.folder} is calibrated already; export it, or calibrate another."
         )
-    return open_run(teacher)
+    if out is not None and out.resolve() == run.folder.resolve():
+        raise EdgeMelanomaError(
+            f"--out {out} is the run itself, which is left as it is; choose another folder."
+        )
+    target = choose_run_folder(out, variant=run.variant, force=force)
+    with hold_run(target):
+        _calibrate_into(target, run, TerminalReporter())
+    print(target)
+    return target
 
 
 def _choose_folders(
@@ -166,32 +182,14 @@ def _choose_folders(
     }
 
 
-def _gather_material(
-    named: Mapping[str, Path],
-    records: tuple[LesionRecord, ...],
-    settings: TrainingSettings,
-    *,
-    kind: SplitKind,
-    teacher: TrainedModel | None,
-    cache_folder: Path,
-    reporter: Reporter,
-) -> TrainingMaterial:
-    """Check the pictures and split them without copies."""
-    if settings.deterministic:
-        make_deterministic(settings.seed)
-    cards = {name: find_card(path) for name, path in named.items()}
-    prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
-    leave_out_bad(prints.bad, total=len(records), reporter=reporter)
-    split = split_without_copies(
-        prints, kind=kind, seed=settings.seed, cache_folder=cache_folder, reporter=reporter
-    )
-    return TrainingMaterial(
-        folders=named,
-        cards=cards,
-        split=split,
-        screening=prints,
-        teacher=read_teacher(teacher, split) if teacher else None,
-    )
+def _refuse_other_splits(finished: Iterable[Path], split: DatasetSplit) -> None:
+    """Copies are left out by the split that is trained on; a finished run must be of the same."""
+    for run in map(open_run, finished):
+        if run.manifest["split"]["fingerprint"] != split.fingerprint:
+            raise EdgeMelanomaError(
+                f"The finished run {run.folder} has another split than this command would make; "
+                f"score it with: edge-melanoma evaluate {run.folder} --external NAME=DIR"
+            )
 
 
 def _train_one(
@@ -208,16 +206,11 @@ def _train_one(
 ) -> None:
     split, spec = material.split, settings.spec()
     reporter.say(f"Training {settings.variant} into {folder}")
+    train: Callable[..., TrainingResult] = partial(train_on_ray, placement=placement)
+    if placement.engine is not Engine.RAY:
+        logs = tensorboard / settings.variant if tensorboard else None
+        train = partial(train_network, devices=placement.devices(), tensorboard=logs)
     try:
-        train = (
-            partial(train_on_ray, placement=placement)
-            if placement.engine is Engine.RAY
-            else partial(
-                train_network,
-                devices=placement.devices(),
-                tensorboard=tensorboard / settings.variant if tensorboard else None,
-            )
-        )
         result = train(
             split,
             settings,
@@ -228,51 +221,79 @@ def _train_one(
             resume=resume,
         )
     except KeyboardInterrupt:
-        reporter.say(_tell_kept(folder))
+        kept = folder / CHECKPOINT
+        reporter.say(
+            f"Interrupted: {kept} keeps the training; repeat the command with --resume "
+            f"--out {folder}"
+            if kept.is_file()
+            else f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
+        )
         raise
-    scaling = _calibrate(result.network, split, reporter) if spec.calibrated else None
+    network, scaling = result.network, None
+    score = partial(predict, KerasClassifier(network), reporter=reporter)
+    if spec.calibrated:
+        scores = score(split.validation, label="Scoring validation, to calibrate")
+        scaling = _scale(network, scores, split.validation, split.test, reporter)
     if spec.half_precision:
-        round_to_half(result.network)
+        round_to_half(network)
     sides = score_split_sides(
-        result.network, split, settings, cache_folder=cache_folder, reporter=reporter
+        network, split, settings, cache_folder=cache_folder, reporter=reporter
     )
-    operating_point = choose_operating_point(sides["validation"], min_recall=min_recall)
-    sides["test"] = predict(
-        KerasClassifier(result.network),
-        split.test,
-        reporter=reporter,
-        label="Scoring the test side",
-    )
+    point = choose_operating_point(sides["validation"], min_recall=min_recall)
+    sides["test"] = score(split.test, label="Scoring the test side")
     record_run(
         folder,
         settings=settings,
         material=material,
         result=result,
         sides=sides,
-        operating_point=operating_point,
+        operating_point=point,
         scaling=scaling,
         placement=placement,
     )
 
 
-def _tell_kept(folder: Path) -> str:
-    if not (folder / CHECKPOINT).is_file():
-        return f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
-    return (
-        f"Interrupted: {folder / CHECKPOINT} keeps the training; repeat the command with --resume "
-        f"--out {folder}"
-    )
+def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None:
+    (target / MANIFEST).unlink(missing_ok=True)
+    records, told = {side: read_side(run, side) for side in SIDES}, run.manifest
+    stored = read_predictions(run.folder / "predictions_validation.csv")
+    network = load_network(run)
+    scaling = _scale(network, stored, records["validation"], records["test"], reporter)
+    half_precision = bool(told["recipe"].get("half_precision"))
+    if half_precision:
+        round_to_half(network)
+    score = partial(predict, KerasClassifier(network), reporter=reporter)
+    sides = {
+        side: score(members, label=f"Scoring the {side} side") for side, members in records.items()
+    }
+    min_recall = float(told["operating_point"]["min_recall"])
+    point = choose_operating_point(sides["validation"], min_recall=min_recall)
+    record_weights(target, network, half_precision=half_precision)
+    for name in COPIED:
+        write_atomically(target / name, (run.folder / name).read_bytes())
+    leaked = leaked_test_of(read_json(run.folder / SPLIT))
+    dataset = told["dataset"]
+    record_scores(target, sides=sides, operating_point=point, dataset=dataset, leaked_test=leaked)
+    changes = {
+        "recipe": {**told["recipe"], "calibrated": True},
+        "calibration": scaling.as_dict(),
+        "calibrated_from": {"run": run.folder.resolve().name, "sha256": run.sha256},
+        "operating_point": asdict(point),
+        "environment": describe_environment(),
+        "files": hash_files(target),
+    }
+    write_json(target / MANIFEST, {**told, **changes})
 
 
-def _calibrate(network: Any, split: DatasetSplit, reporter: Reporter) -> FittedScaling:
-    """Scale the network's last layer so that its validation scores are probabilities."""
-    scores = predict(
-        KerasClassifier(network),
-        split.validation,
-        reporter=reporter,
-        label="Scoring validation, to calibrate",
-    )
-    fitted = fit_scaling(scores, records=split.validation, test=split.test)
+def _scale(
+    network: Any,
+    scores: PredictionSet,
+    validation: Sequence[LesionRecord],
+    test: Sequence[LesionRecord],
+    reporter: Reporter,
+) -> FittedScaling:
+    """Scale the network's last layer so that its `scores` of validation are probabilities."""
+    fitted = fit_scaling(scores, records=validation, test=test)
     fitted.scaling.fold_into(network)
     reporter.say(fitted.describe())
     return fitted

@@ -15,17 +15,10 @@ from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import cut_layer, freeze_backbone, suffix_of
 from edge_melanoma.network.recipes import Augmentation, Stage
-from edge_melanoma.training.activations import (
-    CachedActivations,
-    DecodedPictures,
-    FrozenPrefix,
-    Prefix,
-    cache_activations,
-)
+from edge_melanoma.training.activations import DecodedPictures, FrozenPrefix, cache_activations
 from edge_melanoma.training.batches import (
     BatchSource,
     CachedBatches,
-    DistilledBatches,
     PictureBatches,
     draw_epoch,
     labels_of,
@@ -33,15 +26,15 @@ from edge_melanoma.training.batches import (
 from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.material import Teacher, TrainingSettings
 
-HISTORY_THRESHOLD = 0.5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainee:
     """What one stage trains: `model` is the network, or the part of it that is not frozen.
 
-    `rank` of the validation scores is smallest for the best weights, the first ones among them;
-    without it the validation loss is, from the first epoch on. `threshold` is that of the metrics.
+    `targets` are a teacher's scores, which are learned instead of the labels of `train`, shape
+    (n,). `rank` of the validation scores is smallest for the best weights, the first ones among
+    them; without it the validation loss is, from the first epoch on. `threshold` is that of the
+    metrics.
     """
 
     network: Any
@@ -51,7 +44,8 @@ class Trainee:
     validation: BatchSource
     batch_size: int
     seed: int
-    threshold: float = HISTORY_THRESHOLD
+    targets: NDArray[np.float32] | None = None
+    threshold: float = 0.5
     rank: Callable[[NDArray[np.float64]], float] | None = None
     sampler: Callable[[np.random.Generator], NDArray[np.int64]] | None = None
 
@@ -62,9 +56,7 @@ class Trainee:
         not depend on which of them are drawn.
         """
         random = np.random.default_rng([self.seed, number, epoch])
-        if self.sampler is not None:
-            return self.sampler(random)
-        return random.permutation(len(self.train.labels))
+        return self.sampler(random) if self.sampler else random.permutation(len(self.train.labels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +83,12 @@ class TraineeMaker:
         Of a network on several devices, what is frozen is read from `plain`, which has equal
         weights on one of them.
         """
-        spec, whole = self.settings.spec(), network if plain is None else plain
-        freeze_backbone(network, unfrozen_layers=stage.unfrozen_backbone_layers)
+        spec, unfrozen = self.settings.spec(), stage.unfrozen_backbone_layers
+        freeze_backbone(network, unfrozen_layers=unfrozen)
         cut = None
         if self.settings.use_cache and not _is_varied(stage):
-            cut = cut_layer(network, unfrozen_layers=stage.unfrozen_backbone_layers)
-        prefix = FrozenPrefix(whole, cut=cut) if cut else None
+            cut = cut_layer(network, unfrozen_layers=unfrozen)
+        prefix = FrozenPrefix(network if plain is None else plain, cut=cut) if cut else None
         with devices.scope():
             model = suffix_of(network, cut=cut) if cut else network
         source = partial(self._source, stage=stage, number=number, prefix=prefix)
@@ -104,22 +96,15 @@ class TraineeMaker:
             network=network,
             model=model,
             stage=stage,
-            train=self._taught(source(self.split.train, stage.augmentation), stage),
+            train=source(self.split.train, stage.augmentation),
             validation=source(self.split.validation, None),
             batch_size=spec.batch_size,
             seed=self.settings.seed,
+            targets=self._targets(stage),
             sampler=lambda random: draw_epoch(
                 self.split.train, source_share=spec.source_share, random=random
             ),
         )
-
-    def _taught(self, source: BatchSource, stage: Stage) -> BatchSource:
-        """The teacher has seen the plain pictures alone, not their variations."""
-        if self.teacher is None or stage.augmentation is not None:
-            return source
-        share = np.float32(self.settings.spec().teacher_share)
-        scores = share * self.teacher.scores + (1 - share) * source.labels
-        return DistilledBatches(source=source, scores=scores)
 
     def _source(
         self,
@@ -130,25 +115,31 @@ class TraineeMaker:
         number: int,
         prefix: FrozenPrefix | None,
     ) -> BatchSource:
-        labels, seed = labels_of(records), self.settings.seed
+        labels, seed, is_varied = labels_of(records), self.settings.seed, _is_varied(stage)
+        kept = partial(
+            cache_activations,
+            records=records,
+            cache_folder=self.cache_folder,
+            reporter=self.reporter,
+        )
         if prefix is not None and augmentation is None:
-            return CachedBatches(activations=self._cached(prefix, records), labels=labels)
-        is_varied = _is_varied(stage)
-        kept = is_varied and self.settings.use_cache
+            return CachedBatches(activations=kept(prefix), labels=labels)
         return PictureBatches(
             files=[record.path for record in records],
             labels=labels,
             seed=(seed, number) if is_varied else (seed,),
             augmentation=augmentation,
             image_size=stage.image_size,
-            store=self._cached(DecodedPictures(), records) if kept else None,
+            store=kept(DecodedPictures()) if is_varied and self.settings.use_cache else None,
             prefix=prefix,
         )
 
-    def _cached(self, prefix: Prefix, records: tuple[LesionRecord, ...]) -> CachedActivations:
-        return cache_activations(
-            prefix, records, cache_folder=self.cache_folder, reporter=self.reporter
-        )
+    def _targets(self, stage: Stage) -> NDArray[np.float32] | None:
+        """The teacher has seen the plain pictures alone, not their variations."""
+        if self.teacher is None or stage.augmentation is not None:
+            return None
+        share = np.float32(self.settings.spec().teacher_share)
+        return share * self.teacher.scores + (1 - share) * labels_of(self.split.train)
 
 
 def _is_varied(stage: Stage) -> bool:

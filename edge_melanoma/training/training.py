@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.data.splits import DatasetSplit
@@ -22,9 +21,11 @@ from edge_melanoma.network.network import (
     assign_arrays,
     build_network,
     calibrate_batch_norm,
+    compile_forward,
 )
-from edge_melanoma.network.recipes import TEACHER_WEIGHTS, Stage, VariantSpec
+from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VariantSpec
 from edge_melanoma.network.starting_weights import copy_backbone, load_backbone_weights
+from edge_melanoma.training.callbacks import score
 from edge_melanoma.training.checkpoints import (
     CHECKPOINT,
     CheckpointKeeper,
@@ -33,9 +34,9 @@ from edge_melanoma.training.checkpoints import (
     load_checkpoint,
 )
 from edge_melanoma.training.devices import ALONE, Devices
-from edge_melanoma.training.fit import fit_stage, score_batches
+from edge_melanoma.training.fit import fit_stage
 from edge_melanoma.training.material import Teacher, TrainingSettings
-from edge_melanoma.training.trainee import Trainee, TraineeMaker
+from edge_melanoma.training.trainee import TraineeMaker
 
 BATCH_NORM_IMAGES = 64
 
@@ -73,6 +74,7 @@ def train_network(
     """
     start = time.perf_counter()
     spec = settings.spec()
+    refuse_uneven_batches(spec, devices=devices.total)
     network = build_network(spec, seed=settings.seed)
     identity = identity_of(settings, split, teacher)
     if resume and (run_folder / CHECKPOINT).is_file():
@@ -80,23 +82,26 @@ def train_network(
     else:
         state = TrainingState(settings=identity)
         _start_backbone(network, settings, split, teacher)
-    refuse_uneven_batches(spec, devices=devices.total)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
     maker = TraineeMaker(split, settings, cache_folder, reporter, teacher)
     keeper = keeper or CheckpointKeeper(run_folder)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
-        learner = _learner_of(network, spec, stage.image_size, devices)
+        callbacks: tuple[Any, ...] = ()
+        if tensorboard is not None:
+            logs = tensorboard / f"{state.stage + 1} {stage.name}"
+            callbacks = (tf_keras.callbacks.TensorBoard(logs, write_graph=False),)
+        learner = learner_of(network, spec, stage.image_size, devices)
         fit_stage(
             maker.trainee(learner, stage, number=state.stage, plain=network, devices=devices),
             state=state,
             on_epoch=partial(keeper.after_epoch, state, learner),
             reporter=reporter,
             devices=devices,
-            callbacks=_tensorboard(tensorboard, state.stage, stage),
+            callbacks=callbacks,
         )
         assign_arrays(network, arrays_of(learner), source=None)
-        state.begin_next_stage()
+        state = state.next_stage()
         keeper.after_stage(state, network)
     return TrainingResult(
         network=network,
@@ -130,47 +135,18 @@ def score_split_sides(
 
     The test side is left to the plain path: what is reported on it owes nothing to a cache.
     """
-    spec = settings.spec()
-    stage = replace(spec.stages[-1], augmentation=None, image_size=IMAGE_SIZE)
-    trainee = _trainee_of(network, split, settings, stage, cache_folder, reporter)
+    stages = settings.spec().stages
+    stage = replace(stages[-1], augmentation=None, image_size=IMAGE_SIZE)
+    maker = TraineeMaker(split, settings, cache_folder, reporter)
+    trainee = maker.trainee(network, stage, number=len(stages) - 1)
+    forward = compile_forward(trainee.model)
     return {
-        side: make_prediction_set(records, score_batches(trainee.model, source))
-        for side, records, source in (
-            ("train", split.train, trainee.train),
-            ("validation", split.validation, trainee.validation),
-        )
+        "train": make_prediction_set(split.train, score(forward, trainee.train)),
+        "validation": make_prediction_set(split.validation, score(forward, trainee.validation)),
     }
 
 
-def score_validation(
-    network: Any,
-    split: DatasetSplit,
-    settings: TrainingSettings,
-    *,
-    cache_folder: Path,
-    reporter: Reporter,
-) -> PredictionSet:
-    """Scores of the validation side at the size of the last stage, as the training saw them."""
-    spec = settings.spec()
-    stage = spec.stages[-1]
-    seen = _learner_of(network, spec, stage.image_size, ALONE)
-    trainee = _trainee_of(seen, split, settings, stage, cache_folder, reporter)
-    return make_prediction_set(split.validation, score_batches(trainee.model, trainee.validation))
-
-
-def _trainee_of(
-    network: Any,
-    split: DatasetSplit,
-    settings: TrainingSettings,
-    stage: Stage,
-    cache_folder: Path,
-    reporter: Reporter,
-) -> Trainee:
-    maker = TraineeMaker(split, settings, cache_folder, reporter)
-    return maker.trainee(network, stage, number=len(settings.spec().stages) - 1)
-
-
-def _learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Devices) -> Any:
+def learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Devices) -> Any:
     """`network` itself where it fits, else one of that size for all devices with equal weights."""
     if devices.strategy is None and network.input_shape[1] == image_size:
         return network
@@ -178,13 +154,6 @@ def _learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Devic
         learner = build_network(spec, image_size=image_size)
     assign_arrays(learner, arrays_of(network), source=None)
     return learner
-
-
-def _tensorboard(folder: Path | None, number: int, stage: Stage) -> tuple[Any, ...]:
-    if folder is None:
-        return ()
-    name = f"{number + 1} {stage.name}"
-    return (tf_keras.callbacks.TensorBoard(folder / name, write_graph=False),)
 
 
 def _start_backbone(
@@ -195,7 +164,11 @@ def _start_backbone(
     else:
         load_backbone_weights(network, settings.weights)
     if settings.weights == "none":
-        calibrate_batch_norm(network, _batch_norm_sample(split))
+        half = BATCH_NORM_IMAGES // 2
+        benign = [record for record in split.train if not record.is_malignant][:half]
+        malignant = [record for record in split.train if record.is_malignant][:half]
+        pictures = [read_image(record.path) for record in [*benign, *malignant]]
+        calibrate_batch_norm(network, scale_pixels(np.stack(pictures)))
 
 
 def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
@@ -215,10 +188,3 @@ def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teache
     if settings.deterministic:
         told["deterministic"] = True
     return json.dumps(told, sort_keys=True)
-
-
-def _batch_norm_sample(split: DatasetSplit) -> NDArray[np.float32]:
-    half = BATCH_NORM_IMAGES // 2
-    benign = [record for record in split.train if not record.is_malignant][:half]
-    malignant = [record for record in split.train if record.is_malignant][:half]
-    return scale_pixels(np.stack([read_image(record.path) for record in [*benign, *malignant]]))

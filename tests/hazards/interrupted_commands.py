@@ -34,7 +34,7 @@ POINTS = MappingProxyType(
     {
         "reading": Point(
             command="train",
-            module="edge_melanoma.training.session",
+            module="edge_melanoma.training.material",
             function="read_fingerprints",
             longest_seconds=0.5,
         ),

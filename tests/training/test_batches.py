@@ -27,14 +27,14 @@ def seeds_of(count: int, *, epoch: int = 0) -> Any:
 
 
 def test_an_appearance_of_zeros_changes_nothing(images: Any) -> None:
-    from edge_melanoma.training.appearance import vary_appearance
+    from edge_melanoma.training.augmentation import vary_appearance
 
     same = vary_appearance(images, STILL, seeds=seeds_of(3))
     np.testing.assert_allclose(same, images, atol=1e-5)
 
 
 def test_equal_seeds_give_equal_pictures_and_others_others(images: Any) -> None:
-    from edge_melanoma.training.appearance import vary_appearance
+    from edge_melanoma.training.augmentation import vary_appearance
 
     first = vary_appearance(images, Appearance(), seeds=seeds_of(3))
     again = vary_appearance(images, Appearance(), seeds=seeds_of(3))
@@ -46,7 +46,7 @@ def test_equal_seeds_give_equal_pictures_and_others_others(images: Any) -> None:
 
 
 def test_shades_of_grey_take_out_a_cast(images: Any) -> None:
-    from edge_melanoma.training.appearance import vary_appearance
+    from edge_melanoma.training.augmentation import vary_appearance
 
     tinted = images * np.array([1.0, 0.8, 0.6], dtype=np.float32)
     balanced = vary_appearance(tinted, replace(STILL, shades_of_grey=1.0), seeds=seeds_of(3))
@@ -55,7 +55,7 @@ def test_shades_of_grey_take_out_a_cast(images: Any) -> None:
 
 
 def test_a_round_field_blackens_the_corners_and_not_the_centre(images: Any) -> None:
-    from edge_melanoma.training.appearance import vary_appearance
+    from edge_melanoma.training.augmentation import vary_appearance
 
     seen = vary_appearance(images, replace(STILL, round_field=1.0), seeds=seeds_of(3))
     assert (seen[:, 0, 0] < images[:, 0, 0]).all()
@@ -63,7 +63,7 @@ def test_a_round_field_blackens_the_corners_and_not_the_centre(images: Any) -> N
 
 
 def test_noise_falls_on_its_share_of_the_pictures_alone() -> None:
-    from edge_melanoma.training.appearance import LARGEST_NOISE, vary_appearance
+    from edge_melanoma.training.augmentation import LARGEST_NOISE, vary_appearance
 
     grey = np.full((40, 32, 32, 3), 0.5, dtype=np.float32)
     plain, noisy = (
@@ -137,14 +137,13 @@ def test_the_pixel_store_gives_the_same_batches_as_the_files(
         DecodedPictures(), records, cache_folder=tmp_path, reporter=SilentReporter()
     )
     stored = replace(plain, store=store)
-    for (a, labels_a), (b, labels_b) in zip(
+    for a, b in zip(
         stored.batches(order, batch_size=4, epoch=2),
         plain.batches(order, batch_size=4, epoch=2),
         strict=True,
     ):
         assert a.shape[1:] == (96, 96, 3)
         np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(labels_a, labels_b)
 
 
 def records_of(source: str | None, *, benign: int, malignant: int) -> list[LesionRecord]:
@@ -211,7 +210,7 @@ class Numbers:
     def batches(self, order: Any, *, batch_size: int, epoch: int) -> Any:
         for start in range(0, len(order), batch_size):
             positions = order[start : start + batch_size]
-            yield (positions + 100.0 * epoch).astype(np.float32), self.labels[positions]
+            yield (positions + 100.0 * epoch).astype(np.float32)
 
 
 def epoch_batches(**changes: Any) -> Any:
@@ -219,8 +218,8 @@ def epoch_batches(**changes: Any) -> Any:
     from edge_melanoma.training.devices import ALONE
 
     arguments: dict[str, Any] = {
+        "targets": Numbers.labels,
         "batch_size": 4,
-        "label_smoothing": 0.0,
         "epoch": 2,
         "devices": ALONE,
     }
@@ -247,9 +246,10 @@ def test_batches_out_of_order_are_refused() -> None:
         batches[2]
 
 
-def test_smoothed_labels_lie_between_the_classes() -> None:
-    _, wanted = epoch_batches(label_smoothing=0.1)[0]
-    np.testing.assert_allclose(wanted[:, 0], [0.1, 0.9, 0.1, 0.9], rtol=1e-6)
+def test_targets_come_in_the_order_of_the_epoch() -> None:
+    targets = np.linspace(0, 0.9, 10, dtype=np.float32)
+    _, wanted = epoch_batches(targets=targets)[0]
+    np.testing.assert_allclose(wanted[:, 0], [0.8, 0.9, 0.0, 0.1], rtol=1e-6)
 
 
 def test_processes_share_every_batch() -> None:

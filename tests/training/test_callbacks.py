@@ -1,5 +1,8 @@
 """Between the epochs: learning rates, averages, patience that goes on where it stopped."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from edge_melanoma.network.recipes import Stage
@@ -36,11 +39,12 @@ def test_the_average_lies_between_the_weights_it_has_seen() -> None:
     from edge_melanoma.machine.tensorflow import tf_keras
     from edge_melanoma.network.network import arrays_of
     from edge_melanoma.training.callbacks import UPDATE_INTERVAL, WeightAverage
+    from edge_melanoma.training.checkpoints import TrainingState
 
     layer = tf_keras.layers.Dense(1, use_bias=False, name="d")
     network = tf_keras.Sequential([layer])
     network.build((None, 1))
-    average = WeightAverage(network, decay=0.99, arrays={})
+    average = WeightAverage(network, TrainingState(settings=""), decay=0.99)
     for earlier, value in ((0, 1.0), (UPDATE_INTERVAL, 3.0)):
         layer.kernel.assign([[value]])
         for step in range(UPDATE_INTERVAL):
@@ -82,3 +86,25 @@ def test_patience_goes_on_with_what_the_state_knows() -> None:
     assert network.stop_training
     assert (state.best_loss, state.epochs_since_best) == (1.0, 2)
     assert float(network.get_weights()[0][0, 0]) == 1.0
+
+
+def test_the_best_weights_of_a_checkpoint_are_put_back_by_name(tmp_path: Path) -> None:
+    from edge_melanoma.machine.tensorflow import tf_keras
+    from edge_melanoma.network.network import arrays_of
+    from edge_melanoma.training.callbacks import BestWeights
+    from edge_melanoma.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
+
+    names = ("z", "a")
+    network = tf_keras.Sequential([tf_keras.layers.Dense(1, name=name) for name in names])
+    network.build((None, 1))
+    best = {
+        name: np.full_like(array, i) for i, (name, array) in enumerate(arrays_of(network).items())
+    }
+    state = TrainingState(settings="", best_loss=1.0, best_arrays=best)
+    save_checkpoint(tmp_path, state, network)
+    callback = BestWeights(load_checkpoint(tmp_path, settings="", network=network), patience=2)
+    callback.set_model(network)
+    callback.on_train_begin()
+    callback.on_train_end()
+    for name, array in arrays_of(network).items():
+        np.testing.assert_array_equal(array, best[name], err_msg=name)

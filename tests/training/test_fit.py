@@ -36,7 +36,7 @@ class Rows:
     def batches(self, order: Any, *, batch_size: int, epoch: int) -> Any:
         for start in range(0, len(order), batch_size):
             positions = order[start : start + batch_size]
-            yield self.inputs[positions], self.labels[positions]
+            yield self.inputs[positions]
 
 
 def stage_of(unfrozen: int) -> Stage:
@@ -92,10 +92,12 @@ def train_plainly(network: Any, model: Any, rows: Rows, stage: Stage) -> None:
     for epoch in range(EPOCHS):
         reset_dropout(network, seeds=[SEED, NUMBER, epoch])
         order = np.random.default_rng([SEED, NUMBER, epoch]).permutation(ROWS)
-        for inputs, labels in rows.batches(order, batch_size=BATCH, epoch=epoch):
+        batches = rows.batches(order, batch_size=BATCH, epoch=epoch)
+        for start, inputs in zip(range(0, ROWS, BATCH), batches, strict=True):
             done = int(optimizer.iterations.numpy())
             rate = learning_rate_at(stage, step=done, steps_per_epoch=steps_per_epoch)
             optimizer.learning_rate.assign(rate)
+            labels = rows.labels[order[start : start + BATCH]]
             wanted = labels * (1 - 2 * smoothing) + smoothing
             step(tf.constant(inputs), tf.constant(wanted[:, None]))
 
