@@ -1,1 +1,0 @@
-"""Proof, image by image, that a candidate model is as good as its reference."""

@@ -1,1 +1,0 @@
-"""From a trained network to .tflite files, each read back and audited."""

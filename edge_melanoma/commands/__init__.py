@@ -1,1 +1,0 @@
-"""The commands, one file each; they alone chain the stages."""
