@@ -8,7 +8,9 @@ this process joins a cluster that is there.
 import logging
 import os
 import pickle
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +71,7 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
     else:
         arguments |= {"address": address, "runtime_env": {"env_vars": SETTINGS}}
     host, colon, port = (address or "").rpartition(":")
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if colon and port.isdecimal():  # Where nobody listens, Ray itself would try for minutes.
             socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
@@ -81,6 +84,8 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
             f"No Ray cluster answers at --address {address}; expected host:port of its head, as "
             f"`ray start --head` tells it, or auto for one on this machine."
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray's own handler aborts.
     try:
         yield ray
     finally:
