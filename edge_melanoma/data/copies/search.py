@@ -130,12 +130,11 @@ def _cached_near_pairs(
 
 def _near_pairs(prints: Fingerprints, reporter: Reporter) -> list[CopyPair]:
     """Pairs of different pixels: of equal pictures the first stands for all."""
-    firsts: dict[str, int] = {}
-    for number, pixels in enumerate(prints.pixels):
-        firsts.setdefault(pixels, number)
-    if len(firsts) < 2:
+    # From the last to the first: which picture of a pair is looked through a window depends on it.
+    numbered = reversed(list(enumerate(prints.pixels)))
+    unique = [*{pixels: number for number, pixels in numbered}.values()]
+    if len(unique) < 2:
         return []
-    unique = [*firsts.values()]
     thumbnails = ChosenRows(prints.thumbnails, np.array(unique))
     parts = find_guesses(thumbnails, reporter=reporter)
     greys = shrink_greys(thumbnails)
