@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,33 @@ def test_each_kind_of_copy_is_found_and_no_two_lesions_are_taken_for_one(lesions
     assert {(pair.first, pair.second) for pair in found.pairs} == expected
     assert {pair.kind for pair in found.pairs} == {CopyKind.NEAR}
     assert set(found.clusters) == expected
+
+
+def test_pictures_are_looked_through_from_the_last_to_the_first_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another order gives other pairs where windows and pictures change their parts."""
+    write_lesions(tmp_path, count=4)
+    shutil.copy(tmp_path / "benign/0.png", tmp_path / "benign/same bytes.png")
+    records = read_lesions(tmp_path)
+    prints = read_fingerprints(records, cache_folder=None, reporter=TerminalReporter())
+    seen: list[int] = []
+
+    def note_order(thumbnails: Any, **_: object) -> list[list[int]]:
+        seen.extend(thumbnails.chosen)
+        return [[]]
+
+    monkeypatch.setattr(search, "find_guesses", note_order)
+    monkeypatch.setattr(search, "best_guesses", lambda part: part)
+    monkeypatch.setattr(
+        search,
+        "align_guesses",
+        lambda greys, part: np.zeros(0, [("match", np.float32), ("overlap", np.float32)]),
+    )
+    search.find_copies(prints, cache_folder=None, reporter=TerminalReporter())
+    unique = [prints.pixels.index(pixels) for pixels in dict.fromkeys(reversed(prints.pixels))]
+    assert seen == unique
+    assert len(seen) == len(records) - 1
 
 
 def test_equal_bytes_and_equal_pixels_are_told_apart(tmp_path: Path) -> None:
