@@ -1,7 +1,6 @@
 """A data set's card: where its pictures come from, and what "malignant" means there."""
 
 import difflib
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -94,13 +93,6 @@ def read_card(path: Path) -> DatasetCard:
             f"and if you like {', '.join(OPTIONAL)}."
         )
     return DatasetCard(**content, file=path.name)
-
-
-def card_text(card: DatasetCard) -> str:
-    """The TOML of a card, as `read_card` reads it."""
-    entries = {name: value for name, value in card.as_dict().items() if name != "file" and value}
-    # The strings of JSON are strings of TOML.
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in entries.items())
 
 
 def describe_cards(dataset: Mapping[str, Any]) -> list[str]:
