@@ -15,6 +15,22 @@ audit: $(VENV)/ready
 results: $(VENV)/ready
 	$(VENV)/bin/python benchmarks/measurements/results.py --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
+SETS_IN ?= $(DATA)/..
+SETS ?= melanoma-10605 ham10000-224 isic2017-msk-uda-224 isic2019-bcn-84 isic-uda1
+OUTSIDE ?= ph2-200
+SHIPPED ?= build/best
+
+# The model in the package: trained, exported, measured, described, put in place. Some three hours.
+model: $(VENV)/ready
+	$(VENV)/bin/edge-melanoma train --variant best --split folders --resume --out $(SHIPPED) \
+	  $(SETS:%=--data "$(SETS_IN)/%") --weights "$(WEIGHTS)" $(foreach set,$(OUTSIDE),--external $(set)="$(SETS_IN)/$(set)")
+	$(VENV)/bin/edge-melanoma export $(SHIPPED) --quantize float16 --quantize int8 --quantize int8-qat
+	$(VENV)/bin/edge-melanoma evaluate $(SHIPPED)/exports/model_int8-qat.tflite \
+	  $(foreach set,$(OUTSIDE),--external $(set)="$(SETS_IN)/$(set)") --json $(SHIPPED)/exports/model_int8-qat.evaluation.json
+	$(VENV)/bin/edge-melanoma bench $(SHIPPED) $(foreach set,$(OUTSIDE),--external $(set)="$(SETS_IN)/$(set)") || test $$? = 1
+	$(VENV)/bin/edge-melanoma card $(SHIPPED) --force
+	$(VENV)/bin/python benchmarks/measurements/ship.py $(SHIPPED) --mode int8-qat
+	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
 CLIENTS = kotlin web tfjs mediapipe tflite-runtime arm64
 BUNDLE ?= android_assets
 
@@ -43,4 +59,4 @@ fuzz: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)
+.PHONY: model audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)

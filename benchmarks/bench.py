@@ -2,42 +2,31 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from edge_melanoma.benchmarks.measure import Measured, finished_kept, measure_models
+from edge_melanoma.benchmarks.measure import Measured, keep_finished, measure_models
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import (
     Contracts,
     refuse_undefined,
     refuse_unmet_sections,
 )
-from edge_melanoma.benchmarks.parity.contract_file import choose_contracts, draft_contract
+from edge_melanoma.benchmarks.parity.contract_file import draft_contract, read_contracts
 from edge_melanoma.benchmarks.parity.findings import study_candidate
 from edge_melanoma.benchmarks.parity.outside import measure_outside, refuse_missing_reference
-from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
-from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, ParityReport, judge
-from edge_melanoma.benchmarks.report.page import (
-    PARITY,
-    UNFINISHED,
-    make_thumbnails,
-    write_bench,
-)
+from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring
+from edge_melanoma.benchmarks.parity.sources import within_section
+from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, ParityReport
+from edge_melanoma.benchmarks.report.page import PARITY, UNFINISHED, make_thumbnails, write_bench
 from edge_melanoma.benchmarks.report.text import describe_notes, describe_proof, render_terminal
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
 from edge_melanoma.data.lesions import count_classes
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.judged_pictures import (
-    JudgedPictures,
-    learned_by_run,
-    read_external_set,
-    read_external_sets,
-    read_own_side,
-)
+from edge_melanoma.evaluation import judged_pictures
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.ray import RayWorkers
@@ -87,7 +76,10 @@ def run_bench(
         refuse_unwritable(folder / PARITY, copies.json, copies.html, copies.junit, draft)
         _refuse_existing(draft)
         reporter = TerminalReporter()
-        contracts = choose_contracts(contract, reporter=reporter)
+        contracts = Contracts()
+        if contract is not None:
+            reporter.say(f"The contract is {contract}")
+            contracts = read_contracts(contract)
         prepared = prepare_studies(studies or StudySettings())
         exports = open_benched_models(trained)
         refuse_unmet_sections(contracts, trained, exports)
@@ -95,6 +87,7 @@ def run_bench(
         benched, others = _read_pictures(trained, data, external, limit, reporter)
         scoring = Scoring(
             run=trained,
+            exports=exports,
             runtime=choose_runtime(interpreter),
             records=benched.records,
             is_test_side=data is None,
@@ -106,7 +99,6 @@ def run_bench(
         refuse_undefined(contracts, modes, name=benched.name, benign=benign, malignant=malignant)
         measured, report = _measure(
             scoring,
-            exports,
             benched,
             others,
             contracts=contracts,
@@ -161,23 +153,26 @@ def _read_pictures(
     external: Mapping[str, Path],
     limit: int | None,
     reporter: Reporter,
-) -> tuple[JudgedPictures, list[JudgedPictures]]:
+) -> tuple[judged_pictures.JudgedPictures, list[judged_pictures.JudgedPictures]]:
     """Of `data` or of the run's test side, and of each external set, at most `limit`."""
-    learned = learned_by_run(run) if data or external else None
+    learned = judged_pictures.learned_by_run(run) if data or external else None
     cache = default_fingerprint_folder()
     if data is None:
-        benched = read_own_side(run)
+        benched = judged_pictures.read_own_side(run)
     else:
-        benched = read_external_set(data, learned, reporter=reporter, cache_folder=cache)
-    others = read_external_sets(external, learned, reporter=reporter, cache_folder=cache)
+        benched = judged_pictures.read_external_set(
+            data, learned, reporter=reporter, cache_folder=cache
+        )
+    others = judged_pictures.read_external_sets(
+        external, learned, reporter=reporter, cache_folder=cache
+    )
     return benched.limited(limit), [found.limited(limit) for found in others]
 
 
 def _measure(
     scoring: Scoring,
-    exports: Sequence[ConvertedModel],
-    benched: JudgedPictures,
-    others: Sequence[JudgedPictures],
+    benched: judged_pictures.JudgedPictures,
+    others: Sequence[judged_pictures.JudgedPictures],
     *,
     contracts: Contracts,
     timing: TimingSettings,
@@ -186,48 +181,48 @@ def _measure(
 ) -> tuple[Measured, ParityReport]:
     """Score, time and judge; what is scored before an interruption is kept in `unfinished`."""
     run = scoring.run
-    with finished_kept(scoring, partial(write_scores, unfinished)):
-        measured = measure_models(scoring, exports, timing=timing)
-        sections = studies.run(scoring, exports, timing=timing, sections=measured.sections)
-        outside = measure_outside(
-            run,
-            exports,
-            others,
-            runtime=scoring.runtime,
-            reporter=scoring.reporter,
-            ray=scoring.ray,
-        )
+    thresholds = {model.mode: _own_threshold(model, run) for model in scoring.exports}
+    try:
+        measured = measure_models(scoring, timing=timing)
+        within = within_section(measured.scores, {REFERENCE: run.threshold, **thresholds})
+        sections = studies.run(scoring, timing=timing, sections=measured.sections)
+        outside = measure_outside(scoring, others)
+    except KeyboardInterrupt:
+        keep_finished(scoring, unfinished)
+        raise
     report = ParityReport(
         dataset=benched.dataset,
         threshold=run.threshold,
-        threshold_source="validation",
         machine=measured.machine,
         contracts=contracts,
         reference=measured.models[REFERENCE],
-        candidates=tuple(_judge(measured, export, run, contracts) for export in exports),
-        sections=sections,
+        candidates=tuple(_judge(measured, export, run, contracts) for export in scoring.exports),
+        sections=(within, *sections),
         external=outside,
     )
     return measured, report
 
 
+def _own_threshold(export: ConvertedModel, run: TrainedModel) -> float:
+    return float(export.manifest.get("threshold", run.threshold))
+
+
 def _judge(
     measured: Measured, export: ConvertedModel, run: TrainedModel, contracts: Contracts
 ) -> MeasuredCandidate:
-    reference, scores = measured.scores[REFERENCE], measured.scores[export.mode]
-    output = score_tensor_of(export.manifest)
-    comparison = compare(reference, scores, threshold=run.threshold, output=output)
-    return judge(
-        measured.models[export.mode],
-        comparison,
+    comparison = compare(
+        measured.scores[REFERENCE],
+        measured.scores[export.mode],
+        threshold=run.threshold,
+        output=score_tensor_of(export.manifest),
+    )
+    return MeasuredCandidate(
+        model=measured.models[export.mode],
         reference=measured.models[REFERENCE],
+        comparison=comparison,
         contract=contracts.of(export.mode),
         findings=study_candidate(
-            reference,
-            scores,
             comparison,
-            threshold=run.threshold,
-            output=output,
             manifest=export.manifest,
             is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
         ),
@@ -238,11 +233,10 @@ def _write_all(
     folder: Path,
     parity: Mapping[str, Any],
     scores: Mapping[str, PredictionSet],
-    benched: JudgedPictures,
+    benched: judged_pictures.JudgedPictures,
     *,
     copies: BenchCopies,
 ) -> None:
-    """The bench folder, and the copies that were asked for."""
     from edge_melanoma.evaluation.figures import draw_reliability
 
     thumbnails = make_thumbnails(benched.records, parity["candidates"])

@@ -1,27 +1,25 @@
 """All models of a bench measured: their scores on all cores, then their times in turn."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring
+from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
 from edge_melanoma.benchmarks.timing.in_turn import time_in_turn
 from edge_melanoma.benchmarks.timing.latency import describe_doubts, describe_machine
-from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
+from edge_melanoma.benchmarks.timing.models import TimedModel
 from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_section, whole_section
 from edge_melanoma.data.images import read_image
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
 from edge_melanoma.machine.environment import package_version
-from edge_melanoma.runs.models import ConvertedModel
-from edge_melanoma.runtime.interpreters import SessionSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +32,16 @@ class Measured:
     sections: tuple[ReportSection, ...]
 
 
-def measure_models(
-    scoring: Scoring,
-    exports: Sequence[ConvertedModel],
-    *,
-    timing: TimingSettings,
-) -> Measured:
+def measure_models(scoring: Scoring, *, timing: TimingSettings) -> Measured:
     """Score and time the trained network and its exports."""
     load = os.getloadavg()[0]
-    scores = scoring.score(exports)
-    timings = _time_models(scoring, exports, timing)
+    scores = scoring.score()
+    timings = _time_models(scoring, timing)
     machine = describe_machine(
         load, [turn.samples for timing in timings.values() for turn in timing.turns]
     )
     sizes = {REFERENCE: (scoring.run.weights_path.stat().st_size, scoring.run.sha256)} | {
-        model.mode: (model.size_bytes, model.sha256) for model in exports
+        model.mode: (model.size_bytes, model.sha256) for model in scoring.exports
     }
     models = {
         mode: MeasuredModel(
@@ -64,42 +57,29 @@ def measure_models(
         )
         for mode, (size_bytes, sha256) in sizes.items()
     }
-    return Measured(
-        models=models,
-        scores=scores,
-        machine=machine,
-        sections=(
-            invocation_section(timings, doubts=describe_doubts(machine)),
-            whole_section(timings),
-        )
-        if timings
-        else (),
+    invocations = invocation_section(timings, doubts=describe_doubts(machine))
+    sections = invocations, whole_section(timings)
+    return Measured(models=models, scores=scores, machine=machine, sections=sections)
+
+
+def keep_finished(scoring: Scoring, folder: Path) -> None:
+    """After an interruption: the predictions that were finished go into a folder; it is said."""
+    if not scoring.finished:
+        scoring.reporter.say("Interrupted before any model was finished")
+        return
+    write_scores(folder, scoring.finished)
+    scoring.reporter.say(
+        f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
+        f"folder of {scoring.run.folder}, in unfinished; no report was made"
     )
 
 
-@contextmanager
-def finished_kept(
-    scoring: Scoring, store: Callable[[dict[str, PredictionSet]], None]
-) -> Iterator[None]:
-    """Interrupted inside, `store` is given the predictions that were finished, and it is said."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not scoring.finished:
-            scoring.reporter.say("Interrupted before any model was finished")
-            raise
-        store(scoring.finished)
-        scoring.reporter.say(
-            f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
-            f"folder of {scoring.run.folder}, in unfinished; no report was made"
-        )
-        raise
-
-
-def _time_models(
-    scoring: Scoring, exports: Sequence[ConvertedModel], settings: TimingSettings
-) -> dict[str, ModelTiming]:
-    models = timed_models(scoring, exports)
+def _time_models(scoring: Scoring, settings: TimingSettings) -> dict[str, ModelTiming]:
+    """Everything that can be run here, by mode."""
+    models: dict[str, TimedModel] = {}
+    if package_version("tensorflow") is not None:
+        models[REFERENCE] = scoring.run.folder
+    models |= scoring.session_settings()
     paths = [record.path for record in scoring.records]
     turns = [
         time_in_turn(models, paths, settings=settings, threads=threads, say=scoring.reporter.say)
@@ -116,15 +96,3 @@ def _time_models(
         )
         for mode in models
     }
-
-
-def timed_models(scoring: Scoring, exports: Sequence[ConvertedModel]) -> dict[str, TimedModel]:
-    """Everything that can be run here, by mode."""
-    models: dict[str, TimedModel] = {}
-    if package_version("tensorflow") is not None:
-        models[REFERENCE] = KerasRun(folder=scoring.run.folder)
-    for model in exports:
-        models[model.mode] = TFLiteFile(
-            settings=SessionSettings(data=model.data, name=model.path.name, runtime=scoring.runtime)
-        )
-    return models

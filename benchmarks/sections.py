@@ -13,20 +13,15 @@ class ReportSection:
     """Cells to show; `key` and `content` are the entry of parity.json, where it is one."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
     note: str
     key: str | None = None
     content: Any = None
 
     def as_dict(self) -> dict[str, Any]:
         """What shows it, as JSON."""
-        return {
-            "title": self.title,
-            "columns": list(self.columns),
-            "rows": [list(row) for row in self.rows],
-            "note": self.note,
-        }
+        return {name: getattr(self, name) for name in ("title", "columns", "rows", "note")}
 
 
 def rows_of(columns: Sequence[Column], items: Iterable[Any]) -> tuple[tuple[str, ...], ...]:
@@ -59,17 +54,4 @@ def section_of(
 
 def stored_sections(parity: Mapping[str, Any]) -> list[ReportSection]:
     """The tables that stand in a parity.json."""
-    return [
-        ReportSection(
-            title=table["title"],
-            columns=tuple(table["columns"]),
-            rows=tuple(map(tuple, table["rows"])),
-            note=table["note"],
-        )
-        for table in parity["tables"]
-    ]
-
-
-def contents_of(sections: Sequence[ReportSection]) -> dict[str, Any]:
-    """What the sections add to parity.json."""
-    return {section.key: section.content for section in sections if section.key is not None}
+    return [ReportSection(**table) for table in parity["tables"]]

@@ -55,7 +55,10 @@ def audit_model(
     floats = {*float_layers, *([SCORE_NAME] if output is Output.FLOAT32 else [])}
     if mode.is_full_int8 and floats and data is None:
         raise ValueError("the layers in float are read from the file, which is not given")
-    for fault in _find_faults(facts, floats, mode=mode, io=io, output=output, data=data):
+    faults = _find_int8_faults(facts, floats, io, output, data) if mode.is_full_int8 else iter(())
+    if facts.input_shape[0] != 1:
+        faults = iter([f" has a batch of {facts.input_shape[0]}, not 1"])
+    for fault in faults:
         raise EdgeMelanomaError(f"The {mode} model{fault}.")
 
 
@@ -90,20 +93,10 @@ def find_precisions(data: bytes, *, output_name: str) -> Precisions:
     )
 
 
-def _find_faults(
-    facts: ModelFacts,
-    floats: set[str],
-    *,
-    mode: Mode,
-    io: InputOutput,
-    output: Output,
-    data: bytes | None,
+def _find_int8_faults(
+    facts: ModelFacts, floats: set[str], io: InputOutput, output: Output, data: bytes | None
 ) -> Iterator[str]:
     """What follows "The int8 model" in a sentence about it, one for each fault."""
-    if facts.input_shape[0] != 1:
-        yield f" has a batch of {facts.input_shape[0]}, not 1"
-    if not mode.is_full_int8:
-        return
     if io is InputOutput.FLOAT32 and not floats:
         yield from _find_float_operators(facts)
     else:

@@ -56,9 +56,8 @@ class CalibrationSet:
 
     def inputs(self) -> Iterator[NDArray[np.float32]]:
         """Network inputs (1, 224, 224, 3), the two pinning pictures first."""
-        shape = (1, IMAGE_SIZE, IMAGE_SIZE, 3)
-        yield scale_pixels(np.zeros(shape, np.uint8))
-        yield scale_pixels(np.full(shape, 255, np.uint8))
+        for level in (0, 255):
+            yield scale_pixels(np.full((1, IMAGE_SIZE, IMAGE_SIZE, 3), level, np.uint8))
         for image in self.pixels:
             yield scale_pixels(image[np.newaxis])
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.float_layers import rank_layers, time_cpu, win_back_recall
 from edge_melanoma.converters.layer_errors import measure_layer_errors
-from edge_melanoma.converters.networks.bias_correction import (
-    correct_biases,
-    measure_ranges,
-    round_to_int8,
-)
-from edge_melanoma.converters.networks.pruning import PrunedChannels, prune_dead_channels
+from edge_melanoma.converters.networks import bias_correction
+from edge_melanoma.converters.networks.pruning import prune_dead_channels
 from edge_melanoma.converters.networks.rewriting import fold_batch_norm, without_sigmoid
 from edge_melanoma.converters.packing import seal_model, slim_model
 from edge_melanoma.converters.quantization_aware import (
@@ -27,7 +23,7 @@ from edge_melanoma.converters.quantization_aware import (
     float_layers_of,
     tune_quantised,
 )
-from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
+from edge_melanoma.converters.settings import Conversion, Job
 from edge_melanoma.converters.tflite import Int8Converter, convert_network
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predict, read_predictions
@@ -36,7 +32,7 @@ from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import load_network
 from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.runs.pictures import read_side
-from edge_melanoma.runtime.classifiers import TFLiteClassifier
+from edge_melanoma.runtime.classifiers import KerasClassifier, TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.modes import Correction, Mode, Output
 
@@ -85,14 +81,18 @@ class _RunConverter:
         return self._job.calibration
 
     @cached_property
-    def _pruned(self) -> tuple[Any, tuple[PrunedChannels, ...]]:
+    def _pruned(self) -> tuple[Any, dict[str, int]]:
         folded = fold_batch_norm(self._network)
         return prune_dead_channels(folded, self._calibration.batches())
 
     def convert(self, mode: Mode) -> Conversion:
         """One file, as small as it can be written, with a hash of itself inside."""
         if mode is Mode.FLOAT32:
-            return Conversion(data=seal_model(slim_model(convert_network(self._network, mode))))
+            return Conversion(
+                data=seal_model(
+                    slim_model(convert_network(self._network, mode, settings=self._settings))
+                )
+            )
         self._reporter.say(f"Converting to {mode}")
         if mode is Mode.INT8:
             conversion = self._int8()
@@ -104,14 +104,13 @@ class _RunConverter:
                 self._pruned[0], mode, calibration=calibration, settings=settings
             )
             conversion = Conversion(data=data)
-        removed = {pruned.layer: pruned.removed for pruned in self._pruned[1]}
         if mode.is_full_int8:
             errors = measure_layer_errors(self._float_model, conversion.data, self._judged)
             conversion = replace(conversion, layer_errors=errors)
         return replace(
             conversion,
             data=seal_model(slim_model(conversion.data)),
-            notes={"pruned_channels": removed, **conversion.notes},
+            notes={"pruned_channels": self._pruned[1], **conversion.notes},
         )
 
     def _int8(self) -> Conversion:
@@ -119,12 +118,12 @@ class _RunConverter:
         limit = self._settings.max_recall_drop
         if limit is None:
             return Conversion(data=slim_model(converter.convert()))
-        uncorrected = ExportSettings(correction=Correction.NONE)
+        uncorrected = replace(self._settings, correction=Correction.NONE)
         alone = Int8Converter(self._pruned[0], self._calibration, uncorrected)
         harms = rank_layers(
             alone, reference=self._float_model, images=self._judged, reporter=self._reporter
         )
-        recovery = win_back_recall(
+        data, steps = win_back_recall(
             lambda float_layers: slim_model(converter.convert(float_layers)),
             tuple(harms),
             score=self._score_validation,
@@ -134,9 +133,7 @@ class _RunConverter:
             max_recall_drop=limit,
         )
         return Conversion(
-            data=recovery.data,
-            notes={"float_layers": [asdict(step) for step in recovery.steps]},
-            float_layers=recovery.float_layers,
+            data=data, notes={"float_layers": steps}, float_layers=steps[-1]["float_layers"]
         )
 
     def _score_validation(self, data: bytes) -> PredictionSet:
@@ -146,9 +143,12 @@ class _RunConverter:
 
     def _int8_qat(self) -> Conversion:
         settings, network = self._settings, self._pruned[0]
-        ranges = measure_ranges(network, self._calibration.batches())
-        corrected = correct_biases(
-            network, self._calibration.sample(), rounding=round_to_int8, ranges=ranges
+        ranges = bias_correction.measure_ranges(network, self._calibration.batches())
+        corrected = bias_correction.correct_biases(
+            network,
+            self._calibration.sample(),
+            rounding=bias_correction.round_to_int8,
+            ranges=ranges,
         )
         tuned = tune_quantised(
             corrected,
@@ -156,8 +156,8 @@ class _RunConverter:
             Lesson(
                 train=self._sides["train"],
                 validation=self._sides["validation"],
-                train_scores=self._stored("train"),
-                validation_scores=self._stored("validation"),
+                train_scores=self._one_view("train"),
+                validation_scores=self._one_view("validation"),
                 threshold=self._run.threshold,
                 seed=settings.seed,
             ),
@@ -168,7 +168,7 @@ class _RunConverter:
             reporter=self._reporter,
         )
         return Conversion(
-            data=convert_tuned(tuned, io=settings.io, output=settings.output),
+            data=convert_tuned(tuned, io=settings.io, output=settings.output, views=settings.views),
             notes={"best_epoch": tuned.best_epoch, "cached_up_to": tuned.cut},
             history=tuned.history,
             float_layers=float_layers_of(settings.output),
@@ -180,12 +180,21 @@ class _RunConverter:
         network = self._pruned[0]
         if self._settings.output is Output.LOGIT:
             network = without_sigmoid(network)
-        return convert_network(network, Mode.FLOAT32)
+        return convert_network(network, Mode.FLOAT32, settings=self._settings)
 
     @property
     def _judged(self) -> NDArray[np.uint8]:
         pixels = self._calibration.pixels
         return pixels[:: max(1, len(pixels) // JUDGED_IMAGES)]
+
+    def _one_view(self, side: str) -> PredictionSet:
+        """Scores of pictures as they are: a tuned network learns to give those."""
+        if self._run.views == 1 or side == "train":
+            return self._stored(side)
+        label = f"Scoring {side}, one view a picture"
+        return predict(
+            KerasClassifier(self._network), self._sides[side], reporter=self._reporter, label=label
+        )
 
     def _stored(self, side: str) -> PredictionSet:
         return read_predictions(self._run.folder / f"predictions_{side}.csv")

@@ -3,30 +3,20 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.converters import operating_points
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
 from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
-from edge_melanoma.converters.operating_points import (
-    ValidationScores,
-    complete_operating_point,
-    forget_operating_point,
-)
+from edge_melanoma.converters.model_info import embed_model_info
 from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
 from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine import files
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
-from edge_melanoma.machine.files import (
-    json_text,
-    read_json,
-    rows_to_csv,
-    sha256_of,
-    write_atomically,
-    write_together,
-)
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
@@ -58,6 +48,7 @@ def export_run(
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
     """
     settings.refuse_contradictions(modes)
+    settings = replace(settings, views=run.views)
     with hold_run(run.folder):
         refuse_unwritable(run.exports_folder / MANIFEST)
         return list(_export(run, modes, settings, cache_folder or default_cache_folder(), force))
@@ -79,7 +70,7 @@ def _export(
     if any(mode.rounds_weights for mode in modes):
         calibration = draw_calibration_set(
             read_run_records(run),
-            split=read_json(run.folder / SPLIT),
+            split=files.read_json(run.folder / SPLIT),
             images=settings.calibration_images,
             seed=settings.seed,
         )
@@ -87,24 +78,24 @@ def _export(
     missing = tuple(m for m in modes if not _is_there(run, m, origins[m], force=force))
     if force:
         shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
-    converted: Mapping[Mode, Conversion] = {}
+    job = Job(
+        folder=run.folder,
+        modes=missing,
+        settings=settings,
+        calibration=calibration,
+        checkpoint_folder=run.exports_folder / UNFINISHED,
+        cache_folder=cache_folder,
+    )
     start = time.perf_counter()
-    if missing:
-        job = Job(
-            folder=run.folder,
-            modes=missing,
-            settings=settings,
-            calibration=calibration,
-            checkpoint_folder=run.exports_folder / UNFINISHED,
-            cache_folder=cache_folder,
-        )
-        converted = run_in_child(_convert_in_child, job)
+    converted = run_in_child(_convert_in_child, job) if missing else {}
     seconds = (time.perf_counter() - start) / max(1, len(missing))
-    scores = ValidationScores(run, TerminalReporter())
+    scores = operating_points.ValidationScores(run, TerminalReporter())
     for mode in modes:
         if mode in converted:
             _write(run, mode, converted[mode], origins[mode], settings, seconds=seconds)
-        yield complete_operating_point(run, open_converted(path_of(run, mode)), scores)
+        yield operating_points.complete_operating_point(
+            run, open_converted(path_of(run, mode)), scores
+        )
     shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
 
 
@@ -157,12 +148,15 @@ def _write(
         data=data,
     )
     path = path_of(run, mode)
+    data = embed_model_info(
+        run, data, file=path.name, mode=mode.value, threshold=run.threshold, point=None
+    )
     manifest = {
         "schema": 1,
         **origin,
         **conversion.notes,
         "file": path.name,
-        "sha256": sha256_of(data),
+        "sha256": files.sha256_of(data),
         "size_bytes": len(data),
         "companions": hashes_of(path.parent, _write_companions(path, conversion)),
         "resize": RESIZE_ID,
@@ -175,8 +169,8 @@ def _write(
         "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
         "environment": describe_environment(),
     }
-    write_together({path: data, path.with_suffix(".json"): json_text(manifest)})
-    forget_operating_point(path)
+    files.write_together({path: data, path.with_suffix(".json"): files.json_text(manifest)})
+    operating_points.forget_operating_point(path)
 
 
 def _write_companions(path: Path, conversion: Conversion) -> list[Path]:
@@ -184,12 +178,12 @@ def _write_companions(path: Path, conversion: Conversion) -> list[Path]:
     written: list[Path] = []
     if conversion.layer_errors:
         table, picture = path.with_suffix(".layers.csv"), path.with_suffix(".layers.png")
-        write_atomically(table, layer_errors_to_csv(conversion.layer_errors))
+        files.write_atomically(table, layer_errors_to_csv(conversion.layer_errors))
         title = f"{path.name}: error of each layer against float32, on calibration images"
         draw_layer_errors(conversion.layer_errors, picture, title=title)
         written += [table, picture]
     if conversion.history:
         history = path.with_suffix(".history.csv")
-        write_atomically(history, rows_to_csv(conversion.history))
+        files.write_atomically(history, files.rows_to_csv(conversion.history))
         written.append(history)
     return written

@@ -6,7 +6,7 @@ depthwise layer, with 35 dB the second best of all, did more harm than any other
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,39 +28,8 @@ MOST_LAYERS = 20
 TIMED_RUNS = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A file that was tried: its float layers, what it loses, what it weighs and takes."""
-
-    float_layers: tuple[str, ...]
-    recall_drop: float
-    size_bytes: int
-    cpu_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """The first file that loses no more than was allowed, and the steps up to it.
-
-    The first step is the file without float layers, the last one this file; a layer of one step
-    that the next one lacks was put back.
-    """
-
-    data: bytes
-    steps: tuple[Step, ...]
-
-    @property
-    def float_layers(self) -> tuple[str, ...]:
-        """The layers that stayed float, most harmful first."""
-        return self.steps[-1].float_layers
-
-
 def rank_layers(
-    converter: Int8Converter,
-    *,
-    reference: bytes,
-    images: NDArray[np.uint8],
-    reporter: Reporter,
+    converter: Int8Converter, *, reference: bytes, images: NDArray[np.uint8], reporter: Reporter
 ) -> dict[str, float]:
     """All layers of a network by what their rounding alone does to the score, most harmful first.
 
@@ -90,10 +59,13 @@ def win_back_recall(
     threshold: float,
     max_recall_drop: float,
     most_layers: int = MOST_LAYERS,
-) -> Recovery:
+) -> tuple[bytes, list[dict[str, Any]]]:
     """Keep `layers`, most harmful first, float, one more at a time, until the drop is small enough.
 
-    Errors of layers can cancel: one whose going makes the drop larger stays int8.
+    Gives the first file that loses no more than was allowed, and for its manifest the steps up to
+    it, each with its float layers, what it loses, weighs and takes: the first one without float
+    layers, the last one this file. Errors of layers can cancel: one whose going makes the drop
+    larger stays int8, and the next step lacks it.
 
     `score` runs a file on the pictures of `reference`, which are the validation side's: layers that
     were chosen on the test side would make its figures worthless. `time_cpu` gives the CPU
@@ -102,31 +74,25 @@ def win_back_recall(
     Raises:
         EdgeMelanomaError: `most_layers` did not reach it; the sentence names the best file.
     """
-    steps: list[Step] = []
+    steps: list[dict[str, Any]] = []
     kept: tuple[str, ...] = ()
     for added in [(), *((layer,) for layer in layers[:most_layers])]:
         float_layers = (*kept, *added)
         data = convert(float_layers)
         drop = _recall_drop(reference, score(data), threshold=threshold)
-        least = min((step.recall_drop for step in steps), default=drop)
-        steps.append(
-            Step(
-                float_layers=float_layers,
-                recall_drop=drop,
-                size_bytes=len(data),
-                cpu_ms=time_cpu(data),
-            )
-        )
+        least = min((step["recall_drop"] for step in steps), default=drop)
+        told = {"recall_drop": drop, "size_bytes": len(data), "cpu_ms": time_cpu(data)}
+        steps.append({"float_layers": float_layers, **told})
         if drop <= max_recall_drop:
-            return Recovery(data=data, steps=tuple(steps))
+            return data, steps
         if drop <= least:
             kept = float_layers
-    best = min(steps, key=lambda step: step.recall_drop)
+    best = min(steps, key=lambda step: step["recall_drop"])
     raise EdgeMelanomaError(
         f"With {len(steps) - 1} layers tried in float the recall drop on validation stays above "
-        f"{max_recall_drop:g}; the least was {best.recall_drop:.4f} with "
-        f"{', '.join(best.float_layers) or 'none'} in float: allow a larger --max-recall-drop, or "
-        f"export float16."
+        f"{max_recall_drop:g}; the least was {best['recall_drop']:.4f} with "
+        f"{', '.join(best['float_layers']) or 'none'} in float: allow a larger --max-recall-drop, "
+        f"or export float16."
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge_melanoma.machine.files import rows_to_csv
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.runtime.interpreters import quantization_of
+from edge_melanoma.tflite.operators import names_of
 
 STEPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators between float and int8, which belong to no layer."""
@@ -71,7 +72,7 @@ def find_operators(data: bytes) -> tuple[Operator, ...]:
 
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     graph = model.subgraphs[0]
-    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    kinds = names_of("BuiltinOperator")
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     layers: dict[int, str] = {}
     found = []

@@ -18,6 +18,7 @@ from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.tflite.modes import InputOutput, Mode
+from edge_melanoma.tflite.operators import names_of
 
 SIGMOID_RANGE = (0.0, 255 / 256)
 """What 8 bits hold in steps of 1/256; calibration images do not reach its ends."""
@@ -125,12 +126,11 @@ def _keep_float(model: Any, recipe: Any, floats: set[int], *, mode: Mode) -> Non
     The quantizer leaves float what it does not know, without a word. An operator is told by kind as
     well as by name: the graph's output has the name of the operator before it.
     """
-    from ai_edge_litert.schema_py_generated import BuiltinOperator
     from litert_quantizer.algorithm_manager import AlgorithmName
     from litert_quantizer.utils.tfl_flatbuffer_utils import get_op_scope
 
     graph = model.subgraphs[0]
-    names = {code: name for name, code in vars(BuiltinOperator).items()}
+    names = names_of("BuiltinOperator")
     for place, op in enumerate(graph.operators):
         kind, scope = _kind_of(model, op), get_op_scope(op, graph.tensors)
         if place in floats:

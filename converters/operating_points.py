@@ -7,6 +7,7 @@ asked for; and an integer output has only its own steps to put a threshold betwe
 from functools import cached_property
 from pathlib import Path
 
+from edge_melanoma.converters.model_info import embed_model_info
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import (
@@ -20,7 +21,14 @@ from edge_melanoma.evaluation.thresholds import (
     choose_operating_point,
     snap_to_output,
 )
-from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
+from edge_melanoma.machine.files import (
+    json_text,
+    read_json,
+    sha256_of,
+    write_atomically,
+    write_json,
+    write_together,
+)
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_side
@@ -53,7 +61,7 @@ class ValidationScores:
         told = predictions_to_csv(scores)
         write_atomically(_scores_path(model.path), told)
         noted = {"sha256": sha256_of(told.encode()), "runtime": runtime.value}
-        _change_manifest(model, validation_scores=noted)
+        _change_manifest(model.path, validation_scores=noted)
         return scores
 
     @cached_property
@@ -66,17 +74,27 @@ class ValidationScores:
 
 
 def derive_operating_point(
-    model: ConvertedModel, scores: PredictionSet, *, min_recall: float
+    model: ConvertedModel, scores: PredictionSet, *, min_recall: float | None
 ) -> FileOperatingPoint:
     """The point that reaches the recall on the file's own scores, on the grid of its output."""
     point = choose_operating_point(scores, min_recall=min_recall)
     return snap_to_output(point, _output_of(model))
 
 
-def save_operating_point(model: ConvertedModel, point: FileOperatingPoint) -> ConvertedModel:
-    """Put the point into the file's manifest, which `predict` and `evaluate` go by."""
+def save_operating_point(
+    run: TrainedModel, model: ConvertedModel, point: FileOperatingPoint
+) -> ConvertedModel:
+    """Put the point into the file and into its manifest, which `predict` and `evaluate` go by."""
     told = point.as_dict()
-    return _change_manifest(model, threshold=told["threshold"], operating_point=told)
+    threshold = told["threshold"]
+    data = embed_model_info(
+        run, model.data, file=model.path.name, mode=model.mode, threshold=threshold, point=told
+    )
+    changes = {"threshold": threshold, "operating_point": told}
+    changes |= {"sha256": sha256_of(data), "size_bytes": len(data)}
+    path = model.path.with_suffix(".json")
+    write_together({model.path: data, path: json_text({**read_json(path), **changes})})
+    return open_converted(model.path)
 
 
 def complete_operating_point(
@@ -87,9 +105,9 @@ def complete_operating_point(
     found = None if is_complete else scores.of(model)
     if found is None:
         return model
-    min_recall = float(run.manifest["operating_point"]["min_recall"])
+    min_recall = run.manifest["operating_point"]["min_recall"]
     point = derive_operating_point(model, found, min_recall=min_recall)
-    return save_operating_point(open_converted(model.path), point)
+    return save_operating_point(run, model, point)
 
 
 def forget_operating_point(path: Path) -> None:
@@ -112,13 +130,13 @@ def _scores_path(path: Path) -> Path:
 
 
 def _kept_scores(model: ConvertedModel) -> PredictionSet | None:
-    """The scores beside a file if they are those that its manifest knows."""
     path, noted = _scores_path(model.path), model.manifest.get("validation_scores")
     if noted is None or not path.is_file():
         return None
     return read_predictions(path) if sha256_of(path.read_bytes()) == noted["sha256"] else None
 
 
-def _change_manifest(model: ConvertedModel, **change: object) -> ConvertedModel:
-    write_json(model.path.with_suffix(".json"), {**model.manifest, **change})
-    return open_converted(model.path)
+def _change_manifest(path: Path, **change: object) -> ConvertedModel:
+    """By what is in it now: scores may have been noted since the model was opened."""
+    write_json(path.with_suffix(".json"), {**open_converted(path).manifest, **change})
+    return open_converted(path)

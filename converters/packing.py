@@ -113,7 +113,7 @@ def _shorten(model: Any) -> None:
     model.metadata = [m for m in model.metadata or () if m.name != CONVERTER_METADATA]
     _merge_buffers(model)
     for number, graph in enumerate(model.subgraphs):
-        ends = _signature_names(model, number)
+        ends = signature_names(model, number)
         for tensor, name in zip(graph.tensors, _short_names(graph, ends), strict=True):
             tensor.name = name
 
@@ -133,7 +133,7 @@ def _merge_buffers(model: Any) -> None:
     model.metadataBuffer = None
 
 
-def _signature_names(model: Any, graph_number: int) -> dict[int, str]:
+def signature_names(model: Any, graph_number: int) -> dict[int, str]:
     """What the signatures of one graph call its inputs and outputs."""
     signatures = [s for s in model.signatureDefs or () if s.subgraphIndex == graph_number]
     ends = chain.from_iterable((*signature.inputs, *signature.outputs) for signature in signatures)

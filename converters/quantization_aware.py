@@ -34,15 +34,9 @@ from edge_melanoma.network.recipes import Stage
 from edge_melanoma.runtime.interpreters import quantization_of
 from edge_melanoma.tflite.modes import InputOutput, Output
 from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME
+from edge_melanoma.training import checkpoints
 from edge_melanoma.training.activations import cache_activations
 from edge_melanoma.training.batches import CachedBatches, labels_of
-from edge_melanoma.training.checkpoints import (
-    CHECKPOINT,
-    HistoryRow,
-    TrainingState,
-    load_checkpoint,
-    save_checkpoint,
-)
 from edge_melanoma.training.fit import fit_stage
 from edge_melanoma.training.trainee import Trainee
 
@@ -73,7 +67,7 @@ class TunedNetwork:
     """
 
     network: Any
-    history: tuple[HistoryRow, ...]
+    history: tuple[checkpoints.HistoryRow, ...]
     best_epoch: int
     cut: str
 
@@ -124,7 +118,7 @@ def tune_quantised(
     fit_stage(
         trainee,
         state=state,
-        on_epoch=lambda: save_checkpoint(checkpoint_folder, state, quantised),
+        on_epoch=lambda: checkpoints.save_checkpoint(checkpoint_folder, state, quantised),
         reporter=reporter,
     )
     settle_kernel_ranges(quantised)
@@ -150,13 +144,13 @@ def float_layers_of(output: Output) -> tuple[str, ...]:
     return (LOGIT_NAME, SCORE_NAME) if output is Output.FLOAT32 else ()
 
 
-def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output) -> bytes:
+def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output, views: int) -> bytes:
     """The int8 file of a tuned network."""
     network = tuned.network
     if output is Output.LOGIT:
         network = prefix_of(network, cut=LOGIT_NAME)
     end = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
-    return convert_fake_quantised(network, ends=(io, end))
+    return convert_fake_quantised(network, ends=(io, end), views=views)
 
 
 def _cut_of(corrected: Any, ranges: Ranges) -> str:
@@ -219,13 +213,13 @@ def _badness(reference: PredictionSet, scores: NDArray[np.float64], *, threshold
 
 def _state_of(
     quantised: Any, folder: Path, prefix: Int8Prefix, lesson: Lesson, settings: TuningSettings
-) -> TrainingState:
+) -> checkpoints.TrainingState:
     """The unfinished training of the same settings, or the beginning of one."""
     scores = lesson.train_scores.scores, lesson.validation_scores.scores
     arrays = [*(weight.numpy() for weight in quantised.weights), *scores]
     start = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
     told = {**asdict(settings), "prefix": prefix.key, "seed": lesson.seed}
     identity = json.dumps({**told, "start": sha256_of(start)}, sort_keys=True)
-    if (folder / CHECKPOINT).is_file():
-        return load_checkpoint(folder, settings=identity, network=quantised)
-    return TrainingState(settings=identity)
+    if (folder / checkpoints.CHECKPOINT).is_file():
+        return checkpoints.load_checkpoint(folder, settings=identity, network=quantised)
+    return checkpoints.TrainingState(settings=identity)

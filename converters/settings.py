@@ -26,7 +26,8 @@ class TuningSettings:
 class ExportSettings:
     """The choices of one export; `max_recall_drop` is a share of the malignant images.
 
-    Without `calibration_images` their number is that of `draw_calibration_set`.
+    Without `calibration_images` their number is that of `draw_calibration_set`. `views` is not
+    chosen: it is the run's.
     """
 
     io: InputOutput = InputOutput.INT8
@@ -39,6 +40,7 @@ class ExportSettings:
     with_map: bool = False
     deterministic: bool = False
     tuning: TuningSettings = field(default_factory=TuningSettings)
+    views: int = 1
 
     def refuse_contradictions(self, modes: Collection[Mode]) -> None:
         """Raise for choices that would have no effect or exclude each other.
@@ -95,6 +97,8 @@ class ExportSettings:
             told["max_recall_drop"] = self.max_recall_drop
         if mode is Mode.INT8_QAT:
             told["tuning"] = asdict(self.tuning)
+        if self.views > 1:
+            told["views"] = self.views
         flags = {"deterministic": self.deterministic, "with_map": self.has_map(mode)}
         return told | {name: True for name, is_set in flags.items() if is_set}
 

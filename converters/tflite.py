@@ -9,25 +9,14 @@ from typing import Any
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.converters.litert import quantize_float_model
-from edge_melanoma.converters.networks.bias_correction import (
-    Ranges,
-    Rounding,
-    correct_biases,
-    measure_ranges,
-    round_to_float16,
-    round_to_int8,
-)
-from edge_melanoma.converters.networks.rewriting import (
-    fold_batch_norm,
-    with_activation_map,
-    without_sigmoid,
-)
+from edge_melanoma.converters.networks import bias_correction, rewriting
 from edge_melanoma.converters.packing import put_score_first
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.machine.tensorflow import tf
+from edge_melanoma.network.network import infer
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
@@ -43,9 +32,11 @@ class Int8Converter:
 
     def __init__(self, network: Any, calibration: CalibrationSet, settings: ExportSettings) -> None:
         is_cut = settings.output is Output.LOGIT
-        self._network = without_sigmoid(network) if is_cut else network
+        self._network = rewriting.without_sigmoid(network) if is_cut else network
         self._calibration, self._settings, self._io = calibration, settings, settings.io
-        self._convert = partial(_convert, mode=Mode.INT8, io=self._io, calibration=calibration)
+        self._convert = partial(
+            _convert, mode=Mode.INT8, io=self._io, calibration=calibration, views=settings.views
+        )
         self._calibrated: bytes | None = None
 
     def convert(self, float_layers: Collection[str] = (), *, output: Output | None = None) -> bytes:
@@ -83,7 +74,7 @@ class Int8Converter:
     def _corrected(self, float_layers: Collection[str] = ()) -> Any:
         if self._settings.correction is Correction.NONE:
             return self._network
-        return correct_biases(
+        return bias_correction.correct_biases(
             self._network,
             self._calibration.sample(),
             rounding=_rounding_but_of(self._network, float_layers),
@@ -91,13 +82,13 @@ class Int8Converter:
         )
 
     @cached_property
-    def _ranges(self) -> Ranges:
-        return measure_ranges(self._network, self._calibration.batches())
+    def _ranges(self) -> bias_correction.Ranges:
+        return bias_correction.measure_ranges(self._network, self._calibration.batches())
 
     @cached_property
     def _corrected_file(self) -> bytes:
         """What the other quantiser reads."""
-        return _convert(self._corrected(), Mode.FLOAT32)
+        return _convert(self._corrected(), Mode.FLOAT32, views=self._settings.views)
 
 
 def convert_network(
@@ -121,18 +112,25 @@ def convert_network(
         return Int8Converter(network, calibration, settings).convert()
     elif corrects:
         # 16-bit activations lose too little to be counted.
-        rounding = round_to_float16 if mode is Mode.FLOAT16 else round_to_int8
-        network = correct_biases(network, calibration.sample(), rounding=rounding)
+        rounding = (
+            bias_correction.round_to_float16
+            if mode is Mode.FLOAT16
+            else bias_correction.round_to_int8
+        )
+        network = bias_correction.correct_biases(network, calibration.sample(), rounding=rounding)
+    views = settings.views
     if settings.backend_of(mode) is Backend.LITERT:
-        data = _convert(network, Mode.FLOAT32)
+        data = _convert(network, Mode.FLOAT32, views=views)
         return quantize_float_model(data, mode, io=settings.io, calibration=calibration)
     if settings.has_map(mode):
-        mapped = with_activation_map(network)
-        return put_score_first(_convert(mapped, mode, calibration=calibration))
-    return _convert(network, mode, calibration=calibration)
+        mapped = rewriting.with_activation_map(network)
+        return put_score_first(_convert(mapped, mode, calibration=calibration, views=views))
+    return _convert(network, mode, calibration=calibration, views=views)
 
 
-def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput]) -> bytes:
+def convert_fake_quantised(
+    network: Any, *, ends: tuple[InputOutput, InputOutput], views: int = 1
+) -> bytes:
     """The int8 file of a network that `fake_quantize` made, its ranges being the file's."""
 
     def configure(converter: Any) -> None:
@@ -141,17 +139,19 @@ def convert_fake_quantised(network: Any, *, ends: tuple[InputOutput, InputOutput
             tf.as_dtype(end.value) for end in ends
         )
 
-    return _run_converter(network, configure)
+    return _run_converter(network, configure, views=views)
 
 
-def _rounding_but_of(network: Any, float_layers: Collection[str]) -> Rounding:
+def _rounding_but_of(network: Any, float_layers: Collection[str]) -> bias_correction.Rounding:
     """To int8, but for the kernels of some layers, which are known by their values."""
     if not float_layers:
-        return round_to_int8
-    folded = fold_batch_norm(network)
+        return bias_correction.round_to_int8
+    folded = rewriting.fold_batch_norm(network)
     weights = [folded.get_layer(name).get_weights() for name in float_layers]
     kept = {arrays[0].tobytes() for arrays in weights if arrays}
-    return lambda kernel, axis: kernel if kernel.tobytes() in kept else round_to_int8(kernel, axis)
+    return lambda kernel, axis: (
+        kernel if kernel.tobytes() in kept else bias_correction.round_to_int8(kernel, axis)
+    )
 
 
 def _convert(
@@ -161,6 +161,7 @@ def _convert(
     io: InputOutput = InputOutput.INT8,
     calibration: CalibrationSet | None = None,
     calibrate_only: bool = False,
+    views: int = 1,
 ) -> bytes:
     """The converter's file as it is; with `calibrate_only` a float one that knows its ranges."""
 
@@ -180,19 +181,15 @@ def _convert(
             converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io.value)
         converter.target_spec.supported_ops = [ops]
 
-    return _run_converter(network, configure)
+    return _run_converter(network, configure, views=views)
 
 
-def _run_converter(network: Any, configure: Callable[[Any], None]) -> bytes:
-    """The file of a converter that `configure` has set up; it writes to file descriptor 2 always.
-
-    Raises:
-        EdgeMelanomaError: an operator cannot be converted or quantised; it is named.
-    """
+def _run_converter(network: Any, configure: Callable[[Any], None], *, views: int) -> bytes:
+    """The file of a converter that `configure` has set up; it always writes to descriptor 2."""
     from tensorflow.lite.python.convert_phase import ConverterError
 
     with tempfile.TemporaryDirectory() as folder, stderr_discarded():
-        _save_frozen(network, Path(folder))
+        _save_frozen(network, Path(folder), views=views)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         configure(converter)
         try:
@@ -202,7 +199,7 @@ def _run_converter(network: Any, configure: Callable[[Any], None]) -> bytes:
     return data
 
 
-def _save_frozen(network: Any, folder: Path) -> None:
+def _save_frozen(network: Any, folder: Path, *, views: int) -> None:
     """Write `network` as a SavedModel with constants for weights and a fixed batch of 1.
 
     Frozen first, the conversion takes 3 CPU seconds instead of 22 and gives the same outputs; the
@@ -212,7 +209,9 @@ def _save_frozen(network: Any, folder: Path) -> None:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.float32, name="image")
-    graph = tf.function(lambda image: network(image, training=False), input_signature=[signature])
+    graph = tf.function(
+        lambda image: infer(network, image, views=views), input_signature=[signature]
+    )
     frozen = convert_variables_to_constants_v2(graph.get_concrete_function())
     module = tf.Module()
     module.serve = tf.function(

@@ -9,28 +9,14 @@ import multiprocessing
 import os
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from edge_melanoma import __version__
-from edge_melanoma.commands import (
-    android,
-    bench,
-    calibrate,
-    card,
-    data,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    predict,
-    threshold,
-    verify,
-    web,
-)
-from edge_melanoma.commands import train as train_command
+from edge_melanoma.commands import bench, data
 from edge_melanoma.errors import EdgeMelanomaError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -44,23 +30,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (
-    train_command,
-    evaluate,
-    export,
-    predict,
-    threshold,
-    calibrate,
-    card,
-    android,
-    verify,
-    web,
-    demo,
-    doctor,
+for name in (
+    *("train", "evaluate", "export", "predict", "threshold", "calibrate", "card"),
+    *("android", "verify", "web", "demo", "doctor"),
 ):
-    app.command(module.NAME)(module.command)
-app.command(bench.NAME, cls=bench.BenchCommand)(bench.command)
-app.command(bench.REPORT)(bench.report)
+    app.command(name)(import_module(f"edge_melanoma.commands.{name}").command)
+app.command("bench", cls=bench.BenchCommand)(bench.command)
+app.command("report")(bench.report)
 app.add_typer(data.app, name="data")
 
 

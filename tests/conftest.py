@@ -95,7 +95,7 @@ def android_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     run, folder = bundled_run(), tmp_path_factory.mktemp("android") / "bundle"
     files = bundle_files(run, choose_int8_export(run, None), float16=None, crop=Crop.NONE)
-    write_bundle(files, folder, force=False)
+    write_bundle(files, folder)
     return folder
 
 

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.predictions import Origin, PredictionSet
 from edge_melanoma.runs.models import TrainedModel
+
+Scores = Sequence[float]
 
 
 def predictions_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -> PredictionSet:
@@ -18,6 +21,34 @@ def predictions_of(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -
         image_ids=tuple(f"{number}.png" for number in range(count)),
         labels=np.arange(count) < len(malignant),
         scores=np.array([*malignant, *benign], dtype=np.float64),
+    )
+
+
+def predictions_from(
+    source: str, *, mel: Scores = (), nv: Scores = (), bkl: Scores = (), bcc: Scores = ()
+) -> PredictionSet:
+    """Scores by diagnosis, of pictures of one source that are a lesion each."""
+    scores = {"mel": mel, "nv": nv, "bkl": bkl, "bcc": bcc}
+    names = [name for name, some in scores.items() for _ in some]
+    ids = tuple(f"{source}:{number}" for number in range(len(names)))
+    return PredictionSet(
+        image_ids=ids,
+        labels=np.isin(names, ["mel", "bcc"]),
+        scores=np.array([score for some in scores.values() for score in some], dtype=np.float64),
+        origins=tuple(
+            Origin(source=source, lesion=image_id, diagnosis=name)
+            for image_id, name in zip(ids, names, strict=True)
+        ),
+    )
+
+
+def joined(*sets: PredictionSet) -> PredictionSet:
+    """Several sets as one."""
+    return PredictionSet(
+        image_ids=tuple(name for one in sets for name in one.image_ids),
+        labels=np.concatenate([one.labels for one in sets]),
+        scores=np.concatenate([one.scores for one in sets]),
+        origins=tuple(origin for one in sets for origin in one.origins),
     )
 
 

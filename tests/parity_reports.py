@@ -6,7 +6,7 @@ from typing import Any
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
 from edge_melanoma.benchmarks.parity.findings import study_candidate
-from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
+from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, MeasuredModel, ParityReport
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
@@ -48,19 +48,11 @@ def report_of(
     contracts = Contracts(general=contract or ParityContract())
     before = measured("keras", reference)
     comparison = compare(reference, candidate, threshold=THRESHOLD, output=INT8_OUTPUT)
-    findings = study_candidate(
-        reference,
-        candidate,
-        comparison,
-        threshold=THRESHOLD,
-        output=INT8_OUTPUT,
-        manifest=manifest or {},
-        is_full_int8=True,
-    )
-    judged = judge(
-        measured("int8", candidate),
-        comparison,
+    findings = study_candidate(comparison, manifest=manifest or {}, is_full_int8=True)
+    judged = MeasuredCandidate(
+        model=measured("int8", candidate),
         reference=before,
+        comparison=comparison,
         contract=contracts.general,
         findings=findings,
     )
@@ -74,7 +66,6 @@ def report_of(
             "fingerprint": "cd" * 32,
         },
         threshold=THRESHOLD,
-        threshold_source="validation",
         machine={"cpu": "a processor", "cores": 2, "load": 0.5, "contaminated": False},
         contracts=contracts,
         reference=before,

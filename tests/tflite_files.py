@@ -6,6 +6,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edge_melanoma.converters.packing import pack_model
+from edge_melanoma.tflite.model_info import METADATA_NAME
+
 
 def empty_model(*, shape: list[int]) -> bytes:
     """A valid graph without operators whose float32 input of `shape` is its output."""
@@ -34,6 +37,15 @@ def mean_model(*, tensor: str, signature: str | None) -> bytes:
     graph.inputs, graph.outputs = [0], [2]
     numbers.data = np.array([1, 2, 3], np.int32).view(np.uint8)
     return _pack(graph, codes=[code], buffers=[schema.BufferT(), numbers], output_name=signature)
+
+
+def without_metadata(data: bytes) -> bytes:
+    """A model as it was before files were attached to it."""
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    (place,) = [n for n, entry in enumerate(model.metadata) if entry.name == METADATA_NAME]
+    assert model.metadata.pop(place).buffer == len(model.buffers) - 1
+    model.buffers.pop()
+    return pack_model(model, size=len(data))
 
 
 def _tensor(shape: list[int], *, scale: float, zero_point: int) -> Any:

@@ -122,10 +122,12 @@ def measure_search(records: tuple[LesionRecord, ...], sources: dict[str, str]) -
     A false alarm is a copy that pairs with a picture outside the cluster that its source has
     without it.
     """
-    from edge_melanoma.data.copies.search import find_duplicates
+    from edge_melanoma.data.copies.search import find_copies
+    from edge_melanoma.data.screening import read_fingerprints
 
     started, cpu = time.monotonic(), time.process_time()
-    found = find_duplicates(records, reporter=TerminalReporter())
+    prints = read_fingerprints(records, cache_folder=None, reporter=TerminalReporter())
+    found = find_copies(prints, cache_folder=None, reporter=TerminalReporter())
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     cluster_of = {image_id: set(cluster) for cluster in found.clusters for image_id in cluster}
     partners: dict[str, set[str]] = {}

@@ -1,11 +1,13 @@
 """The tables that a README shows of what other commands have left as JSON.
 
     python benchmarks/measurements/readme.py headline FILE... [--readme README.md]
+    python benchmarks/measurements/readme.py matrix FILE... [--readme docs/evidence.md]
     python benchmarks/measurements/readme.py hazards ROWS.json... --keep FILE [--add]
     python benchmarks/measurements/readme.py clients ROWS.json... --bundle android_assets
 
 `headline` shows some models inside and outside, each at the operating point that was chosen on
-validation; a file is what `evaluate --json` wrote. `hazards` shows what was tried on purpose to
+validation; a file is what `evaluate --json` wrote. `matrix` shows each one's melanomas of a source
+against benign lesions of each source. `hazards` shows what was tried on purpose to
 break the tool; a file holds rows, one a hazard, as the runners in tests/hazards write them. The
 whole matrix takes hours: with `--add` the other rows of the kept file stay, each of its day and
 machine. `clients` shows what `make clients` found, and writes clients.json of the bundle.
@@ -22,7 +24,6 @@ from typing import Any
 from edge_melanoma.benchmarks.sections import Column, rows_of
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED, format_share
 from edge_melanoma.machine.environment import cpu_name
 from edge_melanoma.machine.files import read_json, write_atomically, write_json
 from edge_melanoma.machine.markdown import insert_between, table_of, text_of
@@ -32,7 +33,12 @@ def main() -> None:
     """Print the table that is asked for, and put it between the markers of a README."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(required=True)
-    for name, make in {"headline": headline, "hazards": hazards, "clients": clients}.items():
+    for name, make in {
+        "headline": headline,
+        "matrix": matrix,
+        "hazards": hazards,
+        "clients": clients,
+    }.items():
         command = commands.add_parser(name, help=make.__doc__)
         command.set_defaults(make=make)
         command.add_argument("files", nargs="+", type=Path)
@@ -55,6 +61,11 @@ def update_readme(path: Path, *, name: str, lines: list[str]) -> None:
 def headline(options: argparse.Namespace) -> None:
     """Some models inside and outside, from what `evaluate --json` wrote."""
     _show("headline", render_headline([read_json(path) for path in options.files]), options.readme)
+
+
+def matrix(options: argparse.Namespace) -> None:
+    """Melanomas of one source against benign lesions of another, from the same files."""
+    _show("matrix", render_matrix([read_json(path) for path in options.files]), options.readme)
 
 
 def hazards(options: argparse.Namespace) -> None:
@@ -84,41 +95,43 @@ def _show(name: str, lines: list[str], readme: Path | None) -> None:
         update_readme(readme, name=name, lines=lines)
 
 
-def _bounded(name: str) -> Any:
+def _share(name: str) -> Any:
     def cell(row: Mapping[str, Any]) -> str:
-        value, bounds = row["metrics"][name], row["intervals"].get(name)
+        value, bounds = row[name], row[INTERVAL_OF[name]]
         shown = f" ({bounds[0]:.3f} .. {bounds[1]:.3f})" if value is not None and bounds else ""
-        return format_share(value) + shown
+        return ("undefined" if value is None else f"{value:.3f}") + shown
 
     return cell
 
 
-def _calibration(row: Mapping[str, Any]) -> str:
-    found = row.get("calibration")
-    return f"{found['ece']:.4f}" if found else ""
-
-
+INTERVAL_OF = {
+    "recall": "recall_interval",
+    "specificity": "specificity_interval",
+    "auc": "interval",
+}
 HEADLINE: tuple[Column, ...] = (
     ("model", "{0[model]} ({0[mode]})"),
     ("measured on", "{0[place]}"),
-    ("images (malignant)", "{0[counts][images]} ({0[counts][malignant]})"),
-    ("recall (95 % interval)", _bounded("recall")),
-    ("specificity", lambda row: format_share(row["metrics"]["specificity"])),
-    ("accuracy", lambda row: format_share(row["metrics"]["accuracy"])),
-    ("AUC (95 % interval)", _bounded("auc")),
-    ("ECE", _calibration),
-    ("threshold", "{0[threshold]:.4f}"),
+    ("melanomas / benign", "{0[malignant]} / {0[benign]}"),
+    ("recall (95 % interval)", _share("recall")),
+    ("specificity (95 % interval)", _share("specificity")),
+    ("AUC (95 % interval)", _share("auc")),
+    ("calibration error", lambda row: _number(row["calibration_error"])),
     ("sha256", "`{0[sha256]:.12}`"),
 )
 MADE_BY = (
-    "Each at its operating point, chosen on validation. Made by `edge-melanoma evaluate MODEL "
-    "--external NAME=DIR --json FILE` for each model and "
+    "Each at its own operating point, chosen on validation. Made by "
+    "`python benchmarks/measurements/sources.py RUN MODEL... --external NAME=DIR` and "
     "`python benchmarks/measurements/readme.py headline FILE... --readme README.md`."
 )
 
 
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
 def render_headline(evaluations: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A row a model and data set, inside first, as lines of Markdown; then what each set is."""
+    """A row a model and source, then their mean, then sets from elsewhere, as lines of Markdown."""
     told = list(evaluations)
     rows = rows_of(HEADLINE, (row for evaluation in told for row in _measured(evaluation)))
     outside = {name: found for one in told for name, found in one["external"].items()}
@@ -136,13 +149,45 @@ def _measured(evaluation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     model = evaluation["model"]
     told = {"model": model.get("variant", model["file"])}
     told |= {name: model[name] for name in ("mode", "sha256")}
-    counts = evaluation["dataset"]
-    yield {**evaluation, **told, "place": f"inside: {counts['name']}", "counts": counts}
-    if WITHOUT_LEAKED in evaluation:
-        rest = evaluation[WITHOUT_LEAKED]
-        yield {**rest, **told, "place": "inside, without leaked copies", "counts": rest}
-    for name, found in evaluation["external"].items():
-        yield {**found, **told, "place": f"outside: {name}", "counts": found["dataset"]}
+    inside = evaluation["within_source"]
+    for name, found in inside.items():
+        yield {**told, **found, "place": name}
+    total = {key: sum(one[key] for one in inside.values()) for key in ("malignant", "benign")}
+    means = {key: evaluation[f"macro_{key}"] for key in ("recall", "specificity", "auc")}
+    errors = [one["calibration_error"] for one in inside.values()]
+    mean = {
+        **told,
+        **total,
+        **means,
+        "place": "mean of clinics",
+        "recall_interval": None,
+        "specificity_interval": None,
+        "interval": evaluation["macro_auc_interval"],
+        "calibration_error": sum(errors) / len(errors),
+    }
+    yield mean
+    for name, external in evaluation["external"].items():
+        for found in external["within_source"].values():
+            yield {**told, **found, "place": f"outside: {name}"}
+
+
+def render_matrix(evaluations: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A row a model and source of melanomas, a column a source of benign lesions."""
+    told = list(evaluations)
+    benign = list(
+        dict.fromkeys(b for one in told for r in one["source_matrix"].values() for b in r)
+    )
+    rows = [
+        [
+            f"{one['model'].get('variant', one['model']['file'])} ({one['model']['mode']})",
+            name,
+            *(f"{row[other]:.3f}" if other in row else "" for other in benign),
+        ]
+        for one in told
+        for name, row in one["source_matrix"].items()
+    ]
+    head = ["model", "AUC of melanomas of", *(f"against benign of {name}" for name in benign)]
+    return [*table_of(head, rows), "", MADE_BY.replace("headline", "matrix")]
 
 
 HAZARD_COLUMNS = ("hazard", "tried", "survived", "lost", "note")

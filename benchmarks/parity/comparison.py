@@ -39,10 +39,14 @@ class Flips:
 class Comparison:
     """A candidate against its reference, each at a threshold; drops are reference minus candidate.
 
-    `ties` is none where it is not known what the candidate's output tensor is, and
+    `scores` are the two sets, `threshold` is the reference's. `output` is the tensor that the
+    candidate's scores are of; it and `ties` are none where that is not known.
     `recall_drop_upper95` is Tango's one-sided bound, which margins are held against.
     """
 
+    scores: tuple[PredictionSet, PredictionSet]
+    threshold: float
+    output: ScoreTensor | None
     reference: Metrics
     candidate: Metrics
     flips: Flips
@@ -82,6 +86,9 @@ def compare(
     differences = np.abs(reference.scores - candidate.scores)
     lost, gained = numbers["lost_malignant"], numbers["gained_malignant"]
     return Comparison(
+        scores=(reference, candidate),
+        threshold=threshold,
+        output=output,
         reference=measure(reference, threshold=threshold),
         candidate=measure(candidate, threshold=own),
         flips=flips,

@@ -13,10 +13,10 @@ from typing import Any
 
 from edge_melanoma.benchmarks.parity.contract import RULES, Contracts, ParityContract
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.tflite.modes import Mode
 
 FILE_NAME = "parity.toml"
+MODES = tuple(mode.value for mode in Mode)
 HEADER = """\
 # What an exported model may lose against its network. Checked by: edge-melanoma bench
 # Drafted from {what}.
@@ -42,19 +42,7 @@ def find_contract() -> Path | None:
     return path if path.is_file() else None
 
 
-def choose_contracts(path: Path | None, *, reporter: Reporter) -> Contracts:
-    """Those of a file, or the defaults.
-
-    Raises:
-        EdgeMelanomaError: the file cannot be read or meant.
-    """
-    if path is None:
-        return Contracts()
-    reporter.say(f"The contract is {path}")
-    return read_contracts(path, modes=tuple(mode.value for mode in Mode))
-
-
-def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
+def read_contracts(path: Path) -> Contracts:
     """Contracts from a TOML file: keys of `ParityContract`, and sections named after a mode.
 
     A section changes what it names and takes the rest from the keys above it.
@@ -72,10 +60,10 @@ def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
         key: value for key, value in content.items() if isinstance(value, dict) and key not in RULES
     }
     general = {key: value for key, value in content.items() if key not in sections}
-    _refuse_impossible(general, where=f"The contract {path}", modes=modes)
+    _refuse_impossible(general, where=f"The contract {path}", modes=MODES)
     for mode, section in sections.items():
-        if mode not in modes:
-            raise EdgeMelanomaError(_unknown(f"The contract {path}", "section", mode, modes))
+        if mode not in MODES:
+            raise EdgeMelanomaError(_unknown(f"The contract {path}", "section", mode, MODES))
         where = f"The section [{mode}] of the contract {path}"
         _refuse_impossible(section, where=where, modes=())
     contract = ParityContract(**general)
@@ -89,8 +77,10 @@ def read_contracts(path: Path, *, modes: tuple[str, ...]) -> Contracts:
 def draft_contract(parity: Parity) -> str:
     """parity.toml with a section a candidate; the figures are commented with what was measured."""
     data = parity["dataset"]
+    # A name must not end the comment that it stands in.
+    name = "".join(sign if sign.isprintable() else "?" for sign in data["name"])
     what = (
-        f"{_one_line(data['name'])}: {data['images']} images, {data['malignant']} malignant, "
+        f"{name}: {data['images']} images, {data['malignant']} malignant, "
         f"threshold {parity['threshold']['reference']:.4f}"
     )
     noisy = parity["machine"]["contaminated"]
@@ -175,15 +165,9 @@ def _most(measured: float, room: float) -> tuple[str, str]:
 
 
 def _least(measured: float, room: float) -> tuple[str, str]:
-    """A lower limit, rounded down."""
     limit = math.floor((measured - room) * 1e4 + ROUNDING) / 1e4
     return f"{max(limit, 0.0):.4f}", f"{measured:.4f}"
 
 
 def _up(limit: float) -> str:
     return f"{math.ceil(limit * 100) / 100:.2f}"
-
-
-def _one_line(text: str) -> str:
-    """A name that cannot end the comment it stands in."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)

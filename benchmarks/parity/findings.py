@@ -15,7 +15,6 @@ from edge_melanoma.benchmarks.parity.paired_tests import proof_limits
 from edge_melanoma.benchmarks.parity.statistics import PairedStatistics, study_drops
 from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.evaluation.metrics import count_confusions, measure_intervals
-from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.tflite.quantization import ScoreTensor, logit
 
 NO_POINT_OF_ITS_OWN = "the file has no operating point of its own, which a new export gives it"
@@ -25,26 +24,17 @@ NO_POINT_OF_ITS_OWN = "the file has no operating point of its own, which a new e
 class Findings:
     """Statistics, and in `details` what else parity.json tells: thresholds, flips, tensors.
 
-    `flips` are numbers by kind, `images` those of the benign and of the malignant ones;
     `is_full_int8` is none where the file was not looked into.
     """
 
     statistics: PairedStatistics
-    flips: Mapping[str, int]
-    images: tuple[int, int]
     is_full_int8: bool | None
     details: Mapping[str, Any]
 
     def limits(self, *, margin: float) -> dict[str, dict[str, Any]]:
         """What these numbers of malignant and of all images can prove about a drop of `margin`."""
-        lost, gained, alarmed, cleared = (self.flips[kind] for kind in KIND_NAMES)
-        wrong, right = lost + alarmed, gained + cleared
-        return {
-            "recall": proof_limits(lost=lost, gained=gained, pairs=self.images[1], margin=margin),
-            "accuracy": proof_limits(
-                lost=wrong, gained=right, pairs=sum(self.images), margin=margin
-            ),
-        }
+        pairs = self.statistics.pairs
+        return {name: proof_limits(**pairs[name], margin=margin) for name in ("recall", "accuracy")}
 
     def as_dict(self, margins: Mapping[str, float | None], *, margin: float) -> dict[str, Any]:
         """For parity.json."""
@@ -57,68 +47,49 @@ class Findings:
 
 
 def study_candidate(
-    reference: PredictionSet,
-    candidate: PredictionSet,
-    comparison: Comparison,
-    *,
-    threshold: float,
-    output: ScoreTensor | None,
-    manifest: Mapping[str, Any],
-    is_full_int8: bool | None,
+    comparison: Comparison, *, manifest: Mapping[str, Any], is_full_int8: bool | None
 ) -> Findings:
-    """Everything from two sets of scores and their comparison at the reference's threshold.
+    """Everything from a comparison at the reference's threshold.
 
     `manifest` is the export's, or empty.
     """
-    malignant = int(reference.labels.sum())
+    output = comparison.output
     return Findings(
-        statistics=study_drops(reference, candidate, comparison, threshold=threshold),
-        flips=comparison.flips.counts(),
-        images=(len(reference.labels) - malignant, malignant),
+        statistics=study_drops(comparison),
         is_full_int8=is_full_int8,
         details={
-            "operating_points": compare_at_points(
-                reference, candidate, comparison, threshold=threshold, own=own_point_of(manifest)
-            ),
-            "flip_details": describe_flips(
-                reference, candidate, comparison, threshold=threshold, output=output
-            ),
-            "threshold_integer": integer_of(output, threshold),
+            "operating_points": compare_at_points(comparison, own=own_point_of(manifest)),
+            "flip_details": describe_flips(comparison),
+            "threshold_integer": integer_of(output, comparison.threshold),
             "output": output and {"name": output.name, **output.quantization.as_dict()},
         },
     )
 
 
-def describe_flips(
-    reference: PredictionSet,
-    candidate: PredictionSet,
-    comparison: Comparison,
-    *,
-    threshold: float,
-    output: ScoreTensor | None,
-) -> list[dict[str, Any]]:
+def describe_flips(comparison: Comparison) -> list[dict[str, Any]]:
     """The flips with their scores, by kind, those that moved farthest first.
 
     A distance is the score minus the threshold. Integers are what the candidate's output tensor
     held and what it would hold for the reference's score; none where it is float, or not known.
     """
-    position = {image_id: number for number, image_id in enumerate(reference.image_ids)}
+    reference, candidate = comparison.scores
+    scores = np.stack([reference.scores, candidate.scores], axis=1).tolist()
+    scores_of = dict(zip(reference.image_ids, scores, strict=True))
     described: list[dict[str, Any]] = []
     for kind in KIND_NAMES:
         found = []
         for image_id in getattr(comparison.flips, kind):
-            place = position[image_id]
-            before, after = float(reference.scores[place]), float(candidate.scores[place])
+            before, after = scores_of[image_id]
             found.append(
                 {
                     "image_id": image_id,
                     "kind": kind,
                     "reference_score": before,
                     "candidate_score": after,
-                    "reference_distance": before - threshold,
-                    "candidate_distance": after - threshold,
-                    "reference_integer": integer_of(output, before),
-                    "candidate_integer": integer_of(output, after),
+                    "reference_distance": before - comparison.threshold,
+                    "candidate_distance": after - comparison.threshold,
+                    "reference_integer": integer_of(comparison.output, before),
+                    "candidate_integer": integer_of(comparison.output, after),
                 }
             )
         described += sorted(
@@ -150,20 +121,16 @@ def own_point_of(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def compare_at_points(
-    reference: PredictionSet,
-    candidate: PredictionSet,
-    comparison: Comparison,
-    *,
-    threshold: float,
-    own: Mapping[str, Any] | None,
+    comparison: Comparison, *, own: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """At 0.5, at the reference's operating point, and with each model at its own.
 
     A candidate whose scores are shifted as a whole flips pictures at the reference's threshold and
     none at its own: the third comparison tells a shift from a loss. `comparison` is that at the
-    reference's operating point, which is `threshold`. At its own threshold, by which a phone
-    decides, further figures of the candidate are told, or in `missing` why it has none.
+    reference's operating point. At its own threshold, by which a phone decides, further figures of
+    the candidate are told, or in `missing` why it has none.
     """
+    (reference, candidate), threshold = comparison.scores, comparison.threshold
     half = CONVENTIONAL_THRESHOLD
     points = [
         _point("half", half, half) | _compared(compare(reference, candidate, threshold=half)),

@@ -11,17 +11,13 @@ import numpy as np
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN, own_point_of
-from edge_melanoma.benchmarks.parity.scoring import REFERENCE, write_scores
+from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
 from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
 from edge_melanoma.evaluation.judged_pictures import JudgedPictures
 from edge_melanoma.evaluation.predictions import PredictionSet, predict, refuse_other_images
 from edge_melanoma.machine.environment import package_version
-from edge_melanoma.machine.ray import RayWorkers
-from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runtime.classifiers import Classifier, TFLiteClassifier, open_network
-from edge_melanoma.runtime.names import Runtime
 
 
 def compare_outside(
@@ -107,17 +103,12 @@ def refuse_missing_reference(external: Mapping[str, Path]) -> None:
 
 
 def measure_outside(
-    run: TrainedModel,
-    exports: Sequence[ConvertedModel],
-    external: Sequence[JudgedPictures],
-    *,
-    runtime: Runtime,
-    reporter: Reporter,
-    ray: RayWorkers | None = None,
+    scoring: Scoring, external: Sequence[JudgedPictures]
 ) -> tuple[dict[str, Any], ...]:
     """Score each set with each model, keep the scores in the bench folder, and compare."""
     if not external:
         return ()
+    run, ray, reporter = scoring.run, scoring.ray, scoring.reporter
 
     def score(classifier: Classifier, label: str) -> dict[str, PredictionSet]:
         return {
@@ -128,10 +119,10 @@ def measure_outside(
         }
 
     scores = {REFERENCE: score(open_network(run, ray), REFERENCE)}
-    for model in exports:
-        with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime, ray=ray) as tflite:
-            scores[model.mode] = score(tflite, model.mode)
-    points = {model.mode: own_point_of(model.manifest) for model in exports}
+    for mode, file in scoring.session_settings().items():
+        with TFLiteClassifier(file.data, name=file.name, runtime=file.runtime, ray=ray) as tflite:
+            scores[mode] = score(tflite, mode)
+    points = {model.mode: own_point_of(model.manifest) for model in scoring.exports}
     own = {mode: point["threshold"] for mode, point in points.items() if point}
     outcomes = []
     for found in external:

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edge_melanoma.benchmarks.parity import paired_tests
 from edge_melanoma.benchmarks.parity.bootstrap import (
     MIN_RECALL,
     p_above,
@@ -17,13 +15,7 @@ from edge_melanoma.benchmarks.parity.bootstrap import (
     upper_bound,
 )
 from edge_melanoma.benchmarks.parity.comparison import Comparison
-from edge_melanoma.benchmarks.parity.paired_tests import (
-    exact_mcnemar,
-    noninferiority_p,
-    score_upper_bound,
-)
 from edge_melanoma.evaluation.metrics import Interval, wilson_interval
-from edge_melanoma.evaluation.predictions import PredictionSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +32,7 @@ class DropEstimate:
     interval: Interval
     upper95: float
     method: str
-    p: Callable[[float], float]
+    p: Callable[..., float]
 
     def test(self, margin: float | None) -> dict[str, Any]:
         """Whether the drop is shown to be smaller than a margin, for parity.json."""
@@ -49,7 +41,7 @@ class DropEstimate:
             "upper95": self.upper95,
             "method": self.method,
             "margin": margin,
-            "p": None if margin is None else self.p(margin),
+            "p": None if margin is None else self.p(margin=margin),
             "shown": None if margin is None else self.upper95 < margin,
         }
 
@@ -58,10 +50,12 @@ class DropEstimate:
 class PairedStatistics:
     """All that is said of a candidate's drops, at the reference's operating point.
 
-    `shares` holds Wilson's 95 % intervals of the agreement and of every kind of flip, the latter
-    as shares of their class; `partial_auc` those of reference and candidate.
+    `pairs` counts flips by metric, see `count_pairs`. `shares` holds Wilson's 95 % intervals of the
+    agreement and of every kind of flip, the latter as shares of their class; `partial_auc` those of
+    reference and candidate.
     """
 
+    pairs: Mapping[str, Mapping[str, int]]
     mcnemar_p_malignant: float
     drops: Mapping[str, DropEstimate]
     shares: Mapping[str, Interval]
@@ -83,50 +77,24 @@ class PairedStatistics:
         }
 
 
-def study_drops(
-    reference: PredictionSet,
-    candidate: PredictionSet,
-    comparison: Comparison,
-    *,
-    threshold: float,
-) -> PairedStatistics:
-    """Everything but the verdict, `comparison` being at `threshold`; 2,000 images take 0.5 s."""
-    samples = resample_drops(reference, candidate, threshold=threshold)
+def study_drops(comparison: Comparison) -> PairedStatistics:
+    """Everything but the verdict; 2,000 images take 0.5 s."""
+    reference, candidate = comparison.scores
+    samples = resample_drops(reference, candidate, threshold=comparison.threshold)
     areas = partial_auc(reference), partial_auc(candidate)
-    flips = comparison.flips.counts()
-    return PairedStatistics(
-        mcnemar_p_malignant=exact_mcnemar(flips["lost_malignant"], flips["gained_malignant"]),
-        drops=_estimate(comparison, samples, reference, part=areas[0] - areas[1]),
-        shares=_shares(flips, reference),
-        partial_auc=areas,
-    )
-
-
-def _estimate(
-    comparison: Comparison,
-    samples: Mapping[str, NDArray[np.float64]],
-    images: PredictionSet,
-    *,
-    part: float,
-) -> dict[str, DropEstimate]:
-    lost, gained, alarmed, cleared = comparison.flips.counts().values()
-    total, malignant = len(images.labels), int(images.labels.sum())
-    counted = {
-        "recall": {"lost": lost, "gained": gained, "pairs": malignant},
-        "specificity": {"lost": alarmed, "gained": cleared, "pairs": total - malignant},
-        "accuracy": {"lost": lost + alarmed, "gained": gained + cleared, "pairs": total},
-    }
+    pairs = count_pairs(comparison)
     shares = {
         name: DropEstimate(
             drop=(flips["lost"] - flips["gained"]) / flips["pairs"],
             interval=percentile_interval(samples[name]),
-            upper95=score_upper_bound(**flips),
+            upper95=paired_tests.score_upper_bound(**flips),
             method="score",
-            p=partial(_score_p, flips),
+            p=partial(paired_tests.noninferiority_p, **flips),
         )
-        for name, flips in counted.items()
+        for name, flips in pairs.items()
     }
-    areas = {
+    drops = {"auc": comparison.drops()["auc"], "partial_auc": areas[0] - areas[1]}
+    areas_lost = {
         name: DropEstimate(
             drop=drop,
             interval=percentile_interval(samples[name]),
@@ -134,19 +102,36 @@ def _estimate(
             method="bootstrap",
             p=partial(p_above, samples[name]),
         )
-        for name, drop in (("auc", comparison.drops()["auc"]), ("partial_auc", part))
+        for name, drop in drops.items()
     }
-    return shares | areas
+    return PairedStatistics(
+        pairs=pairs,
+        mcnemar_p_malignant=paired_tests.exact_mcnemar(
+            pairs["recall"]["lost"], pairs["recall"]["gained"]
+        ),
+        drops=shares | areas_lost,
+        shares=_shares(comparison, pairs),
+        partial_auc=areas,
+    )
 
 
-def _score_p(flips: Mapping[str, int], margin: float) -> float:
-    return noninferiority_p(**flips, margin=margin)
+def count_pairs(comparison: Comparison) -> dict[str, dict[str, int]]:
+    """By metric: of how many `pairs` only the reference (`lost`) or the candidate is right."""
+    lost, gained, alarmed, cleared = comparison.flips.counts().values()
+    labels = comparison.scores[0].labels
+    total, malignant = len(labels), int(labels.sum())
+    return {
+        "recall": {"lost": lost, "gained": gained, "pairs": malignant},
+        "specificity": {"lost": alarmed, "gained": cleared, "pairs": total - malignant},
+        "accuracy": {"lost": lost + alarmed, "gained": gained + cleared, "pairs": total},
+    }
 
 
-def _shares(flips: Mapping[str, int], images: PredictionSet) -> dict[str, Interval]:
-    total, malignant = len(images.labels), int(images.labels.sum())
-    agreeing = total - sum(flips.values())
-    return {"agreement": wilson_interval(agreeing, total)} | {
-        kind: wilson_interval(count, malignant if "malignant" in kind else total - malignant)
+def _shares(comparison: Comparison, pairs: Mapping[str, Mapping[str, int]]) -> dict[str, Interval]:
+    flips, total = comparison.flips.counts(), pairs["accuracy"]["pairs"]
+    return {"agreement": wilson_interval(total - sum(flips.values()), total)} | {
+        kind: wilson_interval(
+            count, pairs["recall" if "malignant" in kind else "specificity"]["pairs"]
+        )
         for kind, count in flips.items()
     }

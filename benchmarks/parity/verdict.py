@@ -1,18 +1,13 @@
 """The verdict: each candidate held against its contract, and the report that tells of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_melanoma.benchmarks.parity.comparison import Comparison
-from edge_melanoma.benchmarks.parity.contract import (
-    MARGINS,
-    Contracts,
-    Measured,
-    ParityContract,
-)
+from edge_melanoma.benchmarks.parity.contract import MARGINS, Contracts, Measured, ParityContract
 from edge_melanoma.benchmarks.parity.findings import Findings
-from edge_melanoma.benchmarks.sections import ReportSection, contents_of
+from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.tables import ModelTiming
 from edge_melanoma.data.images import RESIZE_ID
@@ -63,27 +58,50 @@ class MeasuredModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredCandidate:
-    """A candidate, how it compares, what became of every rule of its contract, and what it missed.
+    """A candidate held against a contract, beside the reference that it was compared with.
 
     `findings` is none where only the metrics were compared.
     """
 
     model: MeasuredModel
+    reference: MeasuredModel
     comparison: Comparison
-    latency_ratio: float | None
     contract: ParityContract
-    checks: Sequence[Mapping[str, Any]]
-    failures: Sequence[str]
     findings: Findings | None = None
 
     @property
-    def verdict(self) -> str:
-        """pass or fail."""
-        return "fail" if self.failures else "pass"
+    def latency_ratio(self) -> float | None:
+        """By the median of the reference; none where one of the two cannot be run here."""
+        before, after = self.reference.latency, self.model.latency
+        if before is None or after is None:
+            return None
+        return after.percentile_ms(50) / before.percentile_ms(50)
+
+    def check(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Every rule of the contract, for parity.json; and a sentence for each missed one."""
+        model, comparison = self.model, self.comparison
+        lost, recall = comparison.drops(), model.intervals.get("recall")
+        measured: dict[str, Measured] = {
+            "max_recall_drop": lost["recall"],
+            "max_accuracy_drop": lost["accuracy"],
+            "min_agreement": comparison.agreement,
+            "max_auc_drop": lost["auc"],
+            "min_recall_lower_bound": recall[0] if recall else None,
+            "max_lost_malignant": len(comparison.flips.lost_malignant),
+            "max_size_mb": model.size_bytes / MEGABYTE,
+            "max_p90_ms": model.latency.percentile_ms(90) if model.latency else None,
+            "max_latency_ratio": self.latency_ratio,
+        }
+        if self.findings is not None:
+            drops = self.findings.statistics.drops
+            measured |= {MARGINS[metric]: drop.upper95 for metric, drop in drops.items()}
+            measured["require_full_int8"] = self.findings.is_full_int8
+        return self.contract.check(measured)
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
         comparison, found = self.comparison, self._findings_as_dict()
+        checks, failures = self.check()
         noninferiority = found.pop("noninferiority", {})
         part = {"partial_auc": noninferiority["partial_auc"]["drop"]} if noninferiority else {}
         return self.model.figures() | {
@@ -102,9 +120,9 @@ class MeasuredCandidate:
                 "noninferiority": noninferiority,
             },
             "latency_ratio": self.latency_ratio,
-            "verdict": self.verdict,
-            "failures": list(self.failures),
-            "checks": list(self.checks),
+            "verdict": "fail" if failures else "pass",
+            "failures": failures,
+            "checks": checks,
             **found,
             "calibration": self.model.calibration.as_dict(),
         }
@@ -127,7 +145,6 @@ class ParityReport:
 
     dataset: Mapping[str, Any]
     threshold: float
-    threshold_source: str
     machine: Mapping[str, Any]
     contracts: Contracts
     reference: MeasuredModel
@@ -138,7 +155,7 @@ class ParityReport:
     @property
     def passed(self) -> bool:
         """Whether every candidate kept the contract."""
-        return all(candidate.verdict == "pass" for candidate in self.candidates)
+        return not any(candidate.check()[1] for candidate in self.candidates)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of parity.json."""
@@ -146,52 +163,12 @@ class ParityReport:
             "schema": 1,
             "dataset": dict(self.dataset),
             "resize": RESIZE_ID,
-            "threshold": {"reference": self.threshold, "source": self.threshold_source},
+            "threshold": {"reference": self.threshold, "source": "validation"},
             "machine": dict(self.machine),
             "contract": self.contracts.as_dict(),
             "reference": self.reference.as_dict(),
             "candidates": [candidate.as_dict() for candidate in self.candidates],
-            **contents_of(self.sections),
+            **{one.key: one.content for one in self.sections if one.key is not None},
             "tables": [section.as_dict() for section in self.sections],
             "external": [dict(outside) for outside in self.external],
         }
-
-
-def judge(
-    model: MeasuredModel,
-    comparison: Comparison,
-    *,
-    reference: MeasuredModel,
-    contract: ParityContract,
-    findings: Findings | None = None,
-) -> MeasuredCandidate:
-    """Hold a candidate against the contract."""
-    ratio = None
-    if model.latency is not None and reference.latency is not None:
-        ratio = model.latency.percentile_ms(50) / reference.latency.percentile_ms(50)
-    lost, recall = comparison.drops(), model.intervals.get("recall")
-    measured: dict[str, Measured] = {
-        "max_recall_drop": lost["recall"],
-        "max_accuracy_drop": lost["accuracy"],
-        "min_agreement": comparison.agreement,
-        "max_auc_drop": lost["auc"],
-        "min_recall_lower_bound": recall[0] if recall else None,
-        "max_lost_malignant": len(comparison.flips.lost_malignant),
-        "max_size_mb": model.size_bytes / MEGABYTE,
-        "max_p90_ms": model.latency.percentile_ms(90) if model.latency else None,
-        "max_latency_ratio": ratio,
-    }
-    if findings is not None:
-        drops = findings.statistics.drops
-        measured |= {MARGINS[metric]: drop.upper95 for metric, drop in drops.items()}
-        measured["require_full_int8"] = findings.is_full_int8
-    checks, failures = contract.check(measured)
-    return MeasuredCandidate(
-        model=model,
-        comparison=comparison,
-        latency_ratio=ratio,
-        contract=contract,
-        checks=checks,
-        failures=failures,
-        findings=findings,
-    )

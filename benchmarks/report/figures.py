@@ -7,11 +7,10 @@ import html
 import io
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -24,7 +23,6 @@ INK = "#010203"
 """Stands for the page's own text colour, light or dark; no data are drawn in it."""
 DOTS_PER_INCH = 160
 """Of clouds of points, which are drawn as a picture inside the SVG: thousands would be heavy."""
-LegendPlace = Literal["best", "upper center", "lower right"]
 WIDTH, HEIGHT = 4.6, 4.2
 BINS = 40
 CLASSES = (("benign", False, BENIGN_COLOUR, "o"), ("malignant", True, MALIGNANT_COLOUR, "^"))
@@ -135,17 +133,13 @@ def _draw_cloud(
 ) -> None:
     for name, is_malignant, colour, marker in CLASSES:
         chosen = images.labels == is_malignant
-        style: dict[str, Any] = {
-            "color": colour,
-            "markersize": 3,
-            "markeredgewidth": 0,
-            "alpha": 0.8,
-        }
-        (points,) = axes.plot(x[chosen], y[chosen], marker, label=name, **style)
-        as_picture(points)
+        (points,) = axes.plot(x[chosen], y[chosen], marker, label=name, color=colour)
+        points.set(markersize=3, markeredgewidth=0, alpha=0.8, rasterized=True)
 
 
-def _add_legend(axes: Axes, *, place: LegendPlace = "best") -> None:
+def _add_legend(
+    axes: Axes, *, place: Literal["best", "upper center", "lower right"] = "best"
+) -> None:
     axes.legend(loc=place, fontsize=8, framealpha=0, labelcolor=INK, markerscale=2)
 
 
@@ -186,8 +180,3 @@ def to_inline_svg(figure: Figure, *, prefix: str, description: str) -> str:
         svg = re.sub(rf'(<svg [^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
     label = html.escape(description, quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-
-
-def as_picture(artist: Artist) -> None:
-    """Draw an artist of many points as one picture."""
-    artist.set_rasterized(True)

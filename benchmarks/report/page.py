@@ -14,19 +14,7 @@ from PIL import Image
 
 from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, write_scores
-from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
-from edge_melanoma.benchmarks.report.tables import (
-    cost_section,
-    describe_report,
-    outside_sections,
-    quality_section,
-)
-from edge_melanoma.benchmarks.report.text import (
-    describe_proof,
-    describe_verdict,
-    render_markdown,
-    render_template,
-)
+from edge_melanoma.benchmarks.report import tables, text
 from edge_melanoma.benchmarks.sections import stored_sections
 from edge_melanoma.benchmarks.settings import BenchCopies
 from edge_melanoma.data.images import read_image
@@ -64,7 +52,7 @@ def write_bench(
     """All files of a bench, each as a whole; `scores` are by mode, the reference's among them."""
     write_scores(folder, scores)
     write_json(folder / THUMBNAILS, {"schema": 1, "images": dict(thumbnails)})
-    write_atomically(folder / MARKDOWN, render_markdown(parity))
+    write_atomically(folder / MARKDOWN, text.render_markdown(parity))
     for path in (folder / PARITY, copies.json):
         if path is not None:
             write_json(path, dict(parity))
@@ -115,7 +103,7 @@ def render_junit(parity: Parity) -> str:
     A missed rule is a failure with its sentence.
     """
     checks = [check for candidate in parity["candidates"] for check in candidate["checks"]]
-    return render_template("junit.xml.j2", parity=parity, checks=checks)
+    return text.render_template("junit.xml.j2", parity=parity, checks=checks)
 
 
 def render_report(
@@ -128,24 +116,24 @@ def render_report(
     """
     from edge_melanoma.benchmarks.report.figures import draw_roc_overlay
 
-    candidates = {mode: found for mode, found in scores.items() if mode != REFERENCE}
-    reference = scores[REFERENCE]
+    candidates = dict(scores)
+    reference = candidates.pop(REFERENCE)
     for predictions in candidates.values():
         refuse_other_images(reference, predictions)
     threshold = parity["threshold"]["reference"]
-    return render_template(
+    return text.render_template(
         "report.html.j2",
         parity=parity,
-        verdict=describe_verdict(parity),
+        verdict=text.describe_verdict(parity),
         passed=all(candidate["verdict"] == "pass" for candidate in parity["candidates"]),
-        summary=describe_report(parity),
-        proof=describe_proof(parity),
-        quality=quality_section(parity),
-        intervals=interval_section(parity),
-        rules=rule_section(parity),
-        proofs=proof_sections(parity),
-        cost=cost_section(parity),
-        tables=[*stored_sections(parity), *outside_sections(parity)],
+        summary=tables.describe_report(parity),
+        proof=text.describe_proof(parity),
+        quality=tables.quality_section(parity),
+        intervals=tables.interval_section(parity),
+        rules=tables.rule_section(parity),
+        proofs=tables.proof_sections(parity),
+        cost=tables.cost_section(parity),
+        tables=[*stored_sections(parity), *map(tables.outside_section, parity["external"])],
         kinds=KIND_NAMES,
         rows_a_kind=ROWS_A_KIND,
         thumbnails=shown_thumbnails(thumbnails),
@@ -171,18 +159,13 @@ def refuse_older(parity: Parity) -> None:
 def _figures(
     reference: PredictionSet, candidates: Mapping[str, PredictionSet], *, threshold: float
 ) -> dict[str, list[str]]:
-    """Scatter, Bland-Altman plot and histograms of each file, by mode."""
     from edge_melanoma.benchmarks.report import figures
 
     drawers = (figures.draw_scatter, figures.draw_bland_altman, figures.draw_histograms)
     return {
         mode: [
             draw(
-                reference,
-                scores,
-                threshold=threshold,
-                mode=mode,
-                prefix=f"figure{number}-{place}",
+                reference, scores, threshold=threshold, mode=mode, prefix=f"figure{number}-{place}"
             )
             for place, draw in enumerate(drawers)
         ]
@@ -198,19 +181,17 @@ def make_thumbnails(
     A picture is as the network sees it: upright and squashed to a square.
     """
     by_id = {record.image_id: record for record in records}
-    shown = [image for candidate in candidates for image in candidate["flip_details"]]
+    flips = [image for candidate in candidates for image in candidate["flip_details"]]
+    order = list(KIND_NAMES)
     made: dict[str, str] = {}
     room = LARGEST_TOTAL
-    for kind in KIND_NAMES:
-        for image in shown:
-            if image["kind"] != kind:
-                continue
-            name = image["image_id"]
-            uri = made.get(name) or _encode(by_id[name])
-            room -= len(uri)
-            if room < 0:
-                return made
-            made[name] = uri
+    for image in sorted(flips, key=lambda image: order.index(image["kind"])):
+        name = image["image_id"]
+        uri = made.get(name) or _encode(by_id[name])
+        room -= len(uri)
+        if room < 0:
+            break
+        made[name] = uri
     return made
 
 

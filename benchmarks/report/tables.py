@@ -1,6 +1,6 @@
-"""The tables of a parity.json of quality, cost and external sets; recall comes first."""
+"""The tables of a parity.json: quality, cost, external sets, and what was proved; recall first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
@@ -119,11 +119,6 @@ OUTSIDE: tuple[Column, ...] = (
 )
 
 
-def outside_sections(parity: Parity) -> list[ReportSection]:
-    """A table an external set."""
-    return [outside_section(outside) for outside in parity["external"]]
-
-
 def outside_section(outside: Parity) -> ReportSection:
     """An entry of parity.json's "external", the reference first."""
     return section_of(
@@ -141,4 +136,181 @@ def describe_outside(outside: Parity) -> str:
     return (
         f"Outside, {data['name']}: {data['images']} images, {data['malignant']} malignant, "
         f"{outside['left_out']} left out as copies" + (f"; {undefined}" if undefined else "")
+    )
+
+
+def proof_sections(parity: Parity) -> list[ReportSection]:
+    """Paired statistics, parity at three thresholds, and margins where a contract sets them.
+
+    None for a report of metrics alone, whose candidates were not studied.
+    """
+    candidates = [candidate for candidate in parity["candidates"] if "drop_intervals" in candidate]
+    if not candidates:
+        return []
+    return [
+        section_of("Paired statistics", STATISTICS, candidates, note=STATISTICS_NOTE),
+        section_of(
+            "Parity at three thresholds",
+            POINTS,
+            _points(candidates),
+            note=POINT_NOTE + _explain_dashes(candidates),
+        ),
+        *_margin_section(candidates),
+    ]
+
+
+def _drop_interval(name: str) -> str:
+    cell = f"{{0[drop][{name}]:+.4f}} ({{0[drop_intervals][{name}][0]:+.4f}} .. "
+    return f"{cell}{{0[drop_intervals][{name}][1]:+.4f}})"
+
+
+STATISTICS: tuple[Column, ...] = (
+    ("model", "{0[mode]}"),
+    ("recall drop (95 % interval)", _drop_interval("recall")),
+    ("upper 95 %", "{0[tests][recall_drop_upper95]:.4f}"),
+    ("specificity drop (95 % interval)", _drop_interval("specificity")),
+    ("accuracy drop (95 % interval)", _drop_interval("accuracy")),
+    ("AUC drop (95 % interval)", _drop_interval("auc")),
+    ("pAUC drop (95 % interval)", _drop_interval("partial_auc")),
+    ("McNemar p, malignant", "{0[tests][mcnemar_p_malignant]:.3f}"),
+    ("McNemar p, all", "{0[tests][mcnemar_p]:.3f}"),
+)
+STATISTICS_NOTE = (
+    "Paired on the same images. Intervals: stratified bootstrap, 2,000 resamples, percentiles. "
+    "Upper 95 %: one-sided bound of the recall drop by Tango's score test, also where nothing "
+    "flips. pAUC: area between the ROC curve and 80 % recall, at most 0.2. McNemar: exact."
+)
+
+
+def _points(candidates: Sequence[Parity]) -> list[Parity]:
+    return [
+        {"mode": one["mode"], **point} for one in candidates for point in one["operating_points"]
+    ]
+
+
+def _there(cell: str) -> Cell:
+    """A dash where a file has no such threshold."""
+    return lambda point: "-" if point["missing"] else cell.format(point)
+
+
+def _candidate_threshold(point: Parity) -> str:
+    integer = point["candidate_integer"]
+    return _there("{0[candidate_threshold]:.4f}")(point) + (
+        "" if integer is None else f" (integer {integer})"
+    )
+
+
+POINT_NAMES = {"half": "0.5", "reference": "reference's", "own": "own"}
+POINTS: tuple[Column, ...] = (
+    ("model", "{0[mode]}"),
+    ("threshold", lambda point: POINT_NAMES[point["name"]]),
+    ("reference t", "{0[reference_threshold]:.4f}"),
+    ("candidate t", _candidate_threshold),
+    ("recall", _there("{0[reference][recall]:.4f} -> {0[candidate][recall]:.4f}")),
+    ("drop", _there("{0[drop][recall]:+.4f}")),
+    ("specificity", _there("{0[reference][specificity]:.4f} -> {0[candidate][specificity]:.4f}")),
+    ("accuracy drop", _there("{0[drop][accuracy]:+.4f}")),
+    ("agreement", _there(AGREEMENT)),
+    ("lost/gained", _there(LOST_AND_GAINED)),
+    ("alarms new/cleared", _there("{0[flips][new_false_alarm]}/{0[flips][cleared_false_alarm]}")),
+)
+POINT_NOTE = (
+    "Recall and specificity: reference -> candidate. Own: each model at the operating point that "
+    "was chosen for it on validation."
+)
+
+
+def _explain_dashes(candidates: Sequence[Parity]) -> str:
+    modes_of: dict[str, list[str]] = {}
+    for point in _points(candidates):
+        if point["missing"]:
+            modes_of.setdefault(point["missing"], []).append(point["mode"])
+    reasons = [f"{', '.join(modes)}: {reason}" for reason, modes in modes_of.items()]
+    return f" A dash: {'; '.join(reasons)}." if reasons else ""
+
+
+MARGINS: tuple[Column, ...] = (
+    ("model", "{0[mode]}"),
+    ("metric", "{0[metric]}"),
+    ("drop", "{0[drop]:+.4f}"),
+    ("upper 95 %", "{0[upper95]:.4f}"),
+    ("margin", "{0[margin]:g}"),
+    ("p", "{0[p]:.4f}"),
+    ("no worse", lambda test: "shown" if test["shown"] else "NOT SHOWN"),
+)
+
+
+def _margin_section(candidates: Sequence[Parity]) -> list[ReportSection]:
+    tests = [
+        {"mode": candidate["mode"], "metric": metric, **test}
+        for candidate in candidates
+        for metric, test in candidate["tests"]["noninferiority"].items()
+        if test["margin"] is not None
+    ]
+    note = "One-sided at 5 %: no worse where the upper bound lies below the contract's margin."
+    return [section_of("Non-inferiority", MARGINS, tests, note=note)] if tests else []
+
+
+def _bounded(name: str) -> Cell:
+    return lambda model: _with_bounds(model["metrics"][name], model["intervals"].get(name))
+
+
+def _with_bounds(value: float, interval: Sequence[float] | None) -> str:
+    bounds = f" ({interval[0]:.3f} .. {interval[1]:.3f})" if interval else ""
+    return f"{value:.4f}{bounds}"
+
+
+def _bounded_agreement(model: Parity) -> str:
+    shares = model.get("share_intervals")
+    return _with_bounds(model["agreement"], shares["agreement"]) if shares else ""
+
+
+INTERVALS: tuple[Column, ...] = (
+    ("model", "{0[mode]}"),
+    *((name, _bounded(name)) for name in ("recall", "specificity", "precision", "accuracy")),
+    ("F1", _bounded("f1")),
+    ("AUC", _bounded("auc")),
+    ("pAUC", "{0[part]:.4f}"),
+    ("agreement", _bounded_agreement),
+)
+
+
+def interval_section(parity: Parity) -> ReportSection:
+    """Every metric with its own interval, where the candidates were studied."""
+    candidates = parity["candidates"]
+    models = [{**parity["reference"], "part": candidates[0]["partial_auc"]["reference"]}]
+    models += [{**one, "part": one["partial_auc"]["candidate"]} for one in candidates]
+    return section_of(
+        "Metrics with intervals",
+        INTERVALS,
+        models,
+        note="95 % intervals: Wilson's for shares, bootstrap for F1 and AUC.",
+    )
+
+
+def _number(value: float | bool | None) -> str:
+    if value is None:
+        return "not measured"
+    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
+
+
+RULES: tuple[Column, ...] = (
+    ("model", "{0[mode]}"),
+    ("rule", "{0[rule]}"),
+    ("limit", lambda check: _number(check["limit"])),
+    ("measured", lambda check: _number(check["measured"])),
+    ("verdict", lambda check: "kept" if check["passed"] else "MISSED"),
+)
+
+
+def rule_section(parity: Parity) -> ReportSection:
+    """Every rule of the contract, by candidate."""
+    candidates = parity["candidates"]
+    checks = [{"mode": one["mode"], **check} for one in candidates for check in one["checks"]]
+    return section_of(
+        "Contract",
+        RULES,
+        checks,
+        note=f"Limits from {parity['contract']['source']}; a margin is held against the drop's "
+        f"upper bound.",
     )

@@ -9,13 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
-from edge_melanoma.benchmarks.report.tables import (
-    cost_section,
-    describe_report,
-    outside_sections,
-    quality_section,
-)
+from edge_melanoma.benchmarks.report import tables
 from edge_melanoma.benchmarks.sections import ReportSection, stored_sections
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.machine.markdown import table_of, template_environment, text_of
@@ -35,34 +29,42 @@ def render_template(name: str, **values: Any) -> str:
         autoescape=lambda template: str(template).endswith((".html.j2", ".xml.j2")),
         keep_trailing_newline=True,
     )
-    environment.filters |= {"text": text_of, "table": _markdown_table, "one_line": _one_line}
-    environment.filters["xml"] = partial(NOT_XML.sub, "\N{REPLACEMENT CHARACTER}")
+    environment.filters |= {
+        "text": text_of,
+        "table": lambda section: "\n".join(table_of(section.columns, section.rows)),
+        "one_line": lambda text: " ".join(text.splitlines()),
+        "xml": partial(NOT_XML.sub, "\N{REPLACEMENT CHARACTER}"),
+    }
     environment.tests["missed"] = lambda sentence, rule: sentence.startswith(f"{rule} ")
     return environment.get_template(name).render(**values)
 
 
 def render_terminal(parity: Parity) -> list[Table]:
     """The tables for a terminal: quality, then cost, then what was proved."""
-    sections = [quality_section(parity), cost_section(parity), *proof_sections(parity)]
-    sections += [*stored_sections(parity), *outside_sections(parity)]
+    sections = [
+        tables.quality_section(parity),
+        tables.cost_section(parity),
+        *tables.proof_sections(parity),
+    ]
+    sections += [*stored_sections(parity), *map(tables.outside_section, parity["external"])]
     return [_terminal_table(section) for section in sections]
 
 
 def render_markdown(parity: Parity) -> str:
     """The verdict, the tables, the flips and the failures as Markdown, fit for a pull request."""
-    proofs = proof_sections(parity)
-    intervals = [interval_section(parity)] if proofs else []
+    proofs = tables.proof_sections(parity)
+    intervals = [tables.interval_section(parity)] if proofs else []
     return render_template(
         "parity.md.j2",
         verdict=describe_verdict(parity),
-        summary=describe_report(parity),
+        summary=tables.describe_report(parity),
         proof=describe_proof(parity) if proofs else None,
-        quality=quality_section(parity),
-        cost=cost_section(parity),
+        quality=tables.quality_section(parity),
+        cost=tables.cost_section(parity),
         models=[parity["reference"], *parity["candidates"]],
-        outside=outside_sections(parity),
+        outside=[tables.outside_section(outside) for outside in parity["external"]],
         notes=describe_notes(parity),
-        sections=[rule_section(parity), *proofs, *intervals, *stored_sections(parity)],
+        sections=[tables.rule_section(parity), *proofs, *intervals, *stored_sections(parity)],
     )
 
 
@@ -94,14 +96,6 @@ def describe_proof(parity: Parity) -> str:
 def describe_limits(limits: Mapping[str, Any]) -> str:
     """The figures of `ProofLimits.as_dict` for recall, in words."""
     return render_template("proof.txt.j2", limits=limits).strip()
-
-
-def _markdown_table(section: ReportSection) -> str:
-    return "\n".join(table_of(section.columns, section.rows))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
 
 
 def _terminal_table(section: ReportSection) -> Table:

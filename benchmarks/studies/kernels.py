@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,18 +18,44 @@ from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
-from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.predictions import make_prediction_set
+from edge_melanoma.machine.environment import package_version
 from edge_melanoma.machine.processes import last_line, run_in_child
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.classifiers import DecodedImages, decoded
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Kernels, Runtime
 from edge_melanoma.tflite.quantization import ScoreTensor
 
 PROCESS = Path(__file__).with_name("kernel_process.py")
 LIMIT_SECONDS = 3600
+
+PROBE = "import importlib, numpy, sys; importlib.import_module(sys.argv[1])"
+PROBE_SECONDS = 120
+PYTHONS = ("python3.11", "python3.10", "python3.9", "python3")
+"""Looked for on PATH; tflite-runtime's last wheels are for the first three."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelPath:
+    """One way to run a file; `python` is none where no Python here has the interpreter."""
+
+    runtime: Runtime
+    kernels: Kernels
+    threads: int
+    python: Path | None
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For parity.json, and for the process that runs the file."""
+        return {
+            "runtime": self.runtime.value,
+            "kernels": self.kernels.value,
+            "threads": self.threads,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +114,17 @@ def _run(number: int, path: KernelPath, *, images: DecodedImages, place: Path) -
         "table": str(place / "table.npy"),
         "outputs": str(outputs),
         "shape": [IMAGE_SIZE, IMAGE_SIZE, 3],
-        "runtime": path.runtime.value,
-        "kernels": path.kernels.value,
-        "threads": path.threads,
+        **path.as_dict(),
     }
     job.write_text(json.dumps(told), encoding="utf-8")
     # The folder of the script, with names like `tables`, is not for import; -P is of Python 3.11.
     safe = "-P" if str(path.python) == sys.executable else "-I"
     command = [str(path.python), safe, str(PROCESS), str(job)]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
-    )
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     if result.returncode != 0:
         return last_line(result.stderr) or f"the process ended with {result.returncode}"
     answer = json.loads(last_line(result.stdout))
-    return _Outputs(
-        values=np.load(outputs),
-        xnnpack_parts=answer["xnnpack_parts"],
-        cpu_ms=answer["cpu_ms"],
-    )
+    return _Outputs(values=np.load(outputs), **answer)
 
 
 def _compare(
@@ -116,46 +135,103 @@ def _compare(
     records: Sequence[LesionRecord],
     threshold: float,
 ) -> list[dict[str, Any]]:
-    base = found[0]
-    is_float = tensor.quantization.is_float
+    base, is_float = found[0], tensor.quantization.is_float
     outcomes = []
     for path, outputs in zip(paths, found, strict=True):
-        way: dict[str, Any] = {
-            "mode": mode,
-            "runtime": path.runtime.value,
-            "kernels": path.kernels.value,
-            "threads": path.threads,
-        }
+        way: dict[str, Any] = {"mode": mode, **path.as_dict()}
+        outcomes.append(way)
         if isinstance(base, str) or isinstance(outputs, str):
-            outcomes.append(way | {"skipped": base if isinstance(base, str) else outputs})
+            way["skipped"] = base if isinstance(base, str) else outputs
             continue
-        reference = _scores(base, tensor, records)
-        scores = _scores(outputs, tensor, records)
-        steps = np.abs(outputs.values.astype(np.float64) - base.values.astype(np.float64))
-        outcomes.append(
-            way
-            | {
-                "xnnpack": outputs.xnnpack_parts > 0,
-                "xnnpack_parts": outputs.xnnpack_parts,
-                "images": len(records),
-                "max_quanta": None if is_float else int(steps.max()),
-                "max_score_difference": float(np.abs(scores.scores - reference.scores).max()),
-                "identical": float(np.mean(base.values == outputs.values)),
-                "flips": find_flips(reference, scores, threshold=threshold).counts(),
-                "cpu_ms": outputs.cpu_ms,
-            }
+        reference, scores = (
+            make_prediction_set(records, tensor.scores(ran.values)) for ran in (base, outputs)
         )
+        steps = np.abs(outputs.values.astype(np.float64) - base.values.astype(np.float64))
+        way |= {
+            "xnnpack": outputs.xnnpack_parts > 0,
+            "xnnpack_parts": outputs.xnnpack_parts,
+            "images": len(records),
+            "max_quanta": None if is_float else int(steps.max()),
+            "max_score_difference": float(np.abs(scores.scores - reference.scores).max()),
+            "identical": float(np.mean(base.values == outputs.values)),
+            "flips": find_flips(reference, scores, threshold=threshold).counts(),
+            "cpu_ms": outputs.cpu_ms,
+        }
     return outcomes
 
 
-def _scores(
-    outputs: _Outputs, tensor: ScoreTensor, records: Sequence[LesionRecord]
-) -> PredictionSet:
-    return make_prediction_set(records, tensor.scores(outputs.values))
+def list_paths(interpreter_python: Path | None) -> tuple[KernelPath, ...]:
+    """Every way, the one that all others are held against first.
+
+    `interpreter_python` is a Python that has tflite-runtime; without it one is looked for.
+
+    Raises:
+        EdgeMelanomaError: `interpreter_python` cannot run tflite-runtime.
+    """
+    own, package = Path(sys.executable), PACKAGE_OF_RUNTIME[Runtime.TF_LITE]
+    missing = f"{package} is not installed; install it with: pip install {package}"
+    places: dict[Runtime, tuple[Path | None, str]] = {
+        Runtime.LITERT: (own, ""),
+        # Not imported for this: that takes 5 s, and each of its paths will say what is wrong.
+        Runtime.TF_LITE: (own, "") if package_version(package) else (None, missing),
+        Runtime.TFLITE_RUNTIME: _find_tflite_runtime(interpreter_python),
+    }
+    return tuple(
+        KernelPath(runtime=runtime, kernels=kernels, threads=threads, python=python, reason=reason)
+        for runtime, (python, reason) in places.items()
+        for kernels, threads in _ways(has_python=python is not None)
+    )
+
+
+def _ways(*, has_python: bool) -> Iterator[tuple[Kernels, int]]:
+    if not has_python:
+        yield Kernels.DEFAULT, 1
+        return
+    for kernels in (Kernels.DEFAULT, Kernels.BUILT_IN):
+        for threads in thread_counts(os.cpu_count() or 1):
+            yield kernels, threads
+    # These do not use threads, and take 40 times as long.
+    yield Kernels.REFERENCE, 1
+
+
+def thread_counts(cores: int) -> tuple[int, ...]:
+    """1, 2, 4 and so on up to all cores."""
+    return tuple(dict.fromkeys([*(2**power for power in range(cores.bit_length())), cores]))
+
+
+def _find_tflite_runtime(asked: Path | None) -> tuple[Path | None, str]:
+    module = f"{Runtime.TFLITE_RUNTIME.value}.interpreter"
+    if asked is not None:
+        reason = _probe(asked, module)
+        if reason is not None:
+            raise EdgeMelanomaError(
+                f"--interpreter-python {asked} does not run tflite-runtime: {reason}; expected a "
+                f"Python 3.9 to 3.11 with: pip install tflite-runtime==2.14.0 'numpy<2'"
+            )
+        return asked, ""
+    found = [shutil.which(name) for name in PYTHONS]
+    for python in [sys.executable, *(path for path in found if path)]:
+        if _probe(Path(python), module) is None:
+            return Path(python), ""
+    return None, (
+        "no Python here runs tflite-runtime; name one with --interpreter-python, made with: "
+        "pip install tflite-runtime==2.14.0 'numpy<2'"
+    )
+
+
+def _probe(python: Path, module: str) -> str | None:
+    """None if that Python imports the module, else why not."""
+    try:
+        command = [str(python), "-I", "-c", PROBE, module]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if result.returncode == 0:
+        return None
+    return last_line(result.stderr) or f"it ended with {result.returncode}"
 
 
 def _ran(cell: str, missing: str = "") -> Callable[[Mapping[str, Any]], str]:
-    """A cell that is empty where the file did not run."""
     return lambda one: cell.format(one) if "flips" in one else missing
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
+from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import IMAGE_SIZE, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord
@@ -37,17 +38,15 @@ SIZE = (IMAGE_SIZE, IMAGE_SIZE)
 class Mistake:
     """One error: another picture (224, 224, 3) from the decoded one, or another number a level.
 
-    `table` gives what each grey level becomes at the input tensor, none where the error cannot be
-    made with such a tensor; without it the levels are converted as they should be.
+    `table` gives what each of the 256 grey levels becomes at the input tensor, none where the error
+    cannot be made with such a tensor.
     """
 
     what: str
     picture: Callable[[Pixels], Pixels] = resize_image
-    table: Callable[[TensorQuantization], NDArray[np.generic] | None] | None = None
-
-    def table_for(self, tensor: TensorQuantization) -> NDArray[np.generic] | None:
-        """The 256 entries, or none: no such mistake here."""
-        return tensor.pixel_table() if self.table is None else self.table(tensor)
+    table: Callable[[TensorQuantization], NDArray[np.generic] | None] = (
+        TensorQuantization.pixel_table
+    )
 
 
 def _signed_bytes(tensor: TensorQuantization) -> NDArray[np.generic] | None:
@@ -68,13 +67,6 @@ def _without_antialiasing(image: Pixels) -> Pixels:
     )
 
 
-def _centre_crop(image: Pixels) -> Pixels:
-    height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return resize_image(np.ascontiguousarray(image[top : top + side, left : left + side]))
-
-
 def _poor_jpeg(image: Pixels) -> Pixels:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=POOR_JPEG_QUALITY)
@@ -84,8 +76,7 @@ def _poor_jpeg(image: Pixels) -> Pixels:
 MISTAKES: Mapping[str, Mistake] = MappingProxyType(
     {
         "no division": Mistake(
-            what="levels 0..255 instead of 0..1",
-            table=lambda tensor: tensor.quantize(LEVELS),
+            what="levels 0..255 instead of 0..1", table=lambda tensor: tensor.quantize(LEVELS)
         ),
         "[-1,1]": Mistake(
             what="levels from -1 to 1 instead of 0..1",
@@ -111,7 +102,8 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType(
             what="bilinear over four pixels whatever the scale", picture=_without_antialiasing
         ),
         "centre crop": Mistake(
-            what="the middle square instead of the whole frame", picture=_centre_crop
+            what="the middle square instead of the whole frame",
+            picture=lambda image: resize_image(Crop.CENTRE.apply(image)),
         ),
         # As the sensor of a phone held upright has it: EXIF alone tells to turn it.
         "EXIF ignored": Mistake(
@@ -127,18 +119,16 @@ ALL = {CORRECT: Mistake(what="decoded upright, squashed, levels from 0 to 1"), *
 
 
 def price_mistakes(
-    model: SessionSettings,
-    records: Sequence[LesionRecord],
-    *,
-    threshold: float,
-    reporter: Reporter,
+    model: SessionSettings, records: Sequence[LesionRecord], *, threshold: float, reporter: Reporter
 ) -> list[dict[str, Any]]:
     """Score the pictures with each mistake by one model; its name is its mode.
 
     For parity.json, the metrics with a mistake and what is lost of those without, or in `skipped`
     why it cannot be made; the dearest in recall comes first, after the row without a mistake.
     """
-    rows = _score(model, [record.path for record in records], reporter)
+    with SessionPool({model.name: model}) as pool:
+        found = pool.map(_score_picture, [record.path for record in records], model=model.name)
+        rows = list(reporter.track(found, label="Mistakes", total=len(records)))
     scores = np.array([[score for score, _ in row] for row in rows], dtype=np.float64)
     changed = np.array([[is_changed for _, is_changed in row] for row in rows]).sum(axis=0)
     right = measure(make_prediction_set(records, scores[:, 0]), threshold=threshold)
@@ -172,15 +162,10 @@ def mistake_section(prices: Sequence[Mapping[str, Any]]) -> ReportSection:
 
 
 def _cheapness(price: Mapping[str, Any]) -> tuple[bool, float, float]:
-    return (
-        "skipped" in price,
-        -price.get("lost_recall", 0.0),
-        -price.get("lost_specificity", 0.0),
-    )
+    return "skipped" in price, -price.get("lost_recall", 0.0), -price.get("lost_specificity", 0.0)
 
 
 def _priced(text: str, missing: str = "") -> Callable[[Mapping[str, Any]], str]:
-    """A cell that is empty where the mistake cannot be made."""
     return lambda price: missing if "skipped" in price else text.format(price)
 
 
@@ -196,22 +181,14 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-def _score(
-    model: SessionSettings, paths: Sequence[Path], reporter: Reporter
-) -> list[list[tuple[float, bool]]]:
-    """For each picture and mistake: the score, and whether the network's input was another."""
-    with SessionPool({model.name: model}) as pool:
-        rows = pool.map(_score_picture, list(paths), model=model.name)
-        return list(reporter.track(rows, label="Mistakes", total=len(paths)))
-
-
 @cache
 def _tables(session: TFLiteSession) -> dict[str, NDArray[np.generic] | None]:
     """In a child: of each mistake, what the levels become at the model's input."""
-    return {name: mistake.table_for(session.input_quantization) for name, mistake in ALL.items()}
+    return {name: mistake.table(session.input_quantization) for name, mistake in ALL.items()}
 
 
 def _score_picture(session: TFLiteSession, path: Path) -> list[tuple[float, bool]]:
+    """In a child, for each mistake: the score, and whether the network's input was another."""
     pixels = decode_image(read_image_bytes(path), name=str(path))
     tables, right, row = _tables(session), None, []
     for name, mistake in ALL.items():

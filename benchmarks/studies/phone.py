@@ -97,7 +97,6 @@ class PhoneReport:
 class Phone:
     """The one phone that adb is connected with, and the program to be run on it."""
 
-    adb: str
     serial: str
     binary: Path
 
@@ -107,7 +106,7 @@ class Phone:
         Raises:
             EdgeMelanomaError: it failed, or took more than half an hour.
         """
-        return _adb(self.adb, "-s", self.serial, *words)
+        return _adb("-s", self.serial, *words)
 
 
 def open_phone(binary: Path | None) -> Phone:
@@ -125,13 +124,12 @@ def open_phone(binary: Path | None) -> Phone:
             raise EdgeMelanomaError(
                 f"--benchmark-binary {binary} is no Linux program; {BINARY_HELP}."
             )
-    adb = shutil.which("adb")
-    if adb is None:
+    if shutil.which("adb") is None:
         raise EdgeMelanomaError(
             "bench --adb needs the program adb, which is not on PATH; install the Android SDK "
             "platform-tools."
         )
-    return Phone(adb=adb, serial=_choose_device(adb), binary=binary)
+    return Phone(serial=_choose_device(), binary=binary)
 
 
 def time_on_phone(
@@ -211,8 +209,8 @@ def _command(remote: PurePosixPath, settings: TimingSettings, threads: int) -> l
     ]
 
 
-def _choose_device(adb: str) -> str:
-    lines = _adb(adb, "devices").splitlines()
+def _choose_device() -> str:
+    lines = _adb("devices").splitlines()
     states = dict(line.split()[:2] for line in lines if "\t" in line)
     wanted = os.environ.get("ANDROID_SERIAL")
     if wanted is None and len(states) > 1:
@@ -234,15 +232,11 @@ def _choose_device(adb: str) -> str:
     return serial
 
 
-def _adb(adb: str, *words: str) -> str:
+def _adb(*words: str) -> str:
+    command = ["adb", *words]
     try:
         result = subprocess.run(
-            [adb, *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_SECONDS,
-            check=False,
+            command, capture_output=True, text=True, errors="replace", timeout=LIMIT_SECONDS
         )
     except subprocess.TimeoutExpired as error:
         raise EdgeMelanomaError(
@@ -265,14 +259,11 @@ def _time(name: str) -> Callable[[tuple[str, PhoneTimes]], str]:
     return cell
 
 
-def _kernels(row: tuple[str, PhoneTimes]) -> str:
-    return {True: "XNNPACK", False: "built-in", None: "not told"}[row[1].xnnpack]
-
-
+KERNELS = {True: "XNNPACK", False: "built-in", None: "not told"}
 COLUMNS: tuple[Column, ...] = (
     ("model", "{0[0]}"),
     ("threads", "{0[1].threads}"),
-    ("kernels", _kernels),
+    ("kernels", lambda row: KERNELS[row[1].xnnpack]),
     *((f"{name} ms", _time(name)) for name in ("p50", "p5", "p95", "min", "mean", "max")),
     ("first ms", _time("first")),
     ("init ms", _time("init")),

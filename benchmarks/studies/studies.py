@@ -1,13 +1,11 @@
 """What `bench` looks into when asked: kernels, preprocessing mistakes, a phone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.settings import StudySettings, TimingSettings
-from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath, list_paths
-from edge_melanoma.benchmarks.studies.kernels import compare_kernels, kernel_section
+from edge_melanoma.benchmarks.studies import kernels
 from edge_melanoma.benchmarks.studies.mistakes import mistake_section, price_mistakes
 from edge_melanoma.benchmarks.studies.phone import (
     Phone,
@@ -19,8 +17,6 @@ from edge_melanoma.benchmarks.studies.phone import (
 from edge_melanoma.benchmarks.timing.tables import INVOCATIONS
 from edge_melanoma.data.lesions import spread
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.models import ConvertedModel
-from edge_melanoma.runtime.interpreters import SessionSettings
 
 PRICED_MODE = "int8"
 """Whose mistakes are priced, where it was exported; else those of the first file."""
@@ -31,42 +27,36 @@ class Studies:
     """The asked studies, with what they need found: nothing is missed after long work only."""
 
     settings: StudySettings
-    kernel_paths: tuple[KernelPath, ...]
+    kernel_paths: tuple[kernels.KernelPath, ...]
     phone: Phone | None
 
     def run(
-        self,
-        scoring: Scoring,
-        exports: Sequence[ConvertedModel],
-        *,
-        timing: TimingSettings,
-        sections: tuple[ReportSection, ...],
+        self, scoring: Scoring, *, timing: TimingSettings, sections: tuple[ReportSection, ...]
     ) -> tuple[ReportSection, ...]:
         """`sections` with what was found added."""
-        found = list(sections)
+        found, reporter = list(sections), scoring.reporter
+        # Named by the mode, as the tables are.
+        models = [
+            replace(settings, name=mode) for mode, settings in scoring.session_settings().items()
+        ]
         if self.phone is not None:
-            report = time_on_phone(self.phone, exports, settings=timing, say=scoring.reporter.say)
+            report = time_on_phone(self.phone, scoring.exports, settings=timing, say=reporter.say)
             found = [_with_rows(section, invocation_rows(report)) for section in found]
             found.append(phone_section(report))
         if self.settings.mistakes:
-            models = _open(exports, scoring)
             priced = next((one for one in models if one.name == PRICED_MODE), models[0])
-            prices = price_mistakes(
-                priced,
-                scoring.records,
-                threshold=scoring.run.threshold,
-                reporter=scoring.reporter,
-            )
+            threshold = scoring.run.threshold
+            prices = price_mistakes(priced, scoring.records, threshold=threshold, reporter=reporter)
             found.append(mistake_section(prices))
         if self.settings.kernels:
-            outcomes = compare_kernels(
-                _open(exports, scoring),
+            outcomes = kernels.compare_kernels(
+                models,
                 spread(scoring.records, limit=self.settings.kernel_images),
                 self.kernel_paths,
                 threshold=scoring.run.threshold,
-                reporter=scoring.reporter,
+                reporter=reporter,
             )
-            found.append(kernel_section(outcomes))
+            found.append(kernels.kernel_section(outcomes))
         return tuple(found)
 
 
@@ -83,16 +73,8 @@ def prepare_studies(settings: StudySettings) -> Studies:
     return Studies(
         settings=settings,
         phone=open_phone(settings.benchmark_binary) if settings.adb else None,
-        kernel_paths=list_paths(settings.interpreter_python) if settings.kernels else (),
+        kernel_paths=kernels.list_paths(settings.interpreter_python) if settings.kernels else (),
     )
-
-
-def _open(exports: Sequence[ConvertedModel], scoring: Scoring) -> list[SessionSettings]:
-    """Named by the mode, as the tables are."""
-    return [
-        SessionSettings(data=model.data, name=model.mode, runtime=scoring.runtime)
-        for model in exports
-    ]
 
 
 def _with_rows(section: ReportSection, rows: tuple[tuple[str, ...], ...]) -> ReportSection:

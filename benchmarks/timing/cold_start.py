@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile, TimedModel
+from edge_melanoma.benchmarks.timing.models import TimedModel, open_model
 from edge_melanoma.machine.processes import run_in_child, stderr_discarded
-from edge_melanoma.runtime.interpreters import load_interpreter_class, quantization_of
+from edge_melanoma.runtime import interpreters
 
 MEGABYTE = 1e6
 KIBIBYTE = 1024
 STARTS = 3
-NETWORK = "edge_melanoma.network.network"
-"""Its import is that of TensorFlow."""
 
 
 def measure_cold_start(
@@ -55,17 +52,18 @@ def peak_rss_mb() -> float:
 
 def _start(model: TimedModel, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if isinstance(model, TFLiteFile):
-        return _start_tflite(model, image, threads)
-    if isinstance(model, KerasRun):
+    if isinstance(model, Path):
         return _start_keras(model, image, threads)
-    raise TypeError(f"no cold start is known for {type(model).__name__}")
+    return _start_tflite(model, image, threads)
 
 
-def _start_tflite(model: TFLiteFile, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
+def _start_tflite(
+    settings: interpreters.SessionSettings, image: NDArray[np.uint8], threads: int
+) -> dict[str, Any]:
     """Step by step, unlike a session, which loads and allocates at once."""
-    settings = model.settings
-    interpreter_class, import_ms = _timed(lambda: load_interpreter_class(settings.runtime))
+    interpreter_class, import_ms = _timed(
+        lambda: interpreters.load_interpreter_class(settings.runtime)
+    )
     before = peak_rss_mb()
     with stderr_discarded():
         interpreter, load_ms = _timed(
@@ -73,16 +71,17 @@ def _start_tflite(model: TFLiteFile, image: NDArray[np.uint8], threads: int) -> 
         )
         _, allocate_ms = _timed(interpreter.allocate_tensors)
     details = interpreter.get_input_details()[0]
-    pixels = quantization_of(details).pixel_table().take(image)
+    pixels = interpreters.quantization_of(details).pixel_table().take(image)
     interpreter.set_tensor(details["index"], pixels[np.newaxis])
     _, first_invoke_ms = _timed(interpreter.invoke)
     return _told(before, import_ms, load_ms, allocate_ms, first_invoke_ms)
 
 
-def _start_keras(model: KerasRun, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
-    _, import_ms = _timed(partial(importlib.import_module, NETWORK))
+def _start_keras(run_folder: Path, image: NDArray[np.uint8], threads: int) -> dict[str, Any]:
+    """The import of the network's module is that of TensorFlow."""
+    _, import_ms = _timed(lambda: importlib.import_module("edge_melanoma.network.network"))
     before = peak_rss_mb()
-    session, load_ms = _timed(lambda: model.open(threads=threads))
+    session, load_ms = _timed(lambda: open_model(run_folder, threads=threads))
     session.load_image(image)
     _, first_invoke_ms = _timed(session.invoke)
     return _told(before, import_ms, load_ms, None, first_invoke_ms)

@@ -12,14 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.benchmarks.settings import TimingSettings
-from edge_melanoma.benchmarks.timing.latency import (
-    NANOSECONDS_A_MILLISECOND,
-    PERCENTILES,
-    LatencySamples,
-    cores_of_others,
-    is_busy,
-    read_moment,
-)
+from edge_melanoma.benchmarks.timing import latency
 from edge_melanoma.benchmarks.timing.models import (
     TimedModel,
     Times,
@@ -46,7 +39,7 @@ class TurnTimes:
     `end_to_end` are milliseconds from a file on disk to a score, for parity.json.
     """
 
-    samples: LatencySamples
+    samples: latency.LatencySamples
     end_to_end: Mapping[str, float]
     predict_p50_ms: float | None
     xnnpack_parts: int | None
@@ -82,32 +75,23 @@ def time_in_turn(
     Each pass starts a fresh process for each model: memory lies differently there, so that the
     two passes differ as two runs of the whole would.
     """
-    start, own_before = read_moment(), time.process_time()
+    start, own_before = latency.read_moment(), time.process_time()
     passes, own = [], 0.0
     for number in range(1, PASSES + 1):
         say(f"Timing {len(models)} models in turn, {threads} thread(s), pass {number} of {PASSES}")
-        turns, seconds = _run_pass(models, paths, settings=settings, threads=threads)
+        turns, seconds = _run_pass(models, paths, settings, threads)
         passes.append(turns)
         own += seconds
     own += time.process_time() - own_before
-    others = cores_of_others(start, read_moment(), own_seconds=[own])
+    others = latency.cores_of_others(start, latency.read_moment(), own_seconds=[own])
     return {
-        name: _gather(
-            [turns[name] for turns in passes],
-            warmup=settings.warmup,
-            threads=threads,
-            others=others,
-        )
+        name: _gather([turns[name] for turns in passes], settings.warmup, threads, others)
         for name in models
     }
 
 
 def _run_pass(
-    models: Mapping[str, TimedModel],
-    paths: Sequence[Path],
-    *,
-    settings: TimingSettings,
-    threads: int,
+    models: Mapping[str, TimedModel], paths: Sequence[Path], settings: TimingSettings, threads: int
 ) -> tuple[dict[str, _Turns], float]:
     """The times of all models, and the CPU seconds of their processes."""
     image = read_image(paths[0])
@@ -143,25 +127,23 @@ def _is_enough(times: Times, settings: TimingSettings) -> bool:
     return whole or seconds >= settings.max_seconds
 
 
-def _gather(
-    passes: Sequence[_Turns], *, warmup: int, threads: int, others: float | None
-) -> TurnTimes:
-    """One model's two passes as one set of times."""
+def _gather(passes: Sequence[_Turns], warmup: int, threads: int, others: float | None) -> TurnTimes:
     first, second = passes
     wall, cpu = zip(*first.times, *second.times, strict=True)
     predict = [wall for wall, _ in [*(first.predict or []), *(second.predict or [])]]
     return TurnTimes(
-        samples=LatencySamples(
+        samples=latency.LatencySamples(
             wall_ns=wall,
             cpu_ns=cpu,
             warmup=warmup,
             threads=threads,
             first_pass=len(first.times),
             others_cores=others,
-            machine_is_busy=is_busy(others),
         ),
         end_to_end=end_to_end_ms([*first.files, *second.files]),
-        predict_p50_ms=float(np.median(predict)) / NANOSECONDS_A_MILLISECOND if predict else None,
+        predict_p50_ms=float(np.median(predict)) / latency.NANOSECONDS_A_MILLISECOND
+        if predict
+        else None,
         xnnpack_parts=first.xnnpack_parts,
     )
 
@@ -171,10 +153,10 @@ def end_to_end_ms(times: Times) -> dict[str, float]:
 
     `times` are those of `time_files`.
     """
-    decode, resize, invoke, cpu = np.array(times, np.float64).T / NANOSECONDS_A_MILLISECOND
+    decode, resize, invoke, cpu = np.array(times, np.float64).T / latency.NANOSECONDS_A_MILLISECOND
     whole = decode + resize + invoke
     return {
-        **{f"p{share}": float(np.percentile(whole, share)) for share in PERCENTILES},
+        **{f"p{share}": float(np.percentile(whole, share)) for share in latency.PERCENTILES},
         "cpu_p50": float(np.median(cpu)),
         "decode_p50": float(np.median(decode)),
         "resize_p50": float(np.median(resize)),

@@ -46,7 +46,6 @@ class LatencySamples:
     threads: int
     first_pass: int | None = None
     others_cores: float | None = None
-    machine_is_busy: bool = False
 
     def __post_init__(self) -> None:
         if len(self.wall_ns) < 2 or len(self.wall_ns) != len(self.cpu_ns):
@@ -94,7 +93,7 @@ class LatencySamples:
     @property
     def is_contaminated(self) -> bool:
         """Whether others had the processor: wall and CPU time part, or the machine was busy."""
-        return self.machine_is_busy or self.has_waited
+        return is_busy(self.others_cores) or self.has_waited
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json; times in milliseconds."""
@@ -125,17 +124,11 @@ def median_interval_ms(nanoseconds: NDArray[np.int64]) -> list[float] | None:
     Free of any shape of distribution: the ranks are those of a fair coin thrown n times. It
     takes the samples as independent; what drifts slowly is seen between the passes instead.
     """
-    from scipy.stats import binom
+    from scipy.stats import quantile_test
 
-    count = len(nanoseconds)
-    outside = (1 - INTERVAL_LEVEL) / 2
-    # The largest number of samples that may lie below the interval with a chance within `outside`.
-    below = int(binom.ppf(outside, count, 0.5))
-    below -= int(binom.cdf(below, count, 0.5) > outside)
-    if below < 0:
-        return None
-    ordered = np.sort(nanoseconds) / NANOSECONDS_A_MILLISECOND
-    return [float(ordered[below]), float(ordered[count - 1 - below])]
+    interval: Any = quantile_test(nanoseconds).confidence_interval(confidence_level=INTERVAL_LEVEL)
+    ends = [float(end) / NANOSECONDS_A_MILLISECOND for end in (interval.low, interval.high)]
+    return None if np.isnan(ends).any() else ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

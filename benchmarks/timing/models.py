@@ -3,15 +3,15 @@
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image_bytes, resize_image
+from edge_melanoma.data.images import read_image_bytes, resize_image, scale_pixels
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 
 UNTIMED_RUNS = 2
@@ -21,63 +21,28 @@ Times = list[tuple[int, ...]]
 """Nanoseconds of each run, a column for each thing that was timed."""
 
 
-class OpenModel(Protocol):
-    """A loaded model."""
-
-    @property
-    def xnnpack_parts(self) -> int | None:
-        """How many stretches of the graph XNNPACK runs; none where that is no question."""
-
-    def load_image(self, image: NDArray[np.uint8]) -> None:
-        """Put a picture (224, 224, 3) where the next invocation finds it."""
-
-    def invoke(self) -> None:
-        """Run the network once."""
-
-
-class TimedModel(Protocol):
-    """What is to be timed; small enough to be sent to a child process."""
-
-    def open(self, *, threads: int) -> OpenModel:
-        """Load it here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TFLiteFile:
-    """A .tflite model in one of the interpreters."""
-
-    settings: SessionSettings
-
-    def open(self, *, threads: int) -> OpenModel:
-        """Load it here."""
-        return TFLiteSession(replace(self.settings, threads=threads))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KerasRun:
-    """The trained network of a run folder, as a compiled graph of fixed shape."""
-
-    folder: Path
-
-    def open(self, *, threads: int) -> OpenModel:
-        """Load it here; TensorFlow takes its number of threads once a process."""
-        return KerasSession(self.folder, threads=threads)
+TimedModel = SessionSettings | Path
+"""A .tflite file and how to run it, or the run folder of a trained network."""
 
 
 class KerasSession:
-    """The network as one `tf.function` for a single picture."""
+    """The network of a run as one `tf.function` for a single picture.
+
+    TensorFlow takes its number of threads once a process.
+    """
 
     def __init__(self, folder: Path, *, threads: int) -> None:
         from edge_melanoma.machine.tensorflow import tf
-        from edge_melanoma.network.network import load_network
+        from edge_melanoma.network.network import infer, load_network
         from edge_melanoma.runs.models import open_run
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        self._tf, self._network = tf, load_network(open_run(folder))
+        run = open_run(folder)
+        self._tf, self._network = tf, load_network(run)
         shape = tf.TensorSpec((1, *self._network.input_shape[1:]), tf.float32)
         self._graph = tf.function(
-            lambda inputs: self._network(inputs, training=False), input_signature=[shape]
+            lambda inputs: infer(self._network, inputs, views=run.views)[0], input_signature=[shape]
         )
         self._inputs: Any = None
 
@@ -87,8 +52,6 @@ class KerasSession:
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
         """Scale a picture (224, 224, 3) into a tensor."""
-        from edge_melanoma.data.images import scale_pixels
-
         self._inputs = self._tf.constant(scale_pixels(image[np.newaxis]))
 
     def invoke(self) -> None:
@@ -100,7 +63,15 @@ class KerasSession:
         self._network.predict(self._inputs, verbose=0)
 
 
+OpenModel = TFLiteSession | KerasSession
 _model: OpenModel | None = None
+
+
+def open_model(model: TimedModel, *, threads: int) -> OpenModel:
+    """Load it here."""
+    if isinstance(model, Path):
+        return KerasSession(model, threads=threads)
+    return TFLiteSession(replace(model, threads=threads))
 
 
 def open_here(model: TimedModel, threads: int, image: NDArray[np.uint8], warmup: int) -> None:
@@ -110,7 +81,7 @@ def open_here(model: TimedModel, threads: int, image: NDArray[np.uint8], warmup:
     """
     global _model
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _model = model.open(threads=threads)
+    _model = open_model(model, threads=threads)
     _model.load_image(image)
     for _ in range(warmup):
         _model.invoke()

@@ -56,7 +56,6 @@ class KernelQuantizer(quantization.quantizers.Quantizer):  # type: ignore[misc, 
         return tf.transpose(rounded, order)
 
     def get_config(self) -> dict[str, Any]:
-        """What the constructor takes."""
         return {"channel_axis": self.channel_axis}
 
 
@@ -75,7 +74,6 @@ class RangeQuantizer(quantization.quantizers.Quantizer):  # type: ignore[misc, n
         return tf.quantization.fake_quant_with_min_max_args(inputs, self.lowest, self.highest)
 
     def get_config(self) -> dict[str, Any]:
-        """What the constructor takes."""
         return {"lowest": self.lowest, "highest": self.highest}
 
 
@@ -109,7 +107,6 @@ class LayerConfig(quantization.QuantizeConfig):  # type: ignore[misc, name-defin
         return [] if self.output is None else [RangeQuantizer(*self.output)]
 
     def get_config(self) -> dict[str, Any]:
-        """What the constructor takes."""
         return {"output": self.output}
 
 
@@ -155,5 +152,4 @@ def _weights_of(layer: Any) -> tuple[Any, Any]:
 
 
 def _kernel_name(layer: Any) -> str:
-    """What tf_keras calls the weights that a layer multiplies by."""
     return "depthwise_kernel" if isinstance(layer, tf_keras.layers.DepthwiseConv2D) else "kernel"

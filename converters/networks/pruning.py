@@ -36,15 +36,6 @@ Ends = Float64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrunedChannels:
-    """How many of a layer's output channels, or units, were taken out."""
-
-    layer: str
-    channels: int
-    removed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Chain:
     """Layers with the same channels, the first of which makes them, and the one that takes them."""
 
@@ -56,10 +47,8 @@ class _Chain:
         return tuple(layer for layer in self.path if layer.weights)
 
 
-def prune_dead_channels(
-    folded: Any, batches: Iterable[Float32]
-) -> tuple[Any, tuple[PrunedChannels, ...]]:
-    """A folded network without the channels that stay constant, and what went by layer.
+def prune_dead_channels(folded: Any, batches: Iterable[Float32]) -> tuple[Any, dict[str, int]]:
+    """A folded network without the channels that stay constant, and how many went by layer.
 
     A channel goes if, from the range that its convolution or dense layer has on `batches`, widened
     by `MARGIN`, it follows that what arrives at the next kernel over all channels is one value; the
@@ -74,7 +63,7 @@ def prune_dead_channels(
     """
     chains = tuple(_find_chains(folded))
     weights = {layer.name: layer.get_weights() for layer in folded.layers}
-    pruned = []
+    removed: dict[str, int] = {}
     for chain, measured in zip(chains, _measure(chains, folded, batches), strict=True):
         reach = MARGIN * (measured[1] - measured[0])
         lowest, highest = _ends_at_taker(chain, measured + np.stack([-reach, reach]))
@@ -86,9 +75,8 @@ def prune_dead_channels(
         for layer in chain.makers:
             kernel, bias = weights[layer.name]
             weights[layer.name] = [kernel.compress(kept, axis=output_axis(layer)), bias[kept]]
-            removed = int((~kept).sum())
-            pruned.append(PrunedChannels(layer=layer.name, channels=len(kept), removed=removed))
-    return _rebuild(folded, weights), tuple(pruned)
+            removed[layer.name] = int((~kept).sum())
+    return _rebuild(folded, weights), removed
 
 
 def _find_chains(network: Any) -> Iterator[_Chain]:
@@ -139,7 +127,6 @@ def _is_linear(layer: Any) -> bool:
 
 
 def _measure(chains: Sequence[_Chain], folded: Any, batches: Iterable[Float32]) -> list[Ends]:
-    """The ranges of the chains' first layers before their activations."""
     firsts = [chain.path[0] for chain in chains]
     taps = [first.output if _is_linear(first) else first.input for first in firsts]
     probe = tf_keras.Model(folded.input, taps)

@@ -6,23 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma import __version__
+from edge_melanoma.converters import metadata, model_info
 from edge_melanoma.converters.phone import layout
 from edge_melanoma.converters.phone.golden_vectors import describe_vectors
-from edge_melanoma.converters.phone.metadata import (
-    DISPLAY_LABELS,
-    LABELS,
-    ModelText,
-    attach_metadata,
-)
-from edge_melanoma.converters.phone.model_info import (
-    DISCLAIMER,
-    SHIFTS,
-    BundledModel,
-    describe_models,
-    describe_operating_point,
-    with_hashes,
-)
 from edge_melanoma.converters.phone.twins import find_or_convert_float16, make_uint8_twin
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.data.crops import Crop
@@ -34,12 +20,12 @@ from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
 from edge_melanoma.runs.folders import refuse_unwritable
 from edge_melanoma.runs.models import (
-    MODEL_INFO,
     ConvertedModel,
     TrainedModel,
     find_run,
     open_exports,
 )
+from edge_melanoma.tflite.model_info import MODEL_INFO
 from edge_melanoma.tflite.modes import Mode
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -51,9 +37,6 @@ LICENCE_NOTE = "LICENSE.md"
 
 LARGEST_BUNDLE_BYTES = 8_000_000
 """Of all files but the float16 model, which is there on request only."""
-
-LABEL_TEXTS = {LABELS: b"malignant\n", DISPLAY_LABELS: b"Malignant (suspicious of melanoma)\n"}
-"""A line for each column of the output, of which there is one."""
 
 
 def bundle_run(
@@ -78,7 +61,7 @@ def bundle_run(
     model = choose_int8_export(run, mode)
     TerminalReporter().say(f"Bundling {model.path}")
     float16 = find_or_convert_float16(run, with_map=with_map) if with_float16 else None
-    return write_bundle(bundle_files(run, model, float16=float16, crop=crop), out, force=force)
+    return write_bundle(bundle_files(run, model, float16=float16, crop=crop), out)
 
 
 def find_run_to_bundle(folder: Path | None) -> TrainedModel:
@@ -109,7 +92,7 @@ def choose_int8_export(run: TrainedModel, mode: Mode | None) -> ConvertedModel:
 
 
 def bundle_files(
-    run: TrainedModel, model: ConvertedModel, *, float16: BundledModel | None, crop: Crop
+    run: TrainedModel, model: ConvertedModel, *, float16: model_info.BundledModel | None, crop: Crop
 ) -> dict[str, bytes]:
     """Every file of the bundle but SHA256SUMS, by its path, in memory.
 
@@ -118,19 +101,22 @@ def bundle_files(
     """
     sources = {name: (layout.SOURCES / name).read_bytes() for name in layout.hand_written_files()}
     plain = _plain_models(model, float16)
-    point = describe_operating_point(run, model)
-    info = describe_models(plain, crop=crop, operating_point=point)
-    attached = {**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
-    attach = partial(attach_metadata, text=_describe(run, model), size=IMAGE_SIZE, files=attached)
+    point = model_info.describe_operating_point(run, model)
+    for one in plain:
+        model_info.refuse_other_ends(one)
+    info = model_info.describe_models(plain, run, crop=crop, operating_point=point)
+    attached = {**model_info.LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
+    text = model_info.describe_text(run)
+    attach = partial(metadata.attach_metadata, text=text, size=IMAGE_SIZE, files=attached)
     models = {f"{layout.ASSETS}/{one.file}": attach(one.data) for one in plain}
-    told = with_hashes(info, {Path(name).name: data for name, data in models.items()})
+    told = model_info.with_hashes(info, {Path(name).name: data for name, data in models.items()})
     readme = sources[layout.README].decode()
     for part in README_PARTS:
         readme = insert_between(readme, name=part, text=_render(part, told))
     files = {
         **sources,
         **models,
-        layout.LABELS_FILE: LABEL_TEXTS[LABELS],
+        layout.LABELS_FILE: model_info.LABEL_TEXTS[metadata.LABELS],
         layout.MODEL_INFO_FILE: json_text(told).encode(),
         layout.NOTICE: _notice_of(run).encode(),
         layout.README: readme.encode(),
@@ -143,15 +129,11 @@ def bundle_files(
     return {**files, layout.GOLDEN_FILE: json_text(golden).encode()}
 
 
-def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> dict[str, Any]:
+def write_bundle(files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
     """Put a bundle into a folder; in a checkout's own one only generated files are written.
 
     What is given back is the JSON of `edge-melanoma android`.
-
-    Raises:
-        EdgeMelanomaError: the folder holds files already and `force` is off.
     """
-    layout.refuse_full_folder(folder, what="bundle", force=force)
     in_place = folder.resolve() == layout.SOURCES.resolve()
     for name, data in files.items():
         if not in_place or name in {*layout.GENERATED, layout.README}:
@@ -168,14 +150,16 @@ def write_bundle(files: Mapping[str, bytes], folder: Path, *, force: bool) -> di
     }
 
 
-def _plain_models(int8: ConvertedModel, float16: BundledModel | None) -> list[BundledModel]:
+def _plain_models(
+    int8: ConvertedModel, float16: model_info.BundledModel | None
+) -> list[model_info.BundledModel]:
     integer = int(int8.manifest["operating_point"]["integer"])
     models = [
-        BundledModel(
+        model_info.BundledModel(
             file=Path(name).name,
             data=data,
             threshold=float(int8.manifest["threshold"]),
-            threshold_integer=integer + SHIFTS["int8"] - SHIFTS[dtype],
+            threshold_integer=integer + model_info.SHIFTS["int8"] - model_info.SHIFTS[dtype],
         )
         for name, dtype, data in (
             (layout.INT8, "int8", int8.data),
@@ -183,19 +167,6 @@ def _plain_models(int8: ConvertedModel, float16: BundledModel | None) -> list[Bu
         )
     ]
     return models if float16 is None else [*models, float16]
-
-
-def _describe(run: TrainedModel, model: ConvertedModel) -> ModelText:
-    return ModelText(
-        name="edge-melanoma",
-        description=(
-            f"P(malignant) of a dermoscopic photograph of a skin lesion: MobileNetV2, recipe "
-            f"{run.variant}, {model.mode}. {DISCLAIMER}"
-        ),
-        version=f"{__version__}+{model.sha256[:12]}",
-        author="the authors of edge-melanoma",
-        licence="Code: Apache-2.0. Weights: see NOTICE of the bundle; for research only.",
-    )
 
 
 def _notice_of(run: TrainedModel) -> str:

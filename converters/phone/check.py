@@ -1,7 +1,6 @@
 """Checks an Android bundle as it lies on disk, and names the first stage at which it differs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.converters.metadata import LABELS
+from edge_melanoma.converters.model_info import without_hashes
 from edge_melanoma.converters.phone import layout
 from edge_melanoma.converters.phone.golden_vectors import prepare_pixels, run_model
-from edge_melanoma.converters.phone.metadata import LABELS, read_attached_files
-from edge_melanoma.converters.phone.model_info import without_hashes
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.decoding import decode_image
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, read_json, sha256_of
-from edge_melanoma.runs.models import MODEL_INFO
 from edge_melanoma.tflite.inspection import inspect_model
+from edge_melanoma.tflite.model_info import MODEL_INFO, read_attached_files
 from edge_melanoma.tflite.verification import verify_model
 
 OUTPUT_STAGES = (
@@ -30,46 +29,11 @@ OUTPUT_STAGES = (
 """A model, what golden.json calls its outputs, and where `ModelOutputs` has them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleFinding:
-    """The first stage at which a file of a bundle is not as the bundle says."""
-
-    file: str
-    stage: str
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.stage}: expected {self.expected}, found {self.found}."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleCheck:
-    """What was looked at, and what differs."""
-
-    folder: Path
-    files: int
-    models: int
-    pictures: int
-    findings: tuple[BundleFinding, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; the folder's name alone."""
-        return {
-            "schema": 1,
-            "bundle": self.folder.name,
-            "files": self.files,
-            "models": self.models,
-            "pictures": self.pictures,
-            "ok": not self.findings,
-            "findings": [asdict(finding) for finding in self.findings],
-        }
-
-
-def check_bundle(folder: Path) -> BundleCheck:
+def check_bundle(folder: Path) -> dict[str, Any]:
     """Hashes, models, metadata, tensors, and every golden picture through every stage.
 
-    A model whose hash is not that of model_info.json is not run.
+    For JSON, the folder's name alone; a finding is the first stage at which a file is not as the
+    bundle says. A model whose hash is not that of model_info.json is not run.
 
     Raises:
         EdgeMelanomaError: the folder is no bundle.
@@ -96,13 +60,15 @@ def check_bundle(folder: Path) -> BundleCheck:
             f"{layout.MODEL_INFO_FILE} or {layout.GOLDEN_FILE} of {folder} is not as "
             f"edge-melanoma android writes it ({error!r}); write the bundle again."
         ) from error
-    return BundleCheck(
-        folder=folder,
-        files=len(sums),
-        models=len(models),
-        pictures=len(golden["vectors"]),
-        findings=tuple(looked.findings.values()),
-    )
+    return {
+        "schema": 1,
+        "bundle": folder.name,
+        "files": len(sums),
+        "models": len(models),
+        "pictures": len(golden["vectors"]),
+        "ok": not looked.findings,
+        "findings": list(looked.findings.values()),
+    }
 
 
 class _Look:
@@ -110,13 +76,13 @@ class _Look:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.findings: dict[str, BundleFinding] = {}
+        self.findings: dict[str, dict[str, str]] = {}
 
     def expect(self, file: str, stage: str, expected: object, found: object) -> bool:
         """Whether the two are equal; where they are not, the file's first finding."""
         if found != expected:
-            told = {"stage": stage, "expected": str(expected), "found": str(found)}
-            self.findings.setdefault(file, BundleFinding(file=file, **told))
+            told = {"file": file, "stage": stage, "expected": str(expected), "found": str(found)}
+            self.findings.setdefault(file, told)
         return found == expected
 
     def check_sum(self, name: str, expected: str) -> None:

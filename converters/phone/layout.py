@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import edge_melanoma
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
-from edge_melanoma.runs.models import MODEL_INFO
+from edge_melanoma.tflite.model_info import MODEL_INFO
 
 SOURCES = Path(edge_melanoma.__file__).with_name("android_assets")
 """The hand-written files, in the package; in a checkout a link to its android_assets."""

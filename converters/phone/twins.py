@@ -6,9 +6,9 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from edge_melanoma.converters.model_info import BundledModel
 from edge_melanoma.converters.packing import pack_model
 from edge_melanoma.converters.phone.layout import FLOAT16
-from edge_melanoma.converters.phone.model_info import BundledModel
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import run_in_child
@@ -70,7 +70,6 @@ def find_or_convert_float16(run: TrainedModel, *, with_map: bool = False) -> Bun
 
 
 def _quantize_code(model: Any) -> int:
-    """The index of the operator code QUANTIZE, put in where there is none."""
     wanted = schema.BuiltinOperator.QUANTIZE
     for index, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == wanted:
@@ -107,5 +106,5 @@ def _convert(run: TrainedModel, *, with_map: bool) -> bytes:
     from edge_melanoma.converters.tflite import convert_network
     from edge_melanoma.network.network import load_network
 
-    settings = ExportSettings(correction=Correction.NONE, with_map=with_map)
+    settings = ExportSettings(correction=Correction.NONE, with_map=with_map, views=run.views)
     return slim_model(convert_network(load_network(run), Mode.FLOAT16, settings=settings))

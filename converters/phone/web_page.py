@@ -69,9 +69,9 @@ def page_files(
     """
     model = layout.FLOAT16 if with_map else layout.UINT8
     name = PurePosixPath(model).name
-    served = {path for path in bundle if path.startswith(WEB)} - NOT_SERVED
+    served = [path for path in bundle if path.startswith(WEB) and path not in NOT_SERVED]
     files = {
-        **{path.removeprefix(WEB): bundle[path] for path in bundle if path in served},
+        **{path.removeprefix(WEB): bundle[path] for path in served},
         **{path: bundle[path] for path in LICENCES},
         **{f"litert/{path}": data for path, data in litert.items()},
         f"model/{name}": bundle[model],

@@ -95,17 +95,17 @@ class SheetMaker:
         images = int((predictions.labels == (kind is Failure.MISS)).sum())
         if not errors:
             return None
-        if not self.cases:
-            return FailureSheet(link=None, shown=0, errors=len(errors), images=images)
-        cases = self._look_at(kind, errors[: self.cases], records, predictions)
-        title = (
-            f"{self.variant} on {set_name}: {kind.plural}, the worst {len(cases)} of "
-            f"{len(errors)}, among {images} {kind.truth} pictures at threshold {self.threshold:.3f}"
-        )
-        path = self.folder / f"{kind.value.replace(' ', '_')}_{file_name}.png"
-        draw_failure_sheet(cases, path, title=title)
-        link = Path(os.path.relpath(path.resolve(), self.card.resolve().parent)).as_posix()
-        return FailureSheet(link=link, shown=len(cases), errors=len(errors), images=images)
+        link, worst = None, errors[: self.cases]
+        if worst:
+            title = (
+                f"{self.variant} on {set_name}: {kind.plural}, the worst {len(worst)} of "
+                f"{len(errors)}, among {images} {kind.truth} pictures at threshold "
+                f"{self.threshold:.3f}"
+            )
+            path = self.folder / f"{kind.value.replace(' ', '_')}_{file_name}.png"
+            draw_failure_sheet(self._look_at(kind, worst, records, predictions), path, title=title)
+            link = Path(os.path.relpath(path.resolve(), self.card.resolve().parent)).as_posix()
+        return FailureSheet(link=link, shown=len(worst), errors=len(errors), images=images)
 
     def _look_at(
         self,
@@ -130,8 +130,7 @@ def worst_failures(predictions: PredictionSet, *, kind: Failure, threshold: floa
     is_miss = kind is Failure.MISS
     places = np.flatnonzero((predictions.labels == is_miss) & (called != is_miss))
     away = predictions.scores if is_miss else -predictions.scores
-    order: list[int] = places[np.argsort(away[places], kind="stable")].tolist()
-    return order
+    return [int(place) for place in places[np.argsort(away[places], kind="stable")]]
 
 
 def heat_maps(

@@ -103,7 +103,11 @@ def list_items(answered: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, str
 
 def _environment() -> Environment:
     environment = template_environment(
-        FOLDER, autoescape=True, finalize=_escape, keep_trailing_newline=True
+        FOLDER,
+        autoescape=True,
+        # For Markdown, before Jinja would do it for HTML.
+        finalize=lambda value: value if isinstance(value, Markup) else Markup(text_of(value)),
+        keep_trailing_newline=True,
     )
     environment.globals |= {
         "share_of": share_of,
@@ -114,11 +118,6 @@ def _environment() -> Environment:
         "fewest": FEWEST,
     }
     return environment
-
-
-def _escape(value: object) -> Markup:
-    """For Markdown, before Jinja would do it for HTML."""
-    return value if isinstance(value, Markup) else Markup(text_of(value))
 
 
 def _subgroup_table(table: SubgroupTable) -> Markup:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_melanoma.card.traits import ATTRIBUTES, ORDER, STATED, Traits
 from edge_melanoma.evaluation.metrics import Interval, area_under_roc, wilson_interval
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.markdown import DASH
+from edge_melanoma.machine.markdown import DASH, share_of
 
 FEWEST = 10
 """Images of a class below which a share is marked as of few, and not tested."""
@@ -261,8 +261,7 @@ def describe_findings(table: SubgroupTable) -> Iterator[str]:
 
 
 def _share_text(share: Share, reason: str | None) -> str:
-    if share.value is None or share.interval is None:
+    if share.value is None:
         return f"{DASH} ({reason})"
-    low, high = share.interval
     marks = (FEW if share.is_of_few else "") + (DIFFERS if share.differs else "")
-    return f"{share.value:.3f} ({low:.3f} to {high:.3f}){marks}"
+    return share_of(share.value, share.interval) + marks

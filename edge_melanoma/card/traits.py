@@ -48,13 +48,9 @@ ORDER = (*(band for _, band in AGE_BANDS), *(tone.value for tone in SkinTone), S
 Traits = Mapping[str, str]
 """Attribute to value, of one picture; what is not known is not there."""
 
-LOWER_ANGLES = (
-    (SkinTone.VERY_LIGHT, 55.0),
-    (SkinTone.LIGHT, 41.0),
-    (SkinTone.INTERMEDIATE, 28.0),
-    (SkinTone.TAN, 10.0),
-    (SkinTone.BROWN, -30.0),
-)
+LOWER_ANGLES = (55.0, 41.0, 28.0, 10.0, -30.0, -np.inf)
+"""Degrees above which each class of `SkinTone` lies."""
+
 PATCHES, PATCH = 12, 20
 RADIUS = 0.8
 """Of the ring of patches, in half side lengths: outside most lesions, inside most round fields."""
@@ -124,10 +120,8 @@ def classify_skin_tone(pixels: NDArray[np.uint8]) -> SkinTone | None:
 
 def class_of_angle(angle: float) -> SkinTone:
     """The class of an angle in degrees; a bound belongs to the darker class."""
-    for tone, lowest in LOWER_ANGLES:
-        if angle > lowest:
-            return tone
-    return SkinTone.DARK
+    bounds = zip(SkinTone, LOWER_ANGLES, strict=True)
+    return next(tone for tone, lowest in bounds if angle > lowest)
 
 
 def measure_typology_angle(pixels: NDArray[np.uint8]) -> float | None:
@@ -138,9 +132,13 @@ def measure_typology_angle(pixels: NDArray[np.uint8]) -> float | None:
     yellowish (b* of at most 0), as in pictures with a violet or blue cast.
     """
     field = find_field(pixels)
+    height, width = field.shape
+    turns = 2 * np.pi * np.arange(PATCHES) / PATCHES
+    rows = height / 2 * (1 + RADIUS * np.sin(turns)) - PATCH / 2
+    columns = width / 2 * (1 + RADIUS * np.cos(turns)) - PATCH / 2
     colours = []
-    for corner in _patch_corners(pixels.shape[0], pixels.shape[1]):
-        window = tuple(slice(start, start + PATCH) for start in corner)
+    for corner in zip(rows, columns, strict=True):
+        window = tuple(slice(round(start), round(start) + PATCH) for start in corner)
         if field[window].mean() > 0.9:
             colours.append(np.median(pixels[window].reshape(-1, 3), axis=0))
     if len(colours) < FEWEST_PATCHES:
@@ -159,10 +157,3 @@ def to_lab(colours: NDArray[np.floating]) -> NDArray[np.float64]:
     root = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio * (29 / 6) ** 2 / 3 + 4 / 29)
     x, y, z = root.T
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
-
-
-def _patch_corners(height: int, width: int) -> list[tuple[int, int]]:
-    turns = 2 * np.pi * np.arange(PATCHES) / PATCHES
-    rows = height / 2 * (1 + RADIUS * np.sin(turns)) - PATCH / 2
-    columns = width / 2 * (1 + RADIUS * np.cos(turns)) - PATCH / 2
-    return [(round(row), round(column)) for row, column in zip(rows, columns, strict=True)]

@@ -3,8 +3,8 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +18,10 @@ from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics
 from edge_melanoma.machine.markdown import template_environment
 
-GROUPS_SHOWN = 30
-PICTURES_A_GROUP = 6
 WORST_SHOWN = 3
 EXAMPLES_A_CLASS = 6
 BINS = 24
 THUMBNAIL_SIDE = 112
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortcutFigure:
-    """How one statistic is spread from `low` to `high`, by class.
-
-    `bins` are heights in 0..1, `examples` the image ids that are most telling.
-    """
-
-    feature: str
-    auc: float
-    low: float
-    high: float
-    bins: dict[str, tuple[float, ...]]
-    examples: dict[str, tuple[str, ...]]
 
 
 def render_page(report: DataReport, removals: Sequence[Removal]) -> str:
@@ -50,8 +33,6 @@ def render_page(report: DataReport, removals: Sequence[Removal]) -> str:
         removals=removals,
         figures={summary.name: _figures(report, summary) for summary in report.sets},
         address_of=lambda image_id: _thumbnail(records[image_id]),
-        groups_shown=GROUPS_SHOWN,
-        pictures_a_group=PICTURES_A_GROUP,
     )
 
 
@@ -65,7 +46,7 @@ def _thumbnail(record: LesionRecord) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
-def _figures(report: DataReport, summary: SetSummary) -> list[ShortcutFigure]:
+def _figures(report: DataReport, summary: SetSummary) -> list[dict[str, Any]]:
     """Of the statistics that separate the classes best alone."""
     single = [shortcut for shortcut in summary.shortcuts if shortcut.feature != ALL_TOGETHER]
     rows = rows_of(summary.name, report.prints.readable)
@@ -79,7 +60,8 @@ def _figures(report: DataReport, summary: SetSummary) -> list[ShortcutFigure]:
 
 def _figure(
     shortcut: Shortcut, records: Sequence[LesionRecord], values: NDArray[np.float64]
-) -> ShortcutFigure:
+) -> dict[str, Any]:
+    """How a statistic is spread by class: heights of bins in 0..1, and the most telling images."""
     labels = np.array([record.is_malignant for record in records])
     classes = {"benign": ~labels, "malignant": labels}
     low, high = (float(edge) for edge in np.quantile(values, [0.01, 0.99]))
@@ -96,14 +78,11 @@ def _figure(
         "benign": np.argsort(lead, kind="stable"),
         "malignant": np.argsort(-lead, kind="stable"),
     }
-    return ShortcutFigure(
-        feature=shortcut.feature,
-        auc=shortcut.auc,
-        low=low,
-        high=high,
-        bins={name: tuple(float(v) / tallest for v in share) for name, share in shares.items()},
-        examples={
-            name: tuple(records[n].image_id for n in order[name] if chosen[n])[:EXAMPLES_A_CLASS]
+    return {
+        **{"feature": shortcut.feature, "auc": shortcut.auc, "low": low, "high": high},
+        "bins": {name: (share / tallest).tolist() for name, share in shares.items()},
+        "examples": {
+            name: [records[n].image_id for n in order[name] if chosen[n]][:EXAMPLES_A_CLASS]
             for name, chosen in classes.items()
         },
-    )
+    }

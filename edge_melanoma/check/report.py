@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.check.shortcuts import LEAST_IMAGES_A_CLASS, Shortcut, measure_shortcuts
-from edge_melanoma.data.copies.search import CopyKind, Duplicates, find_copies
+from edge_melanoma.check.sources import SourceFindings, examine_sources
+from edge_melanoma.data.copies.search import CopyKind, Duplicates, cluster_pairs, find_copies
 from edge_melanoma.data.lesions import LesionRecord, list_lesions
 from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprints
 from edge_melanoma.data.sets import list_skipped, name_records
@@ -65,6 +66,7 @@ class DataReport:
     conflicts: tuple[Group, ...]
     leaks: tuple[Pair, ...]
     crossings: tuple[Pair, ...]
+    sources: SourceFindings
     prints: Fingerprints
     duplicates: Duplicates
 
@@ -99,9 +101,6 @@ def examine_data(
     paths = {record.image_id: record.path for record in listed}
     clusters = duplicates.clusters
     near = {pair.first for pair in duplicates.pairs if pair.kind is CopyKind.NEAR}
-    conflicts = tuple(
-        cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
-    )
     return DataReport(
         sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
         skipped=tuple(
@@ -110,11 +109,14 @@ def examine_data(
             for path in list_skipped(folder, members[name])
         ),
         bad=tuple(_name_bad(image, paths[image.image_id]) for image in prints.bad),
-        exact=_exact_groups(prints),
+        exact=cluster_pairs([pair for pair in duplicates.pairs if pair.kind is not CopyKind.NEAR]),
         near=tuple(cluster for cluster in clusters if near & set(cluster)),
-        conflicts=conflicts,
+        conflicts=tuple(
+            cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
+        ),
         leaks=_pairs_where(clusters, records, _is_leak),
-        crossings=_pairs_where(clusters, records, lambda a, b: a.source != b.source),
+        crossings=_pairs_where(clusters, records, lambda a, b: a.dataset != b.dataset),
+        sources=examine_sources(prints.readable),
         prints=prints,
         duplicates=duplicates,
     )
@@ -122,7 +124,7 @@ def examine_data(
 
 def rows_of(name: str, records: Sequence[LesionRecord]) -> list[int]:
     """The positions of the pictures of one set; those of a lone set do not say where they are."""
-    return [row for row, record in enumerate(records) if record.source in {None, name}]
+    return [row for row, record in enumerate(records) if record.dataset in {None, name}]
 
 
 def report_to_json(report: DataReport) -> dict[str, Any]:
@@ -131,10 +133,12 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
     The shortcuts of several sets say which set they are of.
     """
     several = len(report.sets) > 1
-    sets = [asdict(summary) for summary in report.sets]
     return {
         "schema": 1,
-        "sets": [{k: v for k, v in one.items() if k != "shortcuts"} for one in sets],
+        "sets": [
+            {name: value for name, value in asdict(summary).items() if name != "shortcuts"}
+            for summary in report.sets
+        ],
         "skipped": list(report.skipped),
         "bad": [{"file": bad.image_id, "reason": bad.reason} for bad in report.bad],
         "exact_duplicates": [list(group) for group in report.exact],
@@ -142,6 +146,16 @@ def report_to_json(report: DataReport) -> dict[str, Any]:
         "label_conflicts": [list(group) for group in report.conflicts],
         "cross_split_leaks": [list(pair) for pair in report.leaks],
         "cross_set_copies": [list(pair) for pair in report.crossings],
+        "lesion_leaks": [list(group) for group in report.sources.lesion_leaks],
+        "lesion_conflicts": [list(group) for group in report.sources.lesion_conflicts],
+        "sources": {
+            "auc": report.sources.auc,
+            "counts": {
+                name: {"benign": benign, "malignant": malignant}
+                for name, (benign, malignant) in report.sources.counts.items()
+            },
+            "notes": list(report.sources.notes),
+        },
         "shortcuts": [
             asdict(shortcut) | ({"set": summary.name} if several else {})
             for summary in report.sets
@@ -220,16 +234,9 @@ def _count_sides(records: Sequence[LesionRecord]) -> dict[str, dict[str, int]]:
     }
 
 
-def _exact_groups(prints: Fingerprints) -> tuple[Group, ...]:
-    by_pixels: dict[str, list[str]] = {}
-    for record, pixels in zip(prints.readable, prints.pixels, strict=True):
-        by_pixels.setdefault(pixels, []).append(record.image_id)
-    return tuple(sorted(tuple(sorted(ids)) for ids in by_pixels.values() if len(ids) > 1))
-
-
 def _is_leak(one: LesionRecord, other: LesionRecord) -> bool:
     sides = {one.side, other.side}
-    return one.source == other.source and len(sides) == 2 and None not in sides
+    return one.dataset == other.dataset and len(sides) == 2 and None not in sides
 
 
 def _pairs_where(
@@ -247,7 +254,7 @@ def _leaking(members: Sequence[LesionRecord], order: dict[str, int]) -> dict[str
     """What of a cluster stands in another place than its best one."""
 
     def place(record: LesionRecord) -> tuple[int, int]:
-        return order.get(record.source or "", 0), SIDE_ORDER.index(record.side)
+        return order.get(record.dataset or "", 0), SIDE_ORDER.index(record.side)
 
     if not members:
         return {}

@@ -68,10 +68,7 @@ def _folds(labels: NDArray[np.bool_], groups: Sequence[str]) -> Folds:
 
 
 def _cross_validated_auc(
-    model: Any,
-    statistics: NDArray[np.float64],
-    labels: NDArray[np.bool_],
-    folds: Folds,
+    model: Any, statistics: NDArray[np.float64], labels: NDArray[np.bool_], folds: Folds
 ) -> float:
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import cross_val_predict

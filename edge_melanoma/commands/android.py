@@ -6,22 +6,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+from typer import Option
 
 from edge_melanoma.commands.options import Force, RunArgument
 from edge_melanoma.data.crops import Crop
+from edge_melanoma.machine.terminal import print_lines, results_console
 
-NAME = "android"
 DIFFERS = 1
+FINDING = "{file}: {stage}: expected {expected}, found {found}."
 
 
 def command(
     run: RunArgument = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where the bundle is written.")
-    ] = Path("android_assets"),
+    out: Annotated[Path, Option(metavar="DIR", help="Where the bundle is written.")] = Path(
+        "android_assets"
+    ),
     float16: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--float16",
             help="Add melanoma_float16.tflite: the run's export, or converted now from its "
             "weights.",
@@ -29,23 +32,21 @@ def command(
     ] = False,
     with_map: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--with-map",
             help="Add it with a second output, class_activation_map (1, 7, 7): where it looked.",
         ),
     ] = False,
     crop: Annotated[
         Crop,
-        typer.Option(
-            "--crop",
+        Option(
             help="What of a photograph the app resizes: the whole frame, as in training, or its "
-            "centre square.",
+            "centre square."
         ),
     ] = Crop.NONE,
     mode: Annotated[
         str | None,
-        typer.Option(
-            "--mode",
+        Option(
             metavar="int8|int8-qat",
             help="Which of the run's int8 exports; int8-qat where there is one.",
         ),
@@ -53,14 +54,13 @@ def command(
     force: Force = False,
     verify: Annotated[
         Path | None,
-        typer.Option(
-            "--verify",
+        Option(
             metavar="DIR",
             help="Write nothing: check the bundle in DIR, name the first stage that differs for "
             "each file and picture, and exit with 1 if one does.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Annotated[bool, Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Write what an app needs: int8 and uint8 models, golden vectors, Kotlin, web page, hashes."""
     if verify is not None:
@@ -85,10 +85,6 @@ def command(
 
 
 def _show(told: Mapping[str, Any]) -> None:
-    from rich.table import Table
-
-    from edge_melanoma.machine.terminal import print_lines, results_console
-
     table = Table("file", "bytes", "input", "malignant from", "sha256", title="Models for apps")
     for model in told["models"]:
         integer = model["threshold"]["integer"]
@@ -107,19 +103,18 @@ def _show(told: Mapping[str, Any]) -> None:
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:
-    """Check a bundle, print what differs, and leave with 1 if anything does."""
     from edge_melanoma.converters.phone.check import check_bundle
-    from edge_melanoma.machine.terminal import print_lines, results_console
 
     checked = check_bundle(folder)
     if as_json:
-        print(dumps(checked.as_dict(), indent=2))
+        print(dumps(checked, indent=2))
     else:
-        verdict = f"{len(checked.findings)} differ" if checked.findings else "all as stated"
+        findings = map(FINDING.format_map, checked["findings"])
+        verdict = f"{len(checked['findings'])} differ" if checked["findings"] else "all as stated"
         told = (
-            f"{folder}: {checked.files} files, {checked.models} models, {checked.pictures} "
-            f"pictures: {verdict}."
+            f"{folder}: {checked['files']} files, {checked['models']} models, "
+            f"{checked['pictures']} pictures: {verdict}."
         )
-        print_lines(results_console(width=160), *map(str, checked.findings), told)
-    if checked.findings:
+        print_lines(results_console(width=160), *findings, told)
+    if checked["findings"]:
         raise typer.Exit(DIFFERS)

@@ -4,36 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 from typer.core import TyperCommand
 
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
-from edge_melanoma.commands.options import (
-    Adb,
-    AddressOption,
-    BenchmarkBinary,
-    EngineOption,
-    ExternalSets,
-    InterpreterOption,
-    InterpreterPython,
-    JsonFile,
-    KernelImages,
-    Kernels,
-    MaxSeconds,
-    MinSeconds,
-    Mistakes,
-    Mlperf,
-    RunArgument,
-    Runs,
-    Threads,
-    Warmup,
-    WorkersOption,
-    choose_ray,
-    choose_timing,
-)
+from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
+from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.runtime.names import Engine
 
-NAME, REPORT = "bench", "report"
 CONTRACT_NOT_MET = 1
 WRITE_CONTRACT, DEFAULT_CONTRACT = "--write-contract", "parity.toml"
 TIMING, STUDIES = TimingSettings(), StudySettings()
@@ -58,55 +37,83 @@ def name_contract(arguments: list[str]) -> list[str]:
 
 
 def command(
-    run: RunArgument = None,
+    run: options.RunArgument = None,
     data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="DIR", help="Another data set than the run's test side."),
+        Path | None, Option(metavar="DIR", help="Another data set than the run's test side.")
     ] = None,
-    external: ExternalSets = None,
+    external: options.ExternalSets = None,
     contract: Annotated[
         Path | None,
-        typer.Option(
-            "--contract",
+        Option(
             metavar="FILE",
             help="Limits as TOML; without it ./parity.toml, or the defaults if there is none.",
         ),
     ] = None,
     write_contract: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             WRITE_CONTRACT,
             metavar="[FILE]",
             help="Draft a contract that this run keeps; without FILE, as parity.toml.",
         ),
     ] = None,
-    runs: Runs = TIMING.runs,
-    warmup: Warmup = TIMING.warmup,
-    threads: Threads = None,
-    min_seconds: MinSeconds = TIMING.min_seconds,
-    max_seconds: MaxSeconds = TIMING.max_seconds,
-    mlperf: Mlperf = False,
-    kernels: Kernels = False,
-    kernel_images: KernelImages = STUDIES.kernel_images,
-    interpreter_python: InterpreterPython = None,
-    mistakes: Mistakes = False,
-    adb: Adb = False,
-    benchmark_binary: BenchmarkBinary = None,
-    interpreter: InterpreterOption = None,
-    engine: EngineOption = Engine.LOCAL,
-    workers: WorkersOption = None,
-    address: AddressOption = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=2, metavar="N", help="Only N pictures, spread over the set."),
+    runs: Annotated[int, Option(min=2, help="Timed invocations a model, at least.")] = TIMING.runs,
+    warmup: Annotated[int, Option(min=0, help="Untimed ones before.")] = TIMING.warmup,
+    threads: Annotated[
+        list[str] | None,
+        Option(
+            metavar="N|all",
+            help="For the timed ones, 1 if none is given; several: --threads 1,2,all.",
+        ),
     ] = None,
-    json: JsonFile = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="A copy of report.html.")
-    ] = None,
-    junit: Annotated[
+    min_seconds: Annotated[
+        float, Option(min=0, help="Time each model at least so long.")
+    ] = TIMING.min_seconds,
+    max_seconds: Annotated[
+        float, Option(min=0.1, help="Stop so late, even before --runs.")
+    ] = TIMING.max_seconds,
+    mlperf: Annotated[
+        bool,
+        Option(
+            "--mlperf",
+            help="As MLPerf's single stream: at least 1,024 runs and 60 seconds a model.",
+        ),
+    ] = False,
+    kernels: Annotated[
+        bool,
+        Option("--kernels", help="Run each file by other kernels too, and compare the outputs."),
+    ] = False,
+    kernel_images: Annotated[
+        int, Option(min=1, metavar="N", help="Pictures for --kernels.")
+    ] = STUDIES.kernel_images,
+    interpreter_python: Annotated[
         Path | None,
-        typer.Option("--junit", metavar="FILE", help="JUnit XML, a test case a model and rule."),
+        Option(
+            metavar="FILE",
+            help="A Python with tflite-runtime 2.14, for --kernels; without it one is looked for.",
+        ),
+    ] = None,
+    mistakes: Annotated[
+        bool, Option("--mistakes", help="Price the classic preprocessing mistakes, in recall.")
+    ] = False,
+    adb: Annotated[
+        bool, Option("--adb", help="Time the files on the phone that adb is connected with too.")
+    ] = False,
+    benchmark_binary: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="TensorFlow Lite's benchmark_model for that phone, for --adb."),
+    ] = None,
+    interpreter: options.InterpreterOption = None,
+    engine: options.EngineOption = Engine.LOCAL,
+    workers: options.WorkersOption = None,
+    address: options.AddressOption = None,
+    limit: Annotated[
+        int | None, Option(min=2, metavar="N", help="Only N pictures, spread over the set.")
+    ] = None,
+    json: options.JsonFile = None,
+    html: Annotated[Path | None, Option(metavar="FILE", help="A copy of report.html.")] = None,
+    junit: Annotated[
+        Path | None, Option(metavar="FILE", help="JUnit XML, a test case a model and rule.")
     ] = None,
 ) -> None:
     """Score the same pictures with Keras and with every exported file, and time each model.
@@ -115,8 +122,8 @@ def command(
     those of an earlier bench of the same set. On external sets models are compared, not timed, and
     no contract holds. Exit code 1: a candidate does not keep the contract.
     """
-    ray = choose_ray(engine, workers=workers, address=address)
-    timing = choose_timing(
+    ray = options.choose_ray(engine, workers=workers, address=address)
+    timing = options.choose_timing(
         runs=runs,
         warmup=warmup,
         threads=threads or (),
@@ -152,14 +159,12 @@ def command(
 
 
 def report(
-    run: RunArgument = None,
+    run: options.RunArgument = None,
     data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="DIR", help="The bench of this set, not of the test side."),
+        Path | None, Option(metavar="DIR", help="The bench of this set, not of the test side.")
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="The page; else bench/report.html of the run."),
+        Path | None, Option(metavar="FILE", help="The page; else bench/report.html of the run.")
     ] = None,
 ) -> None:
     """Write one self-contained HTML page of a run's bench, from what bench left there.
@@ -168,7 +173,6 @@ def report(
     """
     from edge_melanoma.benchmarks.bench import bench_folder_of
     from edge_melanoma.benchmarks.report.page import PAGE, render_stored
-    from edge_melanoma.machine.files import write_atomically
     from edge_melanoma.runs.bundled import find_run_or_bundled
     from edge_melanoma.runs.folders import refuse_unwritable
     from edge_melanoma.runs.recorded_files import record_bench

@@ -3,20 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from edge_melanoma.commands.options import Force, RunFolder
-
-NAME = "calibrate"
 
 
 def command(
     run: RunFolder,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="The new run folder; runs/<variant>-<n> if not given."
-        ),
+        Option(metavar="DIR", help="The new run folder; runs/<variant>-<n> if not given."),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -25,6 +21,6 @@ def command(
     What `train --variant best` does at its end, for other recipes. The order of the scores stays,
     the operating point is chosen anew; export and bench the new run afterwards.
     """
-    from edge_melanoma.training.session import calibrate_run
+    from edge_melanoma.training.calibrated import calibrate_run
 
     calibrate_run(run, out=out, force=force)

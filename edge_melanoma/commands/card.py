@@ -3,24 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from edge_melanoma.commands.options import ExternalSets, Force, RunFolder
-
-NAME = "card"
 
 
 def command(
     run: RunFolder,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="The card; RUN/MODEL_CARD.md if not given."),
+        Path | None, Option(metavar="FILE", help="The card; RUN/MODEL_CARD.md if not given.")
     ] = None,
     external: ExternalSets = None,
-    cases: Annotated[
-        int,
-        typer.Option("--cases", min=0, help="Errors on a sheet of the worst; 0 draws none."),
-    ] = 12,
+    cases: Annotated[int, Option(min=0, help="Errors on a sheet of the worst; 0 draws none.")] = 12,
     force: Force = False,
 ) -> None:
     """A Markdown card filled from the run, each part with the CLAIM item that it answers.

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
+from typer import Argument, Option
 
 from edge_melanoma.commands import options
+from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.terminal import TerminalReporter, print_lines
 from edge_melanoma.runtime.names import Engine
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from edge_melanoma.check.report import DataReport
 
 SHORTCUTS_SHOWN = 4
@@ -19,31 +22,19 @@ SHORTCUTS_SHOWN = 4
 app = typer.Typer(help="Data sets: checked, and generated.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
 @app.command("check")
 def check(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="One data set or several.")
-    ],
+    folders: Annotated[list[Path], Argument(metavar="DIR...", help="One data set or several.")],
     json: options.JsonFile = None,
     html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page with the pictures too."),
+        Path | None, Option(metavar="FILE", help="Write a page with the pictures too.")
     ] = None,
     fix_list: Annotated[
         Path | None,
-        typer.Option(
-            "--fix-list",
-            metavar="FILE",
-            help="Write which files to remove, one a line with the reason.",
-        ),
+        Option(metavar="FILE", help="Write which files to remove, one a line with the reason."),
     ] = None,
     cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Keep fingerprints for the next time.")
+        bool, Option("--cache/--no-cache", help="Keep fingerprints for the next time.")
     ] = True,
     engine: options.EngineOption = Engine.LOCAL,
     workers: options.WorkersOption = None,
@@ -51,48 +42,38 @@ def check(
 ) -> None:
     """Find unreadable files, copies, label conflicts, leaks and shortcuts; change nothing."""
     ray = options.choose_ray(engine, workers=workers, address=address)
-    from rich.console import Console
-
-    from edge_melanoma.check.page import render_page
-    from edge_melanoma.check.report import (
-        examine_data,
-        list_removals,
-        removals_to_text,
-        report_to_json,
-    )
+    from edge_melanoma.check import page, report
     from edge_melanoma.data.screening import default_fingerprint_folder
     from edge_melanoma.data.sets import name_folders
-    from edge_melanoma.machine.files import write_atomically, write_json
-    from edge_melanoma.machine.terminal import TerminalReporter
     from edge_melanoma.runs.folders import refuse_unwritable
 
     refuse_unwritable(json, html, fix_list)
-    report = examine_data(
+    found = report.examine_data(
         name_folders(folders),
         cache_folder=default_fingerprint_folder() if cache else None,
         reporter=TerminalReporter(),
         ray=ray,
     )
-    removals = list_removals(report)
+    removals = report.list_removals(found)
     console = Console(highlight=False)
-    console.print(_sets_table(report))
-    console.print(_findings_table(report, removals=len(removals)))
+    console.print(_sets_table(found))
+    console.print(_findings_table(found, removals=len(removals)))
+    print_lines(console, *found.sources.notes)
     if json:
-        write_json(json, report_to_json(report))
+        write_json(json, report.report_to_json(found))
     if html:
-        write_atomically(html, render_page(report, removals))
+        write_atomically(html, page.render_page(found, removals))
     if fix_list:
-        write_atomically(fix_list, removals_to_text(removals))
+        write_atomically(fix_list, report.removals_to_text(removals))
 
 
 @app.command("phantoms")
 def phantoms(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    count: Annotated[int, typer.Option("--count", help="Pictures, half of them malignant.")] = 600,
+    folder: Annotated[Path, Argument(metavar="DIR", help="A new or empty folder.")],
+    count: Annotated[int, Option(help="Pictures, half of them malignant.")] = 600,
     seed: options.Seed = 0,
     size: Annotated[
-        int | None,
-        typer.Option("--size", help="Side in pixels; mostly 224 with some others if not given."),
+        int | None, Option(help="Side in pixels; mostly 224 with some others if not given.")
     ] = None,
 ) -> None:
     """Write generated lesion pictures: no photographs, and no evidence about patients."""
@@ -104,9 +85,7 @@ def phantoms(
     typer.echo(f"{len(paths)} generated pictures in {folder}")
 
 
-def _sets_table(report: "DataReport") -> "Table":
-    from rich.table import Table
-
+def _sets_table(report: "DataReport") -> Table:
     table = Table(title="Data sets")
     for column in ("set", "benign", "malignant", "unreadable", "sizes", "worst shortcuts (AUC)"):
         table.add_column(
@@ -122,9 +101,7 @@ def _sets_table(report: "DataReport") -> "Table":
     return table
 
 
-def _findings_table(report: "DataReport", *, removals: int) -> "Table":
-    from rich.table import Column, Table
-
+def _findings_table(report: "DataReport", *, removals: int) -> Table:
     number, images = Column("number", justify="right"), Column("images", justify="right")
     table = Table("finding", number, images, title="Findings")
     groups = (
@@ -135,6 +112,8 @@ def _findings_table(report: "DataReport", *, removals: int) -> "Table":
         ("label conflicts (groups)", report.conflicts),
         ("leaks between the given sides (pairs)", report.leaks),
         ("copies in two sets (pairs)", report.crossings),
+        ("lesions or patients on two given sides (groups)", report.sources.lesion_leaks),
+        ("lesions with both labels (groups)", report.sources.lesion_conflicts),
     )
     for name, found in groups:
         table.add_row(name, str(len(found)), str(len({*chain.from_iterable(found)})))

@@ -3,22 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from edge_melanoma.commands.options import Seed
-
-NAME = "demo"
+from edge_melanoma.machine.terminal import TerminalReporter
 
 
 def command(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="A new or empty folder for all of it.")
-    ] = Path("demo"),
-    count: Annotated[int, typer.Option("--count", min=60, help="Generated pictures.")] = 600,
+    out: Annotated[Path, Option(metavar="DIR", help="A new or empty folder for all of it.")] = Path(
+        "demo"
+    ),
+    count: Annotated[int, Option(min=60, help="Generated pictures.")] = 600,
     weights: Annotated[
         str | None,
-        typer.Option(
-            "--weights",
+        Option(
             metavar="imagenet|none|PATH",
             help="Without it: the ImageNet weights if Keras has them on this machine, else none.",
         ),
@@ -34,15 +32,15 @@ def command(
     from edge_melanoma.converters.export import path_of
     from edge_melanoma.converters.settings import ExportSettings
     from edge_melanoma.data.phantoms import write_phantoms
-    from edge_melanoma.machine.terminal import TerminalReporter
     from edge_melanoma.network.recipes import Variant
+    from edge_melanoma.network.starting_weights import cached_imagenet_weights
     from edge_melanoma.runs.models import open_run
     from edge_melanoma.tflite.modes import Mode, parse_modes
     from edge_melanoma.training.material import TrainingSettings
     from edge_melanoma.training.session import train_variants
 
     reporter = TerminalReporter()
-    start = weights or _choose_weights()
+    start = weights or str(cached_imagenet_weights() or "none")
     if start == "none":
         reporter.say(
             "Without ImageNet weights: all layers are trained from random ones. "
@@ -57,10 +55,7 @@ def command(
         [data], [settings], out=out / "run", cache_folder=out / "activations"
     )
     export_and_show(
-        folder,
-        parse_modes([Mode.INT8.value]),
-        settings=ExportSettings(seed=seed),
-        force=False,
+        folder, parse_modes([Mode.INT8.value]), settings=ExportSettings(seed=seed), force=False
     )
     report = run_bench(folder)
     verdict = "keep" if report.passed else "do not keep"
@@ -70,10 +65,3 @@ def command(
         f"among so few is {1 / images:.1%} of them."
     )
     print(path_of(open_run(folder), Mode.INT8))
-
-
-def _choose_weights() -> str:
-    from edge_melanoma.network.starting_weights import cached_imagenet_weights
-
-    cached = cached_imagenet_weights()
-    return str(cached) if cached else "none"

@@ -6,17 +6,17 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from edge_melanoma.machine.environment import cpu_name, package_version
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
-NAME = "doctor"
 GIBIBYTE = 2**30
 EXTRAS = ("train", "tflite-runtime", "test")
 
 
 def command(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+    json: Annotated[bool, Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Look at packages, interpreters, kernels, cores and memory."""
     findings = {
@@ -37,12 +37,10 @@ def _packages() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for requirement in map(Requirement, metadata.requires("edge-melanoma") or ()):
         name, marker = requirement.name, requirement.marker
-        extra = None
-        if marker is not None:
-            asked = (extra for extra in EXTRAS if marker.evaluate({"extra": extra}))
-            extra = None if marker.evaluate({"extra": ""}) else next(asked, None)
-            if extra is None:
-                continue
+        asked = [extra for extra in EXTRAS if marker and marker.evaluate({"extra": extra})]
+        if marker and (not asked or marker.evaluate({"extra": ""})):
+            continue
+        extra = asked[0] if asked else None
         found.setdefault(name, {"version": package_version(name), "extra": extra})
     return found
 

@@ -3,33 +3,29 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runtime.names import Engine
-
-NAME = "evaluate"
 
 
 def command(
     model: Annotated[
         Path,
-        typer.Argument(
-            metavar="RUN_OR_MODEL", help="A run folder, a .tflite file, or the word bundled."
-        ),
+        Argument(metavar="RUN_OR_MODEL", help="A run folder, a .tflite file, or the word bundled."),
     ],
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data",
+        Option(
             metavar="DIR",
             help="Another data set (external validation); without it, the run's own test side.",
         ),
     ] = None,
     threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", min=0.0, max=1.0, help="Instead of the model's own."),
+        float | None, Option(min=0.0, max=1.0, help="Instead of the model's own.")
     ] = None,
     external: options.ExternalSets = None,
     interpreter: options.InterpreterOption = None,
@@ -43,8 +39,6 @@ def command(
     folders = name_external_sets(external or ())
     from edge_melanoma.evaluation.subject import evaluate_subject, open_model
     from edge_melanoma.evaluation.tables import show_evaluation
-    from edge_melanoma.machine.files import write_json
-    from edge_melanoma.machine.terminal import TerminalReporter
     from edge_melanoma.runs.folders import refuse_unwritable
 
     refuse_unwritable(json)

@@ -2,27 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import typer
+from rich.table import Table
+from typer import Option
 
 from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
 from edge_melanoma.converters.settings import ExportSettings, TuningSettings
+from edge_melanoma.machine.terminal import TerminalReporter, print_lines, results_console
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output, parse_modes
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from edge_melanoma.runs.models import ConvertedModel
-
-NAME = "export"
 
 
 def command(
     run: RunArgument = None,
     quantize: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="none|float16|dynamic|int8|int8-qat|int16x8|all",
             help="May be given several times; int8 if not given. float32 is always written too: "
             "it shows what conversion alone costs.",
@@ -30,28 +25,28 @@ def command(
     ] = None,
     io: Annotated[
         InputOutput,
-        typer.Option(
+        Option(
             help="Input and output type of the int8 model: int8 takes pixel - 128, "
-            "uint8 takes raw RGB bytes.",
+            "uint8 takes raw RGB bytes."
         ),
     ] = InputOutput.INT8,
     output: Annotated[
         Output,
-        typer.Option(
+        Option(
             help="What the int8 model gives: P(malignant) in steps of 1/256, its logit in finer "
-            "ones, or P of a float last layer.",
+            "ones, or P of a float last layer."
         ),
     ] = Output.PROBABILITY,
     backend: Annotated[
         Backend,
-        typer.Option(
+        Option(
             help="Who quantises: TensorFlow's converter, or LiteRT's quantizer (int8-qat is the "
-            "converter's always).",
+            "converter's always)."
         ),
     ] = Backend.CONVERTER,
     max_recall_drop: Annotated[
         float | None,
-        typer.Option(
+        Option(
             metavar="SHARE",
             help="Keep the layers that harm most in float until int8 loses no more than this on "
             "validation, such as 0.005.",
@@ -59,7 +54,7 @@ def command(
     ] = None,
     with_map: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--with-map",
             help="Give the float16 model a second output, class_activation_map (1, 7, 7): where it "
             "looked, in units of the logit.",
@@ -67,7 +62,7 @@ def command(
     ] = False,
     calibration_images: Annotated[
         int | None,
-        typer.Option(
+        Option(
             metavar="N",
             help="Of the training side, half of each class; 200, or all that a smaller one has in "
             "equal number.",
@@ -75,19 +70,16 @@ def command(
     ] = None,
     bias_correction: Annotated[
         Correction,
-        typer.Option(
+        Option(
             help="Make up for what rounding does to every layer's mean, or leave it to the stock "
-            "converter, to compare.",
+            "converter, to compare."
         ),
     ] = Correction.LAYERWISE,
-    qat_epochs: Annotated[int, typer.Option(min=1, help="Of int8-qat; the best is kept.")] = 3,
-    qat_learning_rate: Annotated[float, typer.Option(min=0.0, help="Of int8-qat.")] = 1e-5,
+    qat_epochs: Annotated[int, Option(min=1, help="Of int8-qat; the best is kept.")] = 3,
+    qat_learning_rate: Annotated[float, Option(min=0.0, help="Of int8-qat.")] = 1e-5,
     cache_dir: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where int8-qat keeps activations; the user's cache folder.",
-        ),
+        Option(metavar="DIR", help="Where int8-qat keeps activations; the user's cache folder."),
     ] = None,
     seed: Seed = 0,
     deterministic: Deterministic = False,
@@ -120,27 +112,15 @@ def export_and_show(
 ) -> None:
     """Export a run, and print a row a file and where each decides."""
     from edge_melanoma.converters.export import export_run
-    from edge_melanoma.machine.terminal import TerminalReporter, print_lines, results_console
     from edge_melanoma.runs.bundled import find_run_or_bundled
 
     settings.refuse_contradictions(modes)
     run = find_run_or_bundled(folder)
     TerminalReporter().say(f"Converting {run.folder} to {', '.join(modes)}")
     written = export_run(run, modes, settings=settings, cache_folder=cache_folder, force=force)
-    console = results_console(width=160)
-    console.print(_table(written))
+    columns = ("mode", "input", "output", "size MB", "calibration images", "sha256")
+    table = Table(*columns, title="Exported and audited")
     for model in written:
-        print_lines(console, str(model.path), *_explain(model.manifest))
-
-
-def _table(models: "list[ConvertedModel]") -> "Table":
-    from rich.table import Table
-
-    table = Table(
-        *("mode", "input", "output", "size MB", "calibration images", "sha256"),
-        title="Exported and audited",
-    )
-    for model in models:
         calibration = model.manifest["calibration"]
         table.add_row(
             model.mode,
@@ -149,7 +129,10 @@ def _table(models: "list[ConvertedModel]") -> "Table":
             f"{calibration['images']}" if calibration else "none needed",
             model.sha256[:16],
         )
-    return table
+    console = results_console(width=160)
+    console.print(table)
+    for model in written:
+        print_lines(console, str(model.path), *_explain(model.manifest))
 
 
 def _describe_end(end: Mapping[str, object]) -> str:

@@ -2,40 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from rich.markup import escape
+from rich.table import Table
+from typer import Option
 
-from edge_melanoma.commands.options import JsonFile
+from edge_melanoma.commands.options import JsonFile, MinRecall, RunFolder
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.terminal import TerminalReporter, results_console
 
 if TYPE_CHECKING:
     from edge_melanoma.runs.models import TrainedModel
 
-NAME = "threshold"
 COLUMNS = ("model", "recall", "95 % interval", "specificity", "threshold", "integer")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    min_recall: Annotated[
-        float, typer.Option("--min-recall", help="The validation recall to reach.")
-    ] = 0.95,
+    run: RunFolder,
+    min_recall: MinRecall = None,
     save: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--save", help="Put each export's point into its manifest, in place of the one there."
         ),
     ] = False,
     json: JsonFile = None,
 ) -> None:
-    """The highest threshold that reaches a recall on the run's validation side, model by model.
+    """The highest threshold that misses few enough on the run's validation side, model by model.
+
+    Where the set has several clinics, the worst one decides, by its melanomas alone.
 
     That of an export is chosen on the file's own scores and fits the steps of its output: malignant
     is what gives at least the integer. An export that has no point yet gets one at the run's recall
     target; a point that is there is replaced with --save only.
     """
-    from edge_melanoma.machine.files import write_json
     from edge_melanoma.runs.bundled import find_run_or_bundled
     from edge_melanoma.runs.folders import refuse_unwritable
 
@@ -46,13 +47,26 @@ def command(
         write_json(json, result)
 
 
-def _choose_points(run: "TrainedModel", *, min_recall: float, save: bool) -> dict[str, Any]:
+def _choose_points(run: "TrainedModel", *, min_recall: float | None, save: bool) -> dict[str, Any]:
     """The content of `threshold --json`."""
+    from edge_melanoma.converters import operating_points
     from edge_melanoma.evaluation.predictions import read_predictions
-    from edge_melanoma.evaluation.thresholds import choose_operating_point
+    from edge_melanoma.evaluation.thresholds import choose_operating_point, describe_rule
+    from edge_melanoma.runs.models import open_converted, open_exports
 
     validation = read_predictions(run.folder / "predictions_validation.csv")
     point = asdict(choose_operating_point(validation, min_recall=min_recall))
+    scores, exports = operating_points.ValidationScores(run, TerminalReporter()), []
+    for model in open_exports(run):
+        operating_points.complete_operating_point(run, model, scores)
+        found = scores.of(open_converted(model.path))
+        if found is None:
+            continue
+        own = operating_points.derive_operating_point(model, found, min_recall=min_recall)
+        if save:
+            operating_points.save_operating_point(run, model, own)
+        told = {"mode": model.mode, "file": model.path.name, "operating_point": own.as_dict()}
+        exports.append(told)
     return {
         "schema": 1,
         "dataset": {
@@ -63,45 +77,15 @@ def _choose_points(run: "TrainedModel", *, min_recall: float, save: bool) -> dic
             "malignant": point["malignant"],
         },
         "operating_point": point,
-        "exports": _choose_for_exports(run, min_recall=min_recall, save=save),
+        "rule": describe_rule(point),
+        "exports": exports,
     }
 
 
-def _choose_for_exports(
-    run: "TrainedModel", *, min_recall: float, save: bool
-) -> list[dict[str, Any]]:
-    from edge_melanoma.converters.operating_points import (
-        ValidationScores,
-        complete_operating_point,
-        derive_operating_point,
-        save_operating_point,
-    )
-    from edge_melanoma.machine.terminal import TerminalReporter
-    from edge_melanoma.runs.models import open_converted, open_exports
-
-    scores, exports = ValidationScores(run, TerminalReporter()), []
-    for model in open_exports(run):
-        complete_operating_point(run, model, scores)
-        found = scores.of(open_converted(model.path))
-        if found is None:
-            continue
-        point = derive_operating_point(model, found, min_recall=min_recall)
-        if save:
-            save_operating_point(open_converted(model.path), point)
-        told = {"mode": model.mode, "file": model.path.name, "operating_point": point.as_dict()}
-        exports.append(told)
-    return exports
-
-
 def _show(result: Mapping[str, Any]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from edge_melanoma.machine.terminal import results_console
-
     data, point = result["dataset"], result["operating_point"]
     title = (
-        f"Recall of at least {point['min_recall']:g} on {data['name']}, validation side: "
+        f"Rule: {result['rule']}; {data['name']}, validation side: "
         f"{data['images']} images, {data['malignant']} malignant"
     )
     caption = "Malignant: output >= integer. Research only, not a medical device."

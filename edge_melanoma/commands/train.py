@@ -4,33 +4,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
-from edge_melanoma.commands.options import (
-    RAY_WORKERS,
-    AddressOption,
-    Deterministic,
-    EngineOption,
-    ExternalSets,
-    Force,
-    Seed,
-    WorkersOption,
-    check_engine,
-)
+from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.data.splits import SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, Variant
 from edge_melanoma.runtime.names import Engine, Strategy
 
-NAME = "train"
 ALL = "all"
 
 
 def command(
     data: Annotated[
         list[Path],
-        typer.Option(
-            "--data",
+        Option(
             metavar="DIR",
             help="Folders benign and malignant, the same inside train and test, or a labels.csv. "
             "Repeat it to train on several data sets.",
@@ -38,8 +27,7 @@ def command(
     ],
     variant: Annotated[
         str,
-        typer.Option(
-            "--variant",
+        Option(
             metavar="best|frozen|partial|augmented|scratch|compact|all",
             help="The recipe. all: the three of the original work. "
             "best: every layer, with random light, colour and frame. "
@@ -48,8 +36,7 @@ def command(
     ] = Variant.PARTIAL.value,
     teacher: Annotated[
         Path | None,
-        typer.Option(
-            "--teacher",
+        Option(
             metavar="RUN",
             help="For compact: a run on the same data, split and seed, whose scores of the "
             "training images are learned instead of the labels.",
@@ -57,33 +44,27 @@ def command(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(
-            "--weights",
+        Option(
             metavar="imagenet|bundled|teacher|none|PATH",
             help="Where the network starts from; imagenet, or the teacher where one is given. "
             "bundled: the model in the package.",
         ),
     ] = None,
     split: Annotated[
-        SplitKind,
-        typer.Option("--split", help="Draw 70/15/15 from all, or keep the given test folder."),
+        SplitKind, Option(help="Draw 70/15/15 from all, or keep the given test folder.")
     ] = SplitKind.POOLED,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Of every stage, instead of the recipe's.")
+        int | None, Option(min=1, help="Of every stage, instead of the recipe's.")
     ] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", min=1, help="Instead of the recipe's 16 (best: 32)."),
+        int | None, Option(min=1, help="Instead of the recipe's 16 (best: 32).")
     ] = None,
-    seed: Seed = 0,
-    deterministic: Deterministic = False,
-    min_recall: Annotated[
-        float, typer.Option("--min-recall", help="Validation recall of the operating point.")
-    ] = 0.95,
+    seed: options.Seed = 0,
+    deterministic: options.Deterministic = False,
+    min_recall: options.MinRecall = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
+        Option(
             metavar="DIR",
             help="The run folder; runs/<variant>-<n> if not given. "
             "With --variant all, the folder of the run folders.",
@@ -91,52 +72,45 @@ def command(
     ] = None,
     cache: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--cache/--no-cache", help="Keep the frozen part's activations on disk, or compute all."
         ),
     ] = True,
     cache_dir: Annotated[
         Path | None,
-        typer.Option(
-            "--cache-dir",
-            metavar="DIR",
-            help="Where activations are kept; the user's cache folder.",
-        ),
+        Option(metavar="DIR", help="Where activations are kept; the user's cache folder."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")
+        bool, Option("--resume", help="Go on with the unfinished run in --out.")
     ] = False,
     strategy: Annotated[
         Strategy,
-        typer.Option(
-            "--strategy",
+        Option(
             help="mirrored: all GPUs of this machine (CUDA_VISIBLE_DEVICES names them), or its "
-            "logical CPUs.",
+            "logical CPUs."
         ),
     ] = Strategy.NONE,
     tensorboard: Annotated[
-        Path | None,
-        typer.Option("--tensorboard", metavar="DIR", help="Write TensorBoard's logs there too."),
+        Path | None, Option(metavar="DIR", help="Write TensorBoard's logs there too.")
     ] = None,
-    engine: EngineOption = Engine.LOCAL,
-    workers: WorkersOption = None,
-    address: AddressOption = None,
-    external: ExternalSets = None,
-    force: Force = False,
+    engine: options.EngineOption = Engine.LOCAL,
+    workers: options.WorkersOption = None,
+    address: options.AddressOption = None,
+    external: options.ExternalSets = None,
+    force: options.Force = False,
 ) -> None:
     """Train one variant, or the three of the original work, and write a run folder each.
 
     Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
     validation, on the test side and on each external set, beside the original work's figures.
     """
-    check_engine(engine, workers=workers, address=address)
+    ray = options.choose_ray(engine, workers=workers, address=address)
     local = {"--strategy": strategy is not Strategy.NONE, "--tensorboard": tensorboard is not None}
     for option, is_given in local.items():
-        if engine is Engine.RAY and is_given:
+        if ray and is_given:
             raise EdgeMelanomaError(f"{option} is for --engine local; leave one of the two out.")
     named = name_external_sets(external or ())
-    from edge_melanoma.training.devices import Placement
-    from edge_melanoma.training.material import TrainingSettings
+    from edge_melanoma.training.material import Placement, TrainingSettings
     from edge_melanoma.training.session import train_variants
 
     train_variants(
@@ -162,7 +136,10 @@ def command(
         force=force,
         external=named,
         placement=Placement(
-            strategy=strategy, engine=engine, workers=workers or RAY_WORKERS, address=address
+            strategy=strategy,
+            engine=engine,
+            workers=workers or options.RAY_WORKERS,
+            address=address,
         ),
         tensorboard=tensorboard,
     )

@@ -2,20 +2,19 @@
 
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-if TYPE_CHECKING:
-    from edge_melanoma.runs.recorded_files import RunFinding
+from edge_melanoma.machine.terminal import print_lines, results_console
 
-NAME = "verify"
 NOT_AS_RECORDED = 1
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or the word bundled.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+    run: Annotated[Path, Argument(metavar="RUN", help="A run folder, or the word bundled.")],
+    as_json: Annotated[bool, Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Check weights, split, evaluation, exports and benches, and say what was changed or is gone.
 
@@ -23,7 +22,6 @@ def command(
     knows is told and is no fault. A manifest itself is vouched for by nothing: keep its hash where
     it matters who wrote it.
     """
-    from edge_melanoma.machine.terminal import print_lines, results_console
     from edge_melanoma.runs.bundled import bundled_run, is_bundled
     from edge_melanoma.runs.recorded_files import verify_run
 
@@ -33,16 +31,6 @@ def command(
     else:
         verdict = "as recorded" if found.is_as_recorded else "NOT as recorded"
         told = f"{run}: {found.checked} files with a recorded sha256, {verdict}."
-        print_lines(results_console(width=160), *map(_describe, found.findings), told)
+        print_lines(results_console(width=160), *map(str, found.findings), told)
     if not found.is_as_recorded:
         raise typer.Exit(NOT_AS_RECORDED)
-
-
-def _describe(finding: "RunFinding") -> str:
-    if finding.recorded_sha256 is None:
-        return f"{finding.state}: {finding.file}, which no manifest knows"
-    found = f"is {finding.sha256[:16]}" if finding.sha256 else "is not there"
-    return (
-        f"{finding.state}: {finding.file} {found}; {finding.recorded_in} has "
-        f"{finding.recorded_sha256[:16]}"
-    )

@@ -3,27 +3,21 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from edge_melanoma.commands.options import Force, RunArgument
-
-NAME = "web"
 
 
 def command(
     run: RunArgument = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where the page is written.")
-    ] = Path("web"),
+    out: Annotated[Path, Option(metavar="DIR", help="Where the page is written.")] = Path("web"),
     serve: Annotated[
-        bool, typer.Option("--serve", help="Serve it on this machine until interrupted.")
+        bool, Option("--serve", help="Serve it on this machine until interrupted.")
     ] = False,
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", help="Of --serve; 0 takes a free one.")
-    ] = 8000,
+    port: Annotated[int, Option(metavar="N", help="Of --serve; 0 takes a free one.")] = 8000,
     with_map: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--with-map",
             help="Show where the network looked: by the float16 model, which is nearly twice as "
             "large.",
@@ -31,8 +25,7 @@ def command(
     ] = False,
     litert: Annotated[
         Path | None,
-        typer.Option(
-            "--litert",
+        Option(
             metavar="DIR",
             help="A node_modules folder with LiteRT.js; without it npm fetches the pinned version.",
         ),

@@ -2,9 +2,10 @@
 
 import csv
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_melanoma.errors import EdgeMelanomaError
@@ -33,6 +34,30 @@ ATTRIBUTE_COLUMNS = {
 }
 """What a labels.csv may say of the patient, by the names that public tables have for it."""
 
+CLINIC_COLUMNS = ("clinic", "source")
+"""Of these the first that says something is a picture's clinic."""
+
+TWIN_COLUMN = re.compile(r"in_(\w+)")
+"""Names the file that shows the same photograph in another set."""
+
+ARCHIVE_NAME = re.compile(r"ISIC_\d{7}(?!\d)")
+"""A file of such a name is the archive's photograph of that name."""
+
+NOT_A_WORD = re.compile(r"\W+")
+DIAGNOSES = {
+    "melanoma": "mel",
+    "nevus": "nv",
+    "naevus": "nv",
+    "common_nevus": "nv",
+    "atypical_nevus": "nv",
+    "basal cell carcinoma": "bcc",
+    "actinic keratosis": "akiec",
+    "seborrheic keratosis": "bkl",
+    "dermatofibroma": "df",
+    "vascular lesion": "vasc",
+}
+"""HAM10000's short words for what other tables write out."""
+
 NOT_STATED = frozenset({"", "unknown", "unk", "nan", "na", "n/a", "none"})
 EXPECTED_LAYOUT = (
     "expected the folders benign and malignant, the same inside train and test, "
@@ -44,12 +69,14 @@ EXPECTED_LAYOUT = (
 class LesionRecord:
     """One picture of one lesion.
 
-    `image_id` is the file's path relative to its data set, with forward slashes; `side` is the
-    given part (train, validation or test) or none; `sha256` is that of the file's bytes, none
-    until they have been read; `source` names the data set where there are several; `cluster` names
-    the copies that the picture is one of, none until they have been looked for, or without any.
-    `attributes` pairs the names of `ATTRIBUTE_COLUMNS` with what the table says in lower case; what
-    it does not say is not among them.
+    `image_id` is the file's path relative to its data set, with forward slashes, after the set's
+    name and a colon where there are several sets; `side` is the given part (train, validation or
+    test) or none; `sha256` is that of the file's bytes, none until they have been read; `dataset`
+    names the data set, `clinic` what the table calls the clinic or the source. `cluster` names the
+    copies that the picture is one of, none until they have been looked for, or without any.
+    `lesion_id`, `patient_id` and `isic_id` mean the same in every set; `same_as` names the same
+    photograph in other sets as SET:FILE. `attributes` pairs the names of `ATTRIBUTE_COLUMNS` with
+    what the table says in lower case; what it does not say is not among them.
     """
 
     image_id: str
@@ -58,9 +85,28 @@ class LesionRecord:
     lesion_id: str | None = None
     side: str | None = None
     sha256: str | None = None
-    source: str | None = None
+    dataset: str | None = None
     cluster: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    clinic: str | None = None
+    patient_id: str | None = None
+    isic_id: str | None = None
+    same_as: tuple[str, ...] = ()
+
+    def kin(self) -> tuple[str, ...]:
+        """Keys of which pictures of one lesion, one patient or one photograph share at least one.
+
+        The first is the picture's own.
+        """
+        found = {"bytes": self.sha256, "cluster": self.cluster}
+        keys = [f"{kind}:{value}" for kind, value in found.items() if value]
+        return (photo_key(self.image_id, self.dataset), *self.named_kin(), *keys)
+
+    def named_kin(self) -> tuple[str, ...]:
+        """Those of the keys that a table names."""
+        named = {"lesion": self.lesion_id, "patient": self.patient_id, "isic": self.isic_id}
+        keys = [f"{kind}:{value}" for kind, value in named.items() if value]
+        return (*(f"photo:{same}" for same in self.same_as), *keys)
 
 
 def read_lesions(folder: Path) -> tuple[LesionRecord, ...]:
@@ -90,7 +136,19 @@ def list_lesions(folder: Path) -> tuple[LesionRecord, ...]:
     records = _read_table(table) if table.is_file() else _read_folders(folder)
     if not records:
         raise EdgeMelanomaError(f"There are no images in {folder}; {EXPECTED_LAYOUT}.")
-    return tuple(sorted(records, key=lambda record: record.image_id))
+    named = (replace(record, dataset=folder.resolve().name) for record in records)
+    return tuple(sorted(named, key=lambda record: record.image_id))
+
+
+def plain_name(dataset: str) -> str:
+    """A data set's name as columns write it: `in_melanoma_10605` is of melanoma-10605."""
+    return NOT_A_WORD.sub("_", dataset.lower())
+
+
+def photo_key(image_id: str, dataset: str | None) -> str:
+    """By which other sets may name a photograph: its own among `LesionRecord.kin`."""
+    # A file may have colons in its name.
+    return f"photo:{plain_name(dataset or '')}:{image_id.removeprefix(f'{dataset}:')}"
 
 
 def count_classes(records: tuple[LesionRecord, ...]) -> tuple[int, int]:
@@ -131,6 +189,7 @@ def _read_class_folders(folder: Path, *, data_folder: Path, side: str | None) ->
                 path=path,
                 is_malignant=CLASS_IS_MALIGNANT[sub.name.lower()],
                 side=side,
+                isic_id=_archive_id(path),
             )
             for path in _image_files(sub)
         ]
@@ -200,14 +259,27 @@ def _record_of_row(row: dict[str, str | None], table: Path, line: int) -> Lesion
             f"{table} line {line} names the file '{word}'; "
             f"expected a path inside the folder of the table."
         )
+    stated = {column: (value or "").strip() for column, value in row.items() if column}
+    twins = [(TWIN_COLUMN.fullmatch(column), value) for column, value in stated.items() if value]
     return LesionRecord(
         image_id=name.as_posix(),
         path=table.parent / name,
         is_malignant=LABEL_IS_MALIGNANT[label],
-        lesion_id=(row.get("lesion_id") or "").strip() or None,
+        lesion_id=stated.get("lesion_id") or None,
         side=SIDE_NAMES.get(name.parts[0].lower()),
         attributes=_attributes_of(row),
+        clinic=next((stated[name] for name in CLINIC_COLUMNS if stated.get(name)), None),
+        patient_id=stated.get("patient_id") or None,
+        isic_id=stated.get("isic_id") or _archive_id(name),
+        same_as=tuple(
+            f"{plain_name(twin.group(1))}:{Path(value).as_posix()}" for twin, value in twins if twin
+        ),
     )
+
+
+def _archive_id(file: Path) -> str | None:
+    named = ARCHIVE_NAME.match(file.stem)
+    return named.group() if named else None
 
 
 def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
@@ -218,7 +290,10 @@ def _attributes_of(row: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
         for column in columns
     ]
     pairs = [(attribute, value) for attribute, value in stated if value not in NOT_STATED]
-    return tuple({attribute: value for attribute, value in reversed(pairs)}.items())
+    told = {attribute: value for attribute, value in reversed(pairs)}
+    if "diagnosis" in told:
+        told["diagnosis"] = DIAGNOSES.get(told["diagnosis"], told["diagnosis"])
+    return tuple(told.items())
 
 
 def spread(records: tuple[LesionRecord, ...], *, limit: int | None) -> tuple[LesionRecord, ...]:

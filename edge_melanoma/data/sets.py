@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_melanoma.data.cards import CARD
+from edge_melanoma.data.clinics import find_one_sided
 from edge_melanoma.data.lesions import LABELS_TABLE, LesionRecord, is_passed_over, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.machine.terminal import Reporter
@@ -88,8 +89,7 @@ def refuse_training_sets(external: Mapping[str, Path], training: Mapping[str, Pa
 def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:
     """The pictures of all sets, each of both classes, sorted by image id.
 
-    Of one set the image ids are paths relative to it. Of several, image and lesion ids begin with
-    `NAME:`, and `source` holds the name.
+    Of one set the image ids are paths relative to it. Of several they begin with `NAME:`.
 
     Raises:
         EdgeMelanomaError: as `read_lesions` does.
@@ -99,19 +99,32 @@ def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:
 
 def name_records(sets: Mapping[str, Sequence[LesionRecord]]) -> tuple[LesionRecord, ...]:
     """The pictures of all sets under the names that `read_data_sets` gives them."""
-    if len(sets) == 1:
-        return tuple(*sets.values())
+    several = len(sets) > 1
     records = [
         replace(
             record,
-            image_id=f"{name}:{record.image_id}",
-            lesion_id=record.lesion_id and f"{name}:{record.lesion_id}",
-            source=name,
+            image_id=f"{name}:{record.image_id}" if several else record.image_id,
+            dataset=name,
         )
         for name, members in sets.items()
         for record in members
     ]
     return tuple(sorted(records, key=lambda record: record.image_id))
+
+
+def leave_out_one_sided(
+    records: tuple[LesionRecord, ...], *, reporter: Reporter
+) -> tuple[LesionRecord, ...]:
+    """The records without those that `find_one_sided` names, and a line for each kind of these."""
+    left_out: set[str] = set()
+    for (dataset, source, is_malignant), members in find_one_sided(records).items():
+        left_out |= {record.image_id for record in members}
+        name, other = ("malignant", "benign") if is_malignant else ("benign", "malignant")
+        reporter.say(
+            f"Left out: {len(members)} {name} images of {source} in {dataset}, which has no "
+            f"{other} ones of it, beside a set that has both"
+        )
+    return tuple(record for record in records if record.image_id not in left_out)
 
 
 def list_skipped(folder: Path, records: Iterable[LesionRecord]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edge_melanoma.data.clinics import source_of
 from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -14,6 +15,8 @@ SIDES = ("train", "validation", "test")
 POOLED_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 FOLDERS_SHARES = {"train": 0.85, "validation": 0.15}
 """Of the given training folder."""
+BESIDE_SHARES = {"train": 0.67, "validation": 0.13, "test": 0.20}
+"""Of a set without a test folder, beside one that has its own."""
 
 
 class SplitKind(StrEnum):
@@ -87,6 +90,31 @@ class Components:
         return sorted(self._parent)
 
 
+def find_divided(
+    records: Sequence[LesionRecord], attribute: str, *, by_patient: bool = True
+) -> tuple[tuple[str, ...], ...]:
+    """Image ids of pictures that a table names as kin and whose `attribute` is not the same.
+
+    Groups of one lesion or photograph, and `by_patient` of one patient too.
+    """
+    joined = Components()
+    for record in records:
+        own, *_ = record.kin()
+        for key in record.named_kin():
+            if by_patient or not key.startswith("patient:"):
+                joined.join(own, key)
+    members: dict[str, list[LesionRecord]] = defaultdict(list)
+    for record in records:
+        members[joined.of(record.kin()[0])].append(record)
+    return tuple(
+        sorted(
+            tuple(sorted(record.image_id for record in group))
+            for group in members.values()
+            if len({getattr(record, attribute) for record in group} - {None}) > 1
+        )
+    )
+
+
 def fingerprint_of(sides: Mapping[str, Iterable[LesionRecord]]) -> str:
     """sha256 over side, image id, label and bytes of every picture, whatever their order."""
     lines = sorted(
@@ -100,45 +128,55 @@ def fingerprint_of(sides: Mapping[str, Iterable[LesionRecord]]) -> str:
 def split_lesions(
     records: Sequence[LesionRecord], *, kind: SplitKind = SplitKind.POOLED, seed: int = 0
 ) -> DatasetSplit:
-    """Divide pictures into three sides, each class by the same shares.
+    """Divide pictures into three sides, each class of each source by the same shares.
 
-    Pictures of one lesion, of one cluster of copies and with the same bytes stay together.
-    `folders` keeps the given test side as it is and leaves out what of it stands in the training
-    side too.
+    Pictures that are kin stay together, over all data sets. `folders` keeps the given test sides as
+    they are and leaves out what of them stands in the training side of the same set too; of a set
+    without a test side one is drawn, which takes what is kin to a given one.
 
     Raises:
         EdgeMelanomaError: `folders` without a given test folder, or too few pictures.
     """
-    leaked: list[LesionRecord] = []
-    leaked_test: list[str] = []
+    groups = _group(records)
     if kind is SplitKind.POOLED:
-        sides = _draw_sides(records, shares=POOLED_SHARES, seed=seed)
-    else:
-        test = tuple(record for record in records if record.side == "test")
-        if not test:
-            raise EdgeMelanomaError(
-                "The data set has no test folder, which --split folders needs; use --split pooled."
-            )
-        kept: list[LesionRecord] = []
-        for group in _group(records):
-            rest = [record for record in group if record.side != "test"]
-            if len(rest) == len(group):
-                kept += rest
-            elif rest:
-                leaked += rest
-                leaked_test += [record.image_id for record in group if record.side == "test"]
-        sides = _draw_sides(kept, shares=FOLDERS_SHARES, seed=seed) | {"test": test}
+        train, validation, test = _draw_sides(groups, shares=POOLED_SHARES, seed=seed).values()
+        return DatasetSplit(train=train, validation=validation, test=test, kind=kind, seed=seed)
+    given = {record.dataset for record in records if record.side == "test"}
+    if not given:
+        raise EdgeMelanomaError(
+            "The data set has no test folder, which --split folders needs; use --split pooled."
+        )
+    given_test: list[LesionRecord] = []
+    left_out: list[LesionRecord] = []
+    leaked_test: list[str] = []
+    free: dict[bool, list[list[LesionRecord]]] = {True: [], False: []}
+    for group in groups:
+        judged = [record for record in group if record.side == "test"]
+        if not judged:
+            free[any(record.dataset in given for record in group)].append(group)
+            continue
+        rest = [record for record in group if record.side != "test" and record.dataset in given]
+        left_out += rest
+        leaked_test += [record.image_id for record in judged] if rest else []
+        given_test += [record for record in group if record not in rest]
+    beside = _draw_sides(free[False], shares=BESIDE_SHARES, seed=seed)
+    kept = _draw_sides(free[True], shares=FOLDERS_SHARES, seed=seed)
     return DatasetSplit(
-        **sides,
+        train=_sorted([*kept["train"], *beside["train"]]),
+        validation=_sorted([*kept["validation"], *beside["validation"]]),
+        test=_sorted([*given_test, *beside["test"]]),
         kind=kind,
         seed=seed,
-        left_out=tuple(leaked),
+        left_out=tuple(left_out),
         leaked_test=frozenset(leaked_test),
     )
 
 
 def split_to_json(split: DatasetSplit) -> dict[str, object]:
-    """What split.json holds: how the sides were made, their image ids, each file's hash."""
+    """What split.json holds: how the sides were made, their image ids, each file's hash.
+
+    `kin` are the names by which other pictures of what was learned are recognised elsewhere.
+    """
     everything = [*split.train, *split.validation, *split.test]
     return {
         "schema": 1,
@@ -148,24 +186,30 @@ def split_to_json(split: DatasetSplit) -> dict[str, object]:
         **{side: [r.image_id for r in records] for side, records in split.sides().items()},
         "left_out": [record.image_id for record in split.left_out],
         "leaked_test": sorted(split.leaked_test),
+        "kin": sorted({key for r in (*split.train, *split.validation) for key in r.named_kin()}),
         "sha256": {record.image_id: record.sha256 for record in everything},
     }
 
 
 def _draw_sides(
-    records: Sequence[LesionRecord], *, shares: Mapping[str, float], seed: int
+    groups: Sequence[list[LesionRecord]], *, shares: Mapping[str, float], seed: int
 ) -> dict[str, tuple[LesionRecord, ...]]:
-    by_class: dict[bool, list[list[LesionRecord]]] = {False: [], True: []}
-    for group in _group(records):
-        by_class[any(record.is_malignant for record in group)].append(group)
+    """A group counts as malignant if a picture of it is, and as of the source of its first one."""
+    cells: dict[tuple[str, bool], list[list[LesionRecord]]] = defaultdict(list)
+    for group in groups:
+        is_malignant = any(record.is_malignant for record in group)
+        cells[source_of(group[0]), is_malignant].append(group)
+    several = len({source for source, _ in cells}) > 1
     drawn: dict[str, list[LesionRecord]] = {side: [] for side in shares}
-    for is_malignant, groups in by_class.items():
-        random.Random(f"{seed}-{is_malignant}").shuffle(groups)
-        _deal(groups, drawn, shares)
-    return {
-        side: tuple(sorted(members, key=lambda record: record.image_id))
-        for side, members in drawn.items()
-    }
+    for (source, is_malignant), members in sorted(cells.items()):
+        name = f"{seed}-{is_malignant}-{source}" if several else f"{seed}-{is_malignant}"
+        random.Random(name).shuffle(members)
+        _deal(members, drawn, shares)
+    return {side: _sorted(members) for side, members in drawn.items()}
+
+
+def _sorted(records: Iterable[LesionRecord]) -> tuple[LesionRecord, ...]:
+    return tuple(sorted(records, key=lambda record: record.image_id))
 
 
 def _deal(
@@ -187,22 +231,16 @@ def _deal(
         drawn[first] += group
 
 
-def _keys_of(record: LesionRecord) -> list[str]:
-    named = {"lesion": record.lesion_id, "bytes": record.sha256, "cluster": record.cluster}
-    keys = [f"{kind}:{name}" for kind, name in named.items() if name]
-    return keys if record.lesion_id else [f"image:{record.image_id}", *keys]
-
-
 def _group(records: Sequence[LesionRecord]) -> list[list[LesionRecord]]:
-    """Connected components of records that share a lesion, bytes or a cluster, in stable order."""
+    """Connected components of records that are kin, in stable order."""
     joined = Components()
     for record in records:
-        first, *rest = _keys_of(record)
+        first, *rest = record.kin()
         for key in rest:
             joined.join(first, key)
     groups: dict[str, list[LesionRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.image_id):
-        groups[joined.of(_keys_of(record)[0])].append(record)
+        groups[joined.of(record.kin()[0])].append(record)
     return list(groups.values())
 
 
@@ -210,7 +248,7 @@ def _refuse_shared_groups(sides: Mapping[str, tuple[LesionRecord, ...]]) -> None
     seen: dict[str, tuple[str, str]] = {}
     for side, records in sides.items():
         for record in records:
-            for key in _keys_of(record):
+            for key in record.kin():
                 other_side, other_id = seen.setdefault(key, (side, record.image_id))
                 if other_side != side:
                     raise EdgeMelanomaError(

@@ -14,6 +14,7 @@ from edge_melanoma.evaluation.metrics import (
 )
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
+from edge_melanoma.evaluation.sources import measure_within
 from edge_melanoma.evaluation.thresholds import OperatingPoint
 
 CONVENTIONAL_THRESHOLD = 0.5
@@ -86,8 +87,12 @@ def format_share(value: float | None, *, sign: str = "") -> str:
 
 
 def evaluate_at_both(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
-    """At the operating point and at 0.5, and the calibration, whatever classes there are."""
+    """At the operating point and at 0.5, the calibration, and what holds within sources.
+
+    Whatever classes there are.
+    """
     return {
+        **measure_within(predictions, threshold=threshold),
         "calibration": measure_reliability(predictions).as_dict(),
         "at_operating_point": evaluate_defined(predictions, threshold=threshold),
         "at_half": evaluate_defined(predictions, threshold=CONVENTIONAL_THRESHOLD),
@@ -124,10 +129,7 @@ def evaluate_sides(
 
 def without_images(predictions: PredictionSet, image_ids: Collection[str]) -> PredictionSet:
     """The predictions of all other pictures."""
-    kept = ~np.isin(predictions.image_ids, list(image_ids))
-    ids = tuple(np.array(predictions.image_ids)[kept].tolist())
-    labels, scores = predictions.labels[kept], predictions.scores[kept]
-    return PredictionSet(image_ids=ids, labels=labels, scores=scores)
+    return predictions.only(~np.isin(predictions.image_ids, list(image_ids)))
 
 
 def count_images(predictions: PredictionSet) -> dict[str, int]:
@@ -151,8 +153,9 @@ def _classification_report(predictions: PredictionSet, *, threshold: float) -> d
 
 
 def measure_set(predictions: PredictionSet, threshold: float) -> dict[str, Any]:
-    """Figures at one threshold, and the calibration."""
-    measured = evaluate_defined(predictions, threshold=threshold)
+    """Figures at one threshold, within sources and over all, and the calibration."""
+    measured = measure_within(predictions, threshold=threshold)
+    measured |= evaluate_defined(predictions, threshold=threshold)
     return measured | {"calibration": measure_reliability(predictions).as_dict()}
 
 
@@ -163,4 +166,6 @@ def measure_without_leaked(
     rest = without_images(predictions, leaked)
     if not leaked or not len(rest.labels):
         return {}
-    return {WITHOUT_LEAKED: count_images(rest) | evaluate_defined(rest, threshold=threshold)}
+    measured = measure_within(rest, threshold=threshold)
+    measured |= evaluate_defined(rest, threshold=threshold)
+    return {WITHOUT_LEAKED: count_images(rest) | measured}

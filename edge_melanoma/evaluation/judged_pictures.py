@@ -3,21 +3,15 @@
 Of a data set from elsewhere the pictures that the run learned from are left out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.data import screening
 from edge_melanoma.data.cards import describe_dataset, find_card
 from edge_melanoma.data.copies.search import find_copies
-from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions, spread
-from edge_melanoma.data.screening import (
-    BadImage,
-    Screening,
-    leave_out_bad,
-    read_fingerprints,
-    screen_images,
-)
+from edge_melanoma.data.lesions import LesionRecord, count_classes, photo_key, read_lesions, spread
 from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
@@ -45,7 +39,7 @@ class JudgedPictures:
     folder: Path | None = None
     left_out: tuple[str, ...] = ()
     compared_by: str | None = None
-    bad: tuple[BadImage, ...] = ()
+    bad: tuple[screening.BadImage, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,13 +67,21 @@ class JudgedPictures:
 class LearnedPictures:
     """The training and validation pictures of a run: what they hash to, and those still there.
 
-    `owner` is the run as a sentence names it.
+    `kin` are the keys of their lesions, patients and photographs; `owner` is the run as a sentence
+    names it.
     """
 
     owner: str
     images: int
     hashes: frozenset[str]
     records: tuple[LesionRecord, ...]
+    kin: frozenset[str] = frozenset()
+
+    def knows(self, record: LesionRecord) -> bool:
+        """Whether the bytes are those of a learned picture, or the table names one of its kin."""
+        return record.sha256 in self.hashes or not self.kin.isdisjoint(
+            (photo_key(record.image_id, record.dataset), *record.named_kin())
+        )
 
     @property
     def comparison(self) -> str:
@@ -95,20 +97,30 @@ def learned_from_split(split: DatasetSplit) -> LearnedPictures:
     """What a training on `split` learns from."""
     records = (*split.train, *split.validation)
     hashes = frozenset(record.sha256 for record in records if record.sha256)
-    owner, images = "this training", len(records)
-    return LearnedPictures(owner=owner, images=images, hashes=hashes, records=records)
+    kin = frozenset(key for record in records for key in record.kin())
+    return LearnedPictures(
+        owner="this training", images=len(records), hashes=hashes, records=records, kin=kin
+    )
 
 
 def learned_by_run(run: TrainedModel) -> LearnedPictures:
     """What a finished run has learned from, whether or not its data folders are still there."""
-    split = read_json(run.folder / SPLIT)
+    split, folders = read_json(run.folder / SPLIT), run.manifest["dataset"]["folders"]
     ids = {image_id for side in LEARNED_SIDES for image_id in split[side]}
     return LearnedPictures(
         owner=f"the run {run.folder}",
         images=len(ids),
         hashes=frozenset(split["sha256"][image_id] for image_id in ids),
         records=tuple(record for record in find_run_records(run) if record.image_id in ids),
+        kin=frozenset(split.get("kin", ()))
+        | {_photo_key_of(image_id, folders) for image_id in ids},
     )
+
+
+def _photo_key_of(image_id: str, folders: Collection[str]) -> str:
+    """Of several sets, an image id begins with the name of its own."""
+    found = [name for name in folders if len(folders) == 1 or image_id.startswith(f"{name}:")]
+    return photo_key(image_id, found[0] if found else None)
 
 
 def read_own_side(run: TrainedModel) -> JudgedPictures:
@@ -158,12 +170,11 @@ def read_external_set(
     listed = read_lesions(folder)
     tell_skipped({name: folder}, listed, reporter=reporter)
     if learned is None or not learned.records:
-        hashes = learned.hashes if learned else frozenset()
-        screening = screen_images(listed, reporter=reporter, ray=ray)
-        copies = {record.image_id for record in screening.readable if record.sha256 in hashes}
+        seen = screening.screen_images(listed, reporter=reporter, ray=ray)
+        copies = {r.image_id for r in seen.readable if learned and learned.knows(r)}
     else:
-        screening, copies = _read_beside(listed, learned, cache_folder, reporter, ray)
-    records = screening.readable
+        seen, copies = _read_beside(listed, learned, cache_folder, reporter, ray)
+    records = seen.readable
     unseen = tuple(record for record in records if record.image_id not in copies)
     if learned is not None and not unseen:
         raise EdgeMelanomaError(
@@ -176,7 +187,7 @@ def read_external_set(
         folder=folder.resolve(),
         left_out=tuple(record.image_id for record in records if record.image_id in copies),
         compared_by=learned.comparison if learned else "nothing",
-        bad=screening.bad,
+        bad=seen.bad,
     )
     for line in _notes_of(found, learned):
         reporter.say(line)
@@ -189,7 +200,7 @@ def _read_beside(
     cache_folder: Path | None,
     reporter: Reporter,
     ray: RayWorkers | None,
-) -> tuple[Screening, set[str]]:
+) -> tuple[screening.Screening, set[str]]:
     """The pictures, and the ids of those with the bytes of a learned one or near copies of one.
 
     Both sets are read at once, so that no picture is decoded twice.
@@ -197,23 +208,21 @@ def _read_beside(
     outside = {f"outside:{record.image_id}": record.image_id for record in listed}
     named = [replace(record, image_id=f"outside:{record.image_id}") for record in listed]
     named += [replace(record, image_id=f"inside:{record.image_id}") for record in learned.records]
-    prints = read_fingerprints(named, cache_folder=cache_folder, reporter=reporter, ray=ray)
-    bad = tuple(
-        replace(one, image_id=outside[one.image_id])
-        for one in prints.bad
-        if one.image_id in outside
+    prints = screening.read_fingerprints(
+        named, cache_folder=cache_folder, reporter=reporter, ray=ray
     )
-    leave_out_bad(bad, total=len(listed), reporter=reporter)
-    readable = tuple(
-        replace(record, image_id=outside[record.image_id])
-        for record in prints.readable
-        if record.image_id in outside
-    )
-    copies = {record.image_id for record in readable if record.sha256 in learned.hashes}
+
+    def from_outside(ones: Iterable[Any]) -> tuple[Any, ...]:
+        found = (one for one in ones if one.image_id in outside)
+        return tuple(replace(one, image_id=outside[one.image_id]) for one in found)
+
+    bad, readable = from_outside(prints.bad), from_outside(prints.readable)
+    screening.leave_out_bad(bad, total=len(listed), reporter=reporter)
+    copies = {record.image_id for record in readable if learned.knows(record)}
     for cluster in find_copies(prints, cache_folder=cache_folder, reporter=reporter).clusters:
         if not outside.keys() >= set(cluster):
             copies |= {outside[image_id] for image_id in cluster if image_id in outside}
-    return Screening(readable=readable, bad=bad), copies
+    return screening.Screening(readable=readable, bad=bad), copies
 
 
 def _notes_of(found: JudgedPictures, learned: LearnedPictures | None) -> Iterator[str]:
@@ -226,7 +235,7 @@ def _notes_of(found: JudgedPictures, learned: LearnedPictures | None) -> Iterato
     if left_out := len(found.left_out):
         yield (
             f"Left out {left_out} of {left_out + len(found.records)} images of {found.name}: "
-            f"copies of images that {learned.owner} learned from."
+            f"copies of images that {learned.owner} learned from, or of the same lesions."
         )
     if len(learned.records) < learned.images:
         yield (

@@ -5,19 +5,33 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.clinics import source_of
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.classifiers import Classifier
 
+COLUMNS = ("image_id", "is_malignant", "score")
+
+
+class Origin(NamedTuple):
+    """Of a picture: the clinic or set it is from, its lesion, its diagnosis where it is told."""
+
+    source: str
+    lesion: str
+    diagnosis: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionSet:
     """Scores in 0..1 for labelled pictures; label true is malignant.
+
+    `origins` has one for each picture, or none where they are not known.
 
     Raises:
         ValueError: lengths differ, an id stands twice, or a score is outside 0..1 (NaN included).
@@ -26,6 +40,7 @@ class PredictionSet:
     image_ids: tuple[str, ...]
     labels: NDArray[np.bool_]
     scores: NDArray[np.float64]
+    origins: tuple[Origin, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.image_ids) == len(self.labels) == len(self.scores):
@@ -33,6 +48,8 @@ class PredictionSet:
                 f"{len(self.image_ids)} image ids, {len(self.labels)} labels and "
                 f"{len(self.scores)} scores; expected as many of each."
             )
+        if len(self.origins) not in {0, len(self.image_ids)}:
+            raise ValueError(f"{len(self.origins)} origins of {len(self.image_ids)} images.")
         if len(set(self.image_ids)) != len(self.image_ids):
             raise ValueError("An image id stands twice in a prediction set.")
         if not np.all((self.scores >= 0) & (self.scores <= 1)):
@@ -41,6 +58,16 @@ class PredictionSet:
     def decisions(self, *, threshold: float) -> NDArray[np.bool_]:
         """True where a picture is called malignant: its score reaches the threshold."""
         return self.scores >= threshold
+
+    def only(self, kept: NDArray[np.bool_]) -> "PredictionSet":
+        """The pictures where `kept`, shape (n,), is true."""
+        places = np.flatnonzero(kept)
+        return PredictionSet(
+            image_ids=tuple(self.image_ids[place] for place in places),
+            labels=self.labels[places],
+            scores=self.scores[places],
+            origins=tuple(self.origins[place] for place in places) if self.origins else (),
+        )
 
 
 def predict(
@@ -55,12 +82,20 @@ def predict(
 def make_prediction_set(
     records: Sequence[LesionRecord], scores: NDArray[np.float64]
 ) -> PredictionSet:
-    """Ids and labels from the records, scores in their order."""
+    """Ids, labels and origins from the records, scores in their order."""
     return PredictionSet(
         image_ids=tuple(record.image_id for record in records),
         labels=np.array([record.is_malignant for record in records], dtype=np.bool_),
         scores=scores,
+        origins=tuple(map(origin_of, records)),
     )
+
+
+def origin_of(record: LesionRecord) -> Origin:
+    """A picture without a lesion id counts as a lesion of its own, with its copies."""
+    lesion = record.lesion_id or record.cluster or record.image_id
+    diagnosis = dict(record.attributes).get("diagnosis", "")
+    return Origin(source=source_of(record), lesion=lesion, diagnosis=diagnosis)
 
 
 def refuse_other_images(reference: PredictionSet, candidate: PredictionSet) -> None:
@@ -73,21 +108,31 @@ def refuse_other_images(reference: PredictionSet, candidate: PredictionSet) -> N
 
 
 def predictions_to_csv(predictions: PredictionSet) -> str:
-    """Lines of image_id,is_malignant,score; scores with 17 digits, so that they read back equal."""
+    """Lines of image_id,is_malignant,score, and of source,lesion,diagnosis where they are known.
+
+    Scores have 17 digits, so that they read back equal.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("image_id", "is_malignant", "score"))
+    origins = predictions.origins or [()] * len(predictions.labels)
+    writer.writerow((*COLUMNS, *(Origin._fields if predictions.origins else ())))
     labels, scores = predictions.labels.astype(int), map(repr, predictions.scores.tolist())
-    writer.writerows(zip(predictions.image_ids, labels, scores, strict=True))
+    for image_id, label, score, origin in zip(
+        predictions.image_ids, labels, scores, origins, strict=True
+    ):
+        writer.writerow((image_id, label, score, *origin))
     return stream.getvalue()
 
 
 def read_predictions(path: Path) -> PredictionSet:
     """The inverse of `predictions_to_csv`."""
     with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        reader = csv.DictReader(stream)
+        known = set(Origin._fields) <= set(reader.fieldnames or ())
+        rows = list(reader)
     return PredictionSet(
         image_ids=tuple(row["image_id"] for row in rows),
         labels=np.array([row["is_malignant"] == "1" for row in rows], dtype=np.bool_),
         scores=np.array([float(row["score"]) for row in rows], dtype=np.float64),
+        origins=tuple(Origin(*(row[name] for name in Origin._fields)) for row in rows if known),
     )

@@ -11,12 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.evaluation.metrics import (
-    BOOTSTRAP_RESAMPLES,
-    BOOTSTRAP_SEED,
-    CONFIDENCE,
-    Interval,
-)
+from edge_melanoma.evaluation import metrics
 from edge_melanoma.evaluation.predictions import PredictionSet
 
 BINS = 15
@@ -52,7 +47,7 @@ class Reliability:
     """
 
     ece: float
-    ece_interval: Interval
+    ece_interval: metrics.Interval
     ece_if_perfect: float
     ece_if_perfect_upper95: float
     brier: float
@@ -73,18 +68,18 @@ def measure_reliability(predictions: PredictionSet) -> Reliability:
     """
     scores, labels = predictions.scores, predictions.labels.astype(np.float64)
     places, count = _places(scores), len(scores)
-    random = np.random.default_rng(BOOTSTRAP_SEED)
+    random = np.random.default_rng(metrics.BOOTSTRAP_SEED)
     ece = expected_calibration_error(scores, labels)
 
-    draws = (random.integers(0, count, count) for _ in range(BOOTSTRAP_RESAMPLES))
+    draws = (random.integers(0, count, count) for _ in range(metrics.BOOTSTRAP_RESAMPLES))
     bootstrapped = [_distance(places[drawn], (scores - labels)[drawn]) for drawn in draws]
     perfect = [
         _distance(places, scores - (random.random(count) < scores))
-        for _ in range(BOOTSTRAP_RESAMPLES)
+        for _ in range(metrics.BOOTSTRAP_RESAMPLES)
     ]
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - metrics.CONFIDENCE) / 2
     low, high = (2 * ece - np.quantile(bootstrapped, share) for share in (1 - tail, tail))
-    upper = float(np.quantile(perfect, CONFIDENCE))
+    upper = float(np.quantile(perfect, metrics.CONFIDENCE))
     return Reliability(
         ece=ece,
         ece_interval=(0.0 if ece <= upper else max(0.0, float(low)), max(ece, float(high))),

@@ -4,7 +4,6 @@ Temperature scaling (Guo et al., 2017), with an offset (Platt, 1999) where valid
 helps. The order of the scores stays, and with it the AUC; the phone has nothing to compute.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.clinics import count_sources, source_of
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import expected_calibration_error
@@ -82,22 +82,19 @@ class FittedScaling:
         return {**told.pop("scaling"), "side": "validation", "why": why, **told}
 
 
-def fit_scaling(
-    validation: PredictionSet, *, records: Sequence[LesionRecord], test: Sequence[LesionRecord]
-) -> FittedScaling:
+def fit_scaling(validation: PredictionSet, *, records: Sequence[LesionRecord]) -> FittedScaling:
     """The scaling with the least log loss on validation, whose `records` are those of the scores.
 
-    Of several data sets each weighs as much as it does among the `test` records, of which nothing
-    but this is looked at: a given test folder is often of one set alone. An offset is used where it
-    lowers the log loss of held-out images by more than one standard error.
+    All sources with both classes weigh alike, and others nothing where there is such a one. An
+    offset is used where it lowers the log loss of held-out images by more than one standard error.
     """
-    weights = _source_weights(records, test)
+    weights = _source_weights(records)
     labels = validation.labels.astype(np.float64)
     logits = _logits(validation.scores)
     gain, error = _offset_gain(logits, labels, weights)
     scaling = _fit(logits, labels, weights, with_offset=gain > error)
     scaled = scaling.apply(validation.scores)
-    sources = [record.source for record in records]
+    sources = map(source_of, records)
     return FittedScaling(
         scaling=scaling,
         images=int(np.sum(weights > 0)),
@@ -115,20 +112,19 @@ def _logits(scores: Numbers) -> Numbers:
     return logit(scores.clip(SMALLEST_SCORE, 1 - SMALLEST_SCORE))
 
 
-def _source_weights(records: Sequence[LesionRecord], test: Sequence[LesionRecord]) -> Numbers:
-    """Shape (n,), mean 1: how much oftener an image's data set is met in `test` than here."""
-    here = Counter(record.source for record in records)
-    there = Counter(record.source for record in test if record.source in here)
-    if not there:
+def _source_weights(records: Sequence[LesionRecord]) -> Numbers:
+    """Shape (n,), mean 1."""
+    whole = {name: sum(counts) for name, counts in count_sources(records).items() if all(counts)}
+    if not whole:
         return np.ones(len(records))
-    wanted = len(records) / there.total()
-    return np.array([wanted * there[record.source] / here[record.source] for record in records])
+    each = len(records) / len(whole)
+    names = map(source_of, records)
+    return np.array([each / whole[name] if name in whole else 0.0 for name in names])
 
 
 def _log_losses(logits: Numbers, labels: Numbers) -> Numbers:
     """Each image's, in nats; without overflow for any logit."""
-    losses: Numbers = np.logaddexp(0.0, logits) - labels * logits
-    return losses
+    return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
 
 
 def _fit(

@@ -13,36 +13,16 @@ from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.data.lesions import IMAGE_SUFFIXES, LesionRecord, names_a_picture
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.evaluation.evaluation import (
-    CONVENTIONAL_THRESHOLD,
-    measure_set,
-    measure_without_leaked,
-)
-from edge_melanoma.evaluation.judged_pictures import (
-    learned_by_run,
-    read_external_set,
-    read_own_side,
-)
+from edge_melanoma.evaluation import evaluation, judged_pictures
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
 from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
+from edge_melanoma.runs import models
 from edge_melanoma.runs.bundled import bundled_model, is_bundled
-from edge_melanoma.runs.models import (
-    MANIFEST,
-    SPLIT,
-    ConvertedModel,
-    TrainedModel,
-    open_converted,
-    open_run,
-)
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runs.pictures import leaked_test_of
-from edge_melanoma.runtime.classifiers import (
-    Classifier,
-    TFLiteClassifier,
-    choose_runtime,
-    open_network,
-)
+from edge_melanoma.runtime import classifiers
 from edge_melanoma.runtime.interpreters import Answer, try_and_answer, try_model
 from edge_melanoma.runtime.names import Runtime
 
@@ -55,7 +35,9 @@ FEW_FILES = 64
 class Subject:
     """A model, the run that it is of where that is known, and where its threshold comes from.
 
-    `name` is what the person called it, without folders; `interpreter` is the one that was asked
+    `name` is what the person called it, without folders; `stated_by` says where its threshold
+    stands: manifest, embedded in the file, or option; it is none where the conventional one is
+    used, which decides nothing in `predict`; `interpreter` is the one that was asked
     for; `ray` says where pictures are scored, if not here.
     """
 
@@ -64,6 +46,7 @@ class Subject:
     run: TrainedModel | None
     threshold: float
     threshold_source: str
+    stated_by: str | None
     interpreter: Runtime | None = None
     ray: RayWorkers | None = None
 
@@ -73,13 +56,6 @@ class Subject:
         return self.model.folder if isinstance(self.model, TrainedModel) else self.model.path
 
     @property
-    def threshold_integer(self) -> int | None:
-        """Of a quantised file: malignant is what gives at least this integer."""
-        manifest = self.model.manifest if isinstance(self.model, ConvertedModel) else {}
-        point = manifest.get("operating_point")
-        return point["integer"] if point else None
-
-    @property
     def facts(self) -> dict[str, Any]:
         """What a result says of the model."""
         model: dict[str, object]
@@ -87,7 +63,7 @@ class Subject:
             model = {"file": self.model.folder.name, "mode": "keras", "runtime": "keras"}
             model |= {"variant": self.model.variant, "sha256": self.model.sha256}
         else:
-            runtime = choose_runtime(self.interpreter).value
+            runtime = classifiers.choose_runtime(self.interpreter).value
             model = {"file": self.name, "mode": self.model.mode, "runtime": runtime}
             model |= {"sha256": self.model.sha256, "size_bytes": self.model.size_bytes}
         source = self.threshold_source
@@ -109,13 +85,13 @@ class Subject:
         with self._open() as classifier:
             return list(classifier.stream_answers(files))
 
-    def _open(self) -> AbstractContextManager[Classifier]:
+    def _open(self) -> AbstractContextManager[classifiers.Classifier]:
         if isinstance(self.model, TrainedModel):
-            return nullcontext(open_network(self.model, self.ray))
-        runtime = choose_runtime(self.interpreter)
+            return nullcontext(classifiers.open_network(self.model, self.ray))
+        runtime = classifiers.choose_runtime(self.interpreter)
         try_model(self.model, runtime=runtime)
-        name = self.model.path.name
-        return TFLiteClassifier(self.model.data, name=name, runtime=runtime, ray=self.ray)
+        data, name = self.model.data, self.model.path.name
+        return classifiers.TFLiteClassifier(data, name=name, runtime=runtime, ray=self.ray)
 
 
 def open_model(
@@ -139,25 +115,27 @@ def open_model(
     _refuse_other_formats(path)
     model: TrainedModel | ConvertedModel
     run: TrainedModel | None
-    chosen, source = CONVENTIONAL_THRESHOLD, "convention"
+    chosen, source, stated_by = evaluation.CONVENTIONAL_THRESHOLD, "convention", None
     if path.is_dir() or path.suffix != ".tflite":
-        model = run = open_run(path)
+        model = run = models.open_run(path)
     else:
-        model = open_converted(path)
+        model = models.open_converted(path)
         folder = path.resolve().parent.parent
-        run = open_run(folder) if (folder / MANIFEST).is_file() else None
+        run = models.open_run(folder) if (folder / models.MANIFEST).is_file() else None
     if isinstance(model, ConvertedModel) and "threshold" in model.manifest:
         chosen, source = float(model.manifest["threshold"]), "validation"
+        stated_by = "embedded" if model.is_alone else "manifest"
     elif run is not None:
-        chosen, source = run.threshold, "validation"
+        chosen, source, stated_by = run.threshold, "validation", "manifest"
     if threshold is not None:
-        chosen, source = threshold, "--threshold"
+        chosen, source, stated_by = threshold, "--threshold", "option"
     return Subject(
         name=name,
         model=model,
         run=run,
         threshold=chosen,
         threshold_source=source,
+        stated_by=stated_by,
         interpreter=interpreter,
         ray=ray,
     )
@@ -185,7 +163,7 @@ def _answer_few(
             return try_and_answer(model, files, runtime=Runtime.LITERT)
         except (ImportError, SystemError, AttributeError):
             pass  # It is installed and does not run: the choice says why, or finds another.
-    return try_and_answer(model, files, runtime=choose_runtime(wanted))
+    return try_and_answer(model, files, runtime=classifiers.choose_runtime(wanted))
 
 
 def evaluate_subject(
@@ -199,9 +177,9 @@ def evaluate_subject(
         EdgeMelanomaError: neither `data` nor a run, or a set that cannot be used.
     """
     run = subject.run
-    learned = learned_by_run(run) if run and (data or external) else None
+    learned = judged_pictures.learned_by_run(run) if run and (data or external) else None
     read = partial(
-        read_external_set,
+        judged_pictures.read_external_set,
         learned=learned,
         reporter=reporter,
         cache_folder=default_fingerprint_folder(),
@@ -210,23 +188,23 @@ def evaluate_subject(
     if data is not None:
         inside = read(data)
     elif run is not None:
-        inside = read_own_side(run)
+        inside = judged_pictures.read_own_side(run)
     else:
         raise EdgeMelanomaError(
             f"{subject.place} is not in a run folder; say what to score with --data DIR."
         )
     outside = [read(folder, name=name) for name, folder in external.items()]
-    leaked = leaked_test_of(read_json(run.folder / SPLIT)) if run and data is None else ()
+    leaked = leaked_test_of(read_json(run.folder / models.SPLIT)) if run and data is None else ()
     scores, *others = subject.score([one.records for one in (inside, *outside)], reporter)
     return {
         "schema": 1,
         **subject.facts,
         "resize": RESIZE_ID,
         **inside.as_dict(),
-        **measure_set(scores, subject.threshold),
-        **measure_without_leaked(scores, subject.threshold, leaked=leaked),
+        **evaluation.measure_set(scores, subject.threshold),
+        **evaluation.measure_without_leaked(scores, subject.threshold, leaked=leaked),
         "external": {
-            found.name: found.as_dict() | measure_set(of_set, subject.threshold)
+            found.name: found.as_dict() | evaluation.measure_set(of_set, subject.threshold)
             for found, of_set in zip(outside, others, strict=True)
         },
     }
@@ -237,7 +215,8 @@ def predict_files(
 ) -> list[dict[str, Any]]:
     """The content of `predict --json`: a row for each file that has the name of a picture.
 
-    Of one that cannot be read, the row has the reason as `error`.
+    Of one that cannot be read, the row has the reason as `error`. A model that states no threshold
+    decides nothing.
 
     Raises:
         EdgeMelanomaError: no such file, or none that can be read.
@@ -247,6 +226,11 @@ def predict_files(
     bad = [answer for answer in answers if isinstance(answer, UnreadableImageError)]
     if len(bad) == len(answers):
         raise bad[0]
+    if subject.stated_by is None:
+        reporter.say(
+            f"{subject.name} states no threshold: its scores are shown without a decision; give "
+            f"one with --threshold, or export the model again."
+        )
     return [_row_of(subject, file, answer) for file, answer in zip(named, answers, strict=True)]
 
 
@@ -266,12 +250,15 @@ def _without_skipped(files: Sequence[Path], reporter: Reporter) -> list[Path]:
 def _row_of(subject: Subject, file: Path, answer: Answer | UnreadableImageError) -> dict[str, Any]:
     if isinstance(answer, UnreadableImageError):
         return {"file": str(file), "error": str(answer)}
+    point = subject.model.manifest.get("operating_point") or {}
+    decision = "malignant" if answer.score >= subject.threshold else "benign"
     return {
         "file": str(file),
         "p_malignant": answer.score,
-        "decision": "malignant" if answer.score >= subject.threshold else "benign",
-        "threshold": subject.threshold,
-        "threshold_integer": subject.threshold_integer,
+        "decision": decision if subject.stated_by else None,
+        "threshold": subject.threshold if subject.stated_by else None,
+        "threshold_source": subject.stated_by,
+        "threshold_integer": None if subject.stated_by == "option" else point.get("integer"),
         "model": subject.name,
         "output_integer": answer.integer,
     }

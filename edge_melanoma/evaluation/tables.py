@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.data.cards import describe_cards
+from edge_melanoma.data.clinics import LEAST_JUDGED
 from edge_melanoma.evaluation.evaluation import (
     METRICS,
     WITHOUT_LEAKED,
@@ -19,6 +20,7 @@ from edge_melanoma.network.recipes import PUBLISHED, Variant
 from edge_melanoma.runs.models import TrainedModel
 
 WIDTH = 140
+WITHIN = ("recall", "specificity", "auc")
 
 
 def show_evaluation(result: Mapping[str, Any]) -> None:
@@ -36,6 +38,9 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
             f"{model} {place}: {counts['images']} images, {counts['malignant']} malignant; "
             f"threshold {measured['threshold']:.4f} from {result['threshold_source']}",
         )
+        for table in tables_within(measured):
+            console.print(table)
+        print_lines(console, *describe_sources(measured))
         console.print(_table_of(measured))
         confusion = measured["confusion"].items()
         shown = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion)
@@ -50,6 +55,60 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
         show(f"outside, on {name}", external["dataset"], external)
         outside = describe_cards(external["dataset"])
         print_lines(console, describe_external(name, external), *outside)
+
+
+def tables_within(measured: Mapping[str, Any]) -> list[Table]:
+    """How each source fares, and melanomas of one against benign lesions of another.
+
+    Nothing where there is one source alone.
+    """
+    sources = measured.get("within_source", {})
+    if len(sources) < 2:
+        return []
+    inside = Table("within source", title="Melanomas against benign lesions of the same source")
+    for column in (*WITHIN, "AUC 95 %", "calibration error", "malignant", "benign"):
+        inside.add_column(column, justify="right")
+    for name, one in sources.items():
+        low, high = one["interval"] or (None, None)
+        numbers = [*(format_share(one[key]) for key in WITHIN)]
+        interval = "" if low is None else f"{low:.3f} .. {high:.3f}"
+        few = "" if one["judged"] else f" (fewer than {LEAST_JUDGED} of a class)"
+        counts = str(one["malignant"]), str(one["benign"])
+        error = f"{one['calibration_error']:.4f}"
+        inside.add_row(escape(name) + few, *numbers, interval, error, *counts)
+    if measured["macro_auc"] is not None:
+        low, high = measured["macro_auc_interval"]
+        means = [format_share(measured[f"macro_{key}"]) for key in WITHIN]
+        inside.add_row("mean of sources", *means, f"{low:.3f} .. {high:.3f}", "", "", "")
+    matrix = measured["source_matrix"]
+    across = Table("AUC of melanomas of", title="... against benign lesions of each source")
+    benign = list(dict.fromkeys(name for row in matrix.values() for name in row))
+    for name in benign:
+        across.add_column(escape(name), justify="right")
+    for name, row in matrix.items():
+        across.add_row(escape(name), *(f"{row[other]:.4f}" for other in benign))
+    return [inside, across] if matrix else [inside]
+
+
+def describe_sources(measured: Mapping[str, Any]) -> list[str]:
+    """What to think of figures over several sources, a line each."""
+    sources = measured.get("within_source", {})
+    lines = []
+    if len(sources) > 1 and measured["macro_auc"] is None:
+        lines.append(
+            "No source has enough of both classes: all of these figures compare across sources, "
+            "and may tell clinics instead of lesions."
+        )
+    elif len(sources) > 1:
+        lines.append("The AUC over all counts pairs across sources too: it may tell clinics.")
+    if not sources:
+        return lines
+    if keratosis := measured["melanoma_against_keratosis"]:
+        lines.append(
+            f"Melanomas against keratoses of the same source: AUC {keratosis['auc']:.4f} "
+            f"({keratosis['malignant']} against {keratosis['keratoses']})."
+        )
+    return lines
 
 
 def _table_of(measured: Mapping[str, Any]) -> Table:
@@ -79,7 +138,12 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
         table.add_section()
     console = results_console(width=WIDTH)
     console.print(table)
+    for run, evaluation in runs:
+        for table in tables_within(evaluation["sides"]["test"]):
+            table.title = f"{run.variant}: {table.title}"
+            console.print(table)
     lines = [line for _, evaluation in runs for line in describe_measured_sets(evaluation)]
+    lines += describe_sources(runs[0][1]["sides"]["test"])
     print_lines(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
 
 

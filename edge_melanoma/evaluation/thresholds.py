@@ -1,68 +1,139 @@
 """The operating point: the threshold that reaches a recall, chosen on validation alone."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge_melanoma.data.clinics import LEAST_JUDGED
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import Interval, count_confusions, wilson_interval
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.sources import measure_within, without_carcinomas
 from edge_melanoma.tflite.quantization import ScoreTensor
 
 DEFAULT_MIN_RECALL = 0.95
+LEAST_RECALL_BOUND = 0.85
+"""Of the recall's 95 % interval the lower end, in every source, where nothing else is asked for."""
+TOLD_WITHIN = ("recall", "recall_interval", "specificity", "malignant", "benign")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
-    """A threshold and what it does on the validation side; shares in 0..1."""
+    """A threshold and what it does on the validation side; shares in 0..1.
+
+    `min_recall` is the recall that was asked for, and `min_recall_bound` what the lower end of its
+    95 % interval had to be: one of them is none. Where the validation side has several sources, the
+    rule held in each of those of `within`, for melanomas alone, and `deciding` is the source that
+    set the threshold.
+    """
 
     threshold: float
-    min_recall: float
+    min_recall: float | None
     recall: float
     recall_interval: Interval
     specificity: float
     malignant: int
     benign: int
     source: str = "validation"
+    min_recall_bound: float | None = None
+    deciding: str | None = None
+    within: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def describe_rule(point: Mapping[str, Any]) -> str:
+    """What the threshold of an operating point keeps, as manifests have it, part of a sentence."""
+    where = " in every clinic" if point.get("within") else ""
+    if point["min_recall"] is None:
+        return f"the lower 95 % bound of recall at least {point['min_recall_bound']:g}{where}"
+    return f"recall at least {point['min_recall']:g}{where}"
 
 
 def choose_operating_point(
-    validation: PredictionSet, *, min_recall: float = DEFAULT_MIN_RECALL
+    validation: PredictionSet, *, min_recall: float | None = None
 ) -> OperatingPoint:
-    """The highest threshold, with the fewest false alarms, whose recall is at least `min_recall`.
+    """The highest threshold, with the fewest false alarms, that misses no more than is allowed.
 
-    It lies half-way to the next lower score, so that rounding cannot lose the picture that decides.
+    Of several sources with enough melanomas the worst decides: without `min_recall` the lower 95 %
+    bound of recall is to be 0.85 in each. Of one, or where origins are not known, recall over all
+    malignant pictures is to be 0.95. The threshold lies half-way to the next lower score, so that
+    rounding cannot lose the picture that decides.
 
     Raises:
         EdgeMelanomaError: `min_recall` is outside 0..1, or no malignant or no benign images.
     """
-    if not 0 < min_recall <= 1:
+    if min_recall is not None and not 0 < min_recall <= 1:
         raise EdgeMelanomaError(
             f"--min-recall is {min_recall}; expected more than 0 and at most 1, such as 0.95."
         )
-    malignant = np.sort(validation.scores[validation.labels])[::-1]
-    benign = len(validation.labels) - len(malignant)
-    if not len(malignant) or not benign:
+    malignant = int(validation.labels.sum())
+    benign = len(validation.labels) - malignant
+    if not malignant or not benign:
         raise EdgeMelanomaError(
-            f"{benign} benign and {len(malignant)} malignant validation images: an operating point "
+            f"{benign} benign and {malignant} malignant validation images: an operating point "
             f"needs at least one image of each class."
         )
-    # The small number keeps 0.95 * 20 from becoming 20 by the last bit of its product.
-    needed = max(1, int(np.ceil(min_recall * len(malignant) - 1e-9)))
-    deciding = malignant[needed - 1]
+    groups = _judged_melanomas(validation)
+    bound = LEAST_RECALL_BOUND if min_recall is None and len(groups) > 1 else None
+    if len(groups) < 2:
+        groups = {"": validation.scores[validation.labels]}
+    target = None if bound else min_recall or DEFAULT_MIN_RECALL
+    needed = {
+        name: _least_found(len(scores), min_recall=target, bound=bound)
+        for name, scores in groups.items()
+    }
+    scores_needed = {
+        name: np.sort(scores)[::-1][needed[name] - 1] for name, scores in groups.items()
+    }
+    name, deciding = min(scores_needed.items(), key=lambda item: (item[1], item[0]))
     lower = validation.scores[validation.scores < deciding]
     threshold = float((deciding + lower.max()) / 2 if len(lower) else deciding)
     counts = count_confusions(validation, threshold=threshold)
+    several = len(groups) > 1
+    inside = measure_within(validation, threshold=threshold)["within_source"] if several else {}
     return OperatingPoint(
         threshold=threshold,
-        min_recall=min_recall,
-        recall=counts.true_positive / len(malignant),
-        recall_interval=wilson_interval(counts.true_positive, len(malignant)),
+        min_recall=target,
+        recall=counts.true_positive / malignant,
+        recall_interval=wilson_interval(counts.true_positive, malignant),
         specificity=counts.true_negative / benign,
-        malignant=len(malignant),
+        malignant=malignant,
         benign=benign,
+        min_recall_bound=bound,
+        deciding=name if several else None,
+        within={
+            source: {key: found[key] for key in TOLD_WITHIN}
+            for source, found in inside.items()
+            if source in groups
+        },
     )
+
+
+def _judged_melanomas(validation: PredictionSet) -> dict[str, NDArray[np.float64]]:
+    """The scores of the melanomas of each source that can reach the bound at all."""
+    if not validation.origins:
+        return {}
+    melanomas = without_carcinomas(validation)
+    sources = np.array([origin.source for origin in melanomas.origins], dtype=object)
+    found = {}
+    for name in sorted(set(sources)):
+        here = sources == name
+        scores = melanomas.scores[here & melanomas.labels]
+        enough = min(len(scores), int((here & ~melanomas.labels).sum())) >= LEAST_JUDGED
+        if enough and wilson_interval(len(scores), len(scores))[0] >= LEAST_RECALL_BOUND:
+            found[name] = scores
+    return found
+
+
+def _least_found(total: int, *, min_recall: float | None, bound: float | None) -> int:
+    """How many of `total` malignant pictures have to be found."""
+    if bound is not None:
+        return next(n for n in range(total + 1) if wilson_interval(n, total)[0] >= bound)
+    assert min_recall is not None
+    # The small number keeps 0.95 * 20 from becoming 20 by the last bit of its product.
+    return max(1, int(np.ceil(min_recall * total - 1e-9)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

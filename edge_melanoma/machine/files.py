@@ -46,7 +46,11 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
         for path, temporary in written.items():
             temporary.replace(path)
         for folder in {path.parent for path in contents}:
-            _sync_folder(folder)
+            entry = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(entry)
+            finally:
+                os.close(entry)
     except OSError as error:
         raise EdgeMelanomaError(
             f"{path} cannot be written: {error.strerror}; free the disk or choose another folder."
@@ -93,11 +97,3 @@ def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -157,7 +157,6 @@ def map_in_actors(
 def _rows_of(
     make: Callable[[], Callable[[T], R]], rows: list[dict[str, Any]], *, actors: int
 ) -> Iterator[dict[str, Any]]:
-    """The rows with their results, as they come."""
     import ray.data as ray_data
 
     ray_data.DataContext.get_current().enable_progress_bars = False

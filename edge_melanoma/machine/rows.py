@@ -136,7 +136,12 @@ class RowStore:
         """No other process adds rows in the meantime, and those that others added are known."""
         with self._lock:
             if self._index:
-                self._catch_up(self._index)
+                self._index.touch()
+                whole = self.rows.cut(self._index.stat().st_size // _LINE)
+                os.truncate(self._index, whole * _LINE)
+                with self._index.open(encoding="ascii") as stream:
+                    stream.seek(self._known * _LINE)
+                    self._learn(stream.read().split())
             yield
 
     def append(self, keys: Sequence[str], rows: NDArray[Any]) -> None:
@@ -147,14 +152,6 @@ class RowStore:
                 with self._index.open("a", encoding="ascii") as stream:
                     stream.writelines(f"{key}\n" for key in keys)
             self._learn(keys)
-
-    def _catch_up(self, index: Path) -> None:
-        index.touch()
-        whole = self.rows.cut(index.stat().st_size // _LINE)
-        os.truncate(index, whole * _LINE)
-        with index.open(encoding="ascii") as stream:
-            stream.seek(self._known * _LINE)
-            self._learn(stream.read().split())
 
     def _learn(self, keys: Sequence[str]) -> None:
         self._places.update(zip(keys, range(self._known, self._known + len(keys)), strict=True))

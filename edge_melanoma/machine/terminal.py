@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,7 +13,7 @@ SECONDS_BETWEEN_LINES = 20.0
 T = TypeVar("T")
 
 
-class Reporter(Protocol):
+class Reporter:
     """Where a stage says what it is doing."""
 
     def say(self, text: str) -> None:
@@ -21,20 +21,14 @@ class Reporter(Protocol):
 
     def track(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
         """Pass `items` on and show how many of `total` have gone by."""
-
-
-class SilentReporter:
-    """Says nothing: for callers from Python."""
-
-    def say(self, text: str) -> None:
-        """Drop the line."""
-
-    def track(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
-        """Pass `items` on."""
         yield from items
 
 
-class TerminalReporter:
+class SilentReporter(Reporter):
+    """Says nothing: for callers from Python."""
+
+
+class TerminalReporter(Reporter):
     """Lines and progress bars on stderr; in a log, a line every 20 seconds."""
 
     def __init__(self) -> None:

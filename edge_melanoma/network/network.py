@@ -14,20 +14,31 @@ from numpy.typing import NDArray
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.tensorflow import tf, tf_keras
-from edge_melanoma.network.recipes import VARIANTS, Variant, VariantSpec
+from edge_melanoma.network.recipes import NAMED_DIAGNOSES, VARIANTS, Variant, VariantSpec
 from edge_melanoma.network.weight_files import read_safetensors_bytes
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 GAP_LAYER, HIDDEN_LAYER, DROPOUT_LAYER = "gap", "hidden", "dropout"
+DIAGNOSIS_LAYER = "diagnosis"
+FLIPS = ([1], [2], [1, 2])
+VIEWS = 8
+"""Of a square: as it is and flipped along its axes, and all that turned."""
 
 WeightArrays = Mapping[str, NDArray[np.float32]]
 
 
-def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_SIZE) -> Any:
+def build_network(
+    spec: VariantSpec,
+    *,
+    seed: int = 0,
+    image_size: int = IMAGE_SIZE,
+    names_diagnoses: bool = False,
+) -> Any:
     """An untrained network: input (batch, 224, 224, 3) in 0..1, output P(malignant) (batch, 1).
 
-    The weights have the same shapes for any `image_size`, a multiple of 32.
+    The weights have the same shapes for any `image_size`, a multiple of 32. One that names
+    diagnoses gives logits of `NAMED_DIAGNOSES` behind P(malignant), (batch, 7).
     """
     tf_keras.backend.experimental.enable_tf_random_generator()
     tf_keras.utils.set_random_seed(seed)
@@ -41,10 +52,20 @@ def build_network(spec: VariantSpec, *, seed: int = 0, image_size: int = IMAGE_S
     hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
     hidden = layers.Dropout(spec.dropout, name=DROPOUT_LAYER)(hidden)
     score = layers.Dense(1, activation="sigmoid", name=SCORE_NAME)(hidden)
-    network = tf_keras.Model(image, score, name="edge_melanoma")
+    output = score
+    if names_diagnoses:
+        logits = layers.Dense(len(NAMED_DIAGNOSES), name=DIAGNOSIS_LAYER)(features)
+        output = layers.Concatenate(name="score_and_diagnosis")([score, logits])
+    network = tf_keras.Model(image, output, name="edge_melanoma")
     for norm in _batch_norms(network):
         norm.momentum = spec.batch_norm_momentum
     return network
+
+
+def without_diagnoses(network: Any) -> Any:
+    """The part of a network that gives P(malignant) alone, sharing its layers."""
+    score = network.get_layer(SCORE_NAME).output
+    return network if network.output is score else tf_keras.Model(network.input, score)
 
 
 def load_network(run: TrainedModel) -> Any:
@@ -105,16 +126,38 @@ def suffix_of(network: Any, *, cut: str) -> Any:
     return tf_keras.Model(network.get_layer(cut).output, network.output, name="suffix")
 
 
-def compile_forward(model: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+def compile_forward(
+    model: Any, *, views: int = 1
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out."""
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), model.input.dtype)]
-    graph = tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
+    graph = tf.function(
+        lambda inputs: infer(model, inputs, views=views)[0], input_signature=signature
+    )
 
     def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         outputs: NDArray[np.float32] = graph(tf.constant(inputs)).numpy()
         return outputs
 
     return forward
+
+
+def infer(model: Any, images: Any, *, views: int) -> list[Any]:
+    """The outputs of `model`, each (n, ...), for images (n, side, side, 3), as TensorFlow's nodes.
+
+    With 8 `views` the first output is the mean over all flips and quarter turns of an image; others
+    are those of the image as it is. The mean of scores, and not of log odds: in int8 it has finer
+    steps than one view has. All operators are such that a .tflite file has them in int8 too.
+    """
+    if views == 1:
+        return list(tf.nest.flatten(model(images, training=False)))
+    turned = [images, tf.transpose(images, [0, 2, 1, 3])]
+    seen = [one for image in turned for one in (image, *(tf.reverse(image, a) for a in FLIPS))]
+    score, *others = tf.nest.flatten(model(tf.concat(seen, axis=0), training=False))
+    # A mean that keeps the scale of what it takes; MEAN would round to one of its own.
+    mean = tf.nn.avg_pool2d(tf.reshape(score, [1, VIEWS, -1, 1]), [VIEWS, 1], 1, "VALID")
+    count = tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
+    return [tf.reshape(mean, [-1, 1]), *(other[:count] for other in others)]
 
 
 def arrays_of(network: Any) -> dict[str, NDArray[np.float32]]:

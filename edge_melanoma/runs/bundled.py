@@ -9,14 +9,7 @@ from pathlib import Path
 import edge_melanoma
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, write_atomically
-from edge_melanoma.runs.models import (
-    MANIFEST,
-    RUNS_FOLDER,
-    WEIGHTS,
-    TrainedModel,
-    find_run,
-    open_run,
-)
+from edge_melanoma.runs import models
 
 WORD = Path("bundled")
 """What a person writes instead of a run folder or a model file."""
@@ -25,11 +18,11 @@ FOLDER = Path(edge_melanoma.__file__).with_name("bundled_run")
 MODEL = Path("exports", "model_int8.tflite")
 
 
-def find_run_or_bundled(folder: Path | None) -> TrainedModel:
+def find_run_or_bundled(folder: Path | None) -> models.TrainedModel:
     """As `find_run`, and for the word `bundled` the run in the package, unpacked."""
     if is_bundled(folder):
-        return open_run(_unpack())
-    return find_run(folder)
+        return models.open_run(_unpack())
+    return models.find_run(folder)
 
 
 def is_bundled(path: Path | None) -> bool:
@@ -42,13 +35,13 @@ def bundled_model() -> Path:
     return _folder() / MODEL
 
 
-def bundled_run() -> TrainedModel:
+def bundled_run() -> models.TrainedModel:
     """The run as it lies in the package: to read, not to write into."""
-    return open_run(_folder())
+    return models.open_run(_folder())
 
 
 def _folder() -> Path:
-    if not (FOLDER / MANIFEST).is_file():
+    if not (FOLDER / models.MANIFEST).is_file():
         raise EdgeMelanomaError(
             f"This copy of edge-melanoma holds no trained model ({FOLDER} is missing); "
             f"install the whole package, or name a run folder or a .tflite file."
@@ -58,15 +51,17 @@ def _folder() -> Path:
 
 def _unpack() -> Path:
     """A copy of the run below runs/, made once, that commands may write into."""
-    target = RUNS_FOLDER / WORD
-    if (target / MANIFEST).is_file():
-        there, here = (read_json(folder / MANIFEST)["files"] for folder in (target, _folder()))
-        if there[WEIGHTS] == here[WEIGHTS]:
+    target = models.RUNS_FOLDER / WORD
+    if (target / models.MANIFEST).is_file():
+        there, here = (
+            read_json(folder / models.MANIFEST)["files"] for folder in (target, _folder())
+        )
+        if there[models.WEIGHTS] == here[models.WEIGHTS]:
             return target
         raise EdgeMelanomaError(
             f"{target} holds another model than the one in the package; move it away."
         )
-    for path in sorted(_folder().rglob("*"), key=lambda path: path.name == MANIFEST):
+    for path in sorted(_folder().rglob("*"), key=lambda path: path.name == models.MANIFEST):
         if path.is_file():
             write_atomically(target / path.relative_to(_folder()), path.read_bytes())
     return target

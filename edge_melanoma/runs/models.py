@@ -8,6 +8,8 @@ from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.tflite.inspection import inspect_model
+from edge_melanoma.tflite.model_info import MODEL_INFO, read_model_info
 from edge_melanoma.tflite.seal import Seal, read_seal, refuse_broken_seal
 from edge_melanoma.tflite.verification import verify_model
 
@@ -15,9 +17,6 @@ RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.json"
-MODEL_INFO = "model_info.json"
-"""In a bundle for apps: it describes all models beside it."""
-
 LARGEST_MODEL_BYTES = 128 * 2**20
 
 
@@ -45,21 +44,27 @@ class TrainedModel:
         """The operating point, chosen on validation."""
         return float(self.manifest["operating_point"]["threshold"])
 
+    @property
+    def views(self) -> int:
+        """Over how many flips and turns of a picture its score is the mean."""
+        return int(self.manifest.get("recipe", {}).get("views", 1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedModel:
-    """A .tflite file and its manifest, if it has one."""
+    """A .tflite file and its manifest, if it has one; `is_alone` if that is inside of it."""
 
     path: Path
     mode: str
     data: bytes
     sha256: str
     manifest: Mapping[str, Any]
+    is_alone: bool = False
 
     @property
     def is_vouched_for(self) -> bool:
         """Whether a hash says that the file is as it was written: its manifest's or its seal's."""
-        return bool(self.manifest) or read_seal(self.data) is Seal.INTACT
+        return "sha256" in self.manifest or read_seal(self.data) is Seal.INTACT
 
     @property
     def size_bytes(self) -> int:
@@ -132,9 +137,11 @@ def open_exports(run: TrainedModel) -> list[ConvertedModel]:
 def open_converted(path: Path) -> ConvertedModel:
     """A .tflite file, checked against its manifest, or a bundle's model_info.json, beside it.
 
+    Without these, what the file says of itself is its manifest.
+
     Raises:
         EdgeMelanomaError: no such file, no sound .tflite of a classifier, damaged since it was
-            written, or another file than its manifest describes.
+            written, another file than its manifest describes, or one that says otherwise itself.
     """
     if not path.is_file():
         raise EdgeMelanomaError(
@@ -155,8 +162,51 @@ def open_converted(path: Path) -> ConvertedModel:
     if "sha256" not in manifest:
         refuse_broken_seal(data, name=str(path))
     verify_model(data, name=str(path))
-    mode = str(manifest.get("mode", path.stem.removeprefix("model_")))
-    return ConvertedModel(path=path, mode=mode, data=data, sha256=sha256, manifest=manifest)
+    inside = _read_embedded(data, path)
+    if manifest and inside:
+        _refuse_contradiction(manifest, inside, path)
+    stated = manifest or inside
+    return ConvertedModel(
+        path=path,
+        mode=str(stated.get("mode", path.stem.removeprefix("model_"))),
+        data=data,
+        sha256=sha256,
+        manifest=stated,
+        is_alone=not manifest,
+    )
+
+
+def _read_embedded(data: bytes, path: Path) -> dict[str, Any]:
+    """What a file says of itself, in the terms of an export's manifest; nothing if nothing."""
+    info = read_model_info(data, name=str(path))
+    if info is None:
+        return {}
+    dtype = inspect_model(data).input.dtype
+    try:
+        own = next(one for one in info["models"] if one["input"]["dtype"] == dtype)
+        manifest = _in_terms_of_an_export(info, str(own["file"]))
+    except (KeyError, TypeError, StopIteration, AttributeError) as error:
+        raise EdgeMelanomaError(
+            f"The {MODEL_INFO} inside {path} does not describe a model with an input of {dtype}; "
+            f"export the file again."
+        ) from error
+    _refuse_nonsense(manifest, path, {k: v for k, v in _EXPORT_FIELDS.items() if k[0] in manifest})
+    _refuse_nonsense(manifest, path, _POINT_FIELDS)
+    return manifest
+
+
+def _refuse_contradiction(
+    manifest: Mapping[str, Any], inside: Mapping[str, Any], path: Path
+) -> None:
+    """A threshold that was changed in one place alone would decide unseen."""
+    beside = manifest.get("operating_point") or {"threshold": manifest.get("threshold")}
+    for name in ("threshold", "integer"):
+        stated, own = beside.get(name), inside["operating_point"][name]
+        if stated is not None and own is not None and stated != own:
+            raise EdgeMelanomaError(
+                f"{path} says inside that its {name} is {own}, and its manifest says {stated}; "
+                f"export the file again, or set it with edge-melanoma threshold --save."
+            )
 
 
 def _read_manifest_of(model: Path, sha256: str) -> dict[str, Any]:
@@ -186,7 +236,8 @@ def _in_terms_of_an_export(content: dict[str, Any], file: str) -> dict[str, Any]
         if model["file"] == file:
             threshold = model["threshold"]
             point = {"threshold": threshold["float"], "integer": threshold["integer"]}
-            own = {"mode": model["input"]["dtype"], "threshold": threshold["float"]}
+            mode = model.get("mode") or model["input"]["dtype"]
+            own = {"mode": mode, "threshold": threshold["float"]}
             return {**model, **own, "operating_point": point}
     return {}
 

@@ -33,6 +33,12 @@ class RunFinding:
     recorded_sha256: str | None = None
     sha256: str | None = None
 
+    def __str__(self) -> str:
+        if self.recorded_sha256 is None:
+            return f"{self.state}: {self.file}, which no manifest knows"
+        found = f"{self.file} is {self.sha256[:16]}" if self.sha256 else f"{self.file} is not there"
+        return f"{self.state}: {found}; {self.recorded_in} has {self.recorded_sha256[:16]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
@@ -79,15 +85,9 @@ def verify_run(folder: Path) -> Verification:
             checked += 1
             sha256 = sha256_of(found[file].read_bytes()) if file in found else None
             if sha256 != recorded:
-                findings.append(
-                    RunFinding(
-                        file=file,
-                        state=State.MISSING if sha256 is None else State.CHANGED,
-                        recorded_in=manifest,
-                        recorded_sha256=recorded,
-                        sha256=sha256,
-                    )
-                )
+                state = State.MISSING if sha256 is None else State.CHANGED
+                record = {"recorded_in": manifest, "recorded_sha256": recorded}
+                findings.append(RunFinding(file=file, state=state, sha256=sha256, **record))
     findings += _outdated(manifests)
     findings += [RunFinding(file=name, state=State.UNKNOWN) for name in found if name not in known]
     return Verification(run=str(folder), checked=checked, findings=tuple(findings))
@@ -135,13 +135,8 @@ def _outdated(manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[RunFinding
     for name, told in manifests.items():
         source = told.get("source_sha256")
         if name != MANIFEST and source != weights:
-            yield RunFinding(
-                file=name,
-                state=State.OUTDATED,
-                recorded_in=MANIFEST,
-                recorded_sha256=weights,
-                sha256=source,
-            )
+            record = {"recorded_in": MANIFEST, "recorded_sha256": weights}
+            yield RunFinding(file=name, state=State.OUTDATED, sha256=source, **record)
 
 
 def hashes_of(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, object]]:

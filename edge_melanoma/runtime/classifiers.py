@@ -11,12 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,8 @@ from edge_melanoma.machine.processes import child_died, make_pool, map_ahead, ru
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import TrainedModel
-from edge_melanoma.runtime.interpreters import (
-    Answer,
-    SessionSettings,
-    TFLiteSession,
-    answer_file,
-    load_interpreter_class,
-)
+from edge_melanoma.runtime import interpreters
+from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
 T = TypeVar("T")
@@ -66,13 +61,10 @@ class Classifier(ABC):
             yield answer.score
 
 
-class Sessions(Protocol):
+class Sessions(ExitStack, ABC):
     """Models that are open in several processes; a context manager that ends these."""
 
-    def __enter__(self) -> "Sessions": ...
-
-    def __exit__(self, *raised: object) -> None: ...
-
+    @abstractmethod
     def map(
         self, function: Callable[[TFLiteSession, T], R], items: Sequence[T], *, model: str
     ) -> Iterator[R]:
@@ -97,19 +89,14 @@ def open_sessions(models: Mapping[str, SessionSettings], ray: RayWorkers | None)
     return RaySessions(models, ray)
 
 
-class SessionPool:
+class SessionPool(Sessions):
     """One process a core; each opens a model when it is asked for, and keeps the last one."""
 
     def __init__(self, models: Mapping[str, SessionSettings], *, workers: int = 0) -> None:
-        self._pool = make_pool(
-            workers or os.cpu_count() or 1, initializer=_know, initargs=(models,)
-        )
-
-    def __enter__(self) -> "SessionPool":
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        super().__init__()
+        workers = workers or os.cpu_count() or 1
+        self._pool = make_pool(workers, initializer=_know, initargs=(models,))
+        self.callback(self._pool.shutdown, cancel_futures=True)
 
     def map(
         self, function: Callable[[TFLiteSession, T], R], items: Sequence[T], *, model: str
@@ -200,34 +187,32 @@ def _refuse_small_disk(folder: Path, count: int) -> None:
         )
 
 
-class TFLiteClassifier(Classifier):
+class TFLiteClassifier(Classifier, ExitStack):
     """One .tflite file in `Sessions` of its own: a context manager."""
 
     def __init__(
         self, data: bytes, *, name: str, runtime: Runtime, ray: RayWorkers | None = None
     ) -> None:
+        super().__init__()
         settings = SessionSettings(data=data, name=name, runtime=runtime)
         self._name, self._sessions = name, open_sessions({name: settings}, ray)
 
-    def __enter__(self) -> "TFLiteClassifier":
-        self._sessions.__enter__()
+    def __enter__(self) -> Self:
+        self.enter_context(self._sessions)
         return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._sessions.__exit__(*raised)
 
     def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
         """As every classifier does; the children decode too."""
-        return self._sessions.map(answer_file, files, model=self._name)
+        return self._sessions.map(interpreters.answer_file, files, model=self._name)
 
 
 class KerasClassifier(Classifier):
     """The trained network itself."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, *, views: int = 1) -> None:
         from edge_melanoma.network.network import compile_forward
 
-        self._forward = compile_forward(network)
+        self._forward = compile_forward(network, views=views)
 
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
@@ -258,7 +243,7 @@ def open_network(run: TrainedModel, ray: RayWorkers | None) -> Classifier:
     if ray is None:
         from edge_melanoma.network.network import load_network
 
-        return KerasClassifier(load_network(run))
+        return KerasClassifier(load_network(run), views=run.views)
     from edge_melanoma.runtime.ray_scoring import RayNetwork
 
     return RayNetwork(run.folder, ray)
@@ -298,7 +283,7 @@ def probe_runtime(runtime: Runtime) -> str | None:
 
 def _probe(runtime: Runtime) -> None:
     try:
-        load_interpreter_class(runtime)(model_content=b"")
+        interpreters.load_interpreter_class(runtime)(model_content=b"")
     except (ValueError, RuntimeError):
         # An interpreter that refuses an empty model is one that works.
         return

@@ -135,11 +135,7 @@ class TFLiteSession:
         return float(self.score_tensor.scores(raw)[0])
 
     def _values_of(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """What the pixels become at the input tensor.
-
-        Raises:
-            EdgeMelanomaError: they are no RGB bytes: floats would be cut to other levels.
-        """
+        """What the pixels become at the input tensor; floats would be cut to other levels."""
         if image.dtype != np.uint8:
             raise EdgeMelanomaError(
                 f"A picture is RGB bytes, uint8 from 0 to 255; got {image.dtype}."
@@ -179,15 +175,16 @@ def _refuse_other_networks(
 
 def _output_name(signatures: dict[str, Any], output: dict[str, Any]) -> str:
     """What the file's signature calls its one output; without such a one, the tensor's name."""
-    for signature in signatures.values():
-        if len(signature["outputs"]) == 1:
-            return str(signature["outputs"][0])
-    return str(output["name"])
+    named = (one["outputs"][0] for one in signatures.values() if len(one["outputs"]) == 1)
+    return str(next(named, output["name"]))
 
 
 def _make_interpreter(settings: SessionSettings) -> Any:
     interpreter_class = load_interpreter_class(settings.runtime)
-    options = _kernel_options(settings)
+    options: dict[str, Any] = {}
+    if settings.kernels is not Kernels.DEFAULT:
+        types = importlib.import_module(interpreter_class.__module__).OpResolverType
+        options["experimental_op_resolver_type"] = types[RESOLVERS[settings.kernels]]
     try:
         with stderr_discarded():
             interpreter = interpreter_class(
@@ -200,14 +197,6 @@ def _make_interpreter(settings: SessionSettings) -> Any:
             f"The interpreter {settings.runtime.value} refuses {settings.name}: {reason}."
         ) from error
     return interpreter
-
-
-def _kernel_options(settings: SessionSettings) -> dict[str, Any]:
-    if settings.kernels is Kernels.DEFAULT:
-        return {}
-    module = importlib.import_module(load_interpreter_class(settings.runtime).__module__)
-    resolver = module.OpResolverType[RESOLVERS[settings.kernels]]
-    return {"experimental_op_resolver_type": resolver}
 
 
 def load_interpreter_class(runtime: Runtime) -> Any:

@@ -5,34 +5,31 @@ under the same names. The bytes of a .tflite file are sent along.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from edge_melanoma.data.decoding import UnreadableImageError
 from edge_melanoma.machine.ray import RayWorkers, connect, map_by_ray, map_in_actors
-from edge_melanoma.runtime.classifiers import KERAS_BATCH_SIZE, Classifier, KerasClassifier
+from edge_melanoma.runtime import classifiers
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class RaySessions:
+class RaySessions(classifiers.Sessions):
     """Each actor opens a model at its first pictures; Ray is left with the context."""
 
     def __init__(self, models: Mapping[str, SessionSettings], workers: RayWorkers) -> None:
-        self._models, self._workers, self._stack = models, workers, ExitStack()
+        super().__init__()
+        self._models, self._workers = models, workers
         self._ray: Any = None
 
-    def __enter__(self) -> "RaySessions":
+    def __enter__(self) -> Self:
         context = connect(self._workers.address, workers=self._workers.count or 0)
-        self._ray = self._stack.enter_context(context)
+        self._ray = self.enter_context(context)
         return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._stack.close()
 
     def map(
         self, function: Callable[[TFLiteSession, T], R], items: Sequence[T], *, model: str
@@ -42,7 +39,7 @@ class RaySessions:
         return map_in_actors(self._ray, make, items, self._workers)
 
 
-class RayNetwork(Classifier):
+class RayNetwork(classifiers.Classifier):
     """The trained network of a run, of which every actor has its own."""
 
     def __init__(self, folder: Path, workers: RayWorkers) -> None:
@@ -50,8 +47,8 @@ class RayNetwork(Classifier):
 
     def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
         """As every classifier does, in the batches that one process makes of the files."""
-        starts = range(0, len(files), KERAS_BATCH_SIZE)
-        batches = [files[start : start + KERAS_BATCH_SIZE] for start in starts]
+        starts = range(0, len(files), classifiers.KERAS_BATCH_SIZE)
+        batches = [files[start : start + classifiers.KERAS_BATCH_SIZE] for start in starts]
         for answers in map_by_ray(partial(_open_network, self._folder), batches, self._workers):
             yield from answers
 
@@ -66,5 +63,6 @@ def _open_network(folder: Path) -> Callable[[Sequence[Path]], list[Answer | Unre
     from edge_melanoma.network.network import load_network
     from edge_melanoma.runs.models import open_run
 
-    network = KerasClassifier(load_network(open_run(folder)))
+    run = open_run(folder)
+    network = classifiers.KerasClassifier(load_network(run), views=run.views)
     return lambda files: list(network.stream_answers(files))

@@ -35,17 +35,20 @@ def inspect_model(data: bytes) -> ModelFacts:
     from ai_edge_litert import schema_py_generated as schema
 
     try:
-        model = schema.ModelT.InitFromPackedBuf(data, 0)
-        graph = model.subgraphs[0]
-        (input_index,), output_index = graph.inputs, _score_index(model, graph)
-        ends = graph.tensors[input_index], graph.tensors[output_index]
-        return _describe(model, graph, *ends, size_bytes=len(data))
+        return _describe(schema.ModelT.InitFromPackedBuf(data, 0), size_bytes=len(data))
     except Exception as error:
         # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
         raise EdgeMelanomaError(f"The model cannot be read as a .tflite file: {error}.") from error
 
 
-def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int) -> ModelFacts:
+def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
+    graph = model.subgraphs[0]
+    output_index, *others = (int(index) for index in graph.outputs)
+    beside = [_output_name(model, graph, index) for index in others]
+    if beside not in ([], [MAP_NAME]):
+        raise ValueError(f"expected one output, found {', '.join(beside)} beside it")
+    (input_index,) = graph.inputs
+    image, score = graph.tensors[input_index], graph.tensors[output_index]
     type_names, operator_names = names_of("TensorType"), names_of("BuiltinOperator")
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     operators = Counter(operator_names[codes[op.opcodeIndex]] for op in graph.operators)
@@ -57,18 +60,9 @@ def _describe(model: Any, graph: Any, image: Any, score: Any, *, size_bytes: int
         input=_quantization_of(image, type_names),
         output=_quantization_of(score, type_names),
         input_shape=tuple(int(side) for side in image.shape),
-        output_name=_output_name(model, graph, graph.outputs[0]),
-        has_map=len(graph.outputs) > 1,
+        output_name=_output_name(model, graph, output_index),
+        has_map=bool(others),
     )
-
-
-def _score_index(model: Any, graph: Any) -> int:
-    """The tensor of the first output, beside which nothing but a map may stand."""
-    first, *others = (int(index) for index in graph.outputs)
-    names = [_output_name(model, graph, index) for index in others]
-    if names not in ([], [MAP_NAME]):
-        raise ValueError(f"expected one output, found {', '.join(names)} beside it")
-    return first
 
 
 def _output_name(model: Any, graph: Any, index: int) -> str:

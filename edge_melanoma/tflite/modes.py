@@ -64,8 +64,7 @@ class Correction(StrEnum):
     NONE = "none"
 
 
-MODE_NAMES = {"none": Mode.FLOAT32, **{mode.value: mode for mode in Mode}}
-ALL = "all"
+MODES_OF = {"none": {Mode.FLOAT32}, **{mode.value: {mode} for mode in Mode}, "all": set(Mode)}
 
 
 def parse_modes(names: list[str]) -> tuple[Mode, ...]:
@@ -78,14 +77,11 @@ def parse_modes(names: list[str]) -> tuple[Mode, ...]:
     """
     wanted = {Mode.FLOAT32}
     for name in names:
-        if name == ALL:
-            wanted |= set(Mode)
-        elif name in MODE_NAMES:
-            wanted.add(MODE_NAMES[name])
-        else:
+        if name not in MODES_OF:
             raise EdgeMelanomaError(
-                f"--quantize {name} is no mode; expected one of {', '.join([*MODE_NAMES, ALL])}."
+                f"--quantize {name} is no mode; expected one of {', '.join(MODES_OF)}."
             )
+        wanted |= MODES_OF[name]
     return tuple(mode for mode in Mode if mode in wanted)
 
 

@@ -120,5 +120,4 @@ def logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of `sigmoid`; 0 and 1 have infinite logits, and so has what lies beyond them."""
     within = probabilities.clip(0.0, 1.0)
     with np.errstate(divide="ignore"):
-        logits: NDArray[np.float64] = np.log(within) - np.log1p(-within)
-    return logits
+        return np.asarray(np.log(within) - np.log1p(-within))

@@ -66,10 +66,7 @@ def stamp_seal(data: bytes) -> bytes:
 
 
 def _hash(data: bytes, place: int) -> bytes:
-    digest = hashlib.sha256(data[:place])
-    digest.update(bytes(HASH_SIZE))
-    digest.update(data[place + HASH_SIZE :])
-    return digest.digest()
+    return hashlib.sha256(data[:place] + bytes(HASH_SIZE) + data[place + HASH_SIZE :]).digest()
 
 
 def _find_seal(data: bytes) -> int | None:

@@ -12,12 +12,8 @@ import numpy as np
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited
-from edge_melanoma.tflite.operators import (
-    OPTIONS_OF_OPERATOR,
-    BrokenModelError,
-    check_shapes,
-    names_of,
-)
+from edge_melanoma.tflite import operators
+from edge_melanoma.tflite.operators import BrokenModelError, names_of
 
 FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -169,7 +165,7 @@ def _operator_name(code: Any) -> str:
     _refuse_unsupported(code)
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     name = names_of("BuiltinOperator").get(number, f"number {number}")
-    if name not in OPTIONS_OF_OPERATOR:
+    if name not in operators.OPTIONS_OF_OPERATOR:
         raise BrokenModelError(
             f"uses the operator {name}, which classifiers of pictures are not made of"
         )
@@ -201,11 +197,11 @@ def _check_graph(graph: Any, buffer_sizes: list[int], codes: list[str]) -> None:
             raise BrokenModelError("has an operator that gives what is there already, or nowhere")
         known.update(outputs)
         kind = names_of("BuiltinOptions").get(operator.builtinOptionsType)
-        if kind not in {OPTIONS_OF_OPERATOR[name], "NONE"}:
+        if kind not in {operators.OPTIONS_OF_OPERATOR[name], "NONE"}:
             raise BrokenModelError(f"has an operator {name} with {kind} in place of its options")
         shapes = [None if index == -1 else _integers(tensors[index].shape) for index in inputs]
         given = [_integers(tensors[index].shape) for index in outputs]
-        check_shapes(name, operator.builtinOptions, shapes, given)
+        operators.check_shapes(name, operator.builtinOptions, shapes, given)
     if not known.issuperset(ends):
         raise BrokenModelError("has an output that nothing gives")
 

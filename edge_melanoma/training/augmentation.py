@@ -4,45 +4,29 @@ Flips, turns, zooms and shifts are one affine map an image, from seed, epoch and
 interpolation instead of four keeps fine structure, and drawing without a running state lets an
 interrupted training go on with the very same pictures.
 
-Cameras, dermatoscopes and their software differ from clinic to clinic, and where the classes of a
-data set come from different clinics a network learns the clinics. What varies the appearance
+Cameras, dermatoscopes and their software differ from clinic to clinic. What varies the appearance
 changes what a camera could have changed and leaves the lesion what it is.
 """
 
 from collections.abc import Mapping
 from enum import Enum
-from functools import reduce
-from operator import mul
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.images import resize_image
 from edge_melanoma.machine.tensorflow import tf
-from edge_melanoma.network.recipes import Appearance, Augmentation
+from edge_melanoma.network.recipes import LOW_RESOLUTION_SIDE, Appearance, Augmentation
 
 LARGEST_UNFILTERED_SHRINKAGE = 4 / 3
 """Pictures that lose more than this are averaged over two by two pixels before."""
 
-FILTER_STREAM = 1
-"""Ends the seed of the filters, so that they and the places are drawn apart."""
+APPEARANCE_STREAM, SHARPNESS_STREAM, FILTER_STREAM = 1, 2, 3
+"""End the seeds of what is drawn apart from the places, and each from the others."""
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""Of ITU-R BT.601."""
-
-HUE_GENERATOR = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / np.sqrt(3)
-SHADES_OF_GREY_NORM = 6
-"""The Minkowski norm that Finlayson and Trezzi found best."""
-
-FIELD_RADII = (0.95, 1.35)
-"""Of a round field of view, in half side lengths: the corners are at 1.41."""
-
-FIELD_EDGES = (20.0, 100.0)
-"""Steepness of the field's edge, an inverse of half side lengths."""
-
-VIGNETTE_DEPTHS = (0.1, 0.5)
-LARGEST_NOISE = 0.04
-SMALLEST_INTENSITY = 1e-4
+LARGEST_NOISE = 0.025
+"""Standard deviation of a pixel's channel, of 1."""
 
 Draws = Mapping[str, NDArray[np.float32]]
 
@@ -67,6 +51,7 @@ def augment_images(
     `seeds` (n, k) holds one row of integers an image. What lies outside the picture is filled by
     reflection. The appearance is not this function's business.
     """
+    pixels = _blur_some(pixels, augmentation.low_resolution, seeds)
     height, width = pixels.shape[1:3]
     shrinkage = 1.0 if size is None else height / size
     maps = np.stack([_draw_map(augmentation, row, (height, width), shrinkage) for row in seeds])
@@ -78,6 +63,21 @@ def augment_images(
         if chosen.any():
             varied[chosen] = _transform(pixels[chosen], maps[chosen], resampling, shape)
     return varied
+
+
+def _blur_some(
+    pixels: NDArray[np.uint8], share: float, seeds: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """The pictures, that share of them as a small file of each would have given it."""
+    if not share:
+        return pixels
+    sides = pixels.shape[1]
+    seen = pixels.copy()
+    for picture, row in zip(seen, seeds, strict=True):
+        if np.random.default_rng([*row, SHARPNESS_STREAM]).random() < share:
+            small = resize_image(picture, size=LOW_RESOLUTION_SIDE)
+            picture[:] = resize_image(small, size=sides)
+    return seen
 
 
 def _transform(
@@ -117,11 +117,13 @@ def _draw_map(
     height, width = shape
     random = np.random.default_rng(seed)
     angle = random.uniform(-1, 1) * augmentation.rotation * 2 * np.pi
-    scale = 1 + random.uniform(-1, 1) * augmentation.zoom
+    if augmentation.field is None:
+        scale = 1 + random.uniform(-1, 1) * augmentation.zoom
+    else:
+        scale = np.exp(random.uniform(*np.log(augmentation.field)))
     flip_x, flip_y = np.where(random.random(2) < 0.5, -1, 1) if augmentation.flip else (1, 1)
     shift_x, shift_y = random.uniform(-1, 1, 2) * augmentation.translation * (width, height)
-    scale *= 1 - random.random() * augmentation.crop
-    stretch = np.exp(random.uniform(-1, 1) * augmentation.stretch / 2)
+    stretch = np.exp(random.uniform(-1, 1) * augmentation.stretch)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = shrinkage * turn * [[flip_x * stretch], [flip_y / stretch]]
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
@@ -137,7 +139,10 @@ def vary_appearance(
 
     `seeds` (n, k) holds one row of integers an image; equal rows give equal variations.
     """
-    drawn = [_draw_appearance(appearance, np.random.default_rng([*row, 1])) for row in seeds]
+    drawn = [
+        _draw_appearance(appearance, np.random.default_rng([*row, APPEARANCE_STREAM]))
+        for row in seeds
+    ]
     draws = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     noise_seed = np.asarray(seeds[0][-2:], dtype=np.int32)
     varied: NDArray[np.float32] = _apply(images, draws, noise_seed).numpy()
@@ -148,52 +153,30 @@ def _draw_appearance(
     appearance: Appearance, random: np.random.Generator
 ) -> dict[str, NDArray[np.float32]]:
     """The numbers that make the variation of one picture, as arrays that broadcast over pixels."""
-    saturation = np.exp(random.normal() * appearance.saturation)
+    brightness, contrast, saturation = random.uniform(-1, 1, 3)
     gains = np.exp(
-        random.normal() * appearance.brightness + random.normal(size=3) * appearance.channel_gain
+        brightness * appearance.brightness + random.uniform(-1, 1, 3) * appearance.channel_gain
     )
-    grey = np.repeat(LUMA[:, np.newaxis], 3, axis=1)
-    colours = saturation * np.eye(3) + (1 - saturation) * grey
     numbers = {
-        "colours": np.diag(gains) @ colours @ _hue_rotation(random.normal() * appearance.hue),
-        "contrast": np.exp(random.normal() * appearance.contrast),
-        "gamma": np.exp(random.normal() * appearance.gamma),
-        "balance": 1.0 * (random.random() < appearance.shades_of_grey),
-        "blur": random.random() * (random.random() < appearance.blur),
+        "gains": gains,
+        "contrast": 1 + contrast * appearance.contrast,
+        "saturation": 1 + saturation * appearance.saturation,
         "noise": random.uniform(0, LARGEST_NOISE) * (random.random() < appearance.noise),
-        "field": 1.0 * (random.random() < appearance.round_field),
-        "radius": random.uniform(*FIELD_RADII),
-        "edge": random.uniform(*FIELD_EDGES),
-        "vignette": random.uniform(*VIGNETTE_DEPTHS) * (random.random() < appearance.vignette),
     }
     return {
-        name: np.asarray(number, dtype=np.float32).reshape(
-            (3, 3) if name == "colours" else (1,) * 3
-        )
+        name: np.asarray(number, dtype=np.float32).reshape(1, 1, -1)
         for name, number in numbers.items()
     }
 
 
-def _hue_rotation(angle: float) -> NDArray[np.float64]:
-    """A turn by `angle` radians about the grey axis of RGB, for rows of pixels."""
-    grey = np.full((3, 3), 1 / 3)
-    sine, cosine = np.sin(angle), np.cos(angle)
-    return np.asarray(cosine * np.eye(3) + (1 - cosine) * grey + sine * HUE_GENERATOR)
-
-
 @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
 def _apply(images: Any, draws: Draws, noise_seed: Any) -> Any:
-    shape = tf.shape(images)
-    flat = tf.reshape(images, [shape[0], -1, 3])
-    gains = 1 + draws["balance"][:, :, :, 0] * (_shades_of_grey_gains(flat) - 1)
-    coloured = tf.reshape(tf.matmul(flat * gains, draws["colours"]), shape)
-    mean = tf.reduce_mean(coloured, [1, 2, 3], keepdims=True)
-    contrasted = (coloured - mean) * draws["contrast"] + mean
-    # A general power takes five times as long as a logarithm and its exponential.
-    lit = tf.exp(draws["gamma"] * tf.math.log(tf.clip_by_value(contrasted, SMALLEST_INTENSITY, 1)))
-    blurred = lit + draws["blur"] * (tf.nn.avg_pool2d(lit, 3, 1, "SAME") - lit)
-    framed = blurred * _frame(shape[1], draws)
-    return tf.clip_by_value(_add_noise(framed, draws["noise"], seed=noise_seed), 0.0, 1.0)
+    lit = images * draws["gains"]
+    grey = tf.reduce_mean(lit, axis=3, keepdims=True)
+    coloured = grey + (lit - grey) * draws["saturation"]
+    mean = tf.reduce_mean(coloured, axis=[1, 2, 3], keepdims=True)
+    contrasted = mean + (coloured - mean) * draws["contrast"]
+    return tf.clip_by_value(_add_noise(contrasted, draws["noise"], seed=noise_seed), 0.0, 1.0)
 
 
 def _add_noise(images: Any, deviations: Any, *, seed: Any) -> Any:
@@ -203,20 +186,3 @@ def _add_noise(images: Any, deviations: Any, *, seed: Any) -> Any:
     shape = tf.concat([tf.shape(chosen)[:1], tf.shape(images)[1:]], axis=0)
     noise = chosen * tf.random.stateless_normal(shape, seed=seed)
     return tf.tensor_scatter_nd_add(images, noisy, noise)
-
-
-def _shades_of_grey_gains(flat: Any) -> Any:
-    """Gains (n, 1, 3) that make the illuminant grey and leave the brightness as it is."""
-    # As products, since a general power takes several times as long.
-    power = reduce(mul, [flat] * SHADES_OF_GREY_NORM)
-    norm = tf.reduce_mean(power, axis=1, keepdims=True)
-    illuminant = norm ** (1 / SHADES_OF_GREY_NORM) + SMALLEST_INTENSITY
-    return tf.reduce_mean(illuminant, axis=2, keepdims=True) / illuminant
-
-
-def _frame(side: Any, draws: Draws) -> Any:
-    """Transmission (n, side, side, 1) of round fields of view and of vignettes."""
-    line = tf.linspace(-1.0, 1.0, side)
-    radius = tf.sqrt(line[:, tf.newaxis] ** 2 + line[tf.newaxis] ** 2)[tf.newaxis, ..., tf.newaxis]
-    outside = tf.sigmoid((radius - draws["radius"]) * draws["edge"])
-    return (1 - draws["field"] * outside) * (1 - draws["vignette"] * radius**2 / 2)

@@ -4,10 +4,8 @@ Everything follows from the seed, the number of the stage and the epoch, so that
 training goes on with the very same batches.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,10 +98,10 @@ class EpochBatches(tf_keras.utils.Sequence):  # type: ignore[misc]  # tf_keras i
     """Epoch after epoch of batches, for `fit(shuffle=False)`, from the epoch number `epoch` on.
 
     `order` gives the positions of an epoch's images, as many in each. A batch is inputs (n, ...)
-    and (n, 2): what to learn, of `targets`, and the row's place in the epoch. Of each batch a
-    process gets its own share. Keras would reorder batches by chance: batches that are not asked
-    for in their order are refused. `rows` are the images of an epoch, `error` is what a batch could
-    not be made for, which TensorFlow tells as an error of its own.
+    and (n, 1 + k): the row's place in the epoch and what to learn, its row of `targets`. Of each
+    batch a process gets its own share. Keras would reorder batches by chance: batches that are not
+    asked for in their order are refused. `rows` are the images of an epoch, `error` is what a batch
+    could not be made for, which TensorFlow tells as an error of its own.
     """
 
     def __init__(
@@ -162,31 +160,8 @@ class EpochBatches(tf_keras.utils.Sequence):  # type: ignore[misc]  # tf_keras i
             epoch=self._epoch,
         )
         for rows, inputs in zip(places, batches, strict=True):
-            yield inputs, np.stack([self._targets[order[rows]], rows.astype(np.float32)], axis=1)
-
-
-def draw_epoch(
-    records: Sequence[LesionRecord], *, source_share: float | None, random: np.random.Generator
-) -> NDArray[np.int64]:
-    """Positions in `records`, in the order of the epoch.
-
-    Without `source_share`, or of one data set, every picture once. With it every picture of the
-    largest data set once and, from each other one, that share of as many: half of them benign, half
-    malignant, each drawn again only after all of its class have been.
-    """
-    sizes = Counter(record.source for record in records)
-    if source_share is None or len(sizes) < 2:
-        return random.permutation(len(records))
-    sources = np.array([record.source for record in records], dtype=object)
-    is_malignant = labels_of(records) > 0
-    (largest, size), *others = sizes.most_common()
-    parts = [np.flatnonzero(sources == largest)]
-    for (source, _), wanted in product(others, (False, True)):
-        members = np.flatnonzero((sources == source) & (is_malignant == wanted))
-        count = round(size * source_share / 2) if len(members) else 0
-        rounds = [random.permutation(members) for _ in range(-(-count // max(1, len(members))))]
-        parts.append(np.concatenate([members[:0], *rounds])[:count])
-    return random.permutation(np.concatenate(parts))
+            wanted = self._targets[order[rows]]
+            yield inputs, np.concatenate([rows[:, np.newaxis].astype(np.float32), wanted], axis=1)
 
 
 def labels_of(records: Sequence[LesionRecord]) -> NDArray[np.float32]:

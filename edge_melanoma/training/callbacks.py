@@ -1,6 +1,5 @@
 """What happens between the epochs of Keras' `fit`: metrics, averages, patience, a state to keep."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.sources import auc_within
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import (
@@ -19,7 +19,6 @@ from edge_melanoma.network.network import (
     compile_forward,
     reset_dropout,
 )
-from edge_melanoma.network.recipes import Stage
 from edge_melanoma.training.batches import BatchSource
 from edge_melanoma.training.checkpoints import HistoryRow, TrainingState
 from edge_melanoma.training.devices import ALONE, Devices
@@ -53,7 +52,7 @@ class EpochScores(tf_keras.metrics.Metric):  # type: ignore[misc]  # tf_keras is
 
     def update_state(self, wanted: Any, scores: Any, sample_weight: Any = None) -> None:
         """Put the scores (n, 1) at their places."""
-        places = tf.cast(wanted[:, 1:], tf.int32)
+        places = tf.cast(wanted[:, :1], tf.int32)
         self.scores.assign_add(tf.scatter_nd(places, scores[:, 0], self._shape))
 
     def reset_state(self) -> None:
@@ -181,7 +180,7 @@ class StageEpochs(BestWeights):
         logs.clear()
         logs.update({**told, BADNESS: badness})
         step, steps = int(self.model.optimizer.iterations.numpy()), self.params["steps"]
-        rate = learning_rate_at(stage, step=step, steps_per_epoch=steps)
+        rate = stage.rate_at(step=step, steps_per_epoch=steps)
         seconds = round(time.perf_counter() - self._start, 3)
         row: HistoryRow = {"stage": stage.name, "epoch": epoch + 1, **told}
         state.history.append({**row, "learning_rate": rate, "seconds": seconds})
@@ -208,32 +207,20 @@ class StageEpochs(BestWeights):
         after = self.validate()
         validated = summarise(after, trainee.validation.labels, threshold=trainee.threshold)
         told |= {f"val_{name}": value for name, value in validated.items()}
+        within = auc_within(after, trainee.validation.labels, trainee.sources)
+        if len(within) > 1:
+            told["val_macro_auc"] = float(np.mean(list(within.values())))
         return told, trainee.rank(after) if trainee.rank else told["val_loss"]
 
 
 def describe_epoch(row: HistoryRow, *, epochs: int) -> str:
     """One line for a person."""
+    within = f" ({row['val_macro_auc']:.4f} within sources)" if "val_macro_auc" in row else ""
     return (
         f"{row['stage']} {row['epoch']}/{epochs}: validation recall {row['val_recall']:.3f}, "
-        f"accuracy {row['val_accuracy']:.3f}, AUC {row['val_auc']:.4f}, "
+        f"accuracy {row['val_accuracy']:.3f}, AUC {row['val_auc']:.4f}{within}, "
         f"loss {row['val_loss']:.4f} (training {row['loss']:.4f}), {row['seconds']:.1f} s"
     )
-
-
-def learning_rate_at(stage: Stage, *, step: int, steps_per_epoch: int) -> float:
-    """Of the step number `step` from the stage's beginning, counted from 0.
-
-    Linear warm-up, then half a cosine from `learning_rate` to `final_learning_rate` over all steps
-    of the stage (Loshchilov and Hutter, 2017, without restarts); constant where no final one is
-    given.
-    """
-    warmth = min(1.0, (step + 1) / stage.warmup_steps) if stage.warmup_steps else 1.0
-    if stage.final_learning_rate is None:
-        return warmth * stage.learning_rate
-    progress = min(1.0, step / max(1, stage.epochs * steps_per_epoch))
-    share = (1 + math.cos(math.pi * progress)) / 2
-    fall = stage.learning_rate - stage.final_learning_rate
-    return warmth * (stage.final_learning_rate + share * fall)
 
 
 def score(

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.ray import connect
 from edge_melanoma.machine.tensorflow import tf, tf_keras
-from edge_melanoma.runtime.names import Engine, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,45 +68,13 @@ class Devices:
 ALONE = Devices()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where a training runs, as a person asked for it; `address` is that of a Ray cluster."""
-
-    strategy: Strategy = Strategy.NONE
-    engine: Engine = Engine.LOCAL
-    workers: int = 1
-    address: str | None = None
-
-    def devices(self) -> Devices:
-        """Those of this process, where it trains by itself."""
-        return mirror() if self.strategy is Strategy.MIRRORED else ALONE
-
-    def running(self) -> AbstractContextManager[Any]:
-        """Within it Ray runs, where it is to train.
-
-        Raises:
-            MissingExtraError: Ray is not installed.
-            EdgeMelanomaError: no cluster answers at the address.
-        """
-        if self.engine is Engine.RAY:
-            return connect(self.address, workers=self.workers)
-        return nullcontext()
-
-    def describe(self) -> dict[str, str | int] | None:
-        """For the manifest; nothing where one process trained on one device by itself."""
-        if self.engine is Engine.RAY:
-            return {"strategy": "ray", "workers": self.workers, "replicas": self.workers}
-        if self.strategy is Strategy.NONE:
-            return None
-        return {"strategy": self.strategy, "workers": 1, "replicas": len(_device_names())}
-
-
 def mirror() -> Devices:
-    """All GPUs of this machine, or the logical CPUs where there is none."""
-    names = _device_names()
+    """One replica on each of `device_names`."""
+    names = device_names()
     return Devices(strategy=tf.distribute.MirroredStrategy(names), local=len(names))
 
 
-def _device_names() -> list[str]:
+def device_names() -> list[str]:
+    """All GPUs of this machine, or the logical CPUs where there is none."""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return [device.name for device in devices]

@@ -4,6 +4,7 @@ The weights are those of a plain loop of gradient steps over the same batches, b
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from edge_melanoma.training.callbacks import (
     EpochScores,
     StageEpochs,
     WeightAverage,
-    learning_rate_at,
 )
 from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.devices import ALONE, Devices
@@ -87,7 +87,7 @@ class StageRate(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ig
 
     def __init__(self, stage: Stage, *, steps_per_epoch: int) -> None:
         steps = range(stage.epochs * steps_per_epoch + 1)
-        rates = [learning_rate_at(stage, step=s, steps_per_epoch=steps_per_epoch) for s in steps]
+        rates = [stage.rate_at(step=s, steps_per_epoch=steps_per_epoch) for s in steps]
         self._rates = np.array(rates, dtype=tf_keras.backend.floatx())
 
     def __call__(self, step: Any) -> Any:
@@ -98,10 +98,13 @@ def _batches_of(trainee: Trainee, state: TrainingState, devices: Devices) -> Epo
     rows = len(trainee.order(state.stage, state.epoch)) // devices.total * devices.total
     targets = trainee.train.labels if trainee.targets is None else trainee.targets
     smoothing = np.float32(trainee.stage.label_smoothing)
+    columns = [targets * (1 - 2 * smoothing) + smoothing]
+    if trainee.diagnoses is not None:
+        columns.append(trainee.diagnoses)
     return EpochBatches(
         trainee.train,
         lambda epoch: trainee.order(state.stage, epoch)[:rows],
-        targets=targets * (1 - 2 * smoothing) + smoothing,
+        targets=np.stack(columns, axis=1),
         batch_size=trainee.batch_size,
         epoch=state.epoch,
         devices=devices,
@@ -116,11 +119,22 @@ def _compile(trainee: Trainee, batches: EpochBatches, devices: Devices) -> Epoch
         scores = EpochScores(batches.rows)
         model.compile(
             tf_keras.optimizers.Adam(StageRate(stage, steps_per_epoch=len(batches))),
-            # The second column is the row's place in the epoch.
-            loss=lambda wanted, scores: tf_keras.losses.binary_crossentropy(wanted[:, :1], scores),
+            loss=partial(_loss, diagnosis_loss=trainee.diagnosis_loss),
             metrics=[scores],
             # The average looks at the weights after every step.
             steps_per_execution=1 if stage.average_decay else STEPS_AT_ONCE,
         )
         model.optimizer.build(model.trainable_variables)
     return scores
+
+
+def _loss(wanted: Any, outputs: Any, *, diagnosis_loss: float) -> Any:
+    """Each row's, shape (n,); the columns of `wanted` are those of `EpochBatches`."""
+    # A slice of the scores would hide their logits, from which Keras takes the loss and its slope.
+    scores = outputs[:, :1] if diagnosis_loss else outputs
+    loss = tf_keras.losses.binary_crossentropy(wanted[:, 1:2], scores)
+    if not diagnosis_loss:
+        return loss
+    named = tf.cast(wanted[:, 2], tf.int32)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(named, 0), outputs[:, 1:])
+    return loss + diagnosis_loss * tf.where(named >= 0, entropy, 0.0)

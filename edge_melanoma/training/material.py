@@ -1,7 +1,9 @@
-"""What a training is made of: its settings, the pictures and their split, and a teacher if any."""
+"""What a training is made of: settings, a place, the pictures and their split, a teacher if any."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.ray import connect
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VARIANTS, Variant, VariantSpec
 from edge_melanoma.runs.models import TrainedModel, open_run
+from edge_melanoma.runtime.names import Engine, Strategy
+from edge_melanoma.training.devices import ALONE, Devices, device_names, mirror
 
 PREDICTIONS = "predictions_train.csv"
 
@@ -46,6 +51,39 @@ class TrainingSettings:
         if self.epochs is not None:
             stages = tuple(replace(stage, epochs=self.epochs) for stage in stages)
         return replace(spec, stages=stages, batch_size=self.batch_size or spec.batch_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a training runs, as a person asked for it; `address` is that of a Ray cluster."""
+
+    strategy: Strategy = Strategy.NONE
+    engine: Engine = Engine.LOCAL
+    workers: int = 1
+    address: str | None = None
+
+    def devices(self) -> Devices:
+        """Those of this process, where it trains by itself."""
+        return mirror() if self.strategy is Strategy.MIRRORED else ALONE
+
+    def running(self) -> AbstractContextManager[Any]:
+        """Within it Ray runs, where it is to train.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+            EdgeMelanomaError: no cluster answers at the address.
+        """
+        if self.engine is Engine.RAY:
+            return connect(self.address, workers=self.workers)
+        return nullcontext()
+
+    def describe(self) -> dict[str, str | int] | None:
+        """For the manifest; nothing where one process trained on one device by itself."""
+        if self.engine is Engine.RAY:
+            return {"strategy": "ray", "workers": self.workers, "replicas": self.workers}
+        if self.strategy is Strategy.NONE:
+            return None
+        return {"strategy": self.strategy, "workers": 1, "replicas": len(device_names())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +198,35 @@ def read_teacher(run: TrainedModel, split: DatasetSplit) -> Teacher:
     by_id = dict(zip(predictions.image_ids, predictions.scores, strict=True))
     scores = np.array([by_id[record.image_id] for record in split.train], dtype=np.float32)
     return Teacher(run=run, scores=scores)
+
+
+def refuse_uneven_batches(spec: VariantSpec, *, devices: int) -> None:
+    """Ask for batches that `devices` can share.
+
+    Raises:
+        EdgeMelanomaError: a batch cannot be shared evenly.
+    """
+    if spec.batch_size % devices:
+        raise EdgeMelanomaError(
+            f"A batch of {spec.batch_size} cannot be shared evenly by {devices} devices; "
+            f"give a --batch-size that is a multiple of {devices}."
+        )
+
+
+def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
+    """All that the weights depend on but the machine: a checkpoint fits one of these only."""
+    weights = Path(settings.weights)
+    recipe = asdict(settings.spec())
+    # What comes after all checkpoints.
+    del recipe["calibrated"], recipe["half_precision"], recipe["views"]
+    told = {
+        "recipe": recipe,
+        "seed": settings.seed,
+        "cache": settings.use_cache,
+        "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,
+        "data": split.fingerprint,
+        "teacher": teacher.run.sha256 if teacher else None,
+    }
+    if settings.deterministic:
+        told["deterministic"] = True
+    return json.dumps(told, sort_keys=True)

@@ -16,9 +16,14 @@ from edge_melanoma.machine.tensorflow import make_deterministic, tf
 from edge_melanoma.machine.terminal import Reporter, SilentReporter
 from edge_melanoma.training import checkpoints
 from edge_melanoma.training.callbacks import describe_epoch
-from edge_melanoma.training.devices import Devices, Placement
-from edge_melanoma.training.material import Teacher, TrainingSettings
-from edge_melanoma.training.training import TrainingResult, refuse_uneven_batches, train_network
+from edge_melanoma.training.devices import Devices
+from edge_melanoma.training.material import (
+    Placement,
+    Teacher,
+    TrainingSettings,
+    refuse_uneven_batches,
+)
+from edge_melanoma.training.training import TrainingResult, train_network
 
 FOLDER, REASON = ".ray", "reason.txt"
 """In the run folder, which all machines see: Ray's own records, and what a worker cannot mend."""

@@ -31,8 +31,7 @@ from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.augmentation import augment_images
 from edge_melanoma.training.checkpoints import CHECKPOINT
-from edge_melanoma.training.devices import Placement
-from edge_melanoma.training.material import TrainingMaterial, TrainingSettings
+from edge_melanoma.training.material import Placement, TrainingMaterial, TrainingSettings
 from edge_melanoma.training.training import TrainingResult
 
 HISTORY = "history.csv"
@@ -137,7 +136,7 @@ def score_external_sets(
     pending = [f for f in external if not f.as_dict().items() <= known.get(f.name, {}).items()]
     if not pending:
         return
-    classifier = KerasClassifier(load_network(run))
+    classifier = KerasClassifier(load_network(run), views=run.views)
     scored = [
         (found, predict(classifier, found.records, reporter=reporter, label=found.name))
         for found in pending

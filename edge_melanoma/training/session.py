@@ -1,45 +1,42 @@
-"""What `train`, `demo` and `calibrate` do: from a data folder or a run to finished run folders."""
+"""What `train` and `demo` do: from data folders to finished run folders."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from edge_melanoma.data.cards import find_card
-from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.clinics import count_sources, describe_sources
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.data.sets import (
+    leave_out_one_sided,
     name_folders,
     read_data_sets,
     refuse_training_sets,
     tell_skipped,
 )
-from edge_melanoma.data.splits import SIDES, DatasetSplit, SplitKind
+from edge_melanoma.data.splits import DatasetSplit, SplitKind, find_divided
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.evaluation.judged_pictures import learned_from_split, read_external_sets
-from edge_melanoma.evaluation.predictions import PredictionSet, predict, read_predictions
-from edge_melanoma.evaluation.scaling import FittedScaling, fit_scaling
+from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import read_json, write_atomically, write_json
+from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.tensorflow import make_deterministic
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
-from edge_melanoma.network.network import load_network, round_to_half
+from edge_melanoma.network.network import round_to_half
 from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import MANIFEST, SPLIT, TrainedModel, find_run, open_run
-from edge_melanoma.runs.pictures import leaked_test_of, read_side
+from edge_melanoma.runs.models import MANIFEST, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
+from edge_melanoma.training.calibrated import scale_last_layer
 from edge_melanoma.training.checkpoints import CHECKPOINT
-from edge_melanoma.training.devices import Placement
 from edge_melanoma.training.material import (
+    Placement,
     TrainingMaterial,
     TrainingSettings,
     gather_material,
@@ -48,20 +45,13 @@ from edge_melanoma.training.material import (
 from edge_melanoma.training.ray import train_on_ray
 from edge_melanoma.training.record import (
     EVALUATION,
-    HISTORY,
-    hash_files,
     record_run,
-    record_scores,
-    record_weights,
     score_external_sets,
 )
 from edge_melanoma.training.training import TrainingResult, score_split_sides, train_network
 
 HERE = Placement()
 """By one process, on one device."""
-
-COPIED = (SPLIT, HISTORY, "training_curves.png", "classes.png", "samples.png")
-"""What `calibrate` leaves as it is: the scores have no part in it."""
 
 
 def train_variants(
@@ -70,7 +60,7 @@ def train_variants(
     *,
     split: SplitKind = SplitKind.POOLED,
     teacher: Path | None = None,
-    min_recall: float = 0.95,
+    min_recall: float | None = None,
     out: Path | None = None,
     cache_folder: Path | None = None,
     resume: bool = False,
@@ -98,6 +88,14 @@ def train_variants(
     named = name_folders(data)
     records = read_data_sets(named)
     tell_skipped(named, records, reporter=reporter)
+    records = leave_out_one_sided(records, reporter=reporter)
+    for note in describe_sources(count_sources(records)):
+        reporter.say(note)
+    if divided := find_divided(records, "is_malignant", by_patient=False):
+        reporter.say(
+            f"{len(divided)} lesions have both labels, such as that of "
+            f"{' and '.join(divided[0][:2])}: edge-melanoma data check names them all."
+        )
     refuse_training_sets(external, named)
     for path in external.values():
         find_card(path)
@@ -149,28 +147,6 @@ def train_variants(
     return tuple(folders.values())
 
 
-def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
-    """Fold a scaling, fitted on validation, into a run's last layer; the folder of the new run.
-
-    Raises:
-        EdgeMelanomaError: the run is calibrated already, or its pictures are not there.
-    """
-    run = find_run(folder)
-    if run.manifest.get("calibration"):
-        raise EdgeMelanomaError(
-            f"The run {run.folder} is calibrated already; export it, or calibrate another."
-        )
-    if out is not None and out.resolve() == run.folder.resolve():
-        raise EdgeMelanomaError(
-            f"--out {out} is the run itself, which is left as it is; choose another folder."
-        )
-    target = choose_run_folder(out, variant=run.variant, force=force)
-    with hold_run(target):
-        _calibrate_into(target, run, TerminalReporter())
-    print(target)
-    return target
-
-
 def _choose_folders(
     settings: Sequence[TrainingSettings], out: Path | None, *, replaces: bool
 ) -> dict[Variant, Path]:
@@ -197,7 +173,7 @@ def _train_one(
     folder: Path,
     material: TrainingMaterial,
     *,
-    min_recall: float,
+    min_recall: float | None,
     cache_folder: Path,
     resume: bool,
     placement: Placement,
@@ -230,15 +206,17 @@ def _train_one(
         )
         raise
     network, scaling = result.network, None
-    score = partial(predict, KerasClassifier(network), reporter=reporter)
+    score = partial(predict, KerasClassifier(network, views=spec.views), reporter=reporter)
     if spec.calibrated:
         scores = score(split.validation, label="Scoring validation, to calibrate")
-        scaling = _scale(network, scores, split.validation, split.test, reporter)
+        scaling = scale_last_layer(network, scores, split.validation, reporter)
     if spec.half_precision:
         round_to_half(network)
     sides = score_split_sides(
         network, split, settings, cache_folder=cache_folder, reporter=reporter
     )
+    if spec.views > 1:
+        sides["validation"] = score(split.validation, label="Scoring the validation side")
     point = choose_operating_point(sides["validation"], min_recall=min_recall)
     sides["test"] = score(split.test, label="Scoring the test side")
     record_run(
@@ -251,49 +229,3 @@ def _train_one(
         scaling=scaling,
         placement=placement,
     )
-
-
-def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None:
-    (target / MANIFEST).unlink(missing_ok=True)
-    records, told = {side: read_side(run, side) for side in SIDES}, run.manifest
-    stored = read_predictions(run.folder / "predictions_validation.csv")
-    network = load_network(run)
-    scaling = _scale(network, stored, records["validation"], records["test"], reporter)
-    half_precision = bool(told["recipe"].get("half_precision"))
-    if half_precision:
-        round_to_half(network)
-    score = partial(predict, KerasClassifier(network), reporter=reporter)
-    sides = {
-        side: score(members, label=f"Scoring the {side} side") for side, members in records.items()
-    }
-    min_recall = float(told["operating_point"]["min_recall"])
-    point = choose_operating_point(sides["validation"], min_recall=min_recall)
-    record_weights(target, network, half_precision=half_precision)
-    for name in COPIED:
-        write_atomically(target / name, (run.folder / name).read_bytes())
-    leaked = leaked_test_of(read_json(run.folder / SPLIT))
-    dataset = told["dataset"]
-    record_scores(target, sides=sides, operating_point=point, dataset=dataset, leaked_test=leaked)
-    changes = {
-        "recipe": {**told["recipe"], "calibrated": True},
-        "calibration": scaling.as_dict(),
-        "calibrated_from": {"run": run.folder.resolve().name, "sha256": run.sha256},
-        "operating_point": asdict(point),
-        "environment": describe_environment(),
-        "files": hash_files(target),
-    }
-    write_json(target / MANIFEST, {**told, **changes})
-
-
-def _scale(
-    network: Any,
-    scores: PredictionSet,
-    validation: Sequence[LesionRecord],
-    test: Sequence[LesionRecord],
-    reporter: Reporter,
-) -> FittedScaling:
-    """Scale the network's last layer so that its `scores` of validation are probabilities."""
-    fitted = fit_scaling(scores, records=validation, test=test)
-    fitted.scaling.fold_into(network)
-    reporter.say(fitted.describe())
-    return fitted

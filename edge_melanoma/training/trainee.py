@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.clinics import source_of
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.splits import DatasetSplit
@@ -20,11 +21,11 @@ from edge_melanoma.training.batches import (
     BatchSource,
     CachedBatches,
     PictureBatches,
-    draw_epoch,
     labels_of,
 )
 from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.material import Teacher, TrainingSettings
+from edge_melanoma.training.sampling import draw_epoch, name_diagnoses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +33,11 @@ class Trainee:
     """What one stage trains: `model` is the network, or the part of it that is not frozen.
 
     `targets` are a teacher's scores, which are learned instead of the labels of `train`, shape
-    (n,). `rank` of the validation scores is smallest for the best weights, the first ones among
-    them; without it the validation loss is, from the first epoch on. `threshold` is that of the
-    metrics.
+    (n,). `diagnoses` are places in `NAMED_DIAGNOSES`, shape (n,), -1 where not known, which the
+    model names behind its score and learns with the weight `diagnosis_loss`. `rank` of the
+    validation scores is smallest for the best weights, the first ones among them; without it the
+    validation loss is, from the first epoch on. `threshold` is that of the metrics, `sources` are
+    those of the validation pictures.
     """
 
     network: Any
@@ -48,6 +51,9 @@ class Trainee:
     threshold: float = 0.5
     rank: Callable[[NDArray[np.float64]], float] | None = None
     sampler: Callable[[np.random.Generator], NDArray[np.int64]] | None = None
+    diagnoses: NDArray[np.float32] | None = None
+    diagnosis_loss: float = 0.0
+    sources: tuple[str, ...] = ()
 
     def order(self, number: int, epoch: int) -> NDArray[np.int64]:
         """The positions of an epoch's images in their order; all of them without a sampler.
@@ -86,7 +92,7 @@ class TraineeMaker:
         spec, unfrozen = self.settings.spec(), stage.unfrozen_backbone_layers
         freeze_backbone(network, unfrozen_layers=unfrozen)
         cut = None
-        if self.settings.use_cache and not _is_varied(stage):
+        if self.settings.use_cache and not is_varied(stage):
             cut = cut_layer(network, unfrozen_layers=unfrozen)
         prefix = FrozenPrefix(network if plain is None else plain, cut=cut) if cut else None
         with devices.scope():
@@ -102,8 +108,11 @@ class TraineeMaker:
             seed=self.settings.seed,
             targets=self._targets(stage),
             sampler=lambda random: draw_epoch(
-                self.split.train, source_share=spec.source_share, random=random
+                self.split.train, sampling=spec.sampling, random=random
             ),
+            diagnoses=name_diagnoses(self.split.train) if spec.diagnosis_loss else None,
+            diagnosis_loss=spec.diagnosis_loss,
+            sources=tuple(map(source_of, self.split.validation)),
         )
 
     def _source(
@@ -115,7 +124,7 @@ class TraineeMaker:
         number: int,
         prefix: FrozenPrefix | None,
     ) -> BatchSource:
-        labels, seed, is_varied = labels_of(records), self.settings.seed, _is_varied(stage)
+        labels, seed, varied = labels_of(records), self.settings.seed, is_varied(stage)
         kept = partial(
             cache_activations,
             records=records,
@@ -127,10 +136,10 @@ class TraineeMaker:
         return PictureBatches(
             files=[record.path for record in records],
             labels=labels,
-            seed=(seed, number) if is_varied else (seed,),
+            seed=(seed, number) if varied else (seed,),
             augmentation=augmentation,
             image_size=stage.image_size,
-            store=kept(DecodedPictures()) if is_varied and self.settings.use_cache else None,
+            store=kept(DecodedPictures()) if varied and self.settings.use_cache else None,
             prefix=prefix,
         )
 
@@ -142,7 +151,7 @@ class TraineeMaker:
         return share * self.teacher.scores + (1 - share) * labels_of(self.split.train)
 
 
-def _is_varied(stage: Stage) -> bool:
+def is_varied(stage: Stage) -> bool:
     """Whether a stage asks for more than turns and shifts at the network's own size."""
     appearance = stage.augmentation is not None and stage.augmentation.appearance is not None
     return appearance or stage.image_size != IMAGE_SIZE

@@ -1,8 +1,7 @@
 """From a data split and a recipe to trained weights: settings in, network and history out."""
 
-import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ import numpy as np
 
 from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.data.splits import DatasetSplit
-from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
-from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import (
@@ -22,6 +19,7 @@ from edge_melanoma.network.network import (
     build_network,
     calibrate_batch_norm,
     compile_forward,
+    without_diagnoses,
 )
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VariantSpec
 from edge_melanoma.network.starting_weights import copy_backbone, load_backbone_weights
@@ -35,8 +33,13 @@ from edge_melanoma.training.checkpoints import (
 )
 from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.fit import fit_stage
-from edge_melanoma.training.material import Teacher, TrainingSettings
-from edge_melanoma.training.trainee import TraineeMaker
+from edge_melanoma.training.material import (
+    Teacher,
+    TrainingSettings,
+    identity_of,
+    refuse_uneven_batches,
+)
+from edge_melanoma.training.trainee import TraineeMaker, is_varied
 
 BATCH_NORM_IMAGES = 64
 
@@ -75,13 +78,13 @@ def train_network(
     start = time.perf_counter()
     spec = settings.spec()
     refuse_uneven_batches(spec, devices=devices.total)
-    network = build_network(spec, seed=settings.seed)
+    network = build_network(spec, seed=settings.seed, names_diagnoses=spec.diagnosis_loss > 0)
     identity = identity_of(settings, split, teacher)
     if resume and (run_folder / CHECKPOINT).is_file():
         state = load_checkpoint(run_folder, settings=identity, network=network)
     else:
         state = TrainingState(settings=identity)
-        _start_backbone(network, settings, split, teacher)
+        _start_backbone(without_diagnoses(network), settings, split, teacher)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
     maker = TraineeMaker(split, settings, cache_folder, reporter, teacher)
     keeper = keeper or CheckpointKeeper(run_folder)
@@ -104,23 +107,10 @@ def train_network(
         state = state.next_stage()
         keeper.after_stage(state, network)
     return TrainingResult(
-        network=network,
+        network=without_diagnoses(network),
         history=tuple(state.history),
         seconds=time.perf_counter() - start + earlier_seconds,
     )
-
-
-def refuse_uneven_batches(spec: VariantSpec, *, devices: int) -> None:
-    """Ask for batches that `devices` can share.
-
-    Raises:
-        EdgeMelanomaError: a batch cannot be shared evenly.
-    """
-    if spec.batch_size % devices:
-        raise EdgeMelanomaError(
-            f"A batch of {spec.batch_size} cannot be shared evenly by {devices} devices; "
-            f"give a --batch-size that is a multiple of {devices}."
-        )
 
 
 def score_split_sides(
@@ -136,6 +126,9 @@ def score_split_sides(
     The test side is left to the plain path: what is reported on it owes nothing to a cache.
     """
     stages = settings.spec().stages
+    if is_varied(stages[-1]):
+        # The frozen part is short there, and what it gives is large.
+        settings = replace(settings, use_cache=False)
     stage = replace(stages[-1], augmentation=None, image_size=IMAGE_SIZE)
     maker = TraineeMaker(split, settings, cache_folder, reporter)
     trainee = maker.trainee(network, stage, number=len(stages) - 1)
@@ -151,7 +144,9 @@ def learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Device
     if devices.strategy is None and network.input_shape[1] == image_size:
         return network
     with devices.scope():
-        learner = build_network(spec, image_size=image_size)
+        learner = build_network(
+            spec, image_size=image_size, names_diagnoses=spec.diagnosis_loss > 0
+        )
     assign_arrays(learner, arrays_of(network), source=None)
     return learner
 
@@ -169,22 +164,3 @@ def _start_backbone(
         malignant = [record for record in split.train if record.is_malignant][:half]
         pictures = [read_image(record.path) for record in [*benign, *malignant]]
         calibrate_batch_norm(network, scale_pixels(np.stack(pictures)))
-
-
-def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:
-    """All that the weights depend on but the machine: a checkpoint fits one of these only."""
-    weights = Path(settings.weights)
-    recipe = asdict(settings.spec())
-    # Scaling and rounding come after all checkpoints.
-    del recipe["calibrated"], recipe["half_precision"]
-    told = {
-        "recipe": recipe,
-        "seed": settings.seed,
-        "cache": settings.use_cache,
-        "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,
-        "data": split.fingerprint,
-        "teacher": teacher.run.sha256 if teacher else None,
-    }
-    if settings.deterministic:
-        told["deterministic"] = True
-    return json.dumps(told, sort_keys=True)

@@ -14,6 +14,7 @@ from edge_melanoma.check.report import (
     removals_to_text,
     report_to_json,
 )
+from edge_melanoma.check.sources import examine_sources
 from edge_melanoma.data.copies.search import Duplicates
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import BadImage, Fingerprints
@@ -77,6 +78,7 @@ def removals(
         conflicts=conflicts,
         leaks=(),
         crossings=(),
+        sources=examine_sources(()),
         prints=Fingerprints(
             readable=tuple(record(image_id) for image_id in ids),
             pixels=ids,
@@ -104,10 +106,10 @@ def summary(name: str) -> SetSummary:
 
 
 def record(image_id: str) -> LesionRecord:
-    source, _, rest = image_id.partition(":")
+    dataset, _, rest = image_id.partition(":")
     side = rest.split("/")[0] if "/" in rest else None
     return LesionRecord(
-        image_id=image_id, path=Path(rest), is_malignant=False, source=source, side=side
+        image_id=image_id, path=Path(rest), is_malignant=False, dataset=dataset, side=side
     )
 
 

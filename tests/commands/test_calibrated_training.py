@@ -49,7 +49,7 @@ def arrays_of(run: TrainedModel) -> dict[str, NDArray[np.float32]]:
 @pytest.fixture(scope="module")
 def later_run(trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """The fixture `trained_run`, calibrated after it was finished."""
-    from edge_melanoma.training.session import calibrate_run
+    from edge_melanoma.training.calibrated import calibrate_run
 
     out = tmp_path_factory.mktemp("later") / "run"
     return open_run(calibrate_run(trained_run.folder, out=out, force=False))

@@ -48,7 +48,7 @@ def search(
         asked.append(tuple(float_layers))
         return bytes(100 + len(float_layers))
 
-    recovery = win_back_recall(
+    found = win_back_recall(
         convert,
         layers,
         score=lambda data: lost(losses[len(data) - 100]),
@@ -58,7 +58,7 @@ def search(
         max_recall_drop=max_recall_drop,
         most_layers=most_layers,
     )
-    return recovery, asked
+    return found, asked
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_the_layer_that_loses_the_score_is_ranked_first_and_won_back(
     # All others lose some steps of 1/255 of a colour, which 18 and a quarter make a score.
     assert differences[1] < 4 * 18 / 4 / 255
 
-    recovery = win_back_recall(
+    data, steps = win_back_recall(
         converter.convert,
         tuple(harms),
         score=score_small,
@@ -105,9 +105,9 @@ def test_the_layer_that_loses_the_score_is_ranked_first_and_won_back(
         threshold=0.5,
         max_recall_drop=0.0,
     )
-    assert [step.recall_drop for step in recovery.steps] == [1.0, 0.0]
-    assert recovery.float_layers == ("hidden",)
-    decisions = score_small(recovery.data).decisions(threshold=0.5)
+    assert [step["recall_drop"] for step in steps] == [1.0, 0.0]
+    assert steps[-1]["float_layers"] == ("hidden",)
+    decisions = score_small(data).decisions(threshold=0.5)
     assert decisions.tolist() == labels.tolist()
 
 
@@ -131,16 +131,16 @@ def test_every_layer_but_the_last_is_judged_by_a_score_without_steps(
 
 
 def test_a_file_that_loses_nothing_keeps_no_layer_float() -> None:
-    recovery, asked = search([0], max_recall_drop=0.0)
-    assert (recovery.float_layers, recovery.data, asked) == ((), bytes(100), [()])
+    (data, steps), asked = search([0], max_recall_drop=0.0)
+    assert (steps[-1]["float_layers"], data, asked) == ((), bytes(100), [()])
 
 
 def test_one_more_layer_a_step_until_the_drop_is_small_enough() -> None:
-    recovery, asked = search([3, 2, 2, 1, 0], max_recall_drop=0.25)
+    (data, steps), asked = search([3, 2, 2, 1, 0], max_recall_drop=0.25)
     assert asked == [(), ("a",), ("a", "b"), ("a", "b", "c")]
-    assert recovery.float_layers == ("a", "b", "c")
-    assert recovery.data == bytes(103)
-    assert [(s.float_layers, s.recall_drop, s.size_bytes) for s in recovery.steps] == [
+    assert steps[-1]["float_layers"] == ("a", "b", "c")
+    assert data == bytes(103)
+    assert [(s["float_layers"], s["recall_drop"], s["size_bytes"]) for s in steps] == [
         ((), 0.75, 100),
         (("a",), 0.5, 101),
         (("a", "b"), 0.5, 102),
@@ -152,7 +152,7 @@ def test_a_layer_that_makes_it_worse_is_put_back() -> None:
     from edge_melanoma.converters.float_layers import win_back_recall
 
     losses = {"": 3, "a": 2, "ab": 3, "ac": 1, "acd": 2, "ace": 0}
-    recovery = win_back_recall(
+    data, steps = win_back_recall(
         lambda float_layers: "".join(float_layers).encode(),
         "abcde",
         score=lambda data: lost(losses[data.decode()]),
@@ -161,13 +161,13 @@ def test_a_layer_that_makes_it_worse_is_put_back() -> None:
         threshold=0.5,
         max_recall_drop=0.0,
     )
-    assert recovery.data == b"ace"
-    assert ["".join(step.float_layers) for step in recovery.steps] == list(losses)
+    assert data == b"ace"
+    assert ["".join(step["float_layers"]) for step in steps] == list(losses)
 
 
 def test_a_gain_of_recall_is_no_drop() -> None:
-    recovery, _ = search([0], max_recall_drop=-0.0)
-    assert recovery.steps[0].recall_drop == 0.0
+    (_, steps), _ = search([0], max_recall_drop=-0.0)
+    assert steps[0]["recall_drop"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_drop_of_just_what_is_allowed_is_allowed() -> None:
     # 1000 melanomas of which 5 are lost: 1 - 0.995 is 0.005 and a rounding more.
     before = predictions_of(malignant=(0.9,) * 1000, benign=(0.1,))
     after = predictions_of(malignant=(0.9,) * 995 + (0.1,) * 5, benign=(0.1,))
-    recovery = win_back_recall(
+    _, steps = win_back_recall(
         lambda float_layers: b"",
         [],
         score=lambda data: after,
@@ -200,7 +200,7 @@ def test_a_drop_of_just_what_is_allowed_is_allowed() -> None:
         threshold=0.5,
         max_recall_drop=0.005,
     )
-    assert recovery.steps[0].recall_drop == 0.005
+    assert steps[0]["recall_drop"] == 0.005
 
 
 def test_other_pictures_than_the_reference_s_are_refused() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from graded_run import QUARTERS, STEPS, make_graded_run
+from tflite_files import without_metadata
 
 from edge_melanoma.converters import operating_points
 from edge_melanoma.converters.operating_points import (
@@ -72,6 +73,9 @@ def test_the_manifest_holds_the_point_of_the_file_s_own_scores(completed: Traine
         "malignant": 4,
         "benign": 4,
         "source": "validation",
+        "min_recall_bound": None,
+        "deciding": None,
+        "within": {},
     }
     assert manifest["threshold"] == 0.125
 
@@ -79,7 +83,7 @@ def test_the_manifest_holds_the_point_of_the_file_s_own_scores(completed: Traine
 def test_scores_are_kept_beside_the_file_in_the_order_of_the_side(completed: TrainedModel) -> None:
     path = completed.exports_folder / "model_int8.validation.csv"
     header, *lines = path.read_text().splitlines()
-    assert header == "image_id,is_malignant,score"
+    assert header == "image_id,is_malignant,score,source,lesion,diagnosis"
     assert [line.split(",")[0] for line in lines] == [
         f"{name}/{number}.png" for name in QUARTERS for number in range(4)
     ]
@@ -142,9 +146,10 @@ def test_without_the_pictures_a_file_keeps_the_run_s_threshold_and_one_sentence_
     )
 
 
-def test_a_file_without_a_manifest_is_refused(copied: TrainedModel) -> None:
+def test_a_file_that_nothing_describes_is_refused(copied: TrainedModel) -> None:
     path = copied.exports_folder / "model_int8.tflite"
     path.with_suffix(".json").unlink()
+    path.write_bytes(without_metadata(path.read_bytes()))
     with pytest.raises(EdgeMelanomaError) as caught:
         complete(copied)
     assert str(caught.value) == (

@@ -1,6 +1,8 @@
 """Data sets are read in each shape of folder that is promised, and malignant is always true."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +58,16 @@ def test_two_class_folders_give_no_side(tmp_path: Path) -> None:
     make_files(tmp_path, "benign/a.jpg", "malignant/b.png")
     assert read_lesions(tmp_path) == (
         LesionRecord(
-            image_id="benign/a.jpg", path=tmp_path / "benign" / "a.jpg", is_malignant=False
+            image_id="benign/a.jpg",
+            path=tmp_path / "benign" / "a.jpg",
+            is_malignant=False,
+            dataset=tmp_path.name,
         ),
         LesionRecord(
-            image_id="malignant/b.png", path=tmp_path / "malignant" / "b.png", is_malignant=True
+            image_id="malignant/b.png",
+            path=tmp_path / "malignant" / "b.png",
+            is_malignant=True,
+            dataset=tmp_path.name,
         ),
     )
 
@@ -122,12 +130,14 @@ def test_a_table_gives_lesions_and_sides_and_is_sorted(tmp_path: Path) -> None:
             is_malignant=True,
             lesion_id="L1",
             side="test",
+            dataset=tmp_path.name,
         ),
         LesionRecord(
             image_id="train/a.jpg",
             path=tmp_path / "train" / "a.jpg",
             is_malignant=False,
             side="train",
+            dataset=tmp_path.name,
         ),
     )
 
@@ -250,3 +260,140 @@ def test_of_two_columns_for_one_attribute_the_first_that_says_something_counts(
 def test_without_a_table_there_are_no_attributes(tmp_path: Path) -> None:
     make_files(tmp_path, "benign/a.jpg", "malignant/b.jpg")
     assert attributes_of(tmp_path) == [{}, {}]
+
+
+def only_benign_of(folder: Path) -> LesionRecord:
+    """The first record of a table, which the tests are about."""
+    return read_lesions(folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "clinic"),
+    [
+        ("clinic", "HAM", "HAM"),
+        ("source", "ISIC-UDA1", "ISIC-UDA1"),
+        ("source,clinic", "photographs,BCN", "BCN"),
+        ("source,clinic", "photographs,", "photographs"),
+        ("clinic", " ", None),
+        ("place", "HAM", None),
+    ],
+)
+def test_a_picture_is_of_the_clinic_that_the_table_names(
+    tmp_path: Path, header: str, cells: str, clinic: str | None
+) -> None:
+    write_table(tmp_path, f"file,label,{header}", f"a.jpg,benign,{cells}", "b.jpg,malignant")
+    assert only_benign_of(tmp_path).clinic == clinic
+
+
+def test_a_table_tells_patients_and_photographs_of_the_archive(tmp_path: Path) -> None:
+    write_table(
+        tmp_path,
+        "file,label,patient_id,isic_id",
+        "a.jpg,benign,IP_1,ISIC_0000001",
+        "b.jpg,malignant,,",
+    )
+    found = [(record.patient_id, record.isic_id) for record in read_lesions(tmp_path)]
+    assert found == [("IP_1", "ISIC_0000001"), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "isic_id"),
+    [
+        ("ISIC_0000001.jpg", "ISIC_0000001"),
+        ("ISIC_0000001_downsampled.jpg", "ISIC_0000001"),
+        ("ISIC_00000012.jpg", None),
+        ("ISIC_000001.jpg", None),
+        ("copy of ISIC_0000001.jpg", None),
+    ],
+)
+def test_a_file_that_is_named_as_in_the_archive_is_that_photograph(
+    tmp_path: Path, name: str, isic_id: str | None
+) -> None:
+    make_files(tmp_path, f"folders/benign/{name}", "folders/malignant/b.jpg")
+    assert only_benign_of(tmp_path / "folders").isic_id == isic_id
+    write_table(tmp_path, "file,label", f"{name},benign", "z.jpg,malignant")
+    assert {record.isic_id for record in read_lesions(tmp_path)} == {isic_id, None}
+
+
+def test_what_a_table_says_goes_before_the_name_of_the_file(tmp_path: Path) -> None:
+    write_table(
+        tmp_path,
+        "file,label,isic_id",
+        "ISIC_0000001.jpg,benign,ISIC_0000002",
+        "b.jpg,malignant,",
+    )
+    assert only_benign_of(tmp_path).isic_id == "ISIC_0000002"
+
+
+def test_the_archives_words_for_a_diagnosis_become_ham10000s(tmp_path: Path) -> None:
+    words = {
+        "Melanoma": "mel",
+        "nevus": "nv",
+        "NAEVUS": "nv",
+        "common_nevus": "nv",
+        "atypical_nevus": "nv",
+        "basal cell carcinoma": "bcc",
+        "actinic keratosis": "akiec",
+        "seborrheic keratosis": "bkl",
+        "dermatofibroma": "df",
+        "vascular lesion": "vasc",
+        "BKL": "bkl",
+        "lentigo": "lentigo",
+    }
+    lines = (f"{number:02}.jpg,{number % 2},{word}" for number, word in enumerate(words))
+    write_table(tmp_path, "file,label,diagnosis", *lines)
+    assert attributes_of(tmp_path) == [{"diagnosis": short} for short in words.values()]
+
+
+def are_kin(one: LesionRecord, other: LesionRecord) -> bool:
+    return not set(one.kin()).isdisjoint(other.kin())
+
+
+def picture(dataset: str, name: str = "a.jpg", **told: Any) -> LesionRecord:
+    return LesionRecord(
+        image_id=f"{dataset}:{name}",
+        path=Path(name),
+        is_malignant=False,
+        dataset=dataset,
+        **told,
+    )
+
+
+@pytest.mark.parametrize("field", ["lesion_id", "patient_id", "isic_id", "sha256", "cluster"])
+def test_pictures_of_two_sets_that_share_one_thing_are_kin(field: str) -> None:
+    one, other = picture("one", **{field: "7"}), picture("other", "b.jpg", **{field: "7"})
+    assert are_kin(one, other)
+    assert not are_kin(one, picture("other", "b.jpg", **{field: "8"}))
+
+
+def test_a_lesion_and_a_patient_of_one_number_are_not_kin() -> None:
+    assert not are_kin(picture("one", lesion_id="7"), picture("other", patient_id="7"))
+
+
+def test_files_of_one_name_in_two_sets_are_not_kin() -> None:
+    assert not are_kin(picture("one"), picture("other"))
+
+
+def test_a_column_names_the_same_photograph_in_another_set(tmp_path: Path) -> None:
+    write_table(
+        tmp_path,
+        "file,label,in_Melanoma_10605,in_ham10000",
+        "a.jpg,benign,./train/benign/x.jpg,",
+        "b.jpg,malignant,,",
+    )
+    benign, malignant = read_lesions(tmp_path)
+    assert benign.same_as == ("melanoma_10605:train/benign/x.jpg",)
+    assert malignant.same_as == ()
+    twin = picture("melanoma-10605", "train/benign/x.jpg")
+    assert are_kin(benign, twin)
+    assert not are_kin(malignant, twin)
+    assert not are_kin(benign, picture("ham10000", "train/benign/x.jpg"))
+
+
+def test_the_twin_of_a_lone_set_is_found_by_its_plain_name(tmp_path: Path) -> None:
+    make_files(tmp_path, "My Set/benign/a:b.jpg", "My Set/malignant/b.jpg")
+    alone = only_benign_of(tmp_path / "My Set")
+    assert alone.image_id == "benign/a:b.jpg"
+    named = replace(alone, image_id=f"My Set:{alone.image_id}")
+    assert alone.kin() == named.kin()
+    assert are_kin(alone, picture("other", same_as=("my_set:benign/a:b.jpg",)))

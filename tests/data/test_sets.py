@@ -25,7 +25,7 @@ def draw(folder: Path) -> Path:
 def test_pictures_of_several_sets_are_told_apart_by_name(tmp_path: Path) -> None:
     named = name_folders([draw(tmp_path / "a"), draw(tmp_path / "b")])
     records = read_data_sets(named)
-    assert [(record.image_id, record.source) for record in records] == [
+    assert [(record.image_id, record.dataset) for record in records] == [
         ("a:benign/1.png", "a"),
         ("a:malignant/1.png", "a"),
         ("b:benign/1.png", "b"),
@@ -33,7 +33,7 @@ def test_pictures_of_several_sets_are_told_apart_by_name(tmp_path: Path) -> None
     ]
 
 
-def test_lesions_with_equal_ids_in_two_sets_are_two(tmp_path: Path) -> None:
+def test_lesions_with_equal_ids_in_two_sets_are_one(tmp_path: Path) -> None:
     for name in ("a", "b"):
         table = draw(tmp_path / name) / "labels.csv"
         table.write_text(
@@ -41,14 +41,14 @@ def test_lesions_with_equal_ids_in_two_sets_are_two(tmp_path: Path) -> None:
             encoding="utf-8",
         )
     records = read_data_sets(name_folders([tmp_path / "a", tmp_path / "b"]))
-    assert [record.lesion_id for record in records] == ["a:7", None, "b:7", None]
+    assert [record.lesion_id for record in records] == ["7", None, "7", None]
 
 
 def test_the_pictures_of_one_set_have_plain_names(tmp_path: Path) -> None:
     records = read_data_sets(name_folders([draw(tmp_path / "a")]))
-    assert [(record.image_id, record.source) for record in records] == [
-        ("benign/1.png", None),
-        ("malignant/1.png", None),
+    assert [(record.image_id, record.dataset) for record in records] == [
+        ("benign/1.png", "a"),
+        ("malignant/1.png", "a"),
     ]
 
 
@@ -119,3 +119,11 @@ def test_a_set_that_is_trained_on_is_not_external(tmp_path: Path) -> None:
         f"--external new={own} is trained on with --data; give a data set from elsewhere."
     )
     refuse_training_sets({"new": other}, {"own": own})
+
+
+def test_a_lone_set_has_the_name_that_it_is_given_too(tmp_path: Path) -> None:
+    records = read_data_sets({"given": draw(tmp_path / "folder")})
+    assert [(record.image_id, record.dataset) for record in records] == [
+        ("benign/1.png", "given"),
+        ("malignant/1.png", "given"),
+    ]

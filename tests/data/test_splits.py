@@ -3,12 +3,16 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
 
-from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.clinics import source_of
+from edge_melanoma.data.lesions import LesionRecord, plain_name
 from edge_melanoma.data.splits import (
     Components,
     DatasetSplit,
@@ -26,9 +30,13 @@ def record(
     lesion_id: str | None = None,
     sha256: str | None = None,
     cluster: str | None = None,
+    dataset: str | None = None,
+    clinic: str | None = None,
+    same_as: tuple[str, ...] = (),
 ) -> LesionRecord:
     """A picture with bytes of its own, in the side that its path begins with."""
     side = image_id.split("/")[0]
+    image_id = f"{dataset}:{image_id}" if dataset else image_id
     return LesionRecord(
         image_id=image_id,
         path=Path(image_id),
@@ -37,12 +45,27 @@ def record(
         side=side if side in {"train", "test"} else None,
         sha256=sha256 or f"bytes of {image_id}",
         cluster=cluster,
+        dataset=dataset,
+        clinic=clinic,
+        same_as=same_as,
     )
 
 
-def records_of(*, benign: int, malignant: int, folder: str = "all") -> list[LesionRecord]:
+def records_of(
+    *,
+    benign: int,
+    malignant: int,
+    folder: str = "all",
+    dataset: str | None = None,
+    clinic: str | None = None,
+) -> list[LesionRecord]:
     return [
-        record(f"{folder}/{name}/{number:03}.png", is_malignant=name == "malignant")
+        record(
+            f"{folder}/{clinic or ''}{name}/{number:03}.png",
+            is_malignant=name == "malignant",
+            dataset=dataset,
+            clinic=clinic,
+        )
         for name, count in (("benign", benign), ("malignant", malignant))
         for number in range(count)
     ]
@@ -276,3 +299,203 @@ def test_a_name_that_was_never_joined_is_alone() -> None:
     groups.join("a", "b")
     assert groups.of("z") == "z"
     assert groups.names() == ["a", "b", "z"]
+
+
+def counts_of(
+    records: tuple[LesionRecord, ...], source: str, *, dataset: str | None = None
+) -> tuple[int, int]:
+    """Benign and malignant pictures of a source, in one set or in all."""
+    return classes(
+        tuple(r for r in records if source_of(r) == source and dataset in {None, r.dataset})
+    )
+
+
+def test_pooled_sides_have_the_same_shares_of_each_class_of_each_source() -> None:
+    records = [
+        *records_of(benign=200, malignant=40, dataset="one", clinic="A"),
+        *records_of(benign=20, malignant=100, dataset="one", clinic="B"),
+        *records_of(benign=60, malignant=20, dataset="two"),
+    ]
+    sides = split_lesions(records).sides()
+    assert {side: counts_of(members, "A") for side, members in sides.items()} == {
+        "train": (140, 28),
+        "validation": (30, 6),
+        "test": (30, 6),
+    }
+    assert {side: counts_of(members, "B") for side, members in sides.items()} == {
+        "train": (14, 70),
+        "validation": (3, 15),
+        "test": (3, 15),
+    }
+    assert {side: counts_of(members, "two") for side, members in sides.items()} == {
+        "train": (42, 14),
+        "validation": (9, 3),
+        "test": (9, 3),
+    }
+
+
+def test_a_clinic_is_one_source_in_whatever_sets_it_is() -> None:
+    records = [
+        *records_of(benign=2, malignant=2, dataset="one", clinic="bcn"),
+        *records_of(benign=2, malignant=2, dataset="two", clinic="BCN"),
+        *records_of(benign=8, malignant=8, dataset="two"),
+    ]
+    sides = split_lesions(records).sides()
+    assert [counts_of(members, "BCN") for members in sides.values()] == [(2, 2), (1, 1), (1, 1)]
+
+
+def test_one_source_is_divided_as_if_it_had_no_name() -> None:
+    plain, named = (
+        records_of(benign=20, malignant=20, clinic=None),
+        [replace(r, clinic="BCN") for r in records_of(benign=20, malignant=20)],
+    )
+    assert side_of(split_lesions(plain, seed=2)) == side_of(split_lesions(named, seed=2))
+
+
+GIVEN = [
+    *records_of(benign=85, malignant=40, folder="train", dataset="given"),
+    *records_of(benign=10, malignant=5, folder="test", dataset="given"),
+]
+FREE = records_of(benign=100, malignant=50, dataset="free")
+
+
+def test_folders_keep_a_given_test_side_and_draw_one_of_a_set_without() -> None:
+    split = split_lesions([*GIVEN, *FREE], kind=SplitKind.FOLDERS)
+    given_test = {r for r in GIVEN if r.side == "test"}
+    assert {r for r in split.test if r.dataset == "given"} == given_test
+    counts = {
+        side: (counts_of(members, "given"), counts_of(members, "free"))
+        for side, members in split.sides().items()
+    }
+    assert counts == {
+        "train": ((72, 34), (67, 34)),
+        "validation": ((13, 6), (13, 6)),
+        "test": ((10, 5), (20, 10)),
+    }
+    assert (split.left_out, split.leaked_test) == ((), frozenset())
+
+
+def test_folders_keep_the_test_sides_of_several_sets() -> None:
+    second = [
+        *records_of(benign=20, malignant=20, folder="train", dataset="second"),
+        *records_of(benign=3, malignant=3, folder="test", dataset="second"),
+    ]
+    split = split_lesions([*GIVEN, *second], kind=SplitKind.FOLDERS)
+    assert {*split.test} == {r for r in [*GIVEN, *second] if r.side == "test"}
+
+
+def test_kin_of_a_given_test_picture_goes_to_the_test_side_where_its_set_has_none() -> None:
+    kin = [
+        record("photo.png", is_malignant=True, dataset="free", same_as=("given:test/seen.png",)),
+        record("view.png", is_malignant=True, dataset="free", lesion_id="L"),
+    ]
+    seen = [
+        record("test/seen.png", is_malignant=True, dataset="given"),
+        record("test/lesion.png", is_malignant=True, dataset="given", lesion_id="L"),
+        record("train/lesion.png", is_malignant=True, dataset="given", lesion_id="L"),
+    ]
+    for seed in range(5):
+        split = split_lesions([*GIVEN, *FREE, *kin, *seen], kind=SplitKind.FOLDERS, seed=seed)
+        assert {*kin} <= {*split.test}
+        assert split.left_out == (seen[2],)
+        assert split.leaked_test == {"given:test/lesion.png"}
+
+
+def test_kin_of_a_given_training_picture_is_never_drawn_into_the_test_side() -> None:
+    joined = [
+        record(f"{n}.png", is_malignant=n % 2 > 0, dataset="free", lesion_id=f"L{n}")
+        for n in range(40)
+    ]
+    learned = [
+        record(f"train/{n}.png", is_malignant=n % 2 > 0, dataset="given", lesion_id=f"L{n}")
+        for n in range(40)
+    ]
+    split = split_lesions([*GIVEN, *FREE, *joined, *learned], kind=SplitKind.FOLDERS)
+    sides = side_of(split)
+    for one, other in zip(joined, learned, strict=True):
+        assert sides[one.image_id] == sides[other.image_id] != "test"
+    assert split.left_out == ()
+
+
+DATASETS = ("given", "Free 1", "third")
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[LesionRecord, ...]:
+    """Rows of two or three sets that share lesions, patients, photographs and pairs of twins.
+
+    The first set has a test side and a training side, and the third may have.
+    """
+    several = DATASETS[: draw(st.integers(2, 3))]
+    is_given = {"given": True, "Free 1": False, "third": draw(st.booleans())}
+    keys = st.none() | st.integers(0, 25)
+    row = st.tuples(st.sampled_from(several), st.booleans(), st.booleans(), keys, keys, keys)
+    rows = draw(st.lists(row, min_size=60, max_size=110))
+    names = [
+        f"{'test' if in_test else 'train'}/{n}.png" if is_given[dataset] else f"{n}.png"
+        for n, (dataset, _, in_test, *_) in enumerate(rows)
+    ]
+    places = st.none() | st.none() | st.integers(0, len(rows) - 1)
+    twins = draw(st.lists(places, min_size=len(rows), max_size=len(rows)))
+    records = []
+    for n, (dataset, is_malignant, _, lesion, patient, photograph) in enumerate(rows):
+        twin = twins[n]
+        column = () if twin is None else (f"{plain_name(rows[twin][0])}:{names[twin]}",)
+        shared = {
+            "lesion_id": lesion,
+            "patient_id": None if patient is None or patient > 12 else patient,
+            "isic_id": photograph,
+        }
+        # Keys that every row has would make one group of all.
+        told: dict[str, Any] = {
+            kind: f"{key}" for kind, key in shared.items() if key and draw(st.booleans())
+        }
+        chosen: dict[str, Any] = dict([draw(st.sampled_from(sorted(told.items())))]) if told else {}
+        plain = record(names[n], is_malignant=is_malignant, dataset=dataset, same_as=column)
+        records.append(replace(plain, **chosen))
+    return tuple(records)
+
+
+def refuse_kin_on_two_sides(split: DatasetSplit, records: tuple[LesionRecord, ...]) -> None:
+    """Judged by what the columns say, and not by the keys that the split is made with."""
+    sides = side_of(split)
+    by_file = {(plain_name(r.dataset or ""), r.image_id.partition(":")[2]): r for r in records}
+    for one, other in combinations([r for r in records if r.image_id in sides], 2):
+        for field in ("lesion_id", "patient_id", "isic_id", "sha256"):
+            value = getattr(one, field)
+            if value is not None and value == getattr(other, field):
+                assert sides[one.image_id] == sides[other.image_id], (one, other)
+    for one in records:
+        for same in one.same_as:
+            dataset, _, name = same.partition(":")
+            other = by_file[dataset, name]
+            if {one.image_id, other.image_id} <= sides.keys():
+                assert sides[one.image_id] == sides[other.image_id], (one, other)
+
+
+# Shrinking such tables takes minutes, and the assertion names the two pictures.
+@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(tables(), st.sampled_from(SplitKind), st.integers(0, 3))
+def test_whatever_several_sets_share_nothing_that_is_kin_stands_on_two_sides(
+    records: tuple[LesionRecord, ...], kind: SplitKind, seed: int
+) -> None:
+    try:
+        split = split_lesions(records, kind=kind, seed=seed)
+    except EdgeMelanomaError as error:
+        if "the same lesion or the same picture" in str(error):
+            raise
+        # Too few groups of a class for a side, or no test folder.
+        assume(False)
+        return
+    drawn = [*split.train, *split.validation, *split.test, *split.left_out]
+    assert sorted(r.image_id for r in drawn) == sorted(r.image_id for r in records)
+    refuse_kin_on_two_sides(split, records)
+    if kind is SplitKind.FOLDERS:
+        given_sets = {r.dataset for r in records if r.side == "test"}
+        assert {r for r in records if r.side == "test"} <= {*split.test}
+        assert {r.dataset for r in split.left_out} <= given_sets
+        test = {r.image_id for r in split.test if r.dataset in given_sets}
+        assert test == {r.image_id for r in records if r.side == "test"}
+    shuffled = split_lesions(records[::-1], kind=kind, seed=seed)
+    assert shuffled.fingerprint == split.fingerprint
+    assert {*shuffled.left_out} == {*split.left_out}

@@ -54,7 +54,7 @@ def test_pictures_that_the_run_learned_from_are_left_out_under_whatever_name(
     assert found.left_out == (picture_id(3), "malignant/copy.png")
     assert capsys.readouterr().err == (
         f"Left out 2 of 5 images of other: copies of images that the run {run.folder} learned "
-        "from.\n"
+        "from, or of the same lesions.\n"
     )
 
 

@@ -1,5 +1,6 @@
 """A known temperature and offset are found again, and the network's last layer takes them over."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from edge_melanoma.tflite.quantization import sigmoid
 IMAGES = 3000
 
 
-def records_of(labels: Any, *, source: str | None = None) -> tuple[LesionRecord, ...]:
+def records_of(labels: Any, *, dataset: str | None = None) -> tuple[LesionRecord, ...]:
     return tuple(
         LesionRecord(
-            image_id=f"{source}:{number}",
+            image_id=f"{dataset}:{number}",
             path=Path(f"{number}.png"),
             is_malignant=bool(label),
-            source=source,
+            dataset=dataset,
         )
         for number, label in enumerate(labels)
     )
@@ -44,7 +45,7 @@ def predictions_of(scores: Any, labels: Any) -> PredictionSet:
 def fitted(*, temperature: float, offset: float, seed: int = 0) -> FittedScaling:
     scores, labels = simulated(temperature=temperature, offset=offset, seed=seed)
     records = records_of(labels)
-    return fit_scaling(predictions_of(scores, labels), records=records, test=records)
+    return fit_scaling(predictions_of(scores, labels), records=records)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -105,7 +106,7 @@ def test_the_folded_layer_gives_the_scores_of_the_formula() -> None:
 def test_scores_of_exactly_0_and_1_have_a_finite_loss() -> None:
     scores, labels = np.array([0.0, 1.0] * 20), np.array([False, True, True, False] * 10)
     records = records_of(labels)
-    found = fit_scaling(predictions_of(scores, labels), records=records, test=records)
+    found = fit_scaling(predictions_of(scores, labels), records=records)
     assert np.isfinite(found.log_loss_before)
     assert found.scaling.temperature == pytest.approx(1 / SLOPES[0])
 
@@ -114,34 +115,54 @@ def test_separable_classes_stop_at_the_bound() -> None:
     labels = np.arange(40) >= 20
     scores = np.linspace(0.3, 0.7, 40)
     records = records_of(labels)
-    found = fit_scaling(predictions_of(scores, labels), records=records, test=records)
+    found = fit_scaling(predictions_of(scores, labels), records=records)
     assert found.scaling.temperature == pytest.approx(1 / SLOPES[1])
 
 
-def test_a_data_set_weighs_as_much_as_in_the_test_side() -> None:
+def test_sources_weigh_alike_however_many_pictures_they_have() -> None:
     first, other = (
-        simulated(temperature=temperature, offset=0.0, seed=seed, images=2000)
-        for temperature, seed in ((2.0, 5), (0.5, 6))
+        simulated(temperature=temperature, offset=0.0, seed=seed, images=images)
+        for temperature, seed, images in ((2.0, 5, 2000), (0.5, 6, 500))
     )
     scores, labels = (np.concatenate(pair) for pair in zip(first, other, strict=True))
-    records = records_of(labels[:2000], source="a") + records_of(labels[2000:], source="b")
-    together = predictions_of(scores, labels)
-    alone = fit_scaling(
-        predictions_of(*first), records=records[:2000], test=records_of([0, 1], source="a")
+    records = records_of(labels[:2000], dataset="a") + records_of(labels[2000:], dataset="b")
+    found = fit_scaling(predictions_of(scores, labels), records=records)
+    assert found.weights == {"a": 0.625, "b": 2.5}
+    assert found.images == 2500
+    # The same as if the small one had been met four times as often.
+    often = np.concatenate([first, *[other] * 4], axis=1)
+    repeated = tuple(
+        replace(record, image_id=str(number))
+        for number, record in enumerate([*records[:2000], *records[2000:] * 4])
     )
-    of_one = fit_scaling(together, records=records, test=records_of([0, 1], source="a"))
-    of_both = fit_scaling(together, records=records, test=records)
-    assert of_one.weights == {"a": 2.0, "b": 0.0}
-    assert of_one.images == 2000
-    assert of_one.scaling.temperature == pytest.approx(alone.scaling.temperature, rel=1e-3)
-    assert of_both.weights == {"a": 1.0, "b": 1.0}
-    assert of_both.scaling.temperature < 0.8 * of_one.scaling.temperature
+    expected = fit_scaling(predictions_of(often[0], often[1] > 0), records=repeated)
+    assert expected.weights == {"a": 1.0, "b": 1.0}
+    assert found.log_loss_before == pytest.approx(expected.log_loss_before)
+    assert found.scaling.temperature == pytest.approx(expected.scaling.temperature, rel=1e-3)
 
 
-def test_a_test_side_of_another_data_set_leaves_all_weights_equal() -> None:
-    scores, labels = simulated(temperature=1.0, offset=0.0, seed=7, images=100)
-    records = records_of(labels, source="a")
-    found = fit_scaling(
-        predictions_of(scores, labels), records=records, test=records_of([0, 1], source="b")
+def test_a_source_of_one_class_has_no_say_beside_one_with_both() -> None:
+    scores, labels = simulated(temperature=2.0, offset=0.0, seed=5, images=2000)
+    records = records_of(labels, dataset="a")
+    alone = fit_scaling(predictions_of(scores, labels), records=records)
+    benign = np.full(1000, 0.99)
+    together = fit_scaling(
+        predictions_of(np.append(scores, benign), np.append(labels, benign < 0)),
+        records=records + records_of(benign < 0, dataset="b"),
     )
-    assert (found.weights, found.images) == ({"a": 1.0}, 100)
+    assert together.weights == {"a": 1.5, "b": 0.0}
+    assert together.images == 2000
+    assert together.log_loss_after == pytest.approx(alone.log_loss_after)
+    assert together.scaling.temperature == pytest.approx(alone.scaling.temperature, rel=1e-3)
+
+
+def test_where_no_source_has_both_classes_every_picture_weighs_alike() -> None:
+    scores, labels = simulated(temperature=1.5, offset=0.0, seed=7, images=1000)
+    order = np.argsort(labels, kind="stable")
+    scores, labels = scores[order], labels[order]
+    benign = int((~labels).sum())
+    apart = records_of(labels[:benign], dataset="a") + records_of(labels[benign:], dataset="b")
+    found = fit_scaling(predictions_of(scores, labels), records=apart)
+    expected = fit_scaling(predictions_of(scores, labels), records=records_of(labels))
+    assert (found.weights, found.images) == ({"a": 1.0, "b": 1.0}, 1000)
+    assert found.scaling == expected.scaling

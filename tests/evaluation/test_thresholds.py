@@ -1,10 +1,10 @@
 """The operating point reaches the recall asked for and no other threshold is more specific."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from made import predictions_of
+from made import joined, predictions_from, predictions_of
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
@@ -13,6 +13,7 @@ from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.thresholds import (
     OperatingPoint,
     choose_operating_point,
+    describe_rule,
     snap_to_output,
 )
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
@@ -233,4 +234,167 @@ def test_a_manifest_holds_the_threshold_its_integer_and_how_it_was_chosen() -> N
         "malignant": 1,
         "benign": 1,
         "source": "validation",
+        "min_recall_bound": None,
+        "deciding": None,
+        "within": {},
     }
+
+
+def evenly(count: int, low: float = 0.0, high: float = 1.0) -> tuple[float, ...]:
+    """Scores in steps between the two, none of them equal."""
+    return tuple(low + (high - low) * (number + 0.5) / count for number in range(count))
+
+
+EASY = predictions_from("easy", mel=evenly(60, 0.5, 1.0), nv=evenly(60, 0.0, 0.4))
+HARD = predictions_from("hard", mel=evenly(40, 0.1, 0.9), nv=evenly(80, 0.0, 0.5))
+TWO = joined(EASY, HARD)
+
+
+def recall_of(predictions: PredictionSet, threshold: float) -> tuple[int, int]:
+    """Melanomas found, and all of them."""
+    melanomas = np.array([origin.diagnosis == "mel" for origin in predictions.origins])
+    return int((predictions.scores[melanomas] >= threshold).sum()), int(melanomas.sum())
+
+
+def test_of_several_sources_the_worst_decides_by_the_bound_of_its_recall() -> None:
+    point = choose_operating_point(TWO)
+    assert (point.deciding, point.min_recall, point.min_recall_bound) == ("hard", None, 0.85)
+    found, of = recall_of(HARD, point.threshold)
+    assert wilson_interval(found, of)[0] >= 0.85 > wilson_interval(found - 1, of)[0]
+    assert wilson_interval(*recall_of(EASY, point.threshold))[0] >= 0.85
+    # The same as if the hard source had been alone with that recall to reach.
+    assert recall_of(TWO, point.threshold) == (found + 60, of + 60)
+    higher = np.min(HARD.scores[HARD.labels & (HARD.scores >= point.threshold)])
+    assert higher >= point.threshold > np.max(TWO.scores[TWO.scores < higher])
+
+
+def test_a_point_of_several_sources_tells_what_it_does_in_each() -> None:
+    point = choose_operating_point(TWO)
+    found, of = recall_of(HARD, point.threshold)
+    specificity = shares(HARD, point.threshold)[1]
+    assert list(point.within) == ["easy", "hard"]
+    assert point.within["hard"] == {
+        "recall": found / of,
+        "recall_interval": wilson_interval(found, of),
+        "specificity": specificity,
+        "malignant": 40,
+        "benign": 80,
+    }
+    assert (point.malignant, point.benign) == (100, 140)
+    assert (point.recall, point.specificity) == shares(TWO, point.threshold)
+    told = snap_to_output(point, output_of("int8", 1 / 256, -128)).as_dict()
+    assert (told["deciding"], told["within"]) == ("hard", point.within)
+
+
+@pytest.mark.parametrize("min_recall", [0.5, 0.9, 1.0])
+def test_a_recall_that_is_asked_for_is_reached_in_every_source(min_recall: float) -> None:
+    point = choose_operating_point(TWO, min_recall=min_recall)
+    assert (point.min_recall, point.min_recall_bound) == (min_recall, None)
+    (found, of), easy = (recall_of(one, point.threshold) for one in (HARD, EASY))
+    assert found / of >= min_recall > (found - 1) / of
+    assert easy[0] / easy[1] >= min_recall
+    assert point.deciding == "hard"
+
+
+def test_another_source_decides_where_it_is_the_worst() -> None:
+    turned = joined(
+        predictions_from("easy", mel=evenly(60, 0.05, 0.5), nv=evenly(60, 0.0, 0.4)), HARD
+    )
+    assert choose_operating_point(turned).deciding == "easy"
+
+
+def test_carcinomas_have_no_say_in_a_threshold_of_several_sources() -> None:
+    missed = replace(
+        predictions_from("hard", bcc=(0.01,) * 50), image_ids=tuple(f"bcc {n}" for n in range(50))
+    )
+    point = choose_operating_point(joined(TWO, missed))
+    plain = choose_operating_point(TWO)
+    assert (point.threshold, point.within) == (plain.threshold, plain.within)
+    # Over all they are counted, as misses here.
+    assert (point.malignant, plain.malignant) == (150, 100)
+    assert point.recall == pytest.approx(plain.recall * 100 / 150)
+
+
+@pytest.mark.parametrize(("melanomas", "benign"), [(21, 100), (100, 9)])
+def test_a_source_that_is_too_small_to_reach_the_bound_does_not_decide(
+    melanomas: int, benign: int
+) -> None:
+    # Of 21 melanomas, all found, the bound is 0.845.
+    assert wilson_interval(21, 21)[0] < 0.85 < wilson_interval(22, 22)[0]
+    small = predictions_from("small", mel=evenly(melanomas, 0, 0.05), nv=evenly(benign, 0.9, 1.0))
+    point = choose_operating_point(joined(TWO, small))
+    assert point.deciding == "hard"
+    assert list(point.within) == ["easy", "hard"]
+    assert recall_of(small, point.threshold)[0] == 0
+
+
+def test_22_melanomas_are_enough_to_decide_and_all_of_them_are_found() -> None:
+    small = predictions_from("small", mel=evenly(22, 0.02, 0.05), nv=evenly(10, 0.9, 1.0))
+    point = choose_operating_point(joined(TWO, small))
+    assert point.deciding == "small"
+    assert recall_of(small, point.threshold) == (22, 22)
+
+
+def test_one_source_is_judged_over_all_its_malignant_pictures_as_without_origins() -> None:
+    alone = predictions_from(
+        "alone", mel=evenly(40, 0.3, 0.9), nv=evenly(40, 0, 0.5), bcc=evenly(20, 0, 0.5)
+    )
+    small = predictions_from("small", mel=evenly(9), nv=evenly(9))
+    for validation in (alone, joined(alone, small)):
+        for min_recall in (None, 0.8):
+            point = choose_operating_point(validation, min_recall=min_recall)
+            plain = choose_operating_point(replace(validation, origins=()), min_recall=min_recall)
+            assert point == plain
+            assert point.min_recall == (min_recall or 0.95)
+            assert (point.min_recall_bound, point.deciding, point.within) == (None, None, {})
+
+
+def test_a_source_without_a_name_may_decide() -> None:
+    nameless = predictions_from("", mel=evenly(40, 0.0, 0.3), nv=evenly(40, 0, 0.3))
+    point = choose_operating_point(joined(TWO, nameless))
+    assert point.deciding == ""
+    assert list(point.within) == ["", "easy", "hard"]
+
+
+def test_the_rule_of_a_point_is_told_in_words() -> None:
+    assert rule_of(choose_operating_point(EASY)) == "recall at least 0.95"
+    assert rule_of(choose_operating_point(TWO, min_recall=0.9)) == (
+        "recall at least 0.9 in every clinic"
+    )
+    assert rule_of(choose_operating_point(TWO)) == (
+        "the lower 95 % bound of recall at least 0.85 in every clinic"
+    )
+
+
+def rule_of(point: OperatingPoint) -> str:
+    return describe_rule(asdict(point))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_higher_threshold_would_hold_the_rule_in_every_source(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    validation = joined(
+        *(
+            predictions_from(
+                name,
+                mel=tuple(random.beta(4, 2, random.integers(30, 90))),
+                nv=tuple(random.beta(2, 4, 50)),
+                bcc=tuple(random.beta(2, 2, 10)),
+            )
+            for name in "abc"
+        )
+    )
+    point = choose_operating_point(validation)
+
+    def holds(threshold: float) -> bool:
+        parts = (
+            validation.only(np.array([origin.source == name for origin in validation.origins]))
+            for name in "abc"
+        )
+        return all(wilson_interval(*recall_of(part, threshold))[0] >= 0.85 for part in parts)
+
+    assert holds(point.threshold)
+    above = np.unique(validation.scores[validation.scores > point.threshold])
+    # The first of these decides; beyond it the rule is broken.
+    assert holds(above[0])
+    assert not any(map(holds, above[1:]))

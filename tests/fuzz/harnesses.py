@@ -45,7 +45,7 @@ def read_labels(data: bytes) -> None:
 def read_contract(data: bytes) -> None:
     """A parity.toml."""
     (_scratch() / "parity.toml").write_bytes(data)
-    contracts = read_contracts(_scratch() / "parity.toml", modes=MODES)
+    contracts = read_contracts(_scratch() / "parity.toml")
     for mode in MODES:
         contracts.of(mode)
 

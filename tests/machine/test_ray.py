@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.commands.options import check_engine
+from edge_melanoma.commands.options import choose_ray
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
-from edge_melanoma.machine.ray import connect, import_ray
+from edge_melanoma.machine.ray import RayWorkers, connect, import_ray
 from edge_melanoma.runtime.names import Engine
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
@@ -37,9 +37,10 @@ def test_a_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_options_of_ray_need_the_engine(
     workers: int | None, address: str | None, option: str
 ) -> None:
-    check_engine(Engine.RAY, workers=workers, address=address)
+    chosen = choose_ray(Engine.RAY, workers=workers, address=address)
+    assert chosen == RayWorkers(count=workers, address=address)
     with pytest.raises(EdgeMelanomaError) as caught:
-        check_engine(Engine.LOCAL, workers=workers, address=address)
+        choose_ray(Engine.LOCAL, workers=workers, address=address)
     assert str(caught.value) == f"{option} is for --engine ray; give that too, or leave it out."
 
 

@@ -2,9 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from edge_melanoma.network.recipes import BACKBONE_LAYERS, VARIANTS, Variant
+from edge_melanoma.network.recipes import (
+    BACKBONE_LAYERS,
+    FULL_RESOLUTION,
+    NAMED_DIAGNOSES,
+    VARIANTS,
+    Variant,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +65,58 @@ def test_no_stage_trains_more_layers_than_its_backbone_has(whole: Any, compact: 
     for variant, spec in VARIANTS.items():
         for stage in spec.stages:
             assert stage.unfrozen_backbone_layers <= layers.get(variant, BACKBONE_LAYERS)
+
+
+def test_the_last_stage_of_the_best_recipe_trains_from_block_3_on(whole: Any) -> None:
+    from edge_melanoma.network.network import cut_layer, freeze_backbone
+
+    unfrozen = FULL_RESOLUTION.unfrozen_backbone_layers
+    assert cut_layer(whole, unfrozen_layers=unfrozen) == "block_2_add"
+    freeze_backbone(whole, unfrozen_layers=unfrozen)
+    trained = [layer.name for layer in whole.layers if layer.trainable]
+    assert trained[0] == "block_3_expand"
+
+
+@pytest.fixture(scope="module")
+def naming() -> Any:
+    from edge_melanoma.network.network import build_network
+
+    return build_network(VARIANTS[Variant.BEST], seed=9, image_size=64, names_diagnoses=True)
+
+
+def test_a_network_that_names_diagnoses_has_their_logits_behind_its_score(naming: Any) -> None:
+    from edge_melanoma.network.network import compile_forward
+
+    assert naming.output_shape == (None, 1 + len(NAMED_DIAGNOSES))
+    outputs = compile_forward(naming)(np.random.default_rng(0).random((2, 64, 64, 3), np.float32))
+    assert ((outputs[:, 0] > 0) & (outputs[:, 0] < 1)).all()
+    # Of either sign, and no shares of one.
+    assert (outputs[:, 1:] < 0).any()
+    assert not np.allclose(outputs[:, 1:].sum(axis=1), 1, atol=1e-3)
+
+
+def test_without_diagnoses_the_same_weights_give_the_same_score(naming: Any) -> None:
+    from edge_melanoma.network.network import arrays_of, compile_forward, without_diagnoses
+
+    pictures = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
+    plain = without_diagnoses(naming)
+    assert plain.output_shape == (None, 1)
+    np.testing.assert_array_equal(
+        compile_forward(plain)(pictures), compile_forward(naming)(pictures)[:, :1]
+    )
+    left = arrays_of(naming).keys() - arrays_of(plain).keys()
+    assert left == {"diagnosis/kernel", "diagnosis/bias"}
+    assert without_diagnoses(plain) is plain
+
+
+def test_a_network_that_names_diagnoses_has_the_backbone_of_one_that_does_not(naming: Any) -> None:
+    from edge_melanoma.network.network import build_network, count_backbone_layers, freeze_backbone
+
+    assert count_backbone_layers(naming) == BACKBONE_LAYERS
+    freeze_backbone(naming, unfrozen_layers=0)
+    trained = {layer.name for layer in naming.layers if layer.trainable and layer.weights}
+    freeze_backbone(naming, unfrozen_layers=BACKBONE_LAYERS)
+    assert trained == {"hidden", "p_malignant", "diagnosis"}
+    plain = build_network(VARIANTS[Variant.BEST], seed=9, image_size=64)
+    for weight, other in zip(plain.get_weights()[:-4], naming.get_weights(), strict=False):
+        np.testing.assert_array_equal(weight, other)

@@ -83,10 +83,7 @@ def test_a_broken_picture_is_a_row_with_its_reason(files: list[Path], tmp_path: 
 
 def test_a_bench_scores_network_and_files_alike(exported_run: TrainedModel, phantoms: Path) -> None:
     records = read_lesions(phantoms)[:36]
-    int8 = open_converted(exported_run.exports_folder / "model_int8.tflite")
-    local, spread = (
-        _scoring(exported_run, records, workers).score([int8]) for workers in (None, TWO)
-    )
+    local, spread = (_scoring(exported_run, records, workers).score() for workers in (None, TWO))
     for mode in ("keras", "int8"):
         assert np.array_equal(local[mode].scores, spread[mode].scores)
 
@@ -96,6 +93,7 @@ def _scoring(
 ) -> Scoring:
     return Scoring(
         run=run,
+        exports=[open_converted(run.exports_folder / "model_int8.tflite")],
         runtime=Runtime.LITERT,
         records=records,
         is_test_side=False,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from mutations import without_seal
-from tflite_files import empty_model, mean_model, two_output_model
+from tflite_files import empty_model, mean_model, two_output_model, without_metadata
 
 from edge_melanoma.converters.packing import seal_model
 from edge_melanoma.errors import EdgeMelanomaError
@@ -21,7 +21,7 @@ from edge_melanoma.tflite.operators import BrokenModelError
 from edge_melanoma.tflite.seal import Seal, read_seal
 from edge_melanoma.tflite.verification import check_model, verify_model
 
-MODEL = without_seal(bundled_model().read_bytes())
+MODEL = without_seal(without_metadata(bundled_model().read_bytes()))
 
 
 def refusal_of(data: bytes) -> str:

@@ -19,9 +19,7 @@ COSINE = Stage(
 
 
 def test_a_plain_stage_keeps_its_rate() -> None:
-    from edge_melanoma.training.callbacks import learning_rate_at
-
-    assert {learning_rate_at(PLAIN, step=step, steps_per_epoch=5) for step in range(60)} == {1.0}
+    assert {PLAIN.rate_at(step=step, steps_per_epoch=5) for step in range(60)} == {1.0}
 
 
 @pytest.mark.parametrize(
@@ -30,9 +28,7 @@ def test_a_plain_stage_keeps_its_rate() -> None:
     ids=["first of the warm-up", "half way", "the end", "after it"],
 )
 def test_warm_up_and_cosine(step: int, rate: float) -> None:
-    from edge_melanoma.training.callbacks import learning_rate_at
-
-    assert learning_rate_at(COSINE, step=step, steps_per_epoch=5) == pytest.approx(rate, rel=0.01)
+    assert COSINE.rate_at(step=step, steps_per_epoch=5) == pytest.approx(rate, rel=0.01)
 
 
 def test_the_average_lies_between_the_weights_it_has_seen() -> None:

@@ -84,8 +84,7 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_the_same(
 def test_two_workers_train_what_one_process_trains(phantoms: Path, tmp_path: Path) -> None:
     """Without dropout, of which each device draws its own masks."""
     from edge_melanoma.network.network import read_safetensors
-    from edge_melanoma.training.devices import Placement
-    from edge_melanoma.training.material import TrainingSettings
+    from edge_melanoma.training.material import Placement, TrainingSettings
     from edge_melanoma.training.session import train_variants
 
     recipe = replace(VARIANTS[Variant.FROZEN], dropout=0.0)

@@ -1,8 +1,9 @@
 """Where one picture lies in another: a window fitted by Gauss-Newton steps, many pairs at once."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,9 @@ from edge_melanoma.machine.rows import Rows, RowsOnDisk
 
 PAIR = np.dtype(
     [
-        ("first", np.int64),
-        ("second", np.int64),
-        ("turn", np.int64),
-        ("centre", np.float32, 2),
-        ("extent", np.float32, 2),
-        ("match", np.float32),
-        ("overlap", np.float32),
+        *((name, np.int64) for name in ("first", "second", "turn")),
+        *((name, np.float32, 2) for name in ("centre", "extent")),
+        *((name, np.float32) for name in ("match", "overlap")),
     ]
 )
 """Where picture `second`, turned, lies in picture `first`: the window's centre and extent (x, y) in
@@ -34,27 +31,23 @@ _CHUNK = 1024
 _DAMPING = 0.02
 
 
-class Greys(NamedTuple):
-    """Thumbnails in grey on disk: whole (n, 48, 48), halved (n, 24, 24), and halved again."""
+def shrink_greys(thumbnails: Rows) -> tuple[RowsOnDisk, ...]:
+    """Mean of the channels of thumbnails (n, 48, 48, 3), on disk.
 
-    whole: RowsOnDisk
-    half: RowsOnDisk
-    quarter: RowsOnDisk
-
-
-def shrink_greys(thumbnails: Rows) -> Greys:
-    """Mean of the channels of thumbnails (n, 48, 48, 3), in three sizes."""
+    In three sizes: whole (n, 48, 48), halved (n, 24, 24), and halved again.
+    """
     sides = (THUMBNAIL_SIZE, THUMBNAIL_SIZE // 2, THUMBNAIL_SIZE // 4)
-    greys = Greys(*(RowsOnDisk((np.uint8, (side, side))) for side in sides))
+    greys = tuple(RowsOnDisk((np.uint8, (side, side))) for side in sides)
     for start in range(0, len(thumbnails), _CHUNK):
         grey = thumbnails[start : start + _CHUNK].mean(axis=3).astype(np.uint8)
         for rows in greys:
             rows.append(grey)
-            grey = _halved(grey)
+            blocks = grey.reshape(len(grey), grey.shape[1] // 2, 2, grey.shape[2] // 2, 2)
+            grey = blocks.mean(axis=(2, 4)).round().astype(np.uint8)
     return greys
 
 
-def align_guesses(greys: Greys, guesses: NDArray[Any]) -> NDArray[Any]:
+def align_guesses(greys: Sequence[Rows], guesses: NDArray[Any]) -> NDArray[Any]:
     """Fit rows of `GUESS`, first on small pictures, and keep the `PAIR` that matches best of each.
 
     Pairs that do not match on small pictures are dropped.
@@ -65,18 +58,13 @@ def align_guesses(greys: Greys, guesses: NDArray[Any]) -> NDArray[Any]:
     for name in ("first", "second", "turn"):
         pairs[name] = guesses[name]
     pairs["centre"], pairs["extent"] = (before - after) / 2, 1 - before - after
-    _fit(greys.half, greys.quarter, pairs, steps=COARSE_STEPS)
+    whole, half, quarter = greys
+    _fit(half, quarter, pairs, steps=COARSE_STEPS)
     pairs = pairs[pairs["match"] >= LEAST_COARSE_MATCH]
-    _fit(greys.whole, greys.half, pairs, steps=FINE_STEPS)
+    _fit(whole, half, pairs, steps=FINE_STEPS)
     low, high = ends_of(pairs)
     order = np.lexsort((-pairs["match"], high, low))
     return pairs[order[begins(low[order], high[order])]]
-
-
-def _halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    count, height, width = images.shape
-    blocks = images.reshape(count, height // 2, 2, width // 2, 2)
-    return np.asarray(blocks.mean(axis=(2, 4)).round(), dtype=np.uint8)
 
 
 def _fit(images: Rows, halves: Rows, pairs: NDArray[Any], *, steps: int) -> None:
@@ -121,7 +109,8 @@ def _sample(images: Floats, centre: Floats, extent: Floats, grid: Floats) -> tup
     x = (centre[:, :1] + extent[:, :1] * grid + 0.5) * width - 0.5
     y = (centre[:, 1:] + extent[:, 1:] * grid + 0.5) * height - 0.5
     inside = _within(y, height)[:, :, None] * _within(x, width)[:, None, :]
-    return _transposed(_rows_at(_transposed(_rows_at(images, y)), x)), inside
+    turned = np.ascontiguousarray(_rows_at(images, y).swapaxes(1, 2))
+    return np.ascontiguousarray(_rows_at(turned, x).swapaxes(1, 2)), inside
 
 
 def _within(positions: Floats, length: int) -> Floats:
@@ -138,10 +127,6 @@ def _rows_at(images: Floats, positions: Floats) -> Floats:
     share = np.asarray(held - low, dtype=np.float32)[:, :, None]
     picture = np.arange(len(images))[:, None]
     return images[picture, low] * (1 - share) + images[picture, low + 1] * share
-
-
-def _transposed(images: Floats) -> Floats:
-    return np.ascontiguousarray(images.swapaxes(1, 2))
 
 
 def _standardise(images: Floats, inside: Floats) -> Floats:

@@ -6,25 +6,15 @@ features that no turn changes. Of what the tree gives, the pairs whose coarse la
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.copies.layouts import (
-    TURNED_BACK,
-    TURNS,
-    WHOLE,
-    Floats,
-    Window,
-    layout_waves,
-    shapes_of,
-    turned_shapes,
-    turnless_features,
-)
+from edge_melanoma.data.copies import layouts
+from edge_melanoma.data.copies.layouts import Floats, Window
 from edge_melanoma.machine.rows import Rows, RowsOnDisk
 from edge_melanoma.machine.terminal import Reporter
 
@@ -34,7 +24,7 @@ GUESS = np.dtype([*((name, np.int64) for name in _NUMBERS), ("agreement", np.flo
 is the cosine of their layouts."""
 
 WINDOWS: tuple[Window, ...] = (
-    WHOLE,
+    layouts.WHOLE,
     (0.125, 0.0, 0.125, 0.0),  # the middle square of a 4:3 photograph
     (0.0, 0.0, 0.15, 0.15),  # crops that keep a corner, which the grid below finds badly
     (0.15, 0.15, 0.0, 0.0),
@@ -68,7 +58,7 @@ def find_guesses(thumbnails: Rows, *, reporter: Reporter) -> list[RowsOnDisk]:
     They lie on disk in parts, each with all guesses of its pairs. The work grows as n log n: 22
     look-ups a picture, 6 neighbours each.
     """
-    index = _index(thumbnails)
+    pairs_from, shapes = _index(thumbnails)
     span = max(_LEAST_SPAN, -(-len(thumbnails) // _MOST_PARTS))
     parts = [RowsOnDisk(GUESS) for _ in range(0, len(thumbnails), span)]
     steps = ((*block, *view) for block in _blocks(thumbnails) for view in enumerate(WINDOWS))
@@ -76,9 +66,9 @@ def find_guesses(thumbnails: Rows, *, reporter: Reporter) -> list[RowsOnDisk]:
     for start, pictures, number, window in reporter.track(
         steps, label="Comparing images", total=total
     ):
-        seen = layout_waves(pictures, window)
-        pairs = _pairs_of(index.neighbours(turnless_features(seen)), start, len(thumbnails))
-        found = _agreeing(pairs, number, turned_shapes(seen), start, index.shapes)
+        seen = layouts.layout_waves(pictures, window)
+        pairs = pairs_from(start, layouts.turnless_features(seen))
+        found = _agreeing(pairs, number, layouts.turned_shapes(seen), start, shapes)
         part = ends_of(found)[0] // span
         for place in np.unique(part):
             parts[place].append(found[part == place])
@@ -128,58 +118,43 @@ def _blocks(thumbnails: Rows) -> Iterator[tuple[int, Floats]]:
         yield start, thumbnails[start : start + _BLOCK].astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Index:
-    """Whole pictures by features that no turn changes, and their shapes (n, 75)."""
-
-    tree: Any
-    centre: Floats
-    axes: Floats
-    shapes: Floats
-
-    def neighbours(self, features: Floats) -> NDArray[np.int64]:
-        """The pictures that are nearest to some features (n, 51), as (n, up to 6)."""
-        _, found = self.tree.query(
-            (features - self.centre) @ self.axes,
-            k=range(1, min(NEIGHBOURS, self.tree.n) + 1),
-            eps=APPROXIMATION,
-            distance_upper_bound=LARGEST_DISTANCE,
-            workers=-1,
-        )
-        return np.asarray(found)
-
-
-def _index(thumbnails: Rows) -> _Index:
+def _index(thumbnails: Rows) -> tuple[Callable[[int, Floats], NDArray[np.int64]], Floats]:
+    """What pairs pictures by features (n, 51) with the nearest ones, and the shapes (n, 75)."""
     from scipy.spatial import cKDTree
 
     parts = []
     for _, pictures in _blocks(thumbnails):
-        waves = layout_waves(pictures, WHOLE)
-        parts.append((turnless_features(waves), shapes_of(waves)))
+        waves = layouts.layout_waves(pictures, layouts.WHOLE)
+        parts.append((layouts.turnless_features(waves), layouts.shapes_of(waves)))
     features, shapes = map(np.concatenate, zip(*parts, strict=True))
     centre = features.mean(axis=0)
     sample = features[:: max(1, len(features) // 3000)] - centre
     axes = np.linalg.svd(sample, full_matrices=False)[2][:FEATURES].T
     tree = cKDTree((features - centre) @ axes)
-    return _Index(tree=tree, centre=centre, axes=axes, shapes=shapes)
 
+    def pairs_from(start: int, sought: Floats) -> NDArray[np.int64]:
+        """Rows (first, second) for the pictures from `start` on."""
+        _, nearest = tree.query(
+            (sought - centre) @ axes,
+            k=range(1, min(NEIGHBOURS, tree.n) + 1),
+            eps=APPROXIMATION,
+            distance_upper_bound=LARGEST_DISTANCE,
+            workers=-1,
+        )
+        found = np.asarray(nearest)
+        first = np.repeat(np.arange(start, start + len(found)), found.shape[1])
+        second = found.ravel()
+        kept = (second < tree.n) & (second != first)  # tree.n stands for a missing neighbour
+        return np.stack([first[kept], second[kept]], axis=1)
 
-def _pairs_of(neighbours: NDArray[np.int64], start: int, pictures: int) -> NDArray[np.int64]:
-    """Rows (first, second) of neighbours of the pictures from `start` on.
-
-    The tree marks a missing neighbour by the number of all `pictures`.
-    """
-    first = np.repeat(np.arange(start, start + len(neighbours)), neighbours.shape[1])
-    second = neighbours.ravel()
-    kept = (second < pictures) & (second != first)
-    return np.stack([first[kept], second[kept]], axis=1)
+    return pairs_from, shapes
 
 
 def _agreeing(
     pairs: NDArray[np.int64], window: int, seen: Floats, start: int, shapes: Floats
 ) -> NDArray[Any]:
     """The pairs that look alike; `seen` are the turned shapes (n, 8, 75) from `start` on."""
-    turned_back = seen[:, TURNED_BACK]
+    turned_back = seen[:, layouts.TURNED_BACK]
 
     def cosines(chunk: int) -> Floats:
         first, second = pairs[chunk : chunk + _CHUNK].T
@@ -187,7 +162,7 @@ def _agreeing(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(cosines, range(0, len(pairs), _CHUNK))
-        agreement = np.concatenate([np.zeros((0, len(TURNS)), np.float32), *parts])
+        agreement = np.concatenate([np.zeros((0, len(layouts.TURNS)), np.float32), *parts])
     rows, turns = np.nonzero(_plausible(agreement, agreement.max(axis=1, keepdims=True)))
     guesses = np.empty(len(rows), GUESS)
     guesses["first"], guesses["second"] = pairs[rows].T

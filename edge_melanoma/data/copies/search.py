@@ -20,12 +20,12 @@ from edge_melanoma.data.copies.alignment import align_guesses, shrink_greys
 from edge_melanoma.data.copies.candidates import best_guesses, find_guesses
 from edge_melanoma.data.copies.detail import look_closely
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.screening import Fingerprints, read_fingerprints
+from edge_melanoma.data.screening import Fingerprints
 from edge_melanoma.data.splits import Components, DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.processes import map_ahead
 from edge_melanoma.machine.rows import ChosenRows
-from edge_melanoma.machine.terminal import Reporter, SilentReporter
+from edge_melanoma.machine.terminal import Reporter
 
 VERSION = "copies-v7"
 LEAST_MATCH = 0.97
@@ -60,28 +60,16 @@ class Duplicates:
     clusters: tuple[tuple[str, ...], ...]
 
 
-def find_duplicates(
-    records: Sequence[LesionRecord],
-    *,
-    reporter: Reporter | None = None,
-    cache_folder: Path | None = None,
-) -> Duplicates:
-    """Find the exact and near copies among pictures; unreadable ones are passed over.
-
-    With a cache folder, fingerprints and the pairs of this very list of files are kept there.
-    """
-    reporter = reporter or SilentReporter()
-    prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
-    return find_copies(prints, cache_folder=cache_folder, reporter=reporter)
-
-
 def find_copies(
     prints: Fingerprints, *, cache_folder: Path | None, reporter: Reporter
 ) -> Duplicates:
-    """The same for pictures that have been fingerprinted."""
+    """Find the exact and near copies among pictures that have been fingerprinted.
+
+    With a cache folder, the near pairs of this very list of files are kept there.
+    """
     near = _cached_near_pairs(prints, cache_folder, reporter)
     pairs = sorted([*_exact_pairs(prints), *near], key=lambda pair: (pair.first, pair.second))
-    return Duplicates(pairs=tuple(pairs), clusters=_clusters(pairs))
+    return Duplicates(pairs=tuple(pairs), clusters=cluster_pairs(pairs))
 
 
 def mark_clusters(
@@ -157,7 +145,7 @@ def _look(records: Sequence[LesionRecord], pair: Any) -> CopyPair | None:
     return _pair(one.image_id, other.image_id, CopyKind.NEAR, round(close.detail, 4))
 
 
-def _clusters(pairs: Sequence[CopyPair]) -> tuple[tuple[str, ...], ...]:
+def cluster_pairs(pairs: Sequence[CopyPair]) -> tuple[tuple[str, ...], ...]:
     """Connected components of the pairs, each sorted, in the order of their first members."""
     groups = Components()
     for pair in pairs:

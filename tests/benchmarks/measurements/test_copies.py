@@ -30,7 +30,7 @@ def test_a_copy_that_pairs_with_a_stranger_is_a_false_alarm(
         CopyPair(first=copy, second=other, kind=CopyKind.NEAR) for other in (source, "stranger")
     )
     found = Duplicates(pairs=pairs, clusters=((copy, source, "stranger"),))
-    monkeypatch.setattr(search, "find_duplicates", lambda *_, **__: found)
+    monkeypatch.setattr(search, "find_copies", lambda *_, **__: found)
     told = measure_search((), SOURCES)
     assert told["false_alarms"] == 1
     assert sum(found for found, _ in told["recall"].values()) == 1

@@ -4,59 +4,81 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme import HEADLINE, MADE_BY, render_headline, update_readme
+from readme import HEADLINE, MADE_BY, render_headline, render_matrix, update_readme
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.markdown import insert_between
 
 
-def measured(*, recall: float, auc: float | None, ece: float | None = None) -> dict[str, Any]:
-    """What `evaluate` writes of one set; an area of none is undefined."""
-    told: dict[str, Any] = {
-        "threshold": 0.25,
-        "metrics": {"recall": recall, "specificity": 0.75, "accuracy": 0.8, "auc": auc},
-        "intervals": {"recall": [0.8, 0.97]} | ({"auc": [0.9, 0.99]} if auc else {}),
+def found(*, recall: float, auc: float | None, malignant: int = 40) -> dict[str, Any]:
+    """What `evaluate` writes of one source; an area of none is undefined."""
+    return {
+        "malignant": malignant,
+        "benign": 60,
+        "judged": True,
+        "recall": recall,
+        "recall_interval": [0.8, 0.97],
+        "specificity": 0.75,
+        "specificity_interval": [0.7, 0.8],
+        "auc": auc,
+        "interval": [0.9, 0.99] if auc else None,
+        "calibration_error": 0.0125,
     }
-    return told | ({"calibration": {"ece": ece}} if ece is not None else {})
-
-
-def counts(name: str, images: int, malignant: int) -> dict[str, Any]:
-    """The part of a data set block that the table shows."""
-    return {"name": name, "images": images, "malignant": malignant, "card": None}
 
 
 EVALUATION: dict[str, Any] = {
     "model": {"file": "run", "variant": "best", "mode": "keras", "sha256": "ab" * 32},
-    "dataset": counts("here, test side", 100, 40),
-    **measured(recall=0.925, auc=0.95, ece=0.0125),
-    "test_without_leaked": {"images": 90, "malignant": 35} | measured(recall=0.9, auc=0.94),
-    "external": {"there": {"dataset": counts("there", 20, 10)} | measured(recall=0.8, auc=None)},
+    "within_source": {
+        "north": found(recall=0.925, auc=0.95),
+        "south": found(recall=0.9, auc=0.9, malignant=30),
+    },
+    "macro_recall": 0.9125,
+    "macro_specificity": 0.75,
+    "macro_auc": 0.925,
+    "macro_auc_interval": [0.91, 0.94],
+    "external": {
+        "there": {
+            "dataset": {"name": "there", "images": 70, "malignant": 10, "card": None},
+            "within_source": {"there": found(recall=0.8, auc=None, malignant=10)},
+        }
+    },
 }
 
 
-def test_the_inside_stands_first_then_the_same_without_leaks_then_the_outside() -> None:
+def test_each_clinic_has_a_row_then_their_mean_then_the_outside() -> None:
     lines = render_headline([EVALUATION])
     assert lines[0] == f"| {' | '.join(head for head, _ in HEADLINE)} |"
-    assert [line.split(" | ")[1:4] for line in lines[2:5]] == [
-        ["inside: here, test side", "100 (40)", "0.9250 (0.800 .. 0.970)"],
-        ["inside, without leaked copies", "90 (35)", "0.9000 (0.800 .. 0.970)"],
-        ["outside: there", "20 (10)", "0.8000 (0.800 .. 0.970)"],
+    assert [line.split(" | ")[1:4] for line in lines[2:6]] == [
+        ["north", "40 / 60", "0.925 (0.800 .. 0.970)"],
+        ["south", "30 / 60", "0.900 (0.800 .. 0.970)"],
+        ["mean of clinics", "70 / 120", "0.912"],
+        ["outside: there", "10 / 60", "0.800 (0.800 .. 0.970)"],
     ]
 
 
 def test_a_model_is_named_by_recipe_and_kind_and_shown_with_its_hash() -> None:
     cells = render_headline([EVALUATION])[2].strip("| ").split(" | ")
     assert cells[0] == "best (keras)"
-    assert cells[6:] == ["0.9500 (0.900 .. 0.990)", "0.0125", "0.2500", "`abababababab`"]
+    assert cells[5:] == ["0.950 (0.900 .. 0.990)", "0.013", "`abababababab`"]
 
 
 def test_what_is_undefined_outside_is_said_and_what_a_set_is_stands_below() -> None:
     lines = render_headline([EVALUATION])
-    assert " | undefined | " in lines[4]
+    assert " | undefined | " in lines[5]
     assert lines[-1] == MADE_BY
     assert lines[-3] == (
         "- there: no data set card (dataset.toml): source, licence and label definition unknown"
     )
+
+
+def test_the_matrix_has_a_row_a_source_of_melanomas_and_gaps_where_a_pair_is_not_there() -> None:
+    evaluation = {**EVALUATION, "source_matrix": {"north": {"north": 0.95, "south": 0.5}}}
+    other = {**EVALUATION, "source_matrix": {"south": {"south": 0.9}}}
+    lines = render_matrix([evaluation, other])
+    assert lines[2:4] == [
+        "| best (keras) | north | 0.950 | 0.500 |",
+        "| best (keras) | south |  | 0.900 |",
+    ]
 
 
 README = """\

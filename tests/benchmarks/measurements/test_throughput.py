@@ -26,7 +26,7 @@ def test_a_million_is_a_million_times_one() -> None:
     lines = render_rates(told)
     assert "| decode | 278 | 1.00 |  |" in lines
     assert "| keep | 28 | 10.00 | 2.0 GB |" in lines
-    assert any("12 at 160 pixels and 5 at 224 pixels" in line and "340" in line for line in lines)
+    assert any("18 at 160 pixels and 3 at 224 pixels" in line and "420" in line for line in lines)
 
 
 @pytest.mark.slow

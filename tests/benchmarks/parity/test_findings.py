@@ -26,11 +26,7 @@ def found() -> Findings:
     before = predictions_of(malignant=(0.9,) * 4, benign=(0.1, 0.1, 0.6, 0.7))
     after = predictions_of(malignant=(0.2,) + (0.9,) * 3, benign=(0.7, 0.1, 0.2, 0.3))
     return study_candidate(
-        before,
-        after,
-        compare(before, after, threshold=0.5),
-        threshold=0.5,
-        output=INT8_OUTPUT,
+        compare(before, after, threshold=0.5, output=INT8_OUTPUT),
         manifest={"operating_point": {"threshold": 0.15, "integer": -90}},
         is_full_int8=True,
     )
@@ -77,8 +73,7 @@ AFTER = predictions_of(malignant=(0.375, 0.25, 0.5), benign=(0.75, 0.125))
 
 
 def described(output: ScoreTensor | None = PROBABILITY) -> list[dict[str, Any]]:
-    comparison = compare(BEFORE, AFTER, threshold=0.5)
-    return describe_flips(BEFORE, AFTER, comparison, threshold=0.5, output=output)
+    return describe_flips(compare(BEFORE, AFTER, threshold=0.5, output=output))
 
 
 def test_lost_malignant_images_come_first_the_farthest_before_the_rest() -> None:
@@ -123,11 +118,7 @@ AT_REFERENCE = compare(UNSHIFTED, SHIFTED, threshold=0.4)
 
 def test_a_shift_is_lost_at_the_reference_and_won_back_at_its_own_threshold() -> None:
     half, reference, told = compare_at_points(
-        UNSHIFTED,
-        SHIFTED,
-        AT_REFERENCE,
-        threshold=0.4,
-        own={"threshold": 0.3, "integer": -51, "min_recall": 0.95},
+        AT_REFERENCE, own={"threshold": 0.3, "integer": -51, "min_recall": 0.95}
     )
     assert [point["name"] for point in (half, reference, told)] == ["half", "reference", "own"]
     assert half["drop"]["recall"] == 0.0
@@ -150,7 +141,7 @@ def test_a_shift_is_lost_at_the_reference_and_won_back_at_its_own_threshold() ->
 
 
 def test_a_file_without_a_threshold_of_its_own_says_why_there_is_none() -> None:
-    *_, own = compare_at_points(UNSHIFTED, SHIFTED, AT_REFERENCE, threshold=0.4, own=None)
+    *_, own = compare_at_points(AT_REFERENCE, own=None)
     told = json.loads(json.dumps(own))
     assert told == {
         "name": "own",

@@ -17,7 +17,7 @@ def statistics() -> PairedStatistics:
     """Of ten malignant images two are lost and one is gained, of ten benign one newly alarms."""
     before = predictions_of(malignant=(0.9,) * 9 + (0.4,), benign=(0.1,) * 10)
     after = predictions_of(malignant=(0.3, 0.3) + (0.9,) * 7 + (0.6,), benign=(0.7,) + (0.1,) * 9)
-    return study_drops(before, after, compare(before, after, threshold=0.5), threshold=0.5)
+    return study_drops(compare(before, after, threshold=0.5))
 
 
 def test_drops_are_counted_recall_first(statistics: PairedStatistics) -> None:
@@ -76,7 +76,7 @@ def test_a_margin_is_passed_from_the_bound_on(statistics: PairedStatistics, metr
 def test_a_candidate_without_flips_still_proves_nothing_below_its_number_of_images() -> None:
     same = predictions_of(malignant=(0.9,) * 10, benign=(0.1,) * 10)
     comparison = compare(same, same, threshold=0.5)
-    drop = study_drops(same, same, comparison, threshold=0.5).drops["recall"]
+    drop = study_drops(comparison).drops["recall"]
     assert drop.interval == (0.0, 0.0)
     assert drop.upper95 == score_upper_bound(lost=0, gained=0, pairs=10) > 0.2
 

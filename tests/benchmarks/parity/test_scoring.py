@@ -24,12 +24,13 @@ def test_scores_are_those_of_each_model_that_decodes_by_itself(exported_run: Tra
     model = open_converted(exported_run.exports_folder / "model_int8.tflite")
     whole = Scoring(
         run=exported_run,
+        exports=[model],
         runtime=Runtime.LITERT,
         records=records,
         is_test_side=True,
         reporter=SilentReporter(),
     )
-    found = whole.score([model])
+    found = whole.score()
     assert list(found) == ["keras", "int8"]
     paths = [record.path for record in records]
     # The training scored the same pictures, each decoded by itself.

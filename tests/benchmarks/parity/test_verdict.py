@@ -10,14 +10,16 @@ from made import predictions_of
 from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips, compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
 from edge_melanoma.benchmarks.parity.findings import Findings, study_candidate
-from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
+from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, MeasuredModel, ParityReport
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import Metrics
 from edge_melanoma.evaluation.reliability import measure_reliability
 
 METRICS = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
 NO_FLIPS = Flips(lost_malignant=(), gained_malignant=(), new_false_alarm=(), cleared_false_alarm=())
-SAME = Comparison(
+ALIKE = predictions_of(malignant=(0.9,), benign=(0.1,))
+SAME = replace(
+    compare(ALIKE, ALIKE, threshold=0.5),
     reference=METRICS,
     candidate=METRICS,
     flips=NO_FLIPS,
@@ -50,7 +52,7 @@ REFERENCE = MeasuredModel(
     sha256="00",
     metrics=METRICS,
     intervals={"recall": (0.93, 0.97)},
-    calibration=measure_reliability(predictions_of(malignant=(0.9,), benign=(0.1,))),
+    calibration=measure_reliability(ALIKE),
     latency=times(10),
 )
 CANDIDATE = replace(REFERENCE, runtime="ai_edge_litert", mode="int8", size_bytes=2_500_000)
@@ -82,10 +84,25 @@ def tenth_of_eleven(milliseconds: float) -> MeasuredModel:
     return replace(CANDIDATE, latency=replace(times(5), wall_ns=wall, cpu_ns=wall))
 
 
+def judge(
+    model: MeasuredModel,
+    comparison: Comparison,
+    contract: ParityContract,
+    findings: Findings | None = None,
+) -> MeasuredCandidate:
+    return MeasuredCandidate(
+        model=model,
+        reference=REFERENCE,
+        comparison=comparison,
+        contract=contract,
+        findings=findings,
+    )
+
+
 def failures(part: MeasuredModel | Comparison, contract: ParityContract) -> tuple[str, ...]:
     """With a model as good as the reference, or with one as cheap as the usual candidate."""
     model, comparison = (CANDIDATE, part) if isinstance(part, Comparison) else (part, SAME)
-    return tuple(judge(model, comparison, reference=REFERENCE, contract=contract).failures)
+    return tuple(judge(model, comparison, contract).check()[1])
 
 
 @pytest.mark.parametrize(
@@ -123,19 +140,12 @@ def found(*, is_full_int8: bool | None = True) -> Findings:
     before = predictions_of(malignant=(0.9,) * 5, benign=(0.1, 0.2, 0.45))
     after = predictions_of(malignant=(0.4,) + (0.9,) * 4, benign=(0.1, 0.2, 0.45))
     return study_candidate(
-        before,
-        after,
-        compare(before, after, threshold=0.5),
-        threshold=0.5,
-        output=None,
-        manifest={},
-        is_full_int8=is_full_int8,
+        compare(before, after, threshold=0.5), manifest={}, is_full_int8=is_full_int8
     )
 
 
 def failures_of(findings: Findings | None, contract: ParityContract) -> tuple[str, ...]:
-    judged = judge(CANDIDATE, SAME, reference=REFERENCE, contract=contract, findings=findings)
-    return tuple(judged.failures)
+    return tuple(judge(CANDIDATE, SAME, contract, findings=findings).check()[1])
 
 
 def test_a_margin_is_held_against_the_upper_bound_of_the_drop() -> None:
@@ -172,7 +182,7 @@ def test_full_int8_is_required_of_the_file() -> None:
 
 def test_every_rule_that_is_set_is_checked_and_told() -> None:
     contract = ParityContract(max_lost_malignant=0, max_size_mb=2.9)
-    judged = judge(CANDIDATE, losing("a"), reference=REFERENCE, contract=contract)
+    judged = judge(CANDIDATE, losing("a"), contract)
     told = judged.as_dict()["checks"]
     assert [(check["rule"], check["passed"]) for check in told] == [
         ("max_recall_drop", True),
@@ -185,9 +195,7 @@ def test_every_rule_that_is_set_is_checked_and_told() -> None:
 
 
 def test_findings_stand_beside_the_fields_of_old() -> None:
-    judged = judge(
-        CANDIDATE, losing("0.png"), reference=REFERENCE, contract=ParityContract(), findings=found()
-    )
+    judged = judge(CANDIDATE, losing("0.png"), ParityContract(), findings=found())
     told = json.loads(json.dumps(judged.as_dict(), allow_nan=False))
     assert {"mcnemar_p", "recall_drop_upper95", "mcnemar_p_malignant", "noninferiority"} == set(
         told["tests"]
@@ -203,11 +211,11 @@ def test_findings_stand_beside_the_fields_of_old() -> None:
 
 def test_the_proof_is_asked_for_the_margin_of_the_contract() -> None:
     contract = ParityContract(recall_noninferiority_margin=0.02)
-    judged = judge(CANDIDATE, SAME, reference=REFERENCE, contract=contract, findings=found())
+    judged = judge(CANDIDATE, SAME, contract, findings=found())
     assert judged.as_dict()["proof"]["recall"]["margin"] == 0.02
     for without_limit in (0, 1):
         other = ParityContract(max_recall_drop=without_limit)
-        judged = judge(CANDIDATE, SAME, reference=REFERENCE, contract=other, findings=found())
+        judged = judge(CANDIDATE, SAME, other, findings=found())
         assert judged.as_dict()["proof"]["recall"]["margin"] == 0.005
 
 
@@ -225,19 +233,18 @@ def test_cost_and_lost_melanomas_are_not_checked_by_default() -> None:
 def test_one_failing_candidate_fails_the_report() -> None:
     contract = ParityContract(max_lost_malignant=2)
     good, bad = (
-        judge(CANDIDATE, comparison, reference=REFERENCE, contract=contract)
+        judge(CANDIDATE, comparison, contract)
         for comparison in (losing("a", "b"), losing("a", "b", "c"))
     )
     report = ParityReport(
         dataset={"name": "small"},
         threshold=0.25,
-        threshold_source="validation",
         machine={"cores": 2},
         contracts=Contracts(general=contract),
         reference=REFERENCE,
         candidates=(good, bad),
     )
-    assert (good.verdict, bad.verdict, report.passed) == ("pass", "fail", False)
+    assert not report.passed
     assert replace(report, candidates=(good,)).passed
     told = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert told["threshold"] == {"reference": 0.25, "source": "validation"}
@@ -251,9 +258,7 @@ def test_one_failing_candidate_fails_the_report() -> None:
 def test_ties_are_told_by_number_and_as_unknown_where_they_are() -> None:
     ties = {"images": 23, "malignant": 9}
     known, unknown = (
-        judge(
-            CANDIDATE, replace(SAME, ties=ties), reference=REFERENCE, contract=ParityContract()
-        ).as_dict()
+        judge(CANDIDATE, replace(SAME, ties=ties), ParityContract()).as_dict()
         for ties in (ties, None)
     )
     assert known["ties_at_threshold"] == {"images": 23, "malignant": 9}
@@ -262,5 +267,5 @@ def test_ties_are_told_by_number_and_as_unknown_where_they_are() -> None:
 
 
 def test_a_failure_by_less_than_four_digits_does_not_contradict_itself() -> None:
-    judged = judge(CANDIDATE, agreeing(0.989997), reference=REFERENCE, contract=ParityContract())
-    assert judged.failures == ["min_agreement is 0.99, measured 0.989997"]
+    judged = judge(CANDIDATE, agreeing(0.989997), ParityContract())
+    assert judged.check()[1] == ["min_agreement is 0.99, measured 0.989997"]

@@ -9,7 +9,7 @@ from parity_reports import report_of
 from edge_melanoma.benchmarks.parity.contract import ParityContract
 from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.parity.paired_tests import proof_limits, score_upper_bound
-from edge_melanoma.benchmarks.report.proofs import interval_section, proof_sections, rule_section
+from edge_melanoma.benchmarks.report.tables import interval_section, proof_sections, rule_section
 from edge_melanoma.benchmarks.report.text import (
     describe_limits,
     describe_notes,

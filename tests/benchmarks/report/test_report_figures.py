@@ -9,7 +9,6 @@ from made import predictions_of
 
 from edge_melanoma.benchmarks.report.figures import (
     INK,
-    as_picture,
     draw_bland_altman,
     draw_histograms,
     draw_roc_overlay,
@@ -72,7 +71,7 @@ def drawn(prefix: str) -> str:
     figure = make_figure(3, 2)
     axes = style_axes(figure.subplots())
     (points,) = axes.plot([0, 1], [0, 1], "o", clip_on=True)
-    as_picture(points)
+    points.set_rasterized(True)
     axes.plot([0, 1], [1, 0])
     axes.set_title("a$b <c>")
     return to_inline_svg(figure, prefix=prefix, description=LABEL)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from edge_melanoma.benchmarks.parity.comparison import Comparison, Flips
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.verdict import MeasuredModel, ParityReport, judge
+from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, MeasuredModel, ParityReport
 from edge_melanoma.benchmarks.report.tables import describe_report
 from edge_melanoma.benchmarks.report.text import describe_notes, render_markdown, render_terminal
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
@@ -19,7 +19,8 @@ from edge_melanoma.machine.markdown import table_of
 
 BEFORE = Metrics(recall=0.95, specificity=0.9, precision=0.9, f1=0.92, accuracy=0.925, auc=0.97)
 AFTER = Metrics(recall=0.94, specificity=0.91, precision=0.9, f1=0.92, accuracy=0.926, auc=0.96)
-CALIBRATION = measure_reliability(predictions_of(malignant=(0.9,), benign=(0.1,)))
+ALIKE = predictions_of(malignant=(0.9,), benign=(0.1,))
+CALIBRATION = measure_reliability(ALIKE)
 REFERENCE = MeasuredModel(
     runtime="keras",
     mode="keras",
@@ -53,6 +54,9 @@ def make_report(
     ties: dict[str, int] | None = None,
 ) -> ParityReport:
     comparison = Comparison(
+        scores=(ALIKE, ALIKE),
+        threshold=0.25,
+        output=None,
         reference=BEFORE,
         candidate=AFTER,
         flips=Flips(
@@ -73,11 +77,14 @@ def make_report(
     return ParityReport(
         dataset={"name": "small set", "images": 200, "malignant": 100},
         threshold=0.25,
-        threshold_source="validation",
         machine={"cpu": "a processor", "load": 0.51, "contaminated": False},
         contracts=Contracts(general=contract),
         reference=REFERENCE,
-        candidates=(judge(candidate, comparison, reference=REFERENCE, contract=contract),),
+        candidates=(
+            MeasuredCandidate(
+                model=candidate, reference=REFERENCE, comparison=comparison, contract=contract
+            ),
+        ),
     )
 
 
@@ -229,7 +236,7 @@ def test_no_ties_need_no_line() -> None:
 
 def test_a_candidate_that_loses_nothing_needs_no_lines() -> None:
     report = make_report(lost=())
-    clean = replace(report.candidates[0], checks=(), failures=())
+    clean = replace(report.candidates[0], contract=ParityContract(max_recall_drop=1))
     assert describe_notes(replace(report, candidates=(clean,)).as_dict()) == [NO_CARD]
 
 
@@ -245,10 +252,7 @@ def test_a_markdown_table_has_a_rule_as_wide_as_its_columns() -> None:
 def test_a_ratio_to_an_untimed_reference_is_left_empty() -> None:
     untimed = replace(REFERENCE, latency=None)
     report = make_report()
-    timed = report.candidates[0].model
-    candidate = judge(
-        timed, report.candidates[0].comparison, reference=untimed, contract=ParityContract()
-    )
+    candidate = replace(report.candidates[0], reference=untimed)
     lines = render_markdown(
         replace(report, reference=untimed, candidates=(candidate,)).as_dict()
     ).splitlines()

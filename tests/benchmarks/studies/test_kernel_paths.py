@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.benchmarks.studies import kernel_paths
-from edge_melanoma.benchmarks.studies.kernel_paths import list_paths, thread_counts
+from edge_melanoma.benchmarks.studies import kernels
+from edge_melanoma.benchmarks.studies.kernels import list_paths, thread_counts
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runtime.names import Kernels, Runtime
 
@@ -32,10 +32,10 @@ def only_litert(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two cores, no TensorFlow, and no Python on PATH."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(kernel_paths, "package_version", lambda package: None)
-    run = kernel_paths._probe
+    monkeypatch.setattr(kernels, "package_version", lambda package: None)
+    run = kernels._probe
     monkeypatch.setattr(
-        kernel_paths,
+        kernels,
         "_probe",
         lambda python, module: (
             "No module named x" if str(python) == sys.executable else run(python, module)

@@ -11,8 +11,12 @@ from PIL import Image
 from tflite_files import mean_model
 
 from edge_melanoma.benchmarks.studies import kernels
-from edge_melanoma.benchmarks.studies.kernel_paths import KernelPath
-from edge_melanoma.benchmarks.studies.kernels import COLUMNS, compare_kernels, kernel_section
+from edge_melanoma.benchmarks.studies.kernels import (
+    COLUMNS,
+    KernelPath,
+    compare_kernels,
+    kernel_section,
+)
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.interpreters import SessionSettings

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.settings import StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies import studies
@@ -14,7 +15,8 @@ from edge_melanoma.benchmarks.studies.phone import Phone, PhoneReport, PhoneTime
 from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
 from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS, INVOCATIONS
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runtime.names import Kernels
+from edge_melanoma.machine.terminal import SilentReporter
+from edge_melanoma.runtime.names import Kernels, Runtime
 
 TIMES = PhoneTimes(
     threads=1,
@@ -38,6 +40,18 @@ def section_of(title: str) -> ReportSection:
     columns = tuple(head for head, _ in INVOCATION_COLUMNS)
     row = ("",) * len(columns)
     return ReportSection(title=title, columns=columns, rows=(row,), note="")
+
+
+def scoring_of_nothing() -> Scoring:
+    nothing: Any = None
+    return Scoring(
+        run=nothing,
+        exports=(),
+        runtime=Runtime.LITERT,
+        records=(),
+        is_test_side=True,
+        reporter=SilentReporter(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,13 +83,14 @@ def test_without_studies_nothing_is_looked_for_and_the_sections_stay() -> None:
     prepared = prepare_studies(StudySettings())
     assert (prepared.phone, prepared.kernel_paths) == (None, ())
     sections = (section_of(INVOCATIONS),)
-    nothing: Any = None
-    assert prepared.run(nothing, [], timing=TimingSettings(), sections=sections) == sections
+    assert (
+        prepared.run(scoring_of_nothing(), timing=TimingSettings(), sections=sections) == sections
+    )
 
 
 def test_the_default_kernels_are_held_against(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "edge_melanoma.benchmarks.studies.kernel_paths._probe", lambda *asked: "not here"
+        "edge_melanoma.benchmarks.studies.kernels._probe", lambda *asked: "not here"
     )
     paths = prepare_studies(StudySettings(kernels=True)).kernel_paths
     assert (paths[0].kernels, paths[0].threads, paths[0].reason) == (Kernels.DEFAULT, 1, "")
@@ -89,12 +104,11 @@ def test_a_phones_times_stand_below_this_machines(
     prepared = Studies(
         settings=StudySettings(adb=True, benchmark_binary=tmp_path),
         kernel_paths=(),
-        phone=Phone(adb="adb", serial="R5CT", binary=tmp_path),
+        phone=Phone(serial="R5CT", binary=tmp_path),
     )
     other = section_of("End to end and cold start")
-    scoring: Any = type("Stand-in", (), {"reporter": type("Silent", (), {"say": None})})
     invocations, kept, phone = prepared.run(
-        scoring, [], timing=TimingSettings(), sections=(section_of(INVOCATIONS), other)
+        scoring_of_nothing(), timing=TimingSettings(), sections=(section_of(INVOCATIONS), other)
     )
     assert [row[0] for row in invocations.rows] == ["", "int8 on Pixel 8"]
     assert kept is other

@@ -6,17 +6,12 @@ from tflite_files import mean_model
 
 from edge_melanoma.benchmarks.timing import cold_start
 from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start, peak_rss_mb
-from edge_melanoma.benchmarks.timing.models import TFLiteFile
 from edge_melanoma.runtime.interpreters import SessionSettings
 from edge_melanoma.runtime.names import Runtime
 
 GREY = np.full((224, 224, 3), 128, np.uint8)
-MODEL = TFLiteFile(
-    settings=SessionSettings(
-        data=mean_model(tensor="", signature="p_malignant"),
-        name="a.tflite",
-        runtime=Runtime.LITERT,
-    )
+MODEL = SessionSettings(
+    data=mean_model(tensor="", signature="p_malignant"), name="a.tflite", runtime=Runtime.LITERT
 )
 
 

@@ -13,7 +13,6 @@ from tflite_files import mean_model
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing import in_turn
 from edge_melanoma.benchmarks.timing.in_turn import TurnTimes, time_in_turn
-from edge_melanoma.benchmarks.timing.models import KerasRun, TFLiteFile
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime.interpreters import SessionSettings
@@ -30,8 +29,8 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def tflite(data: bytes, name: str = "a.tflite") -> TFLiteFile:
-    return TFLiteFile(settings=SessionSettings(data=data, name=name, runtime=Runtime.LITERT))
+def tflite(data: bytes, name: str = "a.tflite") -> SessionSettings:
+    return SessionSettings(data=data, name=name, runtime=Runtime.LITERT)
 
 
 def run(models: Mapping[str, Any], picture: Path, settings: TimingSettings) -> dict[str, TurnTimes]:
@@ -137,7 +136,7 @@ def test_the_trained_network_is_timed_as_a_graph_and_by_predict(
     trained_run: TrainedModel, picture: Path
 ) -> None:
     settings = TimingSettings(runs=4, warmup=1)
-    times = run({"keras": KerasRun(folder=trained_run.folder)}, picture, settings)["keras"]
+    times = run({"keras": trained_run.folder}, picture, settings)["keras"]
     assert len(times.samples.wall_ns) == 4
     assert np.median(times.samples.cpu_ns) > 0
     assert times.xnnpack_parts is None

@@ -114,4 +114,4 @@ def test_wall_time_above_cpu_time_contaminates_one_thread_alone() -> None:
 def test_a_busy_machine_contaminates_whatever_the_threads() -> None:
     quiet = samples_of((1, 1), threads=2)
     assert not quiet.is_contaminated
-    assert replace(quiet, machine_is_busy=True).as_dict()["contaminated"] is True
+    assert replace(quiet, others_cores=99.0).as_dict()["contaminated"] is True

@@ -77,7 +77,7 @@ def test_each_ground_for_contamination_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert machine_of(waited)["contaminated_because"] == [
         "wall time was up to 1.5 times CPU time on one thread"
     ]
-    busy = replace(QUIET, others_cores=99.0, machine_is_busy=True)
+    busy = replace(QUIET, others_cores=99.0)
     assert machine_of(busy)["contaminated_because"] == [
         "other programs used 99.0 of 2 cores meanwhile, more than 20%"
     ]

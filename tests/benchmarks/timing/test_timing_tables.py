@@ -100,6 +100,6 @@ def test_the_way_from_file_to_score_stands_beside_the_cold_start() -> None:
 
 def test_noise_is_told_in_a_word_each() -> None:
     assert describe_noise(SAMPLES) == ""
-    assert describe_noise(replace(SAMPLES, machine_is_busy=True)) == "load"
-    drifted = replace(SAMPLES, cpu_ns=(4 * MS,) * 3 + (5 * MS,) * 3, machine_is_busy=True)
+    assert describe_noise(replace(SAMPLES, others_cores=99.0)) == "load"
+    drifted = replace(SAMPLES, cpu_ns=(4 * MS,) * 3 + (5 * MS,) * 3, others_cores=99.0)
     assert describe_noise(drifted) == "load, passes"

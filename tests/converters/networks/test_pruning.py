@@ -63,8 +63,9 @@ def prune(network: Any, images: Float32 | None = None) -> tuple[Any, dict[str, t
     from edge_melanoma.converters.networks.pruning import prune_dead_channels
 
     inputs = pictures() if images is None else images
-    pruned, report = prune_dead_channels(network, np.split(inputs, [len(inputs) * 2 // 3]))
-    return pruned, {entry.layer: (entry.removed, entry.channels) for entry in report}
+    pruned, removed = prune_dead_channels(network, np.split(inputs, [len(inputs) * 2 // 3]))
+    channels = {name: len(network.get_layer(name).get_weights()[1]) for name in removed}
+    return pruned, {name: (number, channels[name]) for name, number in removed.items()}
 
 
 def outputs(network: Any, name: str = "") -> Float32:

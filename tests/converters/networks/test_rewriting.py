@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from small_network import make_calibration
 
+from edge_melanoma.converters.model_info import BundledModel, describe_models
 from edge_melanoma.converters.packing import slim_model
-from edge_melanoma.converters.phone.model_info import BundledModel, describe_models
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import scale_pixels
@@ -88,7 +88,7 @@ def test_an_app_is_told_of_the_map(files: tuple[bytes, bytes]) -> None:
         BundledModel(file="f.tflite", data=data, threshold=0.5, threshold_integer=None)
         for data in files
     ]
-    told = describe_models(models, crop=Crop.NONE, operating_point={})["models"]
+    told = describe_models(models, bundled_run(), crop=Crop.NONE, operating_point={})["models"]
     assert "activation_map" not in told[0]
     assert told[1]["activation_map"]["shape"] == [1, 7, 7]
     assert {**told[1], "activation_map": None} == {**told[0], "activation_map": None}

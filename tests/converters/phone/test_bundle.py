@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_melanoma.converters.model_info import describe_operating_point
 from edge_melanoma.converters.phone import bundle, layout
 from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
 from edge_melanoma.converters.phone.golden_vectors import (
@@ -17,8 +18,6 @@ from edge_melanoma.converters.phone.golden_vectors import (
     prepare_pixels,
     run_model,
 )
-from edge_melanoma.converters.phone.metadata import read_attached_files
-from edge_melanoma.converters.phone.model_info import describe_operating_point
 from edge_melanoma.converters.phone.twins import make_uint8_twin
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.decoding import decode_image
@@ -27,6 +26,7 @@ from edge_melanoma.runs.bundled import bundled_run
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.model_info import read_attached_files
 from edge_melanoma.tflite.modes import Mode
 
 CHECKED_IN = Path(__file__).parents[3] / "android_assets"
@@ -225,7 +225,7 @@ def test_in_a_checkout_only_what_is_generated_is_written(
     (checkout / ASSETS / "melanoma_float16.tflite").write_bytes(b"of an earlier time")
     (checkout / "LICENSE").chmod(0o400)
     before = (checkout / "LICENSE").stat().st_ino, (checkout / "NOTICE").stat().st_ino
-    write_bundle(files, checkout, force=True)
+    write_bundle(files, checkout)
     assert (checkout / "LICENSE").stat().st_ino == before[0]
     assert (checkout / "NOTICE").stat().st_ino != before[1]
     assert not (checkout / ASSETS / "melanoma_float16.tflite").exists()

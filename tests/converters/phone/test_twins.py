@@ -38,7 +38,9 @@ def test_the_twin_gives_the_same_output_plus_128(
 def test_all_layers_of_the_twin_are_run_by_xnnpack(
     int8: bytes, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    assert run_model(make_uint8_twin(int8), pictures[:1]).xnnpack_parts == 1
+    # What makes the views of a picture is not XNNPACK's, in the file that the twin is made of too.
+    own, twin = (run_model(data, pictures[:1]) for data in (int8, make_uint8_twin(int8)))
+    assert twin.xnnpack_parts == own.xnnpack_parts > 0
 
 
 def test_only_the_ends_differ_and_the_same_bytes_come_each_time(int8: bytes) -> None:

@@ -1,6 +1,7 @@
 """Copies of every kind are found and named, other lesions are not, and no side has another's."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from edge_melanoma.data.copies.search import (
     CopyKind,
     CopyPair,
     Duplicates,
-    find_duplicates,
+    find_copies,
     mark_clusters,
     split_without_copies,
 )
@@ -36,8 +37,13 @@ def lesions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copies_of(records: Sequence[LesionRecord], cache: Path | None = None) -> Duplicates:
+    prints = read_fingerprints(records, cache_folder=cache, reporter=TerminalReporter())
+    return find_copies(prints, cache_folder=cache, reporter=TerminalReporter())
+
+
 def test_each_kind_of_copy_is_found_and_no_two_lesions_are_taken_for_one(lesions: Path) -> None:
-    found = find_duplicates(read_lesions(lesions))
+    found = copies_of(read_lesions(lesions))
     expected = {
         (f"benign/{seed}.png", f"benign/{name}.png") for seed, name in enumerate(COPIES)
     } | {("benign/7.png", "benign/recompressed.jpg")}
@@ -67,7 +73,7 @@ def test_pictures_are_looked_through_from_the_last_to_the_first_of_each(
         "align_guesses",
         lambda greys, part: np.zeros(0, [("match", np.float32), ("overlap", np.float32)]),
     )
-    search.find_copies(prints, cache_folder=None, reporter=TerminalReporter())
+    find_copies(prints, cache_folder=None, reporter=TerminalReporter())
     unique = [prints.pixels.index(pixels) for pixels in dict.fromkeys(reversed(prints.pixels))]
     assert seen == unique
     assert len(seen) == len(records) - 1
@@ -77,7 +83,7 @@ def test_equal_bytes_and_equal_pixels_are_told_apart(tmp_path: Path) -> None:
     write_lesions(tmp_path, count=4)
     shutil.copy(tmp_path / "benign/0.png", tmp_path / "benign/same bytes.png")
     draw(1).save(tmp_path / "benign/same pixels.bmp")
-    assert find_duplicates(read_lesions(tmp_path)) == Duplicates(
+    assert copies_of(read_lesions(tmp_path)) == Duplicates(
         pairs=(
             CopyPair(first="benign/0.png", second="benign/same bytes.png", kind=CopyKind.BYTES),
             CopyPair(first="benign/1.png", second="benign/same pixels.bmp", kind=CopyKind.PIXELS),
@@ -94,23 +100,23 @@ def test_a_copy_of_a_copy_is_in_the_cluster(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "benign/0.png", tmp_path / "benign/a.png")
     COPIES["mirrored"](draw(0)).save(tmp_path / "benign/b.png")
     shutil.copy(tmp_path / "benign/b.png", tmp_path / "benign/c.png")
-    clusters = find_duplicates(read_lesions(tmp_path)).clusters
+    clusters = copies_of(read_lesions(tmp_path)).clusters
     assert clusters == (("benign/0.png", "benign/a.png", "benign/b.png", "benign/c.png"),)
 
 
 def test_one_picture_has_no_copies(tmp_path: Path) -> None:
     draw(0).save(tmp_path / "0.png")
     record = LesionRecord(image_id="0.png", path=tmp_path / "0.png", is_malignant=False)
-    assert find_duplicates([record]) == Duplicates(pairs=(), clusters=())
+    assert copies_of([record]) == Duplicates(pairs=(), clusters=())
 
 
 def test_what_was_found_is_kept_and_not_looked_for_again(
     lesions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = read_lesions(lesions)
-    first = find_duplicates(records, cache_folder=tmp_path)
+    first = copies_of(records, cache=tmp_path)
     monkeypatch.delattr(search, "find_guesses")
-    assert find_duplicates(records, cache_folder=tmp_path) == first
+    assert copies_of(records, cache=tmp_path) == first
 
 
 def test_records_carry_the_first_id_of_their_cluster() -> None:
@@ -122,7 +128,7 @@ def test_records_carry_the_first_id_of_their_cluster() -> None:
 
 def test_progress_goes_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_lesions(tmp_path, count=4)
-    find_duplicates(read_lesions(tmp_path), reporter=TerminalReporter())
+    copies_of(read_lesions(tmp_path))
     assert capsys.readouterr().out == ""
 
 

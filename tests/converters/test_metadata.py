@@ -8,11 +8,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from tflite_files import mean_model
 
+from edge_melanoma.converters.metadata import ModelText, attach_metadata
 from edge_melanoma.converters.phone.golden_vectors import run_model
-from edge_melanoma.converters.phone.metadata import ModelText, attach_metadata, read_attached_files
 from edge_melanoma.data.phantoms import draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_model
+from edge_melanoma.tflite.model_info import read_attached_files
 
 TEXT = ModelText(name="a", description="what", version="3", author="who", licence="terms")
 FILES = {"labels.txt": b"malignant\n", "labels_en.txt": b"Malignant\n", "model_info.json": b"{}\n"}
@@ -133,10 +134,9 @@ def test_buffers_stay_where_the_schema_wants_them(described: bytes) -> None:
             assert (start - base) % 16 == 0
 
 
-def test_metadata_is_not_put_in_twice(described: bytes) -> None:
-    with pytest.raises(EdgeMelanomaError) as caught:
-        attach_metadata(described, TEXT, size=224, files=FILES)
-    assert str(caught.value) == ("The model has metadata already; expected one as it was exported.")
+def test_metadata_takes_the_place_of_what_was_there(plain: bytes, described: bytes) -> None:
+    other = attach_metadata(plain, TEXT, size=224, files={"notes.txt": b"other"})
+    assert attach_metadata(other, TEXT, size=224, files=FILES) == described
 
 
 def test_a_model_without_metadata_is_said_to_have_none() -> None:
@@ -144,5 +144,5 @@ def test_a_model_without_metadata_is_said_to_have_none() -> None:
         read_attached_files(mean_model(tensor="mean", signature=None))
     assert str(caught.value) == (
         "The model has no metadata; expected the standard TFLite metadata that edge-melanoma "
-        "android writes."
+        "writes."
     )

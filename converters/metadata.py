@@ -16,12 +16,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint32Flags
 
-from edge_melanoma.converters.packing import add_metadata, pack_model
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.converters.packing import add_metadata, pack_model, signature_names
+from edge_melanoma.tflite.model_info import IDENTIFIER, METADATA_NAME
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
-METADATA_NAME = b"TFLITE_METADATA"
-IDENTIFIER = b"M001"
 PARSER_VERSION = "1.0.0"
 
 LABELS, DISPLAY_LABELS = "labels.txt", "labels_en.txt"
@@ -47,40 +45,16 @@ def attach_metadata(
     """The model with metadata and with `files` behind it as an uncompressed ZIP.
 
     The input is described as RGB of `size` x `size` pixels scaled to 0..1, the output P(malignant)
-    as one score with `labels.txt` and `labels_en.txt` of the files. What the network computes is
-    not touched.
-
-    Raises:
-        EdgeMelanomaError: the model has metadata already.
+    as one score with `labels.txt` and `labels_en.txt` of the files. They take the place of what was
+    attached before. What the network computes is not touched.
     """
     model = schema.ModelT.InitFromPackedBuf(data, 0)
-    if _metadata_buffers(model):
-        raise EdgeMelanomaError("The model has metadata already; expected one as it was exported.")
-    content = _MetadataWriter().write(text, size=size, outputs=_output_names(model), files=files)
+    _remove_metadata(model)
+    graph, names = model.subgraphs[0], signature_names(model, 0)
+    outputs = [names.get(i, graph.tensors[i].name.decode()) for i in graph.outputs]
+    content = _MetadataWriter().write(text, size=size, outputs=outputs, files=files)
     add_metadata(model, METADATA_NAME, content)
     return _with_zip(pack_model(model, size=len(data)), files)
-
-
-def read_attached_files(data: bytes) -> dict[str, bytes]:
-    """The files attached to a model with metadata, by name.
-
-    Raises:
-        EdgeMelanomaError: it has no metadata, or no files.
-    """
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    buffers = _metadata_buffers(model)
-    if not buffers or bytes(buffers[0].data[4:8]) != IDENTIFIER:
-        raise EdgeMelanomaError(
-            "The model has no metadata; expected the standard TFLite metadata that "
-            "edge-melanoma android writes."
-        )
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise EdgeMelanomaError(
-            f"The files attached to the model cannot be read: {error}."
-        ) from error
 
 
 class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no types
@@ -167,17 +141,14 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
         return int(self.EndObject())
 
 
-def _metadata_buffers(model: Any) -> list[Any]:
-    entries = [entry for entry in model.metadata or () if entry.name == METADATA_NAME]
-    return [model.buffers[entry.buffer] for entry in entries]
-
-
-def _output_names(model: Any) -> list[str]:
-    """What the signature calls the outputs, in the order of the graph's."""
-    graph = model.subgraphs[0]
-    ends = [end for signature in model.signatureDefs or () for end in signature.outputs]
-    names = {end.tensorIndex: end.name.decode() for end in ends}
-    return [names.get(index, graph.tensors[index].name.decode()) for index in graph.outputs]
+def _remove_metadata(model: Any) -> None:
+    """With its buffer, which is the last one of a file that was written here."""
+    for entry in [entry for entry in model.metadata or () if entry.name == METADATA_NAME]:
+        model.metadata.remove(entry)
+        if entry.buffer == len(model.buffers) - 1:
+            model.buffers.pop()
+        else:
+            model.buffers[entry.buffer].data = None
 
 
 def _with_zip(data: bytes, files: Mapping[str, bytes]) -> bytes:

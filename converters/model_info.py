@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma import __version__
+from edge_melanoma.converters.metadata import DISPLAY_LABELS, LABELS, ModelText, attach_metadata
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.evaluation.metrics import wilson_interval
-from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.evaluation.thresholds import describe_rule
+from edge_melanoma.machine.files import json_text, read_json, sha256_of
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
-from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, inspect_model
+from edge_melanoma.tflite.inspection import SIGMOID_SCALE, inspect_model
+from edge_melanoma.tflite.model_info import MODEL_INFO
 from edge_melanoma.tflite.quantization import MAP_NAME, SCORE_NAME, TensorQuantization
 
 SCHEMA = 1
@@ -35,32 +38,38 @@ ACTIVATION_MAP = {
 }
 """The second output of a float16 file that was asked for one."""
 
+LABEL_TEXTS = {LABELS: b"malignant\n", DISPLAY_LABELS: b"Malignant (suspicious of melanoma)\n"}
+"""A line for each column of the output, of which there is one."""
+
 SHIFTS = {"int8": 128, "uint8": 0}
 """What is added to an output's integer before it is divided by 256."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledModel:
-    """A model of a bundle: its bytes as they are before the metadata, and where it decides."""
+    """A model that is described: its bytes, where it decides, and how it was made."""
 
     file: str
     data: bytes
     threshold: float
     threshold_integer: int | None
+    mode: str | None = None
 
 
 def describe_models(
-    models: Sequence[BundledModel], *, crop: Crop, operating_point: Mapping[str, Any]
+    models: Sequence[BundledModel],
+    run: TrainedModel,
+    *,
+    crop: Crop,
+    operating_point: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of model_info.json as it is attached to each model: without hashes and sizes.
-
-    Raises:
-        EdgeMelanomaError: a model's ends are not those that the rules of an app are written for.
-    """
+    """The content of model_info.json as it is attached to each model: without hashes and sizes."""
     return {
         "schema": SCHEMA,
         "tool": {"name": "edge-melanoma", "version": __version__},
         "models": [_describe_model(model) for model in models],
+        "views": run.views,
+        "trained_on": sorted(run.manifest["dataset"]["folders"]),
         "preprocessing": {
             "width": IMAGE_SIZE,
             "height": IMAGE_SIZE,
@@ -96,13 +105,65 @@ def without_hashes(info: Mapping[str, Any]) -> dict[str, Any]:
     return {**info, "models": models}
 
 
+def embed_model_info(
+    run: TrainedModel,
+    data: bytes,
+    *,
+    file: str,
+    mode: str,
+    threshold: float,
+    point: Mapping[str, Any] | None,
+) -> bytes:
+    """An export that says of itself where it decides, however it is copied or renamed.
+
+    `point` is the operating point of its manifest; without one it has the network's threshold.
+    """
+    plain = BundledModel(
+        file=file,
+        data=data,
+        threshold=threshold,
+        threshold_integer=point["integer"] if point else None,
+        mode=mode,
+    )
+    told = describe_point(run, point, measured_with=file) if point else {}
+    info = describe_models([plain], run, crop=Crop.NONE, operating_point=told)
+    attached = {**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
+    return attach_metadata(data, describe_text(run), size=IMAGE_SIZE, files=attached)
+
+
+def describe_text(run: TrainedModel) -> ModelText:
+    """What a person reads of a run's files."""
+    return ModelText(
+        name="edge-melanoma",
+        description=(
+            f"P(malignant) of a dermoscopic photograph of a skin lesion: MobileNetV2, recipe "
+            f"{run.variant}. {DISCLAIMER}"
+        ),
+        version=f"{__version__}+{run.sha256[:12]}",
+        author="the authors of edge-melanoma",
+        licence="Code: Apache-2.0. Weights: as the pictures they learned from; for research only.",
+    )
+
+
 def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[str, Any]:
-    """The recall asked for, and what the threshold of a file gives on each set it was measured on.
+    """What the threshold of a file gives on each set it was measured on.
 
     That is validation, where it was chosen, and what the file's evaluation holds, if it has one
     beside it: `<file>.evaluation.json`, written by `evaluate --json`.
     """
-    point = model.manifest["operating_point"]
+    told = describe_point(
+        run, model.manifest["operating_point"], measured_with="melanoma_int8.tflite"
+    )
+    path = model.path.with_suffix(".evaluation.json")
+    if path.is_file():
+        told["measured"] += _measured_in(read_json(path), model)
+    return told
+
+
+def describe_point(
+    run: TrainedModel, point: Mapping[str, Any], *, measured_with: str
+) -> dict[str, Any]:
+    """The rule that chose a threshold, and what it gives on validation."""
     benign, malignant = point["benign"], point["malignant"]
     cleared = round(point["specificity"] * benign)
     intervals = {
@@ -111,34 +172,36 @@ def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[s
     }
     counts = {"images": benign + malignant, "benign": benign, "malignant": malignant}
     name = f"{run.manifest['dataset']['name']}, validation side"
-    measured = [_row(name, counts, {"metrics": point, "intervals": intervals})]
-    path = model.path.with_suffix(".evaluation.json")
-    if path.is_file():
-        measured += _measured_in(read_json(path), model)
     return {
-        "min_recall": point["min_recall"],
+        "min_recall": point["min_recall"] or point["min_recall_bound"],
+        "rule": describe_rule(point),
         "chosen_on": point["source"],
-        "measured_with": "melanoma_int8.tflite",
-        "measured": measured,
+        "measured_with": measured_with,
+        "measured": [_row(name, counts, {"metrics": point, "intervals": intervals})],
     }
 
 
 def _describe_model(model: BundledModel) -> dict[str, Any]:
     facts = inspect_model(model.data)
-    _refuse_other_ends(model.file, facts)
     image = {"name": "image", "shape": list(facts.input_shape), **facts.input.as_dict()}
     score = {"name": facts.output_name, "shape": [1, 1], **facts.output.as_dict()}
     told = {
         "file": model.file,
-        "input": image | {"integer_rule": INPUT_RULES[facts.input.dtype]},
-        "output": score | {"rule": OUTPUT_RULES[facts.output.dtype]},
+        **({"mode": model.mode} if model.mode else {}),
+        "input": image | {"integer_rule": INPUT_RULES.get(facts.input.dtype)},
+        "output": score | {"rule": _output_rule(facts.output)},
         "threshold": {"float": model.threshold, "integer": model.threshold_integer},
     }
     return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
 
 
-def _refuse_other_ends(file: str, facts: ModelFacts) -> None:
-    """The rules are checked against the tensors' own numbers, on every grey level."""
+def refuse_other_ends(model: BundledModel) -> None:
+    """Raise for a file that an app has no rules for, by its tensors' numbers on every grey level.
+
+    Raises:
+        EdgeMelanomaError: it takes or gives something else.
+    """
+    file, facts = model.file, inspect_model(model.data)
     if facts.input_shape != (1, IMAGE_SIZE, IMAGE_SIZE, 3) or facts.output_name != SCORE_NAME:
         raise EdgeMelanomaError(
             f"{file} takes {list(facts.input_shape)} and gives {facts.output_name}; an app is told "
@@ -155,6 +218,10 @@ def _refuse_other_ends(file: str, facts: ModelFacts) -> None:
         )
 
 
+def _output_rule(end: TensorQuantization) -> str | None:
+    return OUTPUT_RULES.get(end.dtype) if _gives_steps(end) else None
+
+
 def _takes_plain_pixels(end: TensorQuantization) -> bool:
     if end.dtype not in SHIFTS:
         return end.dtype == "float32"
@@ -168,11 +235,7 @@ def _gives_steps(end: TensorQuantization) -> bool:
 
 
 def _measured_in(evaluation: Mapping[str, Any], model: ConvertedModel) -> Iterator[dict[str, Any]]:
-    """A row a set of an evaluation at the file's own threshold.
-
-    Raises:
-        EdgeMelanomaError: it is of another file, or at another threshold.
-    """
+    """A row a set of an evaluation at the file's own threshold."""
     measured = evaluation["model"]["sha256"], evaluation["threshold"]
     if measured != (model.sha256, model.manifest["threshold"]):
         raise EdgeMelanomaError(
