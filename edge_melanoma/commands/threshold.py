@@ -93,7 +93,11 @@ def _show(result: Mapping[str, Any]) -> None:
     for number, column in enumerate(COLUMNS):
         table.add_column(column, justify="right" if number else "left")
     for export in ({"mode": "keras", "operating_point": point}, *result["exports"]):
-        table.add_row(export["mode"], *_cells(export["operating_point"]))
+        own = export["operating_point"]
+        table.add_row(export["mode"], *_cells(own))
+        for source, found in own["within"].items():
+            decides = ", which decides" if source == own["deciding"] else ""
+            table.add_row(f"  {escape(source)}{decides}", *_cells({**own, **found})[:3])
     results_console(width=130).print(table)
 
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from graded_run import make_graded_run
+from made import joined, predictions_from
 
 from edge_melanoma.runs.models import TrainedModel, open_converted
 
@@ -99,3 +101,22 @@ def test_a_recall_that_is_no_share_is_refused(
         f"edge-melanoma: --min-recall is {float(min_recall)}; expected more than 0 and at most 1, "
         "such as 0.95.\n"
     )
+
+
+def test_each_clinic_has_a_row_and_the_one_that_decides_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from edge_melanoma.commands.threshold import _show
+    from edge_melanoma.evaluation.thresholds import choose_operating_point, describe_rule
+
+    easy = predictions_from("easy", mel=[0.9] * 40, nv=[0.1] * 40)
+    hard = predictions_from("hard", mel=[0.5] * 40, nv=[0.1] * 20 + [0.7] * 20)
+    point = asdict(choose_operating_point(joined(easy, hard)))
+    dataset = {"name": "two clinics", "images": 160, "malignant": 80}
+    told = {"rule": describe_rule(point), "dataset": dataset, "operating_point": point}
+    _show({**told, "exports": []})
+    rows = [line.split("│")[1:5] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert [[cell.strip() for cell in row] for row in rows][1:] == [
+        ["easy", "1.0000", "0.9124 .. 1.0000", "1.0000"],
+        ["hard, which decides", "1.0000", "0.9124 .. 1.0000", "0.5000"],
+    ]
