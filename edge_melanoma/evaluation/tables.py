@@ -124,7 +124,8 @@ def _table_of(measured: Mapping[str, Any]) -> Table:
 def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) -> None:
     """Print one row a run, side and threshold to stdout; `runs` pairs each with its evaluation.
 
-    Data sets from elsewhere stand below the test side. Under the table: what each set is.
+    Of several sources, how each run does within them stands above that. Data sets from elsewhere
+    stand below the test side. Under the table: what each set is.
     """
     dataset = runs[0][1]["dataset"]
     title = f"{dataset['name']}: {dataset['images']} images, {dataset['malignant']} malignant"
@@ -137,11 +138,11 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
             table.add_row(*row)
         table.add_section()
     console = results_console(width=WIDTH)
-    console.print(table)
     for run, evaluation in runs:
-        for table in tables_within(evaluation["sides"]["test"]):
-            table.title = f"{run.variant}: {table.title}"
-            console.print(table)
+        for inside in tables_within(evaluation["sides"]["test"]):
+            inside.title = f"{run.variant}: {inside.title}"
+            console.print(inside)
+    console.print(table)
     lines = [line for _, evaluation in runs for line in describe_measured_sets(evaluation)]
     lines += describe_sources(runs[0][1]["sides"]["test"])
     print_lines(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
