@@ -19,22 +19,13 @@ LARGEST_ATTACHED_BYTES = 1_000_000
 MOST_ATTACHED = 20
 
 
-def metadata_buffers(model: Any) -> list[Any]:
-    """The buffers of the schema's `ModelT` that hold metadata; one at most, in a sound file."""
-    entries = [entry for entry in model.metadata or () if entry.name == METADATA_NAME]
-    return [model.buffers[entry.buffer] for entry in entries]
-
-
 def read_attached_files(data: bytes) -> dict[str, bytes]:
     """The files attached to a model with metadata, by name.
 
     Raises:
         EdgeMelanomaError: it has no metadata, or no files that can be read.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    buffers = metadata_buffers(schema.ModelT.InitFromPackedBuf(data, 0))
-    if not buffers or bytes(buffers[0].data[4:8]) != IDENTIFIER:
+    if _metadata_of(data)[4:8] != IDENTIFIER:
         raise EdgeMelanomaError(
             "The model has no metadata; expected the standard TFLite metadata that "
             "edge-melanoma writes."
@@ -51,6 +42,7 @@ def read_attached_files(data: bytes) -> dict[str, bytes]:
                 )
             return {member.filename: archive.read(member) for member in members}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # RuntimeError: a member is encrypted.
         raise EdgeMelanomaError(
             f"The files attached to the model cannot be read: {error}."
         ) from error
@@ -64,7 +56,7 @@ def read_model_info(data: bytes, *, name: str) -> dict[str, Any] | None:
             attached is cut off.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        if _names_model_info(data):
+        if MODEL_INFO.encode() in _metadata_of(data):
             raise EdgeMelanomaError(
                 f"{name} is cut off: the {MODEL_INFO} that was attached to it, with its threshold, "
                 f"is not there; export it again, or fetch it again."
@@ -86,13 +78,14 @@ def read_model_info(data: bytes, *, name: str) -> dict[str, Any] | None:
     return dict(content)
 
 
-def _names_model_info(data: bytes) -> bool:
+def _metadata_of(data: bytes) -> bytes:
+    """The first metadata of a sound .tflite file, as a table of flatbuffers; empty without any."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(data, 0)
-    entries = [model.Metadata(number) for number in range(model.MetadataLength())]
-    return any(
-        MODEL_INFO.encode() in bytes(model.Buffers(entry.Buffer()).DataAsNumpy())
-        for entry in entries
-        if entry.Name() == METADATA_NAME
-    )
+    for number in range(model.MetadataLength()):
+        entry = model.Metadata(number)
+        if entry.Name() == METADATA_NAME:
+            buffer = model.Buffers(entry.Buffer())
+            return bytes(buffer.DataAsNumpy()) if buffer.DataLength() else b""
+    return b""
