@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,19 +97,15 @@ def find_divided(
 
     Groups of one lesion or photograph, and `by_patient` of one patient too.
     """
-    joined = Components()
-    for record in records:
-        own, *_ = record.kin()
-        for key in record.named_kin():
-            if by_patient or not key.startswith("patient:"):
-                joined.join(own, key)
-    members: dict[str, list[LesionRecord]] = defaultdict(list)
-    for record in records:
-        members[joined.of(record.kin()[0])].append(record)
+
+    def keys_of(record: LesionRecord) -> tuple[str, ...]:
+        named = record.named_kin()
+        return (record.kin()[0], *(k for k in named if by_patient or not k.startswith("patient:")))
+
     return tuple(
         sorted(
             tuple(sorted(record.image_id for record in group))
-            for group in members.values()
+            for group in _group(records, keys_of)
             if len({getattr(record, attribute) for record in group} - {None}) > 1
         )
     )
@@ -231,16 +227,19 @@ def _deal(
         drawn[first] += group
 
 
-def _group(records: Sequence[LesionRecord]) -> list[list[LesionRecord]]:
-    """Connected components of records that are kin, in stable order."""
+def _group(
+    records: Sequence[LesionRecord],
+    keys_of: Callable[[LesionRecord], tuple[str, ...]] = LesionRecord.kin,
+) -> list[list[LesionRecord]]:
+    """Connected components of records that share a key, in stable order; their kin by default."""
     joined = Components()
     for record in records:
-        first, *rest = record.kin()
+        first, *rest = keys_of(record)
         for key in rest:
             joined.join(first, key)
     groups: dict[str, list[LesionRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.image_id):
-        groups[joined.of(record.kin()[0])].append(record)
+        groups[joined.of(keys_of(record)[0])].append(record)
     return list(groups.values())
 
 
