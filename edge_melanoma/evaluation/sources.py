@@ -59,6 +59,15 @@ def measure_within(predictions: PredictionSet, *, threshold: float) -> dict[str,
     return told
 
 
+def shares_within(predictions: PredictionSet, *, threshold: float) -> dict[str, dict[str, Any]]:
+    """Recall and specificity of melanomas within each source, by its name, without resampling."""
+    melanomas = without_carcinomas(predictions)
+    sources = _sources(melanomas)
+    return {
+        name: _shares(melanomas.only(sources == name), threshold) for name in sorted(set(sources))
+    }
+
+
 def without_carcinomas(predictions: PredictionSet) -> PredictionSet:
     """The melanomas and what is benign."""
     kept = [origin.diagnosis not in CARCINOMAS for origin in predictions.origins]
@@ -104,21 +113,16 @@ def _measure_source(
     """The figures of one source, and the AUCs of its resamplings where it is judged."""
     own = predictions.only(_sources(predictions) == name)
     alone = melanomas.only(_sources(melanomas) == name)
-    called, labels = alone.decisions(threshold=threshold), alone.labels
-    malignant, benign = int(labels.sum()), int((~labels).sum())
+    shares = _shares(alone, threshold)
+    malignant, benign = shares["malignant"], shares["benign"]
     found: dict[str, Any] = {
         "malignant": malignant,
         "benign": benign,
         "judged": min(malignant, benign) >= LEAST_JUDGED,
-        "auc": _auc(alone.scores, labels) if malignant and benign else None,
+        "auc": _auc(alone.scores, alone.labels) if malignant and benign else None,
         "interval": None,
+        **shares,
     }
-    for metric, right, of in (
-        ("recall", int((called & labels).sum()), malignant),
-        ("specificity", int((~called & ~labels).sum()), benign),
-    ):
-        found[metric] = right / of if of else None
-        found[f"{metric}_interval"] = wilson_interval(right, of) if of else None
     found["calibration_error"] = expected_calibration_error(own.scores, own.labels.astype(float))
     if carcinomas := int(own.labels.sum()) - malignant:
         kept = np.array([origin.diagnosis in CARCINOMAS for origin in own.origins]) & own.labels
@@ -130,6 +134,20 @@ def _measure_source(
     if found["judged"]:
         found["interval"] = _percentiles(drawn)
     return found, drawn
+
+
+def _shares(alone: PredictionSet, threshold: float) -> dict[str, Any]:
+    """Numbers of both classes of one source, and what of each is decided rightly."""
+    called, labels = alone.decisions(threshold=threshold), alone.labels
+    malignant, benign = int(labels.sum()), int((~labels).sum())
+    found: dict[str, Any] = {"malignant": malignant, "benign": benign}
+    for metric, right, of in (
+        ("recall", int((called & labels).sum()), malignant),
+        ("specificity", int((~called & ~labels).sum()), benign),
+    ):
+        found[metric] = right / of if of else None
+        found[f"{metric}_interval"] = wilson_interval(right, of) if of else None
+    return found
 
 
 def _sources(predictions: PredictionSet) -> NDArray[np.object_]:

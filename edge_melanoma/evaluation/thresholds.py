@@ -11,7 +11,7 @@ from edge_melanoma.data.clinics import LEAST_JUDGED
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import Interval, count_confusions, wilson_interval
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.evaluation.sources import measure_within, without_carcinomas
+from edge_melanoma.evaluation.sources import shares_within, without_carcinomas
 from edge_melanoma.tflite.quantization import ScoreTensor
 
 DEFAULT_MIN_RECALL = 0.95
@@ -92,7 +92,7 @@ def choose_operating_point(
     threshold = float((deciding + lower.max()) / 2 if len(lower) else deciding)
     counts = count_confusions(validation, threshold=threshold)
     several = len(groups) > 1
-    inside = measure_within(validation, threshold=threshold)["within_source"] if several else {}
+    inside = shares_within(validation, threshold=threshold) if several else {}
     return OperatingPoint(
         threshold=threshold,
         min_recall=target,
