@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_melanoma.converters.layer_errors import find_operators
+from edge_melanoma.converters.layer_errors import STEPS, find_operators
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts
+from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, names_of, read_tables
 from edge_melanoma.tflite.modes import InputOutput, Mode, Output
 from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME, TensorQuantization
 
@@ -52,13 +52,13 @@ def audit_model(
         EdgeMelanomaError: what is wrong, the first thing found.
         ValueError: layers are to be float, and the file is not given.
     """
-    floats = {*float_layers, *([SCORE_NAME] if output is Output.FLOAT32 else [])}
-    if mode.is_full_int8 and floats and data is None:
-        raise ValueError("the layers in float are read from the file, which is not given")
-    faults = _find_int8_faults(facts, floats, io, output, data) if mode.is_full_int8 else iter(())
+    fault = None
     if facts.input_shape[0] != 1:
-        faults = iter([f" has a batch of {facts.input_shape[0]}, not 1"])
-    for fault in faults:
+        fault = f" has a batch of {facts.input_shape[0]}, not 1"
+    elif mode.is_full_int8:
+        floats = {*float_layers, *([SCORE_NAME] if output is Output.FLOAT32 else [])}
+        fault = next(_find_int8_faults(facts, floats, io, output, data), None)
+    if fault:
         raise EdgeMelanomaError(f"The {mode} model{fault}.")
 
 
@@ -68,12 +68,9 @@ def find_precisions(data: bytes, *, output_name: str) -> Precisions:
     The last operator's tensor is the one thing without a layer's name: the signature's output,
     `output_name`, is called as the last layer is.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     operators = find_operators(data)
-    layers = [operator.layer for operator in operators]
-    layers[-1:] = [output_name]
-    graph = schema.ModelT.InitFromPackedBuf(data, 0).subgraphs[0]
+    layers = [*(operator.layer for operator in operators[:-1]), output_name]
+    graph, kinds = read_tables(data).subgraphs[0], names_of("TensorType")
     made_in_float = {operator.tensor_index for operator in operators if operator.is_float}
     touched = {graph.inputs[0], graph.outputs[0]}
     for operator in graph.operators:
@@ -82,14 +79,13 @@ def find_precisions(data: bytes, *, output_name: str) -> Precisions:
     sides: dict[bool, dict[str, None]] = {True: {}, False: {}}
     for layer, operator in zip(layers, operators, strict=True):
         sides[operator.is_float][layer] = None
+    loose = [
+        tensor.name.decode()
+        for index, tensor in enumerate(graph.tensors)
+        if kinds[tensor.type] == "FLOAT32" and index not in touched
+    ]
     return Precisions(
-        float_layers=tuple(sides[True]),
-        integer_layers=tuple(sides[False]),
-        loose=tuple(
-            tensor.name.decode()
-            for index, tensor in enumerate(graph.tensors)
-            if tensor.type == schema.TensorType.FLOAT32 and index not in touched
-        ),
+        float_layers=tuple(sides[True]), integer_layers=tuple(sides[False]), loose=tuple(loose)
     )
 
 
@@ -97,8 +93,17 @@ def _find_int8_faults(
     facts: ModelFacts, floats: set[str], io: InputOutput, output: Output, data: bytes | None
 ) -> Iterator[str]:
     """What follows "The int8 model" in a sentence about it, one for each fault."""
+    if floats and data is None:
+        raise ValueError("the layers in float are read from the file, which is not given")
     if io is InputOutput.FLOAT32 and not floats:
-        yield from _find_float_operators(facts)
+        # The two ends, and a step on each side of what is between them.
+        tensors = sum(facts.tensor_types.get(name, 0) for name in ("float32", "float16"))
+        steps = sum(facts.operators.get(name, 0) for name in STEPS)
+        if (tensors, steps) != (2, 2):
+            yield (
+                f" is not wholly int8 between its float32 ends: it has {tensors} float tensors and "
+                f"{steps} steps between float and int8, expected 2 and 2"
+            )
     else:
         others = set(facts.tensor_types) - INTEGER_TYPES - ({"float32"} if floats else set())
         if others:
@@ -114,17 +119,6 @@ def _find_int8_faults(
     yield from _find_other_end("output", facts.output, dtype=output_type, scale=output_scale)
     if facts.size_bytes > LARGEST_INT8_BYTES and floats <= {SCORE_NAME}:
         yield f" has {facts.size_bytes} bytes; expected at most {LARGEST_INT8_BYTES}"
-
-
-def _find_float_operators(facts: ModelFacts) -> Iterator[str]:
-    """With float32 ends there are two float tensors, the ends, and a step on each side of them."""
-    floats = sum(facts.tensor_types.get(name, 0) for name in ("float32", "float16"))
-    steps = sum(facts.operators.get(name, 0) for name in ("QUANTIZE", "DEQUANTIZE"))
-    if floats != 2 or steps != 2:
-        yield (
-            f" is not wholly int8 between its float32 ends: it has {floats} float tensors and "
-            f"{steps} steps between float and int8, expected 2 and 2"
-        )
 
 
 def _find_other_floats(data: bytes, layers: Collection[str], *, output_name: str) -> Iterator[str]:

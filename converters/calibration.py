@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import IMAGE_SIZE, read_image_bytes, resize_image, scale_pixels
+from edge_melanoma.data.images import (
+    IMAGE_SIZE,
+    decode_image,
+    read_image_bytes,
+    resize_image,
+    scale_pixels,
+)
 from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of

@@ -87,31 +87,27 @@ class _RunConverter:
 
     def convert(self, mode: Mode) -> Conversion:
         """One file, as small as it can be written, with a hash of itself inside."""
+        notes = {}
         if mode is Mode.FLOAT32:
-            return Conversion(
-                data=seal_model(
-                    slim_model(convert_network(self._network, mode, settings=self._settings))
-                )
-            )
-        self._reporter.say(f"Converting to {mode}")
-        if mode is Mode.INT8:
-            conversion = self._int8()
-        elif mode is Mode.INT8_QAT:
-            conversion = self._int8_qat()
+            conversion = Conversion(data=self._convert_plainly(self._network, mode))
         else:
-            calibration, settings = self._calibration, self._settings
-            data = convert_network(
-                self._pruned[0], mode, calibration=calibration, settings=settings
-            )
-            conversion = Conversion(data=data)
-        if mode.is_full_int8:
-            errors = measure_layer_errors(self._float_model, conversion.data, self._judged)
-            conversion = replace(conversion, layer_errors=errors)
+            self._reporter.say(f"Converting to {mode}")
+            if mode.is_full_int8:
+                conversion = self._int8() if mode is Mode.INT8 else self._int8_qat()
+                errors = measure_layer_errors(self._float_model, conversion.data, self._judged)
+                conversion = replace(conversion, layer_errors=errors)
+            else:
+                conversion = Conversion(data=self._convert_plainly(self._pruned[0], mode))
+            notes = {"pruned_channels": self._pruned[1]}
         return replace(
             conversion,
             data=seal_model(slim_model(conversion.data)),
-            notes={"pruned_channels": self._pruned[1], **conversion.notes},
+            notes={**notes, **conversion.notes},
         )
+
+    def _convert_plainly(self, network: Any, mode: Mode) -> bytes:
+        calibration = None if mode is Mode.FLOAT32 else self._calibration
+        return convert_network(network, mode, calibration=calibration, settings=self._settings)
 
     def _int8(self) -> Conversion:
         converter = Int8Converter(self._pruned[0], self._calibration, self._settings)
@@ -180,7 +176,7 @@ class _RunConverter:
         network = self._pruned[0]
         if self._settings.output is Output.LOGIT:
             network = without_sigmoid(network)
-        return convert_network(network, Mode.FLOAT32, settings=self._settings)
+        return self._convert_plainly(network, Mode.FLOAT32)
 
     @property
     def _judged(self) -> NDArray[np.uint8]:

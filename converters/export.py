@@ -1,32 +1,48 @@
-"""A run's exports: each converted, read back, audited and written with its manifest beside it."""
+"""A run's exports: each converted, read back, audited and written with its manifest beside it.
+
+Each gets an operating point from its own scores of the validation side: quantisation moves scores,
+so that the network's threshold gives a file another recall than the one asked for; and an integer
+output has only its own steps to put a threshold between.
+"""
 
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.converters import operating_points
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
-from edge_melanoma.converters.layer_errors import draw_layer_errors, layer_errors_to_csv
+from edge_melanoma.converters.layer_errors import draw_layer_errors
 from edge_melanoma.converters.model_info import embed_model_info
 from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
 from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import thresholds
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    predict,
+    predictions_to_csv,
+    read_predictions,
+)
 from edge_melanoma.machine import files
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.processes import run_in_child
-from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import MANIFEST, SPLIT, ConvertedModel, TrainedModel, open_converted
-from edge_melanoma.runs.pictures import read_run_records
+from edge_melanoma.runs.pictures import read_run_records, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
+from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Mode
+from edge_melanoma.tflite.quantization import ScoreTensor, score_tensor_of
 from edge_melanoma.training.activations import default_cache_folder
 
+SIDE = "validation"
 UNFINISHED = "int8-qat.unfinished"
 """Below the exports: where a tuning that was cut off is gone on with."""
 
@@ -89,13 +105,11 @@ def _export(
     start = time.perf_counter()
     converted = run_in_child(_convert_in_child, job) if missing else {}
     seconds = (time.perf_counter() - start) / max(1, len(missing))
-    scores = operating_points.ValidationScores(run, TerminalReporter())
+    scores = ValidationScores(run, TerminalReporter())
     for mode in modes:
         if mode in converted:
             _write(run, mode, converted[mode], origins[mode], settings, seconds=seconds)
-        yield operating_points.complete_operating_point(
-            run, open_converted(path_of(run, mode)), scores
-        )
+        yield complete_operating_point(run, open_converted(path_of(run, mode)), scores)
     shutil.rmtree(run.exports_folder / UNFINISHED, ignore_errors=True)
 
 
@@ -170,7 +184,7 @@ def _write(
         "environment": describe_environment(),
     }
     files.write_together({path: data, path.with_suffix(".json"): files.json_text(manifest)})
-    operating_points.forget_operating_point(path)
+    forget_operating_point(path)
 
 
 def _write_companions(path: Path, conversion: Conversion) -> list[Path]:
@@ -178,7 +192,7 @@ def _write_companions(path: Path, conversion: Conversion) -> list[Path]:
     written: list[Path] = []
     if conversion.layer_errors:
         table, picture = path.with_suffix(".layers.csv"), path.with_suffix(".layers.png")
-        files.write_atomically(table, layer_errors_to_csv(conversion.layer_errors))
+        files.write_atomically(table, files.rows_to_csv(list(map(asdict, conversion.layer_errors))))
         title = f"{path.name}: error of each layer against float32, on calibration images"
         draw_layer_errors(conversion.layer_errors, picture, title=title)
         written += [table, picture]
@@ -187,3 +201,100 @@ def _write_companions(path: Path, conversion: Conversion) -> list[Path]:
         files.write_atomically(history, files.rows_to_csv(conversion.history))
         written.append(history)
     return written
+
+
+class ValidationScores:
+    """Scores of a run's exports on its validation side; each file's are kept beside it."""
+
+    def __init__(self, run: TrainedModel, reporter: Reporter) -> None:
+        self._run, self._reporter = run, reporter
+
+    def of(self, model: ConvertedModel) -> PredictionSet | None:
+        """Those kept, or else made now; none, and the reason said, where pictures are missing.
+
+        Raises:
+            EdgeMelanomaError: the file has no manifest, or no interpreter runs here.
+        """
+        _output_of(model)
+        path, noted = _scores_path(model.path), model.manifest.get("validation_scores")
+        kept = files.sha256_of(path.read_bytes()) if noted and path.is_file() else None
+        if noted and kept == noted["sha256"]:
+            return read_predictions(path)
+        if self._records is None:
+            return None
+        runtime = choose_runtime(None)
+        with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime) as classifier:
+            label = f"{model.mode} on validation"
+            scores = predict(classifier, self._records, reporter=self._reporter, label=label)
+        told = predictions_to_csv(scores)
+        files.write_atomically(path, told)
+        noted = {"sha256": files.sha256_of(told.encode()), "runtime": runtime.value}
+        # By what is in it now: it may have changed since the model was opened.
+        manifest = {**open_converted(model.path).manifest, "validation_scores": noted}
+        files.write_json(model.path.with_suffix(".json"), manifest)
+        return scores
+
+    @cached_property
+    def _records(self) -> tuple[LesionRecord, ...] | None:
+        try:
+            return read_side(self._run, SIDE)
+        except EdgeMelanomaError as error:
+            self._reporter.say(f"Exports keep the run's own threshold. {error}")
+            return None
+
+
+def derive_operating_point(
+    model: ConvertedModel, scores: PredictionSet, *, min_recall: float | None
+) -> thresholds.FileOperatingPoint:
+    """The point that reaches the recall on the file's own scores, on the grid of its output."""
+    point = thresholds.choose_operating_point(scores, min_recall=min_recall)
+    return thresholds.snap_to_output(point, _output_of(model))
+
+
+def save_operating_point(
+    run: TrainedModel, model: ConvertedModel, point: thresholds.FileOperatingPoint
+) -> ConvertedModel:
+    """Put the point into the file and into its manifest, which `predict` and `evaluate` go by."""
+    told = point.as_dict()
+    threshold = told["threshold"]
+    data = embed_model_info(
+        run, model.data, file=model.path.name, mode=model.mode, threshold=threshold, point=told
+    )
+    changes = {"threshold": threshold, "operating_point": told}
+    changes |= {"sha256": files.sha256_of(data), "size_bytes": len(data)}
+    path = model.path.with_suffix(".json")
+    manifest = {**files.read_json(path), **changes}
+    files.write_together({model.path: data, path: files.json_text(manifest)})
+    return open_converted(model.path)
+
+
+def complete_operating_point(
+    run: TrainedModel, model: ConvertedModel, scores: ValidationScores
+) -> ConvertedModel:
+    """The model with an operating point at the run's recall target, unless it has one already."""
+    is_complete = model.manifest.get("operating_point") is not None
+    found = None if is_complete else scores.of(model)
+    if found is None:
+        return model
+    min_recall = run.manifest["operating_point"]["min_recall"]
+    point = derive_operating_point(model, found, min_recall=min_recall)
+    return save_operating_point(run, model, point)
+
+
+def forget_operating_point(path: Path) -> None:
+    """Remove the scores of a file that has been replaced."""
+    _scores_path(path).unlink(missing_ok=True)
+
+
+def _output_of(model: ConvertedModel) -> ScoreTensor:
+    output = score_tensor_of(model.manifest)
+    if output is None:
+        raise EdgeMelanomaError(
+            f"{model.path} has no manifest beside it, which says what its output means; "
+            f"export it again."
+        )
+    return output
+
+
+def _scores_path(path: Path) -> Path:
+    return path.with_suffix(".validation.csv")

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.machine.files import rows_to_csv
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.runtime.interpreters import quantization_of
-from edge_melanoma.tflite.operators import names_of
+from edge_melanoma.tflite.inspection import operator_names, read_tables
 
 STEPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators between float and int8, which belong to no layer."""
@@ -70,14 +69,12 @@ def find_operators(data: bytes) -> tuple[Operator, ...]:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    graph = model.subgraphs[0]
-    kinds = names_of("BuiltinOperator")
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    model = read_tables(data)
+    graph, kinds = model.subgraphs[0], operator_names(model)
     layers: dict[int, str] = {}
     found = []
     for operator in graph.operators:
-        kind, index = kinds[codes[operator.opcodeIndex]], int(operator.outputs[0])
+        kind, index = kinds[operator.opcodeIndex], int(operator.outputs[0])
         tensor = graph.tensors[index]
         name = tensor.name.decode()
         parent = layers.get(int(operator.inputs[0]), "")
@@ -98,9 +95,6 @@ def measure_layer_errors(
 
     `images` are RGB pictures (n, 224, 224, 3). Errors add up on their way: a layer is given what
     the layers before it have left. Run without XNNPACK, which keeps no tensors inside.
-
-    Raises:
-        ValueError: the files are not of the same operators.
     """
     before, after = _Tracer(reference), _Tracer(quantised)
     kinds = [[operator.kind for operator in tracer.operators] for tracer in (before, after)]
@@ -117,11 +111,6 @@ def measure_layer_errors(
     made = zip(after.operators, sums.tolist(), after.quantizations, strict=True)
     errors = (_error_of(operator, total, scale=steps.scale) for operator, total, steps in made)
     return tuple(sorted(errors, key=lambda error: error.sqnr_db))
-
-
-def layer_errors_to_csv(errors: Sequence[LayerError]) -> str:
-    """A line an operator in the order given; numbers with 17 digits, an infinite ratio as inf."""
-    return rows_to_csv([asdict(error) for error in errors])
 
 
 def draw_layer_errors(errors: Sequence[LayerError], path: Path, *, title: str) -> Path:

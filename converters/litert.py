@@ -17,8 +17,8 @@ from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.machine.processes import stderr_discarded
+from edge_melanoma.tflite.inspection import operator_names
 from edge_melanoma.tflite.modes import InputOutput, Mode
-from edge_melanoma.tflite.operators import names_of
 
 SIGMOID_RANGE = (0.0, 255 / 256)
 """What 8 bits hold in steps of 1/256; calibration images do not reach its ends."""
@@ -130,7 +130,7 @@ def _keep_float(model: Any, recipe: Any, floats: set[int], *, mode: Mode) -> Non
     from litert_quantizer.utils.tfl_flatbuffer_utils import get_op_scope
 
     graph = model.subgraphs[0]
-    names = names_of("BuiltinOperator")
+    names = operator_names(model)
     for place, op in enumerate(graph.operators):
         kind, scope = _kind_of(model, op), get_op_scope(op, graph.tensors)
         if place in floats:
@@ -140,7 +140,7 @@ def _keep_float(model: Any, recipe: Any, floats: set[int], *, mode: Mode) -> Non
             continue
         algorithm = kind and recipe.get_quantization_configs(kind, scope)[0]
         if mode.quantises_activations and algorithm in {None, AlgorithmName.NO_QUANTIZE}:
-            name = names[model.operatorCodes[op.opcodeIndex].builtinCode]
+            name = names[op.opcodeIndex]
             raise EdgeMelanomaError(
                 f"The litert backend cannot quantise the operator {name} to {mode}; "
                 f"it makes the tensor {scope.rstrip(';')}."

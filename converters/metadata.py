@@ -8,19 +8,26 @@ it on purpose: below one, clients return nothing, which a person would read as b
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Int8Flags, Uint32Flags
 
 from edge_melanoma.converters.packing import add_metadata, pack_model, signature_names
-from edge_melanoma.tflite.model_info import IDENTIFIER, METADATA_NAME
+from edge_melanoma.data.images import IMAGE_SIZE
+from edge_melanoma.tflite.inspection import read_tables
+from edge_melanoma.tflite.metadata import IDENTIFIER, METADATA_NAME
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 PARSER_VERSION = "1.0.0"
+NAME, AUTHOR = "edge-melanoma", "the authors of edge-melanoma"
+LICENCE = "Code: Apache-2.0. Weights: as the pictures they learned from; for research only."
+IMAGE_TEXT = (
+    "An upright RGB photograph of a skin lesion, its whole frame or centre square resized as "
+    "model_info.json says."
+)
+SCORE_TEXT = "The probability that the lesion is malignant; model_info.json has the threshold."
 
 LABELS, DISPLAY_LABELS = "labels.txt", "labels_en.txt"
 RGB, FEATURE_PROPERTIES, IMAGE_PROPERTIES, NORMALIZATION = 1, 1, 2, 1
@@ -28,31 +35,20 @@ DESCRIPTIONS, AXIS_LABELS = 1, 2
 FIRST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelText:
-    """What a person reads of a model."""
-
-    name: str
-    description: str
-    version: str
-    author: str
-    licence: str
-
-
 def attach_metadata(
-    data: bytes, text: ModelText, *, size: int, files: Mapping[str, bytes]
+    data: bytes, *, description: str, version: str, files: Mapping[str, bytes]
 ) -> bytes:
     """The model with metadata and with `files` behind it as an uncompressed ZIP.
 
-    The input is described as RGB of `size` x `size` pixels scaled to 0..1, the output P(malignant)
-    as one score with `labels.txt` and `labels_en.txt` of the files. They take the place of what was
-    attached before. What the network computes is not touched.
+    The input is described as an RGB picture scaled to 0..1, the output P(malignant) as one score
+    with `labels.txt` and `labels_en.txt` of the files. They take the place of what was attached
+    before. What the network computes is not touched.
     """
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    model = read_tables(data)
     _remove_metadata(model)
     graph, names = model.subgraphs[0], signature_names(model, 0)
     outputs = [names.get(i, graph.tensors[i].name.decode()) for i in graph.outputs]
-    content = _MetadataWriter().write(text, size=size, outputs=outputs, files=files)
+    content = _MetadataWriter().write(description, version, outputs=outputs, files=files)
     add_metadata(model, METADATA_NAME, content)
     return _with_zip(pack_model(model, size=len(data)), files)
 
@@ -61,22 +57,22 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
     """Builds the tables of the metadata, the inner ones first, as flatbuffers demands."""
 
     def write(
-        self, text: ModelText, *, size: int, outputs: Sequence[str], files: Mapping[str, bytes]
+        self, description: str, version: str, *, outputs: Sequence[str], files: Mapping[str, bytes]
     ) -> bytes:
         """The bytes of a ModelMetadata table."""
         labels = [name for name in (LABELS, DISPLAY_LABELS) if name in files]
-        image = self._image(size)
+        image = self._image()
         scores = [self._output(name, labels) for name in outputs]
         graph = self._table({2: self._tables([image]), 3: self._tables(scores)})
         others = [self._file(name, DESCRIPTIONS) for name in sorted({*files} - {*labels})]
         root = self._table(
             {
-                0: self._text(text.name),
-                1: self._text(text.description),
-                2: self._text(text.version),
+                0: self._text(NAME),
+                1: self._text(description),
+                2: self._text(version),
                 3: self._tables([graph]),
-                4: self._text(text.author),
-                5: self._text(text.licence),
+                4: self._text(AUTHOR),
+                5: self._text(LICENCE),
                 6: self._tables(others),
                 7: self._text(PARSER_VERSION),
             }
@@ -84,17 +80,13 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
         self.Finish(root, IDENTIFIER)
         return bytes(self.Output())
 
-    def _image(self, size: int) -> int:
-        told = (
-            "An upright RGB photograph of a skin lesion, its whole frame or centre square resized "
-            "as model_info.json says."
-        )
-        sides = self._table({}, {0: (Uint32Flags, size), 1: (Uint32Flags, size)})
+    def _image(self) -> int:
+        sides = self._table({}, {0: (Uint32Flags, IMAGE_SIZE), 1: (Uint32Flags, IMAGE_SIZE)})
         properties = self._table({1: sides}, {0: (Int8Flags, RGB)})
         content = self._table({1: properties}, {0: (Int8Flags, IMAGE_PROPERTIES)})
         scaling = self._table({0: self._floats(0.0), 1: self._floats(255.0)})
         unit = self._table({1: scaling}, {0: (Int8Flags, NORMALIZATION)})
-        fields = {0: self._text("image"), 1: self._text(told), 3: content}
+        fields = {0: self._text("image"), 1: self._text(IMAGE_TEXT), 3: content}
         return self._table(fields | {4: self._tables([unit]), 5: self._unit_range()})
 
     def _output(self, name: str, labels: Sequence[str]) -> int:
@@ -105,8 +97,7 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
             self._file(label, AXIS_LABELS, locale="en" if label == DISPLAY_LABELS else None)
             for label in labels
         ]
-        told = "The probability that the lesion is malignant; model_info.json has the threshold."
-        fields = {0: self._text(name), 1: self._text(told), 3: content}
+        fields = {0: self._text(name), 1: self._text(SCORE_TEXT), 3: content}
         return self._table(fields | {5: self._unit_range(), 6: self._tables(files)})
 
     def _file(self, name: str, kind: int, *, locale: str | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma import __version__
-from edge_melanoma.converters.metadata import DISPLAY_LABELS, LABELS, ModelText, attach_metadata
+from edge_melanoma.converters.metadata import DISPLAY_LABELS, LABELS, attach_metadata
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
 from edge_melanoma.errors import EdgeMelanomaError
@@ -17,7 +17,7 @@ from edge_melanoma.evaluation.thresholds import describe_rule
 from edge_melanoma.machine.files import json_text, read_json, sha256_of
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.tflite.inspection import SIGMOID_SCALE, inspect_model
-from edge_melanoma.tflite.model_info import MODEL_INFO
+from edge_melanoma.tflite.metadata import MODEL_INFO
 from edge_melanoma.tflite.quantization import MAP_NAME, SCORE_NAME, TensorQuantization
 
 SCHEMA = 1
@@ -126,22 +126,21 @@ def embed_model_info(
         mode=mode,
     )
     told = describe_point(run, point, measured_with=file) if point else {}
-    info = describe_models([plain], run, crop=Crop.NONE, operating_point=told)
-    attached = {**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
-    return attach_metadata(data, describe_text(run), size=IMAGE_SIZE, files=attached)
+    return attach_info(
+        data, run, describe_models([plain], run, crop=Crop.NONE, operating_point=told)
+    )
 
 
-def describe_text(run: TrainedModel) -> ModelText:
-    """What a person reads of a run's files."""
-    return ModelText(
-        name="edge-melanoma",
+def attach_info(data: bytes, run: TrainedModel, info: Mapping[str, Any]) -> bytes:
+    """A model with `info` as its model_info.json, labels, and what a person reads of it."""
+    return attach_metadata(
+        data,
         description=(
             f"P(malignant) of a dermoscopic photograph of a skin lesion: MobileNetV2, recipe "
             f"{run.variant}. {DISCLAIMER}"
         ),
         version=f"{__version__}+{run.sha256[:12]}",
-        author="the authors of edge-melanoma",
-        licence="Code: Apache-2.0. Weights: as the pictures they learned from; for research only.",
+        files={**LABEL_TEXTS, MODEL_INFO: json_text(info).encode()},
     )
 
 
@@ -183,24 +182,21 @@ def describe_point(
 
 def _describe_model(model: BundledModel) -> dict[str, Any]:
     facts = inspect_model(model.data)
+    rule = OUTPUT_RULES.get(facts.output.dtype) if _gives_steps(facts.output) else None
     image = {"name": "image", "shape": list(facts.input_shape), **facts.input.as_dict()}
     score = {"name": facts.output_name, "shape": [1, 1], **facts.output.as_dict()}
     told = {
         "file": model.file,
         **({"mode": model.mode} if model.mode else {}),
         "input": image | {"integer_rule": INPUT_RULES.get(facts.input.dtype)},
-        "output": score | {"rule": _output_rule(facts.output)},
+        "output": score | {"rule": rule},
         "threshold": {"float": model.threshold, "integer": model.threshold_integer},
     }
     return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
 
 
 def refuse_other_ends(model: BundledModel) -> None:
-    """Raise for a file that an app has no rules for, by its tensors' numbers on every grey level.
-
-    Raises:
-        EdgeMelanomaError: it takes or gives something else.
-    """
+    """Raise for a file that an app has no rules for, by its numbers on every grey level."""
     file, facts = model.file, inspect_model(model.data)
     if facts.input_shape != (1, IMAGE_SIZE, IMAGE_SIZE, 3) or facts.output_name != SCORE_NAME:
         raise EdgeMelanomaError(
@@ -216,10 +212,6 @@ def refuse_other_ends(model: BundledModel) -> None:
             f"{file} has an input of {image}, and an output of {score}; an app is told of pixels "
             f"as they are and of P in steps of 1/256. Export it with --quantize int8."
         )
-
-
-def _output_rule(end: TensorQuantization) -> str | None:
-    return OUTPUT_RULES.get(end.dtype) if _gives_steps(end) else None
 
 
 def _takes_plain_pixels(end: TensorQuantization) -> bool:

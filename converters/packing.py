@@ -3,6 +3,7 @@
 A model that has an entry for a seal is sealed: whoever changes a model packs it here again.
 """
 
+import copy
 import re
 from itertools import chain, count
 from typing import Any
@@ -13,8 +14,9 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.tflite.inspection import inspect_model, operator_names, read_tables
+from edge_melanoma.tflite.metadata import SEAL_NAME, UNSTAMPED, stamp_seal
 from edge_melanoma.tflite.quantization import MAP_NAME
-from edge_melanoma.tflite.seal import SEAL_NAME, UNSTAMPED, stamp_seal
 from edge_melanoma.tflite.verification import FILE_IDENTIFIER
 
 BUFFER_ALIGNMENT = 16
@@ -25,6 +27,8 @@ KERNEL_LAYER = re.compile(r"([^/;]+)/(?:Conv2D|depthwise|MatMul)\d*(?:;|$)")
 """The layer with weights among those that the converter joined into one tensor's name."""
 
 ROLES = ("", "/kernel", "/bias")
+SIGN_SHIFT = 128
+"""Between the zero points of int8 and uint8: to requantise is to turn the sign bit alone."""
 
 
 def slim_model(data: bytes) -> bytes:
@@ -39,7 +43,7 @@ def slim_model(data: bytes) -> bytes:
         EdgeMelanomaError: it cannot be read, or keeps its weights outside of the flatbuffer.
     """
     try:
-        model = schema.ModelT.InitFromPackedBuf(data, 0)
+        model = read_tables(data)
         outside = any(buffer.offset > 1 for buffer in model.buffers)
         _shorten(model)
     except Exception as error:
@@ -53,8 +57,8 @@ def slim_model(data: bytes) -> bytes:
 
 
 def seal_model(data: bytes) -> bytes:
-    """The same model with a hash of itself inside, see `tflite.seal`; outputs stay as they are."""
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    """The same model with a hash of itself inside, and the same outputs."""
+    model = read_tables(data)
     if all(entry.name != SEAL_NAME for entry in model.metadata or ()):
         add_metadata(model, SEAL_NAME, UNSTAMPED)
     return pack_model(model, size=len(data))
@@ -71,10 +75,43 @@ def add_metadata(model: Any, name: bytes, content: bytes) -> None:
 
 def put_score_first(data: bytes) -> bytes:
     """The same .tflite file with the score as its first output; a converter sorts them by name."""
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    model = read_tables(data)
     names = {end.tensorIndex: end.name for end in model.signatureDefs[0].outputs}
     graph = model.subgraphs[0]
     graph.outputs = sorted(graph.outputs, key=lambda index: names[index] == MAP_NAME.encode())
+    return pack_model(model, size=len(data))
+
+
+def make_uint8_twin(data: bytes) -> bytes:
+    """The same network for clients that refuse int8: raw RGB bytes in, P x 256 out.
+
+    A step from uint8 stands before it and one to uint8 behind it, made from the file alone, without
+    a converter. Of the same picture it gives the int8 file's integer plus 128.
+
+    Raises:
+        EdgeMelanomaError: the file is not int8 in and out, or cannot be read.
+    """
+    facts = inspect_model(data)
+    if (facts.input.dtype, facts.output.dtype) != ("int8", "int8"):
+        raise EdgeMelanomaError(
+            f"A uint8 twin is made of a file with int8 input and output; this one has "
+            f"{facts.input.dtype} and {facts.output.dtype}."
+        )
+    model = read_tables(data)
+    if "QUANTIZE" not in operator_names(model):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+        model.operatorCodes.append(code)
+    graph, code = model.subgraphs[0], operator_names(model).index("QUANTIZE")
+    (image,), (score,) = graph.inputs, graph.outputs
+    graph.inputs = [_add_uint8_end(graph, image)]
+    graph.outputs = [_add_uint8_end(graph, score)]
+    graph.operators.insert(0, _quantize_step(code, graph.inputs[0], image))
+    graph.operators.append(_quantize_step(code, score, graph.outputs[0]))
+    moved = {image: graph.inputs[0], score: graph.outputs[0]}
+    for signature in model.signatureDefs or ():
+        for end in [*signature.inputs, *signature.outputs]:
+            end.tensorIndex = moved.get(end.tensorIndex, end.tensorIndex)
     return pack_model(model, size=len(data))
 
 
@@ -105,6 +142,26 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
         if key not in self._places:
             self._places[key] = super().CreateString(s, *rest)
         return self._places[key]
+
+
+def _add_uint8_end(graph: Any, index: int) -> int:
+    """A uint8 tensor under the name of an int8 one, which gets another."""
+    inner = graph.tensors[index]
+    outer = copy.copy(inner)
+    outer.quantization = copy.copy(inner.quantization)
+    outer.type = schema.TensorType.UINT8
+    outer.quantization.zeroPoint = inner.quantization.zeroPoint + SIGN_SHIFT
+    inner.name = inner.name + b"/int8"
+    graph.tensors.append(outer)
+    return len(graph.tensors) - 1
+
+
+def _quantize_step(code: int, source: int, target: int) -> Any:
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = code, [source], [target]
+    operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
+    operator.builtinOptions = schema.QuantizeOptionsT()
+    return operator
 
 
 def _shorten(model: Any) -> None:

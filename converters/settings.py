@@ -43,11 +43,7 @@ class ExportSettings:
     views: int = 1
 
     def refuse_contradictions(self, modes: Collection[Mode]) -> None:
-        """Raise for choices that would have no effect or exclude each other.
-
-        Raises:
-            EdgeMelanomaError: the first one found.
-        """
+        """Raise for choices that would have no effect or exclude each other."""
         lacks_int8 = not any(mode.is_full_int8 for mode in modes)
         asks_for_output = self.output is not Output.PROBABILITY
         limits_drop, drop = self.max_recall_drop is not None, self.max_recall_drop or 0.0

@@ -1,7 +1,7 @@
 """From a tf_keras network to a .tflite file: the only place that runs TensorFlow's converter."""
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,9 @@ def convert_network(
         return Int8Converter(network, calibration, settings).convert()
     elif corrects:
         # 16-bit activations lose too little to be counted.
-        rounding = (
-            bias_correction.round_to_float16
-            if mode is Mode.FLOAT16
-            else bias_correction.round_to_int8
-        )
+        rounding = bias_correction.round_to_int8
+        if mode is Mode.FLOAT16:
+            rounding = bias_correction.round_to_float16
         network = bias_correction.correct_biases(network, calibration.sample(), rounding=rounding)
     views = settings.views
     if settings.backend_of(mode) is Backend.LITERT:
@@ -132,14 +130,16 @@ def convert_fake_quantised(
     network: Any, *, ends: tuple[InputOutput, InputOutput], views: int = 1
 ) -> bytes:
     """The int8 file of a network that `fake_quantize` made, its ranges being the file's."""
-
-    def configure(converter: Any) -> None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type, converter.inference_output_type = (
-            tf.as_dtype(end.value) for end in ends
-        )
-
-    return _run_converter(network, configure, views=views)
+    image, score = (tf.as_dtype(end.value) for end in ends)
+    return _run_converter(
+        network,
+        {
+            "optimizations": [tf.lite.Optimize.DEFAULT],
+            "inference_input_type": image,
+            "inference_output_type": score,
+        },
+        views=views,
+    )
 
 
 def _rounding_but_of(network: Any, float_layers: Collection[str]) -> bias_correction.Rounding:
@@ -164,39 +164,39 @@ def _convert(
     views: int = 1,
 ) -> bytes:
     """The converter's file as it is; with `calibrate_only` a float one that knows its ranges."""
-
-    def configure(converter: Any) -> None:
-        converter._experimental_calibrate_only = calibrate_only
-        if mode is Mode.FLOAT32:
-            return
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if mode is Mode.FLOAT16:
-            converter.target_spec.supported_types = [tf.float16]
-        if not mode.quantises_activations or calibration is None:
-            return
-        converter.representative_dataset = lambda: ([image] for image in calibration.inputs())
+    options: dict[str, Any] = {"_experimental_calibrate_only": calibrate_only}
+    if mode is not Mode.FLOAT32:
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    if mode is Mode.FLOAT16:
+        options["target_spec"] = tf.lite.TargetSpec(supported_types=[tf.float16])
+    if mode.quantises_activations and calibration is not None:
         ops = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         if mode is Mode.INT8:
-            ops = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-            converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io.value)
-        converter.target_spec.supported_ops = [ops]
+            ops, end = tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.as_dtype(io.value)
+            options |= {"inference_input_type": end, "inference_output_type": end}
+        options["target_spec"] = tf.lite.TargetSpec(supported_ops=[ops])
+        options["representative_dataset"] = lambda: ([image] for image in calibration.inputs())
+    return _run_converter(network, options, views=views)
 
-    return _run_converter(network, configure, views=views)
 
-
-def _run_converter(network: Any, configure: Callable[[Any], None], *, views: int) -> bytes:
-    """The file of a converter that `configure` has set up; it always writes to descriptor 2."""
+def _run_converter(network: Any, options: Mapping[str, Any], *, views: int) -> bytes:
+    """The file of a converter with these attributes; it always writes to descriptor 2."""
     from tensorflow.lite.python.convert_phase import ConverterError
 
     with tempfile.TemporaryDirectory() as folder, stderr_discarded():
         _save_frozen(network, Path(folder), views=views)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        configure(converter)
+        for name, value in options.items():
+            setattr(converter, name, value)
         try:
-            data: bytes = converter.convert()
+            return bytes(converter.convert())
         except ConverterError as error:
-            raise _refused(error) from error
-    return data
+            names = sorted({entry.operator.name for entry in getattr(error, "errors", [])} - {""})
+            told = f"the operator {', '.join(names)}" if names else str(error).splitlines()[0]
+            raise EdgeMelanomaError(
+                f"The network cannot be converted to TFLite because of {told}; replace the layer "
+                f"with one of TFLite's own operators."
+            ) from error
 
 
 def _save_frozen(network: Any, folder: Path, *, views: int) -> None:
@@ -219,15 +219,6 @@ def _save_frozen(network: Any, folder: Path, *, views: int) -> None:
         input_signature=[signature],
     )
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
-
-
-def _refused(error: Exception) -> EdgeMelanomaError:
-    names = sorted({entry.operator.name for entry in getattr(error, "errors", [])} - {""})
-    what = f"the operator {', '.join(names)}" if names else str(error).splitlines()[0]
-    return EdgeMelanomaError(
-        f"The network cannot be converted to TFLite because of {what}; replace the layer with one "
-        f"of TFLite's own operators."
-    )
 
 
 def _quantize(

@@ -14,8 +14,13 @@ from bad_images import FOLDER, READ, REFUSED, SKIPPED, TABLE, Fate, hash_pixels
 from odd_names import place_odd_files
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError, decode_image
-from edge_melanoma.data.images import read_image, read_image_bytes, resize_image
+from edge_melanoma.data.images import (
+    UnreadableImageError,
+    decode_image,
+    read_image,
+    read_image_bytes,
+    resize_image,
+)
 from edge_melanoma.data.screening import LARGEST_BAD_SHARE
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_set

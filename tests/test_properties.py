@@ -146,10 +146,10 @@ def test_a_lower_threshold_never_loses_a_melanoma(
 @few
 @given(predictions())
 def test_the_auc_is_that_of_scikit_learn_and_turns_with_the_labels(found: PredictionSet) -> None:
-    auc = area_under_roc(found)
+    auc = area_under_roc(found.scores, found.labels)
     assert auc == pytest.approx(roc_auc_score(found.labels, found.scores))
     turned = PredictionSet(image_ids=found.image_ids, labels=~found.labels, scores=found.scores)
-    assert auc + area_under_roc(turned) == pytest.approx(1)
+    assert auc + area_under_roc(turned.scores, turned.labels) == pytest.approx(1)
 
 
 @few

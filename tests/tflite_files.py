@@ -7,7 +7,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edge_melanoma.converters.packing import pack_model
-from edge_melanoma.tflite.model_info import METADATA_NAME
+from edge_melanoma.tflite.metadata import METADATA_NAME
 
 
 def empty_model(*, shape: list[int]) -> bytes:

@@ -8,8 +8,8 @@ study is written to RUN/exports/calibration_study.json, and its picture beside i
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,19 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from edge_melanoma.converters.calibration import (
-    CalibrationSet,
-    draw_calibration_set,
-    shuffled_training_side,
-)
+from edge_melanoma.converters import calibration
+from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import predictions
 from edge_melanoma.evaluation.metrics import measure
-from edge_melanoma.evaluation.predictions import (
-    PredictionSet,
-    predict,
-    read_predictions,
-    refuse_other_images,
-)
+from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.machine import terminal
 from edge_melanoma.machine.environment import describe_environment
 from edge_melanoma.machine.files import read_json, sha256_of, write_json
-from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter, results_console
 from edge_melanoma.runs.bundled import find_run_or_bundled
 from edge_melanoma.runs.models import SPLIT, TrainedModel
 from edge_melanoma.runs.pictures import read_run_records, read_side
@@ -59,105 +52,82 @@ COLUMNS = (
     "agreement",
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One subset of calibration images, the file that it gave, and how that scores validation.
-
-    The last two are against the scores that the training stored: the mean |change of P(malignant)|
-    and the share of equal decisions.
-    """
-
-    images: int
-    fingerprint: str
-    file_sha256: str
-    recall: float
-    specificity: float
-    auc: float
-    mean_score_difference: float
-    agreement: float
+Study = Mapping[str, Any]
+"""What the file says: the plan that decides the trials, `reference`, the metrics of the scores that
+the training stored, and `subsets`, a trial each, the smallest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationStudy:
-    """All trials, the smallest subsets first.
-
-    `plan` is what decides them, `reference` has the metrics of the scores that the training stored.
-    """
-
-    plan: Mapping[str, Any]
-    reference: Mapping[str, float]
-    trials: tuple[Trial, ...]
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The numbers of calibration images that were tried."""
-        return tuple(dict.fromkeys(trial.images for trial in self.trials))
-
-    def values(self, number: str, *, images: int) -> tuple[float, ...]:
-        """One number of each trial with so many images."""
-        return tuple(getattr(trial, number) for trial in self.trials if trial.images == images)
-
-    def conclude(self) -> str:
-        """What the trials with as many images as an export has, or else the most, amount to."""
-        asked = self.plan["settings"]["calibration_images"]
-        images = asked if asked in self.sizes else self.sizes[-1]
-        moves = {size: float(np.ptp(self.values("recall", images=size))) for size in self.sizes}
-        most = max(moves, key=lambda size: moves[size])
-        malignant = self.plan["validation"]["malignant"]
-        lowest = min(self.values("recall", images=images))
-        return (
-            f"With {images} images, the choice of images moves recall by {moves[images]:.4f} "
-            f"({moves[images] * malignant:.0f} of {malignant} malignant images) and AUC by "
-            f"{np.ptp(self.values('auc', images=images)):.4f}; the lowest recall is "
-            f"{lowest:.4f}, {lowest - self.reference['recall']:+.4f} against float, and recall "
-            f"moves most with {most} images, by {moves[most]:.4f}."
-        )
+def sizes_of(study: Study) -> list[int]:
+    """The numbers of calibration images that were tried."""
+    return list(dict.fromkeys(trial["images"] for trial in study["subsets"]))
 
 
-def study_calibration(run: TrainedModel, settings: ExportSettings) -> CalibrationStudy:
+def values_of(study: Study, number: str, *, images: int) -> list[float]:
+    """One number of each trial with so many images."""
+    return [trial[number] for trial in study["subsets"] if trial["images"] == images]
+
+
+def conclude(study: Study) -> str:
+    """What the trials with as many images as an export has, or else the most, amount to."""
+    asked, sizes = study["settings"]["calibration_images"], sizes_of(study)
+    images = asked if asked in sizes else sizes[-1]
+    moves = {size: float(np.ptp(values_of(study, "recall", images=size))) for size in sizes}
+    most = max(moves, key=lambda size: moves[size])
+    malignant = study["validation"]["malignant"]
+    lowest = min(values_of(study, "recall", images=images))
+    return (
+        f"With {images} images, the choice of images moves recall by {moves[images]:.4f} "
+        f"({moves[images] * malignant:.0f} of {malignant} malignant images) and AUC by "
+        f"{np.ptp(values_of(study, 'auc', images=images)):.4f}; the lowest recall is "
+        f"{lowest:.4f}, {lowest - study['reference']['recall']:+.4f} against float, and recall "
+        f"moves most with {most} images, by {moves[most]:.4f}."
+    )
+
+
+def study_calibration(run: TrainedModel, settings: ExportSettings) -> dict[str, Any]:
     """Calibrate with disjoint subsets of the training side and score the validation side.
 
     Raises:
         EdgeMelanomaError: there are too few images for any size.
     """
     records, split = read_run_records(run), read_json(run.folder / SPLIT)
-    own = draw_calibration_set(
+    own = calibration.draw_calibration_set(
         records, split=split, images=settings.calibration_images, seed=settings.seed
     )
     settings = replace(settings, calibration_images=len(own.records))
     wanted = sorted({*SIZES, len(own.records)})
     sizes = possible_sizes(records, split=split, sizes=wanted, seed=settings.seed)
     subsets = (
-        draw_calibration_set(records, split=split, images=size, seed=settings.seed, place=place)
+        calibration.draw_calibration_set(
+            records, split=split, images=size, seed=settings.seed, place=place
+        )
         for size in sizes
         for place in range(SUBSETS)
     )
     validation = read_side(run, "validation")
-    stored = read_predictions(run.folder / "predictions_validation.csv")
+    stored = predictions.read_predictions(run.folder / "predictions_validation.csv")
     name = f"{run.manifest['dataset']['name']}, validation side"
-    return CalibrationStudy(
-        plan={
-            "settings": settings.of_mode(Mode.INT8)
-            | {"calibration_images": settings.calibration_images},
-            "seed": settings.seed,
-            "variant": run.variant,
-            "source_sha256": run.sha256,
-            "threshold": run.threshold,
-            "validation": describe_dataset(name, validation),
-            "left_out": [size for size in wanted if size not in sizes],
-        },
-        reference=measure(stored, threshold=run.threshold).as_dict(),
-        trials=try_subsets(
-            TerminalReporter().track(
-                subsets, label="calibration subsets", total=SUBSETS * len(sizes)
-            ),
-            convert=make_convert(run, own, settings),
-            score=lambda data: _score(data, validation),
-            reference=stored,
-            threshold=run.threshold,
-        ),
+    total = SUBSETS * len(sizes)
+    tracked = terminal.TerminalReporter().track(subsets, label="calibration subsets", total=total)
+    trials = try_subsets(
+        tracked,
+        convert=make_convert(run, own, settings),
+        score=lambda data: _score(data, validation),
+        reference=stored,
+        threshold=run.threshold,
     )
+    return {
+        "schema": 1,
+        "settings": {**settings.of_mode(Mode.INT8), "calibration_images": len(own.records)},
+        "seed": settings.seed,
+        "variant": run.variant,
+        "source_sha256": run.sha256,
+        "threshold": run.threshold,
+        "validation": describe_dataset(name, validation),
+        "left_out": [size for size in wanted if size not in sizes],
+        "reference": measure(stored, threshold=run.threshold).as_dict(),
+        "subsets": list(trials),
+    }
 
 
 def possible_sizes(
@@ -168,12 +138,9 @@ def possible_sizes(
     Raises:
         EdgeMelanomaError: there is none.
     """
-    benign, malignant = map(len, shuffled_training_side(records, split=split, seed=seed))
-    found = [
-        size
-        for size in sizes
-        if SUBSETS * (size // 2) <= benign and SUBSETS * ((size + 1) // 2) <= malignant
-    ]
+    classes = calibration.shuffled_training_side(records, split=split, seed=seed)
+    benign, malignant = (len(members) // SUBSETS for members in classes)
+    found = [size for size in sizes if size // 2 <= benign and (size + 1) // 2 <= malignant]
     if not found:
         raise EdgeMelanomaError(
             f"The training side has too few images of a class for {SUBSETS} disjoint subsets of "
@@ -207,95 +174,76 @@ def try_subsets(
     score: Callable[[bytes], PredictionSet],
     reference: PredictionSet,
     threshold: float,
-) -> tuple[Trial, ...]:
-    """Convert with each subset and hold the file's scores against `reference`.
+) -> Iterator[dict[str, Any]]:
+    """Convert with each subset and hold the file's scores against `reference`, a trial each.
+
+    So far apart are they in mean |change of P(malignant)|, and in the share of equal decisions.
 
     Raises:
         EdgeMelanomaError: the scores are of other images than the reference's.
     """
-    trials = []
     for subset in subsets:
         data = convert(subset)
         found = score(data)
-        refuse_other_images(reference, found)
-        metrics = measure(found, threshold=threshold)
+        predictions.refuse_other_images(reference, found)
+        told = measure(found, threshold=threshold).as_dict()
         same = found.decisions(threshold=threshold) == reference.decisions(threshold=threshold)
-        trials.append(
-            Trial(
-                images=len(subset.records),
-                fingerprint=fingerprint(subset),
-                file_sha256=sha256_of(data),
-                recall=metrics.recall,
-                specificity=metrics.specificity,
-                auc=metrics.auc,
-                mean_score_difference=float(np.abs(found.scores - reference.scores).mean()),
-                agreement=float(same.mean()),
-            )
-        )
-    return tuple(trials)
+        yield {
+            "images": len(subset.records),
+            "fingerprint": fingerprint(subset),
+            "file_sha256": sha256_of(data),
+            **{name: told[name] for name in ("recall", "specificity", "auc")},
+            "mean_score_difference": float(np.abs(found.scores - reference.scores).mean()),
+            "agreement": float(same.mean()),
+        }
 
 
 def fingerprint(subset: CalibrationSet) -> str:
     """sha256 over ids, labels and bytes of the images, whatever their order."""
     hashes = subset.training_hashes
-    return fingerprint_of(
-        {"train": [replace(r, sha256=hashes[r.image_id]) for r in subset.records]}
-    )
+    records = [replace(record, sha256=hashes[record.image_id]) for record in subset.records]
+    return fingerprint_of({"train": records})
 
 
-def draw_calibration_study(study: CalibrationStudy, path: Path) -> Path:
+def draw_calibration_study(study: Study, path: Path) -> Path:
     """Recall and AUC over the number of images: a dot a subset, a line through their means."""
     from matplotlib.figure import Figure
 
     from edge_melanoma.evaluation.figures import save_figure
 
     figure = Figure(figsize=(10, 4.4), layout="constrained")
-    places = range(len(study.sizes))
-    for axes, number, name in zip(
-        figure.subplots(1, 2), ("recall", "auc"), ("recall", "AUC"), strict=True
-    ):
-        found = [study.values(number, images=size) for size in study.sizes]
-        axes.axhline(study.reference[number], color="#7F7F7F", linestyle="--", label="float")
+    sizes = sizes_of(study)
+    places = range(len(sizes))
+    titles = {"recall": "recall", "auc": "AUC"}
+    for axes, (number, name) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        found = [values_of(study, number, images=size) for size in sizes]
+        axes.axhline(study["reference"][number], color="#7F7F7F", linestyle="--", label="float")
         means = [np.mean(values) for values in found]
         axes.plot(places, means, color="#0072B2", linewidth=1, label="int8, mean")
         for place, values in zip(places, found, strict=True):
             axes.plot([place] * len(values), values, "o", color="#D55E00", alpha=0.6)
-        axes.set_xticks(places, [str(size) for size in study.sizes])
+        axes.set_xticks(places, [str(size) for size in sizes])
         axes.set(xlabel="calibration images", ylabel=name)
         axes.grid(alpha=0.25)
     figure.axes[0].legend(fontsize=8)
-    threshold, dataset = study.plan["threshold"], study.plan["validation"]["name"]
+    threshold, dataset = study["threshold"], study["validation"]["name"]
     figure.suptitle(f"{dataset}, threshold {threshold:.3f}: a dot is one subset's int8 file")
     return save_figure(figure, path)
 
 
-def write_study(study: CalibrationStudy, path: Path) -> None:
-    """The study as JSON, and its picture beside it."""
-    draw_calibration_study(study, path.with_suffix(".png"))
-    content = {
-        "schema": 1,
-        **study.plan,
-        "reference": study.reference,
-        "subsets": [asdict(trial) for trial in study.trials],
-        "conclusion": study.conclude(),
-        "environment": describe_environment(),
-    }
-    write_json(path, content)
-
-
-def tabulate(study: CalibrationStudy) -> Table:
+def tabulate(study: Study) -> Table:
     """A row a size: means and ranges over its subsets."""
-    side, threshold = study.plan["validation"], study.plan["threshold"]
+    side, threshold = study["validation"], study["threshold"]
     title = (
         f"int8 by calibration images, {side['name']} ({side['images']} images, "
         f"{side['malignant']} malignant), threshold {threshold:.3f}"
     )
     table = Table(*COLUMNS, title=escape(title))  # a data set may be called "a[b]"
-    recall, auc = study.reference["recall"], study.reference["auc"]
+    recall, auc = study["reference"]["recall"], study["reference"]["auc"]
     table.add_row("float, stored scores", "", f"{recall:.4f}", "", f"{auc:.4f}", "", "", "")
-    for size in study.sizes:
+    for size in sizes_of(study):
         recalls, aucs, differences, agreements = (
-            study.values(number, images=size)
+            values_of(study, number, images=size)
             for number in ("recall", "auc", "mean_score_difference", "agreement")
         )
         cells = [f"{size}", f"{len(recalls)}"]
@@ -307,7 +255,9 @@ def tabulate(study: CalibrationStudy) -> Table:
 
 def _score(data: bytes, records: Sequence[LesionRecord]) -> PredictionSet:
     with TFLiteClassifier(data, name="the trial", runtime=Runtime.LITERT) as classifier:
-        return predict(classifier, records, reporter=SilentReporter(), label="")
+        return predictions.predict(
+            classifier, records, reporter=terminal.SilentReporter(), label=""
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -317,33 +267,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--calibration-images", type=int, help="A size that is tried too.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backend", type=Backend, default=Backend.CONVERTER)
-    parser.add_argument("--bias-correction", type=Correction, default=Correction.LAYERWISE)
+    parser.add_argument(
+        "--bias-correction", type=Correction, default=Correction.LAYERWISE, dest="correction"
+    )
     parser.add_argument("--io", type=InputOutput, default=InputOutput.INT8)
     parser.add_argument("--output", type=Output, default=Output.PROBABILITY)
-    options = parser.parse_args(arguments)
-    settings = ExportSettings(
-        io=options.io,
-        output=options.output,
-        backend=options.backend,
-        correction=options.bias_correction,
-        calibration_images=options.calibration_images,
-        seed=options.seed,
-    )
+    options = vars(parser.parse_args(arguments))
+    folder, settings = options.pop("run"), ExportSettings(**options)
     settings.refuse_contradictions([Mode.INT8])
-    run = find_run_or_bundled(options.run)
+    run = find_run_or_bundled(folder)
     study = study_calibration(run, settings)
     path = run.exports_folder / "calibration_study.json"
-    write_study(study, path)
-    console = results_console(width=160)
+    draw_calibration_study(study, path.with_suffix(".png"))
+    told = {"conclusion": conclude(study), "environment": describe_environment()}
+    write_json(path, study | told)
+    console = terminal.results_console(width=160)
     console.print(tabulate(study))
-    if study.plan["left_out"]:
-        console.print(
-            f"Left out: {', '.join(map(str, study.plan['left_out']))} images, of which the "
+    if study["left_out"]:
+        terminal.print_lines(
+            console,
+            f"Left out: {', '.join(map(str, study['left_out']))} images, of which the "
             f"training side has no {SUBSETS} disjoint subsets with half of each class.",
-            highlight=False,
-            soft_wrap=True,
         )
-    console.print(study.conclude(), highlight=False, soft_wrap=True)
+    terminal.print_lines(console, told["conclusion"])
     print(path, path.with_suffix(".png"), sep="\n")
 
 

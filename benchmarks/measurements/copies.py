@@ -19,8 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image_bytes
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.sets import name_folders, read_data_sets

@@ -33,12 +33,8 @@ def main() -> None:
     """Print the table that is asked for, and put it between the markers of a README."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(required=True)
-    for name, make in {
-        "headline": headline,
-        "matrix": matrix,
-        "hazards": hazards,
-        "clients": clients,
-    }.items():
+    for make in (headline, matrix, hazards, clients):
+        name = make.__name__
         command = commands.add_parser(name, help=make.__doc__)
         command.set_defaults(make=make)
         command.add_argument("files", nargs="+", type=Path)

@@ -10,22 +10,16 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from readme import update_readme
 
-from edge_melanoma.benchmarks.report.tables import (
-    AGREEMENT,
-    LOST_AND_GAINED,
-    compared,
-    outside_section,
-)
+from edge_melanoma.benchmarks.report import tables
 from edge_melanoma.benchmarks.sections import Column, rows_of
 from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
 from edge_melanoma.evaluation.figures import save_figure
@@ -40,6 +34,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PICTURES = ("roc.png", "training_curves.png", "confusion.png")
 SHOWN = Variant.PARTIAL
 """Whose pictures the README shows."""
+
+Model = Mapping[str, Any]
+"""What a parity.json says of one file, and its variant."""
 
 
 def main() -> None:
@@ -57,7 +54,7 @@ def main() -> None:
         if not _is_benched(folder, options.external):
             _run("bench", str(folder), *external)
     reports = {folder.name: read_json(folder / "bench" / "parity.json") for folder in folders}
-    found = [one for name, report in reports.items() for one in read_candidates(name, report)]
+    found = [model for name, told in reports.items() for model in read_candidates(name, told)]
     data = reports[folders[0].name]["dataset"]
     title = f"{data['name']}: {data['images']} images, {data['malignant']} malignant"
     draw_pareto(found, options.out / PARETO, title=title)
@@ -140,6 +137,7 @@ def _parse() -> argparse.Namespace:
 
 INSIDE_COLUMNS = ("variant", "side", "threshold")
 METRIC_COLUMNS = ("recall", "specificity", "precision", "F1", "accuracy", "AUC")
+TITLES = {"test": "test", WITHOUT_LEAKED: "test without leaked copies", "train": "train"}
 OUTSIDE_COLUMNS_OF_A_SET = ("recall (95 % interval)", "specificity", "AUC")
 
 
@@ -181,32 +179,26 @@ def _training_rows(
 ) -> Iterator[list[str]]:
     seconds = f"{manifest['training']['seconds']:.0f} s"
     sides, external = evaluation["sides"], evaluation.get("external", {})
-    for point in ("at_half", "at_operating_point"):
-        beside = [cell for name in sets for cell in _outside_cells(external.get(name), point)]
-        yield [variant, "test", *_inside_cells(sides["test"][point]), *beside, seconds]
-    blank = [""] * len(OUTSIDE_COLUMNS_OF_A_SET) * len(sets)
-    for side, title in ((WITHOUT_LEAKED, "test without leaked copies"), ("train", "train")):
+    for side, title in TITLES.items():
+        outside = external if side == "test" else {}
         for point in ("at_half", "at_operating_point") if side in sides else ():
-            yield [variant, title, *_inside_cells(sides[side][point]), *blank, seconds]
-    original = PUBLISHED.get(Variant(variant))
-    if original is not None:
+            measured = sides[side][point]
+            cells = [format_share(measured["metrics"][name]) for name in METRICS]
+            beside = [cell for name in sets for cell in _outside_cells(outside.get(name), point)]
+            yield [variant, title, f"{measured['threshold']:.3f}", *cells, *beside, seconds]
+    if original := PUBLISHED.get(Variant(variant)):
         figures = ["0.5", f"{original['recall']:.2f}", "", "", f"{original['f1']:.4f}"]
         accuracy = f"{original['accuracy']:.4f}"
+        blank = [""] * len(OUTSIDE_COLUMNS_OF_A_SET) * len(sets)
         yield [variant, "original, 13,879 images", *figures, accuracy, "", *blank, ""]
-
-
-def _inside_cells(measured: Mapping[str, Any]) -> list[str]:
-    cells = [format_share(measured["metrics"][name]) for name in METRICS]
-    return [f"{measured['threshold']:.3f}", *cells]
 
 
 def _outside_cells(external: Mapping[str, Any] | None, point: str) -> list[str]:
     if external is None:
         return [""] * len(OUTSIDE_COLUMNS_OF_A_SET)
     measured = external[point]
-    recall, *others = (
-        format_share(measured["metrics"][name]) for name in ("recall", "specificity", "auc")
-    )
+    shown = ("recall", "specificity", "auc")
+    recall, *others = (format_share(measured["metrics"][name]) for name in shown)
     bounds = measured["intervals"].get("recall")
     return [f"{recall} ({bounds[0]:.3f} .. {bounds[1]:.3f})" if bounds else recall, *others]
 
@@ -218,10 +210,10 @@ def _outside_lines(reports: Mapping[str, dict[str, Any]]) -> Iterator[str]:
         for outside in report.get("external", ()):
             sets.setdefault(outside["dataset"]["name"], []).append((variant, outside))
     for entries in sets.values():
-        tables = [(variant, outside_section(outside)) for variant, outside in entries]
-        first = tables[0][1]
+        sections = [(variant, tables.outside_section(outside)) for variant, outside in entries]
+        first = sections[0][1]
         yield from ("", f"{first.title}. At each variant's operating point:", "")
-        rows = [[variant, *row] for variant, table in tables for row in table.rows]
+        rows = [[variant, *row] for variant, section in sections for row in section.rows]
         yield from table_of(("variant", *first.columns), rows)
 
 
@@ -232,14 +224,14 @@ PARITY: tuple[Column, ...] = (
         "recall (95 % interval)",
         "{0[metrics][recall]:.4f} ({0[intervals][recall][0]:.3f} .. {0[intervals][recall][1]:.3f})",
     ),
-    ("drop", compared("{0[drop][recall]:+.4f}")),
-    ("upper 95 %", compared("{0[tests][recall_drop_upper95]:.4f}")),
+    ("drop", tables.compared("{0[drop][recall]:+.4f}")),
+    ("upper 95 %", tables.compared("{0[tests][recall_drop_upper95]:.4f}")),
     ("specificity", "{0[metrics][specificity]:.4f}"),
     ("accuracy", "{0[metrics][accuracy]:.4f}"),
-    ("drop", compared("{0[drop][accuracy]:+.4f}")),
+    ("drop", tables.compared("{0[drop][accuracy]:+.4f}")),
     ("AUC", "{0[metrics][auc]:.4f}"),
-    ("agreement", compared(AGREEMENT)),
-    ("lost/gained", compared(LOST_AND_GAINED)),
+    ("agreement", tables.compared(tables.AGREEMENT)),
+    ("lost/gained", tables.compared(tables.LOST_AND_GAINED)),
     ("MB", lambda model: f"{model['size_bytes'] / 1e6:.2f}"),
     ("CPU p50 ms", "{0[latency_ms][cpu_p50]:.2f}"),
     ("front", lambda model: "yes" if model["front"] else ""),
@@ -250,98 +242,57 @@ PARITY: tuple[Column, ...] = (
 def _files(reports: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Every model of every variant, with whether it stands on the front of all of them."""
     found = [one for name, report in reports.items() for one in read_candidates(name, report)]
-    front = {(candidate.variant, candidate.mode) for candidate in pareto_front(found)}
+    front = {(model["variant"], model["mode"]) for model in pareto_front(found)}
     for variant, report in reports.items():
         for model in [report["reference"], *report["candidates"]]:
             yield {**model, "variant": variant, "front": (variant, model["mode"]) in front}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One exported file of one variant: shares, bytes, and CPU milliseconds of a picture."""
-
-    variant: str
-    mode: str
-    recall: float
-    recall_interval: tuple[float, float]
-    auc: float
-    size_bytes: int
-    cpu_ms: float
-
-    def dominates(self, other: "Candidate") -> bool:
-        """Nowhere worse and somewhere better."""
-        mine, theirs = self._goodness(), other._goodness()
-        return mine != theirs and all(a >= b for a, b in zip(mine, theirs, strict=True))
-
-    def _goodness(self) -> tuple[float, ...]:
-        return self.recall, self.auc, -self.size_bytes, -self.cpu_ms
+def read_candidates(variant: str, report: Mapping[str, Any]) -> list[Model]:
+    """The exported files of a parity.json whose latency was measured, each with its variant."""
+    return [{**m, "variant": variant} for m in report["candidates"] if m.get("latency_ms")]
 
 
-def read_candidates(variant: str, report: dict[str, Any]) -> list[Candidate]:
-    """The exported files of a parity.json whose latency was measured."""
-    return [
-        Candidate(
-            variant=variant,
-            mode=model["mode"],
-            recall=model["metrics"]["recall"],
-            recall_interval=tuple(model["intervals"]["recall"]),
-            auc=model["metrics"]["auc"],
-            size_bytes=model["size_bytes"],
-            cpu_ms=model["latency_ms"]["cpu_p50"],
-        )
-        for model in report["candidates"]
-        if model.get("latency_ms")
-    ]
+def pareto_front(candidates: Sequence[Model]) -> list[Model]:
+    """Those that no other one beats somewhere without being worse anywhere, best recall first."""
+    shares = [[model["metrics"][name] for name in ("recall", "auc")] for model in candidates]
+    costs = [[model["size_bytes"], model["latency_ms"]["cpu_p50"]] for model in candidates]
+    rows = np.hstack([np.array(shares), -np.array(costs)])
+    beaten = [((rows >= row).all(axis=1) & (rows > row).any(axis=1)).any() for row in rows]
+    front = [model for model, is_beaten in zip(candidates, beaten, strict=True) if not is_beaten]
+    return sorted(front, key=lambda model: -model["metrics"]["recall"])
 
 
-def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other one dominates, highest recall first."""
-    front = [c for c in candidates if not any(other.dominates(c) for other in candidates)]
-    return sorted(front, key=lambda candidate: -candidate.recall)
-
-
-def draw_pareto(candidates: Sequence[Candidate], path: Path, *, title: str) -> Path:
+def draw_pareto(candidates: Sequence[Model], path: Path, *, title: str) -> Path:
     """Recall with its 95 % interval against size and against CPU time; the front is filled."""
     front = pareto_front(candidates)
+    variants = list(dict.fromkeys(model["variant"] for model in candidates))
+    modes = list(dict.fromkeys(model["mode"] for model in candidates))
     figure = Figure(figsize=(12.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    _draw_panel(left, candidates, front, [c.size_bytes / 1e6 for c in candidates], "size, MB")
-    _draw_panel(right, candidates, front, [c.cpu_ms for c in candidates], "CPU ms a picture")
+    for axes, label in ((left, "size, MB"), (right, "CPU ms a picture")):
+        for model in candidates:
+            colour = COLOURS[variants.index(model["variant"]) % len(COLOURS)]
+            recall, (low, high) = model["metrics"]["recall"], model["intervals"]["recall"]
+            axes.errorbar(
+                model["size_bytes"] / 1e6 if axes is left else model["latency_ms"]["cpu_p50"],
+                recall,
+                yerr=[[recall - low], [high - recall]],
+                fmt=MARKERS[modes.index(model["mode"]) % len(MARKERS)],
+                color=colour,
+                markerfacecolor=colour if model in front else "white",
+                elinewidth=0.5,
+                label=f"{model['variant']} {model['mode']}",
+            )
+        axes.set(xscale="log", xlabel=label)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(visible=True, which="both", alpha=0.3)
     left.set_ylabel("recall at the operating point, 95 % interval")
     figure.legend(*right.get_legend_handles_labels(), fontsize=7, loc="outside right center")
     figure.suptitle(f"{title}\nfilled: no other file is as good in recall, AUC, size and time")
     return save_figure(figure, path)
-
-
-def _draw_panel(
-    axes: Axes,
-    candidates: Sequence[Candidate],
-    front: Iterable[Candidate],
-    places: Sequence[float],
-    label: str,
-) -> None:
-    variants = list(dict.fromkeys(candidate.variant for candidate in candidates))
-    modes = list(dict.fromkeys(candidate.mode for candidate in candidates))
-    filled = set(front)
-    for candidate, place in zip(candidates, places, strict=True):
-        colour = COLOURS[variants.index(candidate.variant) % len(COLOURS)]
-        low, high = candidate.recall_interval
-        axes.errorbar(
-            place,
-            candidate.recall,
-            yerr=[[candidate.recall - low], [high - candidate.recall]],
-            fmt=MARKERS[modes.index(candidate.mode) % len(MARKERS)],
-            color=colour,
-            markerfacecolor=colour if candidate in filled else "white",
-            elinewidth=0.5,
-            label=f"{candidate.variant} {candidate.mode}",
-        )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(label)
-    axes.grid(visible=True, which="both", alpha=0.3)
 
 
 if __name__ == "__main__":

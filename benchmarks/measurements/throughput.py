@@ -19,17 +19,15 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from readme import update_readme
 
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image, read_image_bytes, resize_image
+from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
@@ -46,12 +44,7 @@ from edge_melanoma.runs.bundled import bundled_model, bundled_run
 from edge_melanoma.runs.models import open_converted
 from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
-from edge_melanoma.training.activations import (
-    DecodedPictures,
-    FrozenPrefix,
-    Prefix,
-    cache_activations,
-)
+from edge_melanoma.training import activations
 from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.fit import fit_stage
 from edge_melanoma.training.material import TrainingSettings
@@ -73,13 +66,8 @@ RESIZE = "resize its decoded pixels alone"
 COLUMNS = ("step", "pictures a second and core", "a million: core hours", "and on disk")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """What a step takes of one core for a picture, and what it keeps of it on disk."""
-
-    step: str
-    cpu_ms: float
-    bytes_kept: int | None = None
+Rate = dict[str, Any]
+"""What a `step` takes of one core for a picture, `cpu_ms`, and `bytes_kept` of it on disk."""
 
 
 def main() -> None:
@@ -104,58 +92,50 @@ def time_steps(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     yield {
         "dataset": options.data.name,
         "images": len(records),
-        "file_bytes": round(np.mean([Path(str(r.path)).stat().st_size for r in records])),
-        "rows": [asdict(rate) for rate in rates],
+        "file_bytes": round(np.mean([r.path.stat().st_size for r in records])),
+        "rows": rates,
     }
 
 
 def measure_rates(records: Sequence[LesionRecord], place: Path) -> Iterator[Rate]:
     """All steps; `place` is an empty folder for caches."""
     images = np.stack([read_image(record.path) for record in records])
-    yield _rate("read, decode, resize", len(records), lambda: _decode(records))
-    photograph = replace(records[0], path=_enlarged(images[0], place / "photograph.jpg"))
-    yield _rate("the same of a JPEG of 4000x3000", 4, lambda: _decode([photograph] * 4))
-    large = decode_image(read_image_bytes(photograph.path), name="photograph.jpg")
+    photograph, paths = place / "photograph.jpg", [record.path for record in records]
+    yield _rate("read, decode, resize", len(paths), lambda: [*map(read_image, paths)])
+    Image.fromarray(images[0]).resize((4000, 3000)).save(photograph, quality=90)
+    name = "the same of a JPEG of 4000x3000"
+    yield _rate(name, 4, lambda: [read_image(photograph) for _ in range(4)])
+    large = decode_image(read_image_bytes(photograph), name="photograph.jpg")
     yield _rate(RESIZE, 4, lambda: [resize_image(large) for _ in range(4)])
-    pixels = DecodedPictures()
+    pixels = activations.DecodedPictures()
     yield _cache_rate("keep the pixels (decoding included)", pixels, records, place / "pixels")
     network = build_network(VARIANTS[Variant.FROZEN])
-    prefix = FrozenPrefix(network, cut=GAP_LAYER)
+    prefix = activations.FrozenPrefix(network, cut=GAP_LAYER)
     prefix(images[:1].astype(np.float32))  # So that its conversion is not counted.
     name = "keep the activations of a frozen backbone (decoding included)"
     yield _cache_rate(name, prefix, records, place / "frozen")
     split = _split(records)
     for variant, number, step in TRAINED:
-        yield Rate(step=step, cpu_ms=_epoch_cpu_ms(split, variant, number, place / "train"))
+        cpu_ms = _epoch_cpu_ms(split, variant, number, place / "train")
+        yield {"step": step, "cpu_ms": cpu_ms, "bytes_kept": None}
     converted = open_converted(bundled_model())
     session = TFLiteSession(
         SessionSettings(data=converted.data, name=converted.path.name, runtime=choose_runtime(None))
     )
-    yield _rate(
-        "score by the int8 file, one thread", len(images), lambda: [*map(session.score, images)]
-    )
+    name = "score by the int8 file, one thread"
+    yield _rate(name, len(images), lambda: [*map(session.score, images)])
     keras = KerasClassifier(load_network(bundled_run()))
-    yield _rate(
-        "score by Keras, float32", len(images), lambda: [*map(keras.malignant_scores, images[None])]
-    )
+    yield _rate("score by Keras, float32", len(images), lambda: keras.malignant_scores(images))
 
 
 def render_rates(told: dict[str, Any]) -> list[str]:
     """The table as lines of Markdown, and what it was measured on."""
-    rows = []
-    for entry in told["rows"]:
-        rate = Rate(**entry)
-        hours = rate.cpu_ms / 1000 * MILLION / SECONDS_AN_HOUR
-        kept = rate.bytes_kept * MILLION / 1e9 if rate.bytes_kept is not None else None
-        rows.append(
-            [
-                rate.step,
-                f"{1000 / rate.cpu_ms:,.0f}",
-                f"{hours:.2f}",
-                f"{kept:.1f} GB" if kept is not None else "",
-            ]
-        )
-    hours_of = {entry["step"]: entry["cpu_ms"] / 3.6 for entry in told["rows"]}
+    rows, hours_of = [], {}
+    for rate in told["rows"]:
+        step, kept = rate["step"], rate["bytes_kept"]
+        hours_of[step] = rate["cpu_ms"] / 1000 * MILLION / SECONDS_AN_HOUR
+        disk = "" if kept is None else f"{kept * MILLION / 1e9:.1f} GB"
+        rows.append([step, f"{1000 / rate['cpu_ms']:,.0f}", f"{hours_of[step]:.2f}", disk])
     best = [
         (VARIANTS[variant].stages[number], hours_of[step])
         for variant, number, step in TRAINED
@@ -182,41 +162,32 @@ def _rate(
     start = time.process_time()
     work()
     cpu_ms = (time.process_time() - start) * 1000 / images
-    return Rate(step=step, cpu_ms=cpu_ms, bytes_kept=bytes_kept)
+    return {"step": step, "cpu_ms": cpu_ms, "bytes_kept": bytes_kept}
 
 
-def _cache_rate(step: str, prefix: Prefix, records: Sequence[LesionRecord], folder: Path) -> Rate:
+def _cache_rate(
+    step: str, prefix: activations.Prefix, records: Sequence[LesionRecord], folder: Path
+) -> Rate:
     def fill() -> None:
         # Each time a new folder: what is kept is not computed again.
         with tempfile.TemporaryDirectory(dir=folder) as fresh:
-            cache_activations(prefix, records, cache_folder=Path(fresh), reporter=SilentReporter())
+            activations.cache_activations(
+                prefix, records, cache_folder=Path(fresh), reporter=SilentReporter()
+            )
 
     folder.mkdir()
     size = prefix.dtype.itemsize * int(np.prod(prefix.shape))
     return _rate(step, len(records), fill, bytes_kept=size)
 
 
-def _decode(records: Sequence[LesionRecord]) -> None:
-    for record in records:
-        read_image(record.path)
-
-
-def _enlarged(image: NDArray[np.uint8], path: Path) -> Path:
-    """The picture as large as a phone's."""
-    Image.fromarray(image).resize((4000, 3000)).save(path, quality=90)
-    return path
-
-
 def _split(records: Sequence[LesionRecord]) -> DatasetSplit:
     classes = [[r for r in records if r.is_malignant is malignant] for malignant in (False, True)]
-    parts = [
-        tuple(record for members in classes for record in members[start:end])
-        for start, end in ((0, HELD_OUT), (HELD_OUT, 2 * HELD_OUT), (2 * HELD_OUT, None))
-    ]
-    validation, test, train = parts
-    return DatasetSplit(
-        train=train, validation=validation, test=test, kind=SplitKind.POOLED, seed=0
-    )
+    bounds = {"validation": (0, HELD_OUT), "test": (HELD_OUT, 2 * HELD_OUT)}
+    sides = {
+        side: tuple(record for members in classes for record in members[start:end])
+        for side, (start, end) in {**bounds, "train": (2 * HELD_OUT, None)}.items()
+    }
+    return DatasetSplit(**sides, kind=SplitKind.POOLED, seed=0)
 
 
 def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_folder: Path) -> float:
@@ -224,12 +195,8 @@ def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_fold
     spec = VARIANTS[variant]
     stage: Stage = replace(spec.stages[number], epochs=2, patience=None)
     network = build_network(spec, image_size=stage.image_size)
-    maker = TraineeMaker(
-        split,
-        TrainingSettings(variant=variant, weights="none"),
-        cache_folder,
-        SilentReporter(),
-    )
+    settings = TrainingSettings(variant=variant, weights="none")
+    maker = TraineeMaker(split, settings, cache_folder, SilentReporter())
     trainee = maker.trainee(network, stage, number=number)
     ends: list[float] = []
     fit_stage(
@@ -241,19 +208,9 @@ def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_fold
     return (ends[1] - ends[0]) * 1000 / len(split.train)
 
 
-KIBIBYTE = 1024
 WAYS = {"plain": False, "cached": True}
-CACHE_COLUMNS = (
-    "variant",
-    "seed",
-    "plain loop",
-    "with cache",
-    "ratio",
-    "test recall plain",
-    "with cache",
-    "test AUC plain",
-    "with cache",
-)
+CPU_COLUMNS = ("variant", "seed", "plain loop", "with cache", "ratio")
+CACHE_COLUMNS = (*CPU_COLUMNS, "test recall plain", "with cache", "test AUC plain", "with cache")
 
 
 def time_cache(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -296,17 +253,12 @@ def render_ratios(told: dict[str, Any]) -> list[str]:
 
 
 def measure_training(
-    records: tuple[LesionRecord, ...],
-    variant: str,
-    weights: str,
-    seed: int,
-    use_cache: bool,
-    epochs: int | None = None,
+    records: tuple[LesionRecord, ...], variant: str, weights: str, seed: int, use_cache: bool
 ) -> dict[str, float]:
     """Train once in this process; CPU and wall seconds, peak memory in bytes, test metrics."""
     split = split_lesions(records, seed=seed)
     settings = TrainingSettings(
-        variant=Variant(variant), weights=weights, seed=seed, use_cache=use_cache, epochs=epochs
+        variant=Variant(variant), weights=weights, seed=seed, use_cache=use_cache
     )
     with tempfile.TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -321,7 +273,7 @@ def measure_training(
     classifier = KerasClassifier(result.network)
     scores = predict(classifier, split.test, reporter=SilentReporter(), label="")
     metrics = measure(scores, threshold=0.5)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"cpu_seconds": cpu, "seconds": wall, "peak_bytes": peak, **metrics.as_dict()}
 
 

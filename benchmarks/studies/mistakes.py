@@ -18,8 +18,7 @@ from PIL import Image
 
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import IMAGE_SIZE, read_image_bytes, resize_image
+from edge_melanoma.data.images import IMAGE_SIZE, decode_image, read_image_bytes, resize_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import make_prediction_set

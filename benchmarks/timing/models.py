@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image_bytes, resize_image, scale_pixels
+from edge_melanoma.data.images import decode_image, read_image_bytes, resize_image, scale_pixels
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 
 UNTIMED_RUNS = 2

@@ -14,13 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_melanoma.converters.networks.rewriting import (
-    Float32,
-    fold_batch_norm,
-    has_kernel,
-    output_axis,
-    parents_of,
-)
+from edge_melanoma.converters.networks import rewriting
+from edge_melanoma.converters.networks.rewriting import Float32, has_kernel, output_axis
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 LARGEST_INT8 = 127
@@ -40,7 +35,7 @@ def correct_biases(
     `images` are network inputs (n, 224, 224, 3); all layers' outputs for them are held at once in
     pairs, so n is small. With `ranges`, activations are rounded to int8 on the way too.
     """
-    reference, rounded = fold_batch_norm(network), fold_batch_norm(network)
+    reference, rounded = rewriting.fold_batch_norm(network), rewriting.fold_batch_norm(network)
     for layer in rounded.layers:
         if has_kernel(layer):
             kernel, bias = layer.get_weights()
@@ -54,7 +49,7 @@ def measure_ranges(network: Any, batches: Iterable[Float32]) -> Ranges:
 
     Only tensors that stay in a converted graph count: ReLU and linear outputs, sums and the mean.
     """
-    folded = fold_batch_norm(network)
+    folded = rewriting.fold_batch_norm(network)
     names = [layer.name for layer in folded.layers if _is_kept_tensor(layer)]
     outputs = [folded.get_layer(name).output for name in names]
     ends = [(tf.reduce_min(output), tf.reduce_max(output)) for output in outputs]
@@ -87,9 +82,9 @@ def _match_means(reference: Any, rounded: Any, images: Any, ranges: Ranges | Non
     expected, found = {first: images}, {first: images}
     if ranges is not None:
         found[first] = _round_activations(images, INPUT_RANGE)
-    uses = Counter(parent for layer in rounded.layers[1:] for parent in parents_of(layer))
+    uses = Counter(parent for layer in rounded.layers[1:] for parent in rewriting.parents_of(layer))
     for layer in rounded.layers[1:]:
-        parents, other = parents_of(layer), reference.get_layer(layer.name)
+        parents, other = rewriting.parents_of(layer), reference.get_layer(layer.name)
         before, after = _run(other, parents, expected), _run(layer, parents, found)
         if has_kernel(layer):
             shift = tf.reduce_mean(before - after, axis=range(len(before.shape) - 1))

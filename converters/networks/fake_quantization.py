@@ -10,6 +10,9 @@ from functools import partial
 from typing import Any
 
 import tensorflow_model_optimization as tfmot
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+    default_8bit_quantize_registry,
+)
 
 from edge_melanoma.converters.networks.bias_correction import Ranges
 from edge_melanoma.converters.networks.rewriting import has_kernel, output_axis
@@ -59,55 +62,26 @@ class KernelQuantizer(quantization.quantizers.Quantizer):  # type: ignore[misc, 
         return {"channel_axis": self.channel_axis}
 
 
-class RangeQuantizer(quantization.quantizers.Quantizer):  # type: ignore[misc, name-defined]  # untyped
+class RangeQuantizer(quantization.quantizers.FixedQuantizer):  # type: ignore[misc, name-defined]  # untyped
     """int8 activations over a range that calibration found and that training keeps."""
 
-    def __init__(self, lowest: float, highest: float) -> None:
-        self.lowest, self.highest = lowest, highest
-
-    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Nothing: the range never changes."""
-        return {}
-
     def __call__(self, inputs: Any, training: bool, weights: Any, **kwargs: Any) -> Any:
-        """The activations as int8 keeps them."""
-        return tf.quantization.fake_quant_with_min_max_args(inputs, self.lowest, self.highest)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"lowest": self.lowest, "highest": self.highest}
+        """The activations as int8 keeps them, without the scope that a tensor would be named by."""
+        return tf.quantization.fake_quant_with_min_max_args(inputs, self.init_min, self.init_max)
 
 
-class LayerConfig(quantization.QuantizeConfig):  # type: ignore[misc, name-defined]  # untyped
-    """What is rounded of one layer: its kernel where it has one, its output where `output` is."""
-
-    def __init__(self, output: tuple[float, float] | None) -> None:
-        self.output = output
-
-    def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
-        """The converter refuses a matrix with several scales in a trained graph."""
-        if not has_kernel(layer):
-            return []
-        axis = None if isinstance(layer, tf_keras.layers.Dense) else output_axis(layer)
-        return [(getattr(layer, _kernel_name(layer)), KernelQuantizer(axis))]
-
-    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        """Put the rounded kernel in the place of the kernel."""
-        if quantize_weights:
-            setattr(layer, _kernel_name(layer), quantize_weights[0])
-
-    def get_activations_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
-        """None: outputs are rounded as a whole."""
-        return []
-
-    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
-        """There are none."""
-
-    def get_output_quantizers(self, layer: Any) -> list[Any]:
-        """The rounding of the layer's output."""
-        return [] if self.output is None else [RangeQuantizer(*self.output)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {"output": self.output}
+def _config_of(layer: Any, output: tuple[float, float] | None) -> Any:
+    """What is rounded of a layer: its kernel where it has one, its output where it has a range."""
+    kernels = [_kernel_name(layer)] if has_kernel(layer) else []
+    config = default_8bit_quantize_registry.Default8BitQuantizeConfig(
+        kernels, [], quantize_output=output is not None
+    )
+    # The converter refuses a matrix with several scales in a trained graph.
+    is_matrix = not kernels or isinstance(layer, tf_keras.layers.Dense)
+    config.weight_quantizer = KernelQuantizer(None if is_matrix else output_axis(layer))
+    if output is not None:
+        config.activation_quantizer = RangeQuantizer(8, *output, narrow_range=False)
+    return config
 
 
 def fake_quantize(network: Any, ranges: Ranges, *, float_layers: Collection[str] = ()) -> Any:
@@ -122,7 +96,7 @@ def fake_quantize(network: Any, ranges: Ranges, *, float_layers: Collection[str]
         output = ranges.get(layer.name)
         if layer.name in float_layers or (output is None and not has_kernel(layer)):
             return copy
-        return quantization.QuantizeWrapperV2(copy, LayerConfig(output), name=layer.name)
+        return quantization.QuantizeWrapperV2(copy, _config_of(layer, output), name=layer.name)
 
     quantised = tf_keras.models.clone_model(network, clone_function=wrap)
     for layer in filter(has_kernel, network.layers):

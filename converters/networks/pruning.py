@@ -57,9 +57,6 @@ def prune_dead_channels(folded: Any, batches: Iterable[Float32]) -> tuple[Any, d
     and those whose weights take less in an int8 file than the zero points of one more width.
 
     `batches` are network inputs (n, 224, 224, 3) of the training side.
-
-    Raises:
-        ValueError: there are no batches.
     """
     chains = tuple(_find_chains(folded))
     weights = {layer.name: layer.get_weights() for layer in folded.layers}

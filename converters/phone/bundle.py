@@ -1,21 +1,21 @@
 """Writes the drop-in bundle of a run: models with metadata, golden vectors, sources, hashes."""
 
 import json
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import edge_melanoma
 from edge_melanoma.converters import metadata, model_info
-from edge_melanoma.converters.phone import layout
+from edge_melanoma.converters.packing import make_uint8_twin, slim_model
 from edge_melanoma.converters.phone.golden_vectors import describe_vectors
-from edge_melanoma.converters.phone.twins import find_or_convert_float16, make_uint8_twin
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text, write_atomically
+from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
 from edge_melanoma.machine.markdown import insert_between, share_of, template_environment, text_of
+from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
 from edge_melanoma.runs.folders import refuse_unwritable
@@ -23,10 +23,27 @@ from edge_melanoma.runs.models import (
     ConvertedModel,
     TrainedModel,
     find_run,
+    open_converted,
     open_exports,
 )
-from edge_melanoma.tflite.model_info import MODEL_INFO
-from edge_melanoma.tflite.modes import Mode
+from edge_melanoma.tflite.metadata import MODEL_INFO
+from edge_melanoma.tflite.modes import Correction, Mode
+
+SOURCES = Path(edge_melanoma.__file__).with_name("android_assets")
+"""The hand-written files, in the package; in a checkout a link to its android_assets."""
+
+ASSETS = "app/src/main/assets"
+INT8, UINT8, FLOAT16 = (f"{ASSETS}/melanoma_{name}.tflite" for name in ("int8", "uint8", "float16"))
+LABELS_FILE = f"{ASSETS}/labels.txt"
+MODEL_INFO_FILE = f"{ASSETS}/{MODEL_INFO}"
+GOLDEN = "app/src/androidTest/assets/golden"
+GOLDEN_FILE = f"{GOLDEN}/golden.json"
+README, NOTICE, SUMS = "README.md", "NOTICE", "SHA256SUMS"
+
+GENERATED = (INT8, UINT8, FLOAT16, LABELS_FILE, MODEL_INFO_FILE, GOLDEN_FILE, NOTICE, SUMS)
+"""Written from the run; the README is written by hand but for what stands between its markers."""
+
+LEFT_BY_TOOLS = frozenset({"node_modules", "__pycache__", "build", "dist"})
 
 TEMPLATES = Path(__file__).with_name("templates")
 README_PARTS = ("models", "preprocessing", "measured")
@@ -49,14 +66,9 @@ def bundle_run(
     with_map: bool,
     force: bool,
 ) -> dict[str, Any]:
-    """Write the bundle of a run, or of the model in the package, and say what was written.
-
-    Raises:
-        EdgeMelanomaError: the folder holds files already and `force` is off; there is no int8
-            export, or one that an app cannot be told how to use; too large a bundle.
-    """
-    layout.refuse_full_folder(out, what="bundle", force=force)
-    refuse_unwritable(out / layout.SUMS)
+    """Write the bundle of a run, or of the model in the package, and say what was written."""
+    refuse_full_folder(out, what="bundle", force=force)
+    refuse_unwritable(out / SUMS)
     run = find_run_to_bundle(folder)
     model = choose_int8_export(run, mode)
     TerminalReporter().say(f"Bundling {model.path}")
@@ -99,34 +111,51 @@ def bundle_files(
     Raises:
         EdgeMelanomaError: a model that an app cannot be told how to use, or too large a bundle.
     """
-    sources = {name: (layout.SOURCES / name).read_bytes() for name in layout.hand_written_files()}
+    sources = {name: (SOURCES / name).read_bytes() for name in hand_written_files()}
     plain = _plain_models(model, float16)
     point = model_info.describe_operating_point(run, model)
     for one in plain:
         model_info.refuse_other_ends(one)
     info = model_info.describe_models(plain, run, crop=crop, operating_point=point)
-    attached = {**model_info.LABEL_TEXTS, MODEL_INFO: json_text(info).encode()}
-    text = model_info.describe_text(run)
-    attach = partial(metadata.attach_metadata, text=text, size=IMAGE_SIZE, files=attached)
-    models = {f"{layout.ASSETS}/{one.file}": attach(one.data) for one in plain}
+    models = {f"{ASSETS}/{one.file}": model_info.attach_info(one.data, run, info) for one in plain}
     told = model_info.with_hashes(info, {Path(name).name: data for name, data in models.items()})
-    readme = sources[layout.README].decode()
+    readme = sources[README].decode()
     for part in README_PARTS:
         readme = insert_between(readme, name=part, text=_render(part, told))
     files = {
         **sources,
         **models,
-        layout.LABELS_FILE: model_info.LABEL_TEXTS[metadata.LABELS],
-        layout.MODEL_INFO_FILE: json_text(told).encode(),
-        layout.NOTICE: _notice_of(run).encode(),
-        layout.README: readme.encode(),
+        LABELS_FILE: model_info.LABEL_TEXTS[metadata.LABELS],
+        MODEL_INFO_FILE: json_text(told).encode(),
+        NOTICE: _notice_of(run).encode(),
+        README: readme.encode(),
     }
     _refuse_large(files)
-    pictures = {Path(name).name: data for name, data in sources.items() if layout.is_picture(name)}
-    golden = describe_vectors(
-        pictures, int8=models[layout.INT8], uint8=models[layout.UINT8], crop=crop
+    pictures = {
+        Path(name).name: data
+        for name, data in sources.items()
+        if name.startswith(f"{GOLDEN}/") and name.endswith((".png", ".jpg"))
+    }
+    golden = describe_vectors(pictures, int8=models[INT8], uint8=models[UINT8], crop=crop)
+    return {**files, GOLDEN_FILE: json_text(golden).encode()}
+
+
+def find_or_convert_float16(
+    run: TrainedModel, *, with_map: bool = False
+) -> model_info.BundledModel:
+    """The run's export at its own threshold, or a conversion at the threshold of the network.
+
+    `with_map` asks for the second output, of which the export may have one or not.
+    """
+    path = run.exports_folder / f"model_{Mode.FLOAT16}.tflite"
+    exported = open_converted(path) if path.is_file() else None
+    if exported is not None and bool(exported.manifest.get("with_map")) == with_map:
+        data, threshold = exported.data, float(exported.manifest["threshold"])
+    else:
+        data, threshold = run_in_child(_convert_to_float16, run, with_map=with_map), run.threshold
+    return model_info.BundledModel(
+        file=Path(FLOAT16).name, data=data, threshold=threshold, threshold_integer=None
     )
-    return {**files, layout.GOLDEN_FILE: json_text(golden).encode()}
 
 
 def write_bundle(files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
@@ -134,19 +163,19 @@ def write_bundle(files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
 
     What is given back is the JSON of `edge-melanoma android`.
     """
-    in_place = folder.resolve() == layout.SOURCES.resolve()
+    in_place = folder.resolve() == SOURCES.resolve()
     for name, data in files.items():
-        if not in_place or name in {*layout.GENERATED, layout.README}:
+        if not in_place or name in {*GENERATED, README}:
             write_atomically(folder / name, data)
-    for name in {*layout.GENERATED} - {*files, layout.SUMS}:
+    for name in {*GENERATED} - {*files, SUMS}:
         (folder / name).unlink(missing_ok=True)
-    write_atomically(folder / layout.SUMS, layout.sums_of(files))
+    write_atomically(folder / SUMS, sums_of(files))
     return {
         "schema": 1,
         "bundle": str(folder),
         "files": len(files) + 1,
         "size_bytes": sum(map(len, files.values())),
-        "models": json.loads(files[layout.MODEL_INFO_FILE])["models"],
+        "models": json.loads(files[MODEL_INFO_FILE])["models"],
     }
 
 
@@ -162,11 +191,20 @@ def _plain_models(
             threshold_integer=integer + model_info.SHIFTS["int8"] - model_info.SHIFTS[dtype],
         )
         for name, dtype, data in (
-            (layout.INT8, "int8", int8.data),
-            (layout.UINT8, "uint8", make_uint8_twin(int8.data)),
+            (INT8, "int8", int8.data),
+            (UINT8, "uint8", make_uint8_twin(int8.data)),
         )
     ]
     return models if float16 is None else [*models, float16]
+
+
+def _convert_to_float16(run: TrainedModel, *, with_map: bool) -> bytes:
+    """Biases are not corrected for the rounding, which takes pictures; halves hardly round."""
+    from edge_melanoma.converters.tflite import convert_network
+    from edge_melanoma.network.network import load_network
+
+    settings = ExportSettings(correction=Correction.NONE, with_map=with_map, views=run.views)
+    return slim_model(convert_network(load_network(run), Mode.FLOAT16, settings=settings))
 
 
 def _notice_of(run: TrainedModel) -> str:
@@ -185,10 +223,55 @@ def _render(part: str, values: Mapping[str, Any]) -> str:
 
 
 def _refuse_large(files: Mapping[str, bytes]) -> None:
-    size = sum(len(data) for name, data in files.items() if name != layout.FLOAT16)
+    size = sum(len(data) for name, data in files.items() if name != FLOAT16)
     if size > LARGEST_BUNDLE_BYTES:
         largest = sorted(files, key=lambda name: len(files[name]), reverse=True)[:3]
         raise EdgeMelanomaError(
             f"The bundle would have {size:,} bytes without a float16 model; expected at most "
             f"{LARGEST_BUNDLE_BYTES:,}. Its largest files: {', '.join(largest)}."
+        )
+
+
+def hand_written_files(folder: Path = SOURCES) -> Iterator[str]:
+    """Paths below the folder, sorted; no generated ones, none hidden, and no tool's output."""
+    if not (folder / README).is_file():
+        raise EdgeMelanomaError(
+            f"This copy of edge-melanoma holds no Android sources ({folder} is missing); install "
+            f"the whole package."
+        )
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        ignored = any(part.startswith(".") or part in LEFT_BY_TOOLS for part in place.parts)
+        if path.is_file() and not ignored and place.as_posix() not in GENERATED:
+            yield place.as_posix()
+
+
+def sums_of(files: Mapping[str, bytes]) -> str:
+    """SHA256SUMS, as `sha256sum --check` reads it."""
+    return "".join(f"{sha256_of(files[name])}  {name}\n" for name in sorted(files))
+
+
+def read_sums(text: str) -> dict[str, str]:
+    """The hashes of SHA256SUMS by file."""
+    sums = {}
+    for line in text.splitlines():
+        sha256, _, name = line.partition("  ")
+        place = PurePosixPath(name)
+        if len(sha256) != 64 or not name or place.is_absolute() or ".." in place.parts:
+            raise EdgeMelanomaError(
+                f"{SUMS} has the line {line!r}; expected a sha256, two spaces and a path within "
+                f"the bundle."
+            )
+        sums[name] = sha256
+    return sums
+
+
+def refuse_full_folder(folder: Path, *, what: str, force: bool) -> None:
+    """Before any work: `what` is to be written into the folder, which must hold no files yet."""
+    if folder.exists() and not folder.is_dir():
+        raise EdgeMelanomaError(f"{folder} is a file; give a folder with --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise EdgeMelanomaError(
+            f"{folder} exists and is not empty; choose another --out, or replace the files of the "
+            f"{what} with --force."
         )

@@ -1,32 +1,30 @@
 """Checks an Android bundle as it lies on disk, and names the first stage at which it differs."""
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_melanoma.converters.metadata import LABELS
 from edge_melanoma.converters.model_info import without_hashes
-from edge_melanoma.converters.phone import layout
+from edge_melanoma.converters.phone import bundle
 from edge_melanoma.converters.phone.golden_vectors import prepare_pixels, run_model
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image_bytes
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, read_json, sha256_of
 from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.model_info import MODEL_INFO, read_attached_files
+from edge_melanoma.tflite.metadata import MODEL_INFO, read_attached_files
 from edge_melanoma.tflite.verification import verify_model
 
 OUTPUT_STAGES = (
-    (layout.INT8, "int8_output", "integers"),
-    (layout.UINT8, "uint8_output", "integers"),
-    (layout.INT8, "p_malignant", "scores"),
+    (bundle.INT8, "int8_output", "integers"),
+    (bundle.UINT8, "uint8_output", "integers"),
+    (bundle.INT8, "p_malignant", "scores"),
 )
 """A model, what golden.json calls its outputs, and where `ModelOutputs` has them."""
+
+Stage = tuple[str, object, object]
+"""Its name, what the bundle says, and what is there."""
 
 
 def check_bundle(folder: Path) -> dict[str, Any]:
@@ -38,26 +36,30 @@ def check_bundle(folder: Path) -> dict[str, Any]:
     Raises:
         EdgeMelanomaError: the folder is no bundle.
     """
-    for name in (layout.SUMS, layout.MODEL_INFO_FILE, layout.GOLDEN_FILE):
+    for name in (bundle.SUMS, bundle.MODEL_INFO_FILE, bundle.GOLDEN_FILE):
         if not (folder / name).is_file():
             raise EdgeMelanomaError(
                 f"{folder} is no Android bundle: it has no {name}; write one with edge-melanoma "
                 f"android."
             )
-    looked = _Look(folder)
-    sums = layout.read_sums((folder / layout.SUMS).read_text(encoding="utf-8", errors="replace"))
-    for name, expected in sums.items():
-        looked.check_sum(name, expected)
-    info = read_json(folder / layout.MODEL_INFO_FILE)
-    golden = read_json(folder / layout.GOLDEN_FILE)
+    findings = _Findings()
+    sums = bundle.read_sums((folder / bundle.SUMS).read_text(encoding="utf-8", errors="replace"))
+    for name, sha256 in sums.items():
+        path, expected = folder / name, sha256 if (folder / name).is_file() else "the file"
+        found = sha256_of(path.read_bytes()) if path.is_file() else "none"
+        findings.passes(name, [(bundle.SUMS, expected, found)])
+    info = read_json(folder / bundle.MODEL_INFO_FILE)
+    golden = read_json(folder / bundle.GOLDEN_FILE)
     try:
-        models = {f"{layout.ASSETS}/{model['file']}": model for model in info["models"]}
-        sound = {name for name, told in models.items() if looked.check_model(name, told, info)}
-        broken = set(models) - sound
-        looked.check_pictures(golden, info, models=sorted({layout.INT8, layout.UINT8} - broken))
+        models = {f"{bundle.ASSETS}/{model['file']}": model for model in info["models"]}
+        stages = {name: _stages_of_model(folder, name, models[name], info) for name in models}
+        broken = {name for name in models if not findings.passes(name, stages[name])}
+        crops = "crop", info["preprocessing"]["crop"], golden["crop"]
+        findings.passes(bundle.GOLDEN_FILE, [crops])
+        _check_pictures(folder, golden, sorted({bundle.INT8, bundle.UINT8} - broken), findings)
     except (KeyError, TypeError, ValueError) as error:
         raise EdgeMelanomaError(
-            f"{layout.MODEL_INFO_FILE} or {layout.GOLDEN_FILE} of {folder} is not as "
+            f"{bundle.MODEL_INFO_FILE} or {bundle.GOLDEN_FILE} of {folder} is not as "
             f"edge-melanoma android writes it ({error!r}); write the bundle again."
         ) from error
     return {
@@ -66,87 +68,61 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         "files": len(sums),
         "models": len(models),
         "pictures": len(golden["vectors"]),
-        "ok": not looked.findings,
-        "findings": list(looked.findings.values()),
+        "ok": not findings,
+        "findings": list(findings.values()),
     }
 
 
-class _Look:
-    """A look at a bundle's files; of each the first difference is kept."""
+class _Findings(dict[str, dict[str, str]]):
+    """By file, its first difference."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.findings: dict[str, dict[str, str]] = {}
+    def passes(self, file: str, stages: Iterable[Stage]) -> bool:
+        """Whether a file is as stated; after a stage that differs none is looked at."""
+        for stage, expected, found in stages:
+            if found != expected:
+                told = {"stage": stage, "expected": str(expected), "found": str(found)}
+                self.setdefault(file, {"file": file, **told})
+                return False
+        return True
 
-    def expect(self, file: str, stage: str, expected: object, found: object) -> bool:
-        """Whether the two are equal; where they are not, the file's first finding."""
-        if found != expected:
-            told = {"file": file, "stage": stage, "expected": str(expected), "found": str(found)}
-            self.findings.setdefault(file, told)
-        return found == expected
 
-    def check_sum(self, name: str, expected: str) -> None:
-        """A file of SHA256SUMS."""
-        path = self._folder / name
-        found = sha256_of(path.read_bytes()) if path.is_file() else "none"
-        self.expect(name, layout.SUMS, "the file" if found == "none" else expected, found)
+def _stages_of_model(
+    folder: Path, name: str, told: Mapping[str, Any], info: Mapping[str, Any]
+) -> Iterator[Stage]:
+    """A model, what is attached to it, and its ends."""
+    yield "model_info.json", "the file", "the file" if (folder / name).is_file() else "none"
+    data = (folder / name).read_bytes()
+    yield "model hash", told["sha256"], sha256_of(data)
+    try:
+        verify_model(data, name=name)
+        facts, attached = inspect_model(data), read_attached_files(data)
+    except EdgeMelanomaError as error:
+        yield "metadata", "a model with it", str(error)
+        return
+    contents = {
+        MODEL_INFO: json_text(without_hashes(info)).encode(),
+        LABELS: (folder / bundle.LABELS_FILE).read_bytes(),
+    }
+    for file, content in contents.items():
+        expected = f"the attached {file} to say what the one of the bundle says"
+        other = "another" if file in attached else "none"
+        yield "metadata", expected, expected if attached.get(file) == content else other
+    for end, found in (("input", facts.input.as_dict()), ("output", facts.output.as_dict())):
+        yield f"{end} tensor", {key: told[end][key] for key in found}, found
 
-    def check_model(self, name: str, told: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
-        """A model, what is attached to it, and its ends; whether all is as `info` says."""
-        path = self._folder / name
-        if not path.is_file():
-            return self.expect(name, "model_info.json", "the file", "none")
-        data = path.read_bytes()
-        if not self.expect(name, "model hash", told["sha256"], sha256_of(data)):
-            return False
+
+def _check_pictures(
+    folder: Path, golden: Mapping[str, Any], models: Sequence[str], findings: _Findings
+) -> None:
+    """The golden pictures, decoded, resized and run by `models`."""
+    crop, ready, outputs = Crop(golden["crop"]), [], {}
+    for vector in golden["vectors"]:
+        name = f"{bundle.GOLDEN}/{vector['file']}"
         try:
-            verify_model(data, name=name)
-            facts, attached = inspect_model(data), read_attached_files(data)
+            pixels = decode_image(read_image_bytes(folder / name), name=name)
         except EdgeMelanomaError as error:
-            return self.expect(name, "metadata", "a model with it", str(error))
-        contents = {
-            MODEL_INFO: json_text(without_hashes(info)).encode(),
-            LABELS: (self._folder / layout.LABELS_FILE).read_bytes(),
-        }
-        for file, content in contents.items():
-            if attached.get(file) != content:
-                expected = f"the attached {file} to say what the one of the bundle says"
-                found = "another" if file in attached else "none"
-                return self.expect(name, "metadata", expected, found)
-        return all(
-            self.expect(name, f"{end} tensor", {key: told[end][key] for key in found}, found)
-            for end, found in (("input", facts.input.as_dict()), ("output", facts.output.as_dict()))
-        )
-
-    def check_pictures(
-        self, golden: Mapping[str, Any], info: Mapping[str, Any], *, models: Sequence[str]
-    ) -> None:
-        """The golden pictures, decoded, resized and run by `models`."""
-        self.expect(layout.GOLDEN_FILE, "crop", info["preprocessing"]["crop"], golden["crop"])
-        crop, ready, inputs = Crop(golden["crop"]), [], []
-        for vector in golden["vectors"]:
-            if (pixels := self._check_pixels(vector, crop)) is not None:
-                ready.append(vector)
-                inputs.append(pixels)
-        outputs = {}
-        for name in models if ready else ():
-            try:
-                outputs[name] = run_model((self._folder / name).read_bytes(), inputs)
-            except EdgeMelanomaError as error:
-                self.expect(name, "run", "a lesion classifier", str(error))
-        stages = [stage for stage in OUTPUT_STAGES if stage[0] in outputs]
-        for (place, vector), (name, key, values) in product(enumerate(ready), stages):
-            found = getattr(outputs[name], values)[place]
-            self.expect(f"{layout.GOLDEN}/{vector['file']}", key, vector[key], found)
-
-    def _check_pixels(self, vector: Mapping[str, Any], crop: Crop) -> NDArray[np.uint8] | None:
-        """What a model is given, none where a stage before it differs."""
-        name = f"{layout.GOLDEN}/{vector['file']}"
-        try:
-            pixels = decode_image(read_image_bytes(self._folder / name), name=name)
-        except EdgeMelanomaError as error:
-            self.expect(name, "decoded", "a picture", str(error))
-            return None
+            findings.passes(name, [("decoded", "a picture", str(error))])
+            continue
         height, width = pixels.shape[:2]
         resized = prepare_pixels(pixels, crop)
         stages = (
@@ -154,4 +130,16 @@ class _Look:
             ("decoded", vector["decoded_sha256"], sha256_of(pixels.tobytes())),
             ("resized", vector["resized_sha256"], sha256_of(resized.tobytes())),
         )
-        return resized if all(self.expect(name, *stage) for stage in stages) else None
+        if findings.passes(name, stages):
+            ready.append((name, vector, resized))
+    for model in models if ready else ():
+        try:
+            outputs[model] = run_model((folder / model).read_bytes(), [one[2] for one in ready])
+        except EdgeMelanomaError as error:
+            findings.passes(model, [("run", "a lesion classifier", str(error))])
+    for place, (name, vector, _) in enumerate(ready):
+        run = [stage for stage in OUTPUT_STAGES if stage[0] in outputs]
+        values = [getattr(outputs[model], kind)[place] for model, _, kind in run]
+        keys = [key for _, key, _ in run]
+        told = ((key, vector[key], value) for key, value in zip(keys, values, strict=True))
+        findings.passes(name, told)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import RESIZE_ID, resize_image
+from edge_melanoma.data.images import RESIZE_ID, decode_image, resize_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runtime.classifiers import SessionPool, choose_runtime

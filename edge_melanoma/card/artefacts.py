@@ -9,7 +9,6 @@ ink are not seen.
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from functools import reduce
 from types import MappingProxyType
 from typing import TypeVar
@@ -24,25 +23,16 @@ Line = tuple[tuple[int, int], ...]
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.bool_])
 
 
-class Artefact(StrEnum):
-    """A thing in the picture that is not the patient."""
-
-    HAIR = "hair"
-    RULER = "ruler marks"
-    INK = "ink"
-    DARK_CORNERS = "dark corners"
-    BLUR = "blur"
-
-
 LIMITS = MappingProxyType(
     {
-        Artefact.HAIR: 0.04,  # of the lighter skin lies under hairs
-        Artefact.RULER: 8.0,  # strokes in a row, equally far apart
-        Artefact.INK: 0.003,  # of the picture is violet or blue, away from its middle
-        Artefact.DARK_CORNERS: 0.8,  # the third darkest corner; 0.8 is grey level 51
-        Artefact.BLUR: 0.45,  # Crete's blur, 0 sharp to 1
+        "hair": 0.04,  # of the lighter skin lies under hairs
+        "ruler marks": 8.0,  # strokes in a row, equally far apart
+        "ink": 0.003,  # of the picture is violet or blue, away from its middle
+        "dark corners": 0.8,  # the third darkest corner; 0.8 is grey level 51
+        "blur": 0.45,  # Crete's blur, 0 sharp to 1
     }
 )
+"""Things in a picture that are not the patient, and from where on each counts as seen."""
 
 HAIR_WIDTH, HAIR_LENGTH, HAIR_CONTRAST = 9, 23, 12
 """Pixels, pixels and grey levels: a hair is narrower, longer and darker."""
@@ -70,23 +60,23 @@ MARGIN = 8
 """Pixels that the soft edge of a round field takes besides."""
 
 
-def find_artefacts(pixels: NDArray[np.uint8]) -> frozenset[Artefact]:
+def find_artefacts(pixels: NDArray[np.uint8]) -> frozenset[str]:
     """The artefacts of an RGB picture (224, 224, 3)."""
     measured = measure_artefacts(pixels).items()
     return frozenset(artefact for artefact, number in measured if number >= LIMITS[artefact])
 
 
-def measure_artefacts(pixels: NDArray[np.uint8]) -> dict[Artefact, float]:
+def measure_artefacts(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """The number behind each artefact, compared with its entry in `LIMITS`."""
     grey, field = grey_of(pixels), find_field(pixels)
     if not field.any():
-        return dict.fromkeys(Artefact, 0.0) | {Artefact.DARK_CORNERS: _corner_darkness(grey)}
+        return dict.fromkeys(LIMITS, 0.0) | {"dark corners": _corner_darkness(grey)}
     return {
-        Artefact.HAIR: _hair_share(grey, field),
-        Artefact.RULER: float(_count_strokes(grey, field)),
-        Artefact.INK: _ink_share(pixels, field),
-        Artefact.DARK_CORNERS: _corner_darkness(grey),
-        Artefact.BLUR: _blur(grey, find_field(pixels, margin=BLUR_MARGIN)),
+        "hair": _hair_share(grey, field),
+        "ruler marks": float(_count_strokes(grey, field)),
+        "ink": _ink_share(pixels, field),
+        "dark corners": _corner_darkness(grey),
+        "blur": _blur(grey, find_field(pixels, margin=BLUR_MARGIN)),
     }
 
 

@@ -3,19 +3,20 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.images import read_image, scale_pixels
+from edge_melanoma.data.images import Pixels, read_image, scale_pixels
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.figures import save_figure
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 CASES_A_ROW = 4
@@ -40,40 +41,21 @@ class Failure(StrEnum):
         return "malignant" if self is Failure.MISS else "benign"
 
 
-class Decision(Enum):
-    """What a heat map is to explain; the value is the sign of the log-odds that spoke for it."""
-
-    MALIGNANT = 1.0
-    BENIGN = -1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureSheet:
-    """A sheet: its link from the card (none where it was not drawn), the errors on it, and all."""
-
-    link: str | None
-    shown: int
-    errors: int
-    images: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedCase:
+class FailedCase(NamedTuple):
     """One error: the picture (height, width, 3), the heat 0..1 over it, its score and its name."""
 
     image_id: str
     score: float
-    picture: NDArray[np.uint8]
+    picture: Pixels
     heat: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetMaker:
-    """Draws the worst `cases` errors of a variant into `folder`, linked from `card`."""
+    """Draws the worst `cases` errors of a run into `folder`, linked from `card`."""
 
+    run: TrainedModel
     network: Any
-    variant: str
-    threshold: float
     folder: Path
     card: Path
     cases: int
@@ -86,42 +68,31 @@ class SheetMaker:
         predictions: PredictionSet,
         file_name: str,
         set_name: str,
-    ) -> FailureSheet | None:
+    ) -> dict[str, Any] | None:
         """The sheet of one kind of error of a set, or none where there is no such error.
 
-        `records` are in the order of `predictions`.
+        Its link from the card (none where it was not drawn), how many errors it shows of all, and
+        among how many images. `records` are in the order of `predictions`.
         """
-        errors = worst_failures(predictions, kind=kind, threshold=self.threshold)
+        threshold = self.run.threshold
+        errors = worst_failures(predictions, kind=kind, threshold=threshold)
         images = int((predictions.labels == (kind is Failure.MISS)).sum())
         if not errors:
             return None
         link, worst = None, errors[: self.cases]
         if worst:
             title = (
-                f"{self.variant} on {set_name}: {kind.plural}, the worst {len(worst)} of "
-                f"{len(errors)}, among {images} {kind.truth} pictures at threshold "
-                f"{self.threshold:.3f}"
+                f"{self.run.variant} on {set_name}: {kind.plural}, the worst {len(worst)} of "
+                f"{len(errors)}, among {images} {kind.truth} pictures at threshold {threshold:.3f}"
             )
             path = self.folder / f"{kind.value.replace(' ', '_')}_{file_name}.png"
-            draw_failure_sheet(self._look_at(kind, worst, records, predictions), path, title=title)
+            pictures = np.stack([read_image(records[place].path) for place in worst])
+            heats = heat_maps(self.network, pictures, for_malignant=kind is Failure.FALSE_ALARM)
+            ids, scores = [predictions.image_ids[place] for place in worst], predictions.scores
+            cases = map(FailedCase._make, zip(ids, scores[worst], pictures, heats, strict=True))
+            draw_failure_sheet(list(cases), path, title=title)
             link = Path(os.path.relpath(path.resolve(), self.card.resolve().parent)).as_posix()
-        return FailureSheet(link=link, shown=len(worst), errors=len(errors), images=images)
-
-    def _look_at(
-        self,
-        kind: Failure,
-        places: Sequence[int],
-        records: Sequence[LesionRecord],
-        predictions: PredictionSet,
-    ) -> list[FailedCase]:
-        pictures = np.stack([read_image(records[place].path) for place in places])
-        decision = Decision.BENIGN if kind is Failure.MISS else Decision.MALIGNANT
-        heats = heat_maps(self.network, pictures, decision=decision)
-        ids, scores = predictions.image_ids, predictions.scores
-        return [
-            FailedCase(image_id=ids[n], score=float(scores[n]), picture=picture, heat=heat)
-            for n, picture, heat in zip(places, pictures, heats, strict=True)
-        ]
+        return {"link": link, "shown": len(worst), "errors": len(errors), "images": images}
 
 
 def worst_failures(predictions: PredictionSet, *, kind: Failure, threshold: float) -> list[int]:
@@ -133,14 +104,12 @@ def worst_failures(predictions: PredictionSet, *, kind: Failure, threshold: floa
     return [int(place) for place in places[np.argsort(away[places], kind="stable")]]
 
 
-def heat_maps(
-    network: Any, pictures: NDArray[np.uint8], *, decision: Decision
-) -> NDArray[np.float32]:
+def heat_maps(network: Any, pictures: Pixels, *, for_malignant: bool) -> NDArray[np.float32]:
     """Heat 0..1 (n, height, width) for RGB pictures of the network's size; 1 spoke most.
 
-    Grad-CAM (Selvaraju and others, ICCV 2017). All zero where no part spoke for the decision. The
-    gradient is that of the log-odds: that of the score vanishes where the score is near 0 or 1,
-    which is where the worst errors are.
+    Grad-CAM (Selvaraju and others, ICCV 2017) of the decision malignant, or else benign. All zero
+    where no part spoke for it. The gradient is that of the log-odds: that of the score vanishes
+    where the score is near 0 or 1, which is where the worst errors are.
     """
     from edge_melanoma.machine.tensorflow import tf, tf_keras
     from edge_melanoma.network.network import GAP_LAYER
@@ -157,14 +126,11 @@ def heat_maps(
             tape.watch(seen)
             log_odds = tf.matmul(judging(seen, training=False), head.kernel) + head.bias
         weights = tf.reduce_mean(tape.gradient(log_odds, seen), axis=(1, 2), keepdims=True)
-        spoke = decision.value * tf.reduce_sum(weights * seen, axis=-1)
-        heats += [_enlarge(heat, size) for heat in tf.nn.relu(spoke).numpy()]
+        spoke = (1.0 if for_malignant else -1.0) * tf.reduce_sum(weights * seen, axis=-1)
+        for heat in tf.nn.relu(spoke).numpy():
+            scaled = Image.fromarray(heat / (float(heat.max()) or 1.0))
+            heats.append(np.asarray(scaled.resize(size, Image.Resampling.BILINEAR), np.float32))
     return np.stack(heats)
-
-
-def _enlarge(heat: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    scaled = Image.fromarray(heat / (float(heat.max()) or 1.0))
-    return np.asarray(scaled.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
 
 
 def draw_failure_sheet(cases: Sequence[FailedCase], path: Path, *, title: str) -> Path:

@@ -7,14 +7,13 @@ the other pictures of the set whose attribute is known, by Fisher's exact test; 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.card.traits import ATTRIBUTES, ORDER, STATED, Traits
-from edge_melanoma.evaluation.metrics import Interval, area_under_roc, wilson_interval
+from edge_melanoma.evaluation.metrics import area_under_roc, wilson_interval
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.machine.markdown import DASH, share_of
 
@@ -26,6 +25,9 @@ NOT_KNOWN = "not known"
 GATHERED, OTHERS = "site", "others"
 """Sites with fewer than ten images stand together."""
 
+HEADER = ("group", "malignant", "recall", "AUC", "benign", "specificity")
+FEW, DIFFERS = ", few", ", differs"
+
 Cell = tuple[str, str, bool]
 """Attribute, value, and whether the malignant or the benign pictures of it."""
 
@@ -33,96 +35,13 @@ Count = tuple[int, int]
 """Decisions that were right, among how many pictures."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """A recall or a specificity of one group, over `images` of its class.
-
-    `p` is that of the test against the rest, `holm_p` the corrected one; none where there is no
-    test. Nothing but the number of images is there where the group lacks the class.
-    """
-
-    images: int
-    value: float | None
-    interval: Interval | None
-    p: float | None = None
-    holm_p: float | None = None
-
-    @property
-    def is_of_few(self) -> bool:
-        """Whether it says little, whatever its value."""
-        return self.images < FEWEST
-
-    @property
-    def differs(self) -> bool:
-        """Whether it differs from the rest by more than chance, after correction."""
-        return self.holm_p is not None and self.holm_p < SIGNIFICANCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subgroup:
-    """The pictures of one value of one attribute; malignant is the positive class."""
-
-    attribute: str
-    value: str
-    recall: Share
-    specificity: Share
-    auc: float | None
-
-    @property
-    def shares(self) -> dict[str, Share]:
-        """Both shares by name, recall first."""
-        return {"recall": self.recall, "specificity": self.specificity}
-
-    def as_dict(self) -> dict[str, Any]:
-        """For subgroups.json."""
-        content: dict[str, Any] = {"attribute": self.attribute, "group": self.value}
-        content |= {"malignant": self.recall.images, "benign": self.specificity.images}
-        for name, share in self.shares.items():
-            content |= {
-                name: share.value,
-                f"{name}_interval": share.interval,
-                f"{name}_p": share.p,
-                f"{name}_holm_p": share.holm_p,
-                f"{name}_differs": share.differs,
-            }
-        content |= {"auc": self.auc, "few_malignant": self.recall.is_of_few}
-        return content | {"few_benign": self.specificity.is_of_few, "undefined": self.undefined()}
-
-    def undefined(self) -> dict[str, str]:
-        """Metrics that this group does not define, with the reason."""
-        classes = {"recall": "malignant", "specificity": "benign"}
-        return {
-            metric: f"no {classes[name]} images"
-            for name, share in self.shares.items()
-            if not share.images
-            for metric in (name, "auc")
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubgroupTable:
-    """The subgroups of one data set; `absent` names attributes that no picture of it states."""
-
-    threshold: float
-    groups: tuple[Subgroup, ...]
-    tests: int
-    absent: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For subgroups.json."""
-        return {
-            "threshold": self.threshold,
-            "tests": self.tests,
-            "significance": SIGNIFICANCE,
-            "absent": list(self.absent),
-            "groups": [group.as_dict() for group in self.groups],
-        }
-
-
 def measure_subgroups(
     predictions: PredictionSet, traits: Sequence[Traits], *, threshold: float
-) -> SubgroupTable:
-    """The subgroups of `predictions` at `threshold`; `traits` are in the same order.
+) -> dict[str, Any]:
+    """What subgroups.json says of one data set at `threshold`; `traits` are of the same order.
+
+    A group has both shares with interval, p and corrected p, none where nothing defines them or
+    there is no test; `absent` names attributes that no picture states.
 
     Raises:
         ValueError: not as many traits as predictions.
@@ -132,36 +51,53 @@ def measure_subgroups(
     names = {*STATED, *(name for known in traits for name in known)}
     ordered = [*filter(names.__contains__, ATTRIBUTES), *sorted(names.difference(ATTRIBUTES))]
     members = {name: _members_of(name, [known.get(name) for known in traits]) for name in ordered}
+    masks = {(name, value): m for name, values in members.items() for value, m in values.items()}
     right = predictions.decisions(threshold=threshold) == predictions.labels
     counts = {
-        (name, value, positive): (int(right[mask & side].sum()), int((mask & side).sum()))
-        for name, values in members.items()
-        for value, mask in values.items()
+        (*group, positive): (int(right[mask & side].sum()), int((mask & side).sum()))
+        for group, mask in masks.items()
         for positive, side in ((True, predictions.labels), (False, ~predictions.labels))
     }
     tested, tests = _test_groups(counts)
+    return {
+        "threshold": threshold,
+        "tests": tests,
+        "significance": SIGNIFICANCE,
+        "absent": [name for name, values in members.items() if not values],
+        "groups": [
+            _group_of(group, predictions.only(mask), counts, tested)
+            for group, mask in masks.items()
+        ],
+    }
 
-    def share(cell: Cell) -> Share:
-        right, images = counts[cell]
-        p, holm_p = tested.get(cell, (None, None))
+
+def _group_of(
+    group: tuple[str, str],
+    own: PredictionSet,
+    counts: Mapping[Cell, Count],
+    tested: Mapping[Cell, tuple[float, float]],
+) -> dict[str, Any]:
+    """The figures of one group, whose `own` predictions these are."""
+    (_, malignant), (_, benign) = counts[*group, True], counts[*group, False]
+    told: dict[str, Any] = {"attribute": group[0], "group": group[1]}
+    told |= {"malignant": malignant, "benign": benign}
+    undefined: dict[str, str] = {}
+    for name, positive in (("recall", True), ("specificity", False)):
+        right, images = counts[*group, positive]
+        p, holm_p = tested.get((*group, positive), (None, None))
+        told |= {
+            name: right / images if images else None,
+            f"{name}_interval": wilson_interval(right, images) if images else None,
+            f"{name}_p": p,
+            f"{name}_holm_p": holm_p,
+            f"{name}_differs": holm_p is not None and holm_p < SIGNIFICANCE,
+        }
         if not images:
-            return Share(images=0, value=None, interval=None)
-        interval = wilson_interval(right, images)
-        return Share(images=images, value=right / images, interval=interval, p=p, holm_p=holm_p)
-
-    groups = tuple(
-        Subgroup(
-            attribute=name,
-            value=value,
-            recall=share((name, value, True)),
-            specificity=share((name, value, False)),
-            auc=_auc_of(predictions, mask),
-        )
-        for name, values in members.items()
-        for value, mask in values.items()
-    )
-    absent = tuple(name for name, values in members.items() if not values)
-    return SubgroupTable(threshold=threshold, groups=groups, tests=tests, absent=absent)
+            reason = f"no {'malignant' if positive else 'benign'} images"
+            undefined |= {name: reason, "auc": reason}
+    auc = None if undefined else area_under_roc(own.scores, own.labels)
+    few = {"few_malignant": malignant < FEWEST, "few_benign": benign < FEWEST}
+    return told | {"auc": auc, **few, "undefined": undefined}
 
 
 def _members_of(attribute: str, values: Sequence[str | None]) -> dict[str, NDArray[np.bool_]]:
@@ -213,55 +149,42 @@ def holm_adjust(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _auc_of(predictions: PredictionSet, mask: NDArray[np.bool_]) -> float | None:
-    labels, scores = predictions.labels[mask], predictions.scores[mask]
-    if labels.all() or not labels.any():
-        return None
-    ids = tuple(np.array(predictions.image_ids, dtype=object)[mask])
-    return area_under_roc(PredictionSet(image_ids=ids, labels=labels, scores=scores))
-
-
-HEADER = ("group", "malignant", "recall", "AUC", "benign", "specificity")
-FEW, DIFFERS = ", few", ", differs"
-
-
-def rows_of_table(table: SubgroupTable) -> Iterator[tuple[str, ...]]:
+def rows_of_table(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The header, then a row a group, as plain text; recall first."""
     yield HEADER
-    for group in table.groups:
-        recall, specificity = group.recall, group.specificity
-        few = FEW if recall.is_of_few or specificity.is_of_few else ""
-        reasons = group.undefined()
+    for group in table["groups"]:
+        few = FEW if group["few_malignant"] or group["few_benign"] else ""
+        auc = f"{group['auc']:.3f}{few}" if "auc" not in group["undefined"] else None
         yield (
-            f"{group.attribute}: {group.value}",
-            str(recall.images),
-            _share_text(recall, reasons.get("recall")),
-            f"{DASH} ({reasons['auc']})" if group.auc is None else f"{group.auc:.3f}{few}",
-            str(specificity.images),
-            _share_text(specificity, reasons.get("specificity")),
+            f"{group['attribute']}: {group['group']}",
+            str(group["malignant"]),
+            _share_text(group, "recall", is_of_few=group["few_malignant"]),
+            auc or f"{DASH} ({group['undefined']['auc']})",
+            str(group["benign"]),
+            _share_text(group, "specificity", is_of_few=group["few_benign"]),
         )
 
 
-def describe_findings(table: SubgroupTable) -> Iterator[str]:
+def _share_text(group: Mapping[str, Any], name: str, *, is_of_few: bool) -> str:
+    if name in group["undefined"]:
+        return f"{DASH} ({group['undefined'][name]})"
+    marks = (FEW if is_of_few else "") + (DIFFERS if group[f"{name}_differs"] else "")
+    return share_of(group[name], group[f"{name}_interval"]) + marks
+
+
+def describe_findings(table: Mapping[str, Any]) -> Iterator[str]:
     """Which groups differ from the rest, how many tests were made, what is not known at all."""
     found = [
-        f"{name} for {group.attribute} {group.value} {share.value:.3f} "
-        f"(corrected p {share.holm_p:.2g})"
-        for group in table.groups
-        for name, share in group.shares.items()
-        if share.differs
+        f"{name} for {group['attribute']} {group['group']} {group[name]:.3f} "
+        f"(corrected p {group[f'{name}_holm_p']:.2g})"
+        for group in table["groups"]
+        for name in ("recall", "specificity")
+        if group[f"{name}_differs"]
     ]
-    tests = f"{table.tests} Fisher tests against the rest of the set, Holm's correction at "
+    tests = f"{table['tests']} Fisher tests against the rest of the set, Holm's correction at "
     if found:
         yield f"Differ from the rest ({tests}{SIGNIFICANCE:g}): {'; '.join(found)}."
     else:
         yield f"No group differs from the rest by more than chance ({tests}{SIGNIFICANCE:g})."
-    if table.absent:
-        yield f"Not stated in this data set: {', '.join(table.absent)}."
-
-
-def _share_text(share: Share, reason: str | None) -> str:
-    if share.value is None:
-        return f"{DASH} ({reason})"
-    marks = (FEW if share.is_of_few else "") + (DIFFERS if share.differs else "")
-    return share_of(share.value, share.interval) + marks
+    if table["absent"]:
+        yield f"Not stated in this data set: {', '.join(table['absent'])}."

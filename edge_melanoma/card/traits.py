@@ -10,28 +10,28 @@ and is no measurement of a person's skin.
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.card.artefacts import Artefact, find_artefacts, find_field
+from edge_melanoma.card.artefacts import LIMITS, find_artefacts, find_field
 from edge_melanoma.data.images import read_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import Reporter
 
-
-class SkinTone(StrEnum):
-    """Classes of the individual typology angle, from light to dark."""
-
-    VERY_LIGHT = "very light"
-    LIGHT = "light"
-    INTERMEDIATE = "intermediate"
-    TAN = "tan"
-    BROWN = "brown"
-    DARK = "dark"
-
+SKIN_TONES = MappingProxyType(
+    {
+        "very light": 55.0,
+        "light": 41.0,
+        "intermediate": 28.0,
+        "tan": 10.0,
+        "brown": -30.0,
+        "dark": -np.inf,
+    }
+)
+"""Classes of the individual typology angle, each with the degrees above which it lies."""
 
 AGE_BANDS = ((30.0, "under 30"), (50.0, "30 to 49"), (70.0, "50 to 69"), (131.0, "70 and over"))
 """Each with the age in years below which it ends; 130 is more than anyone has reached."""
@@ -40,16 +40,13 @@ STATED = ("age", "sex", "site", "diagnosis")
 """Attributes that a labels.csv may give."""
 
 SKIN_TONE = "skin tone"
-ATTRIBUTES = (*STATED, SKIN_TONE, *(artefact.value for artefact in Artefact))
+ATTRIBUTES = (*STATED, SKIN_TONE, *LIMITS)
 SEEN, NOT_SEEN = "seen", "not seen"
-ORDER = (*(band for _, band in AGE_BANDS), *(tone.value for tone in SkinTone), SEEN, NOT_SEEN)
+ORDER = (*(band for _, band in AGE_BANDS), *SKIN_TONES, SEEN, NOT_SEEN)
 """How the values of an attribute are sorted; others by their number of pictures."""
 
 Traits = Mapping[str, str]
 """Attribute to value, of one picture; what is not known is not there."""
-
-LOWER_ANGLES = (55.0, 41.0, 28.0, 10.0, -30.0, -np.inf)
-"""Degrees above which each class of `SkinTone` lies."""
 
 PATCHES, PATCH = 12, 20
 RADIUS = 0.8
@@ -107,21 +104,14 @@ def _band_of(age: str, image_id: str) -> str:
 def _traits_from_pixels(record: LesionRecord) -> dict[str, str]:
     pixels = read_image(record.path)
     found = find_artefacts(pixels)
-    traits = {artefact.value: SEEN if artefact in found else NOT_SEEN for artefact in Artefact}
-    tone = classify_skin_tone(pixels)
-    return traits if tone is None else {SKIN_TONE: tone.value, **traits}
-
-
-def classify_skin_tone(pixels: NDArray[np.uint8]) -> SkinTone | None:
-    """The class of a picture's skin, or none where it cannot be measured."""
+    traits = {artefact: SEEN if artefact in found else NOT_SEEN for artefact in LIMITS}
     angle = measure_typology_angle(pixels)
-    return None if angle is None else class_of_angle(angle)
+    return traits if angle is None else {SKIN_TONE: class_of_angle(angle), **traits}
 
 
-def class_of_angle(angle: float) -> SkinTone:
-    """The class of an angle in degrees; a bound belongs to the darker class."""
-    bounds = zip(SkinTone, LOWER_ANGLES, strict=True)
-    return next(tone for tone, lowest in bounds if angle > lowest)
+def class_of_angle(angle: float) -> str:
+    """The skin tone of an angle in degrees; a bound belongs to the darker class."""
+    return next(tone for tone, lowest in SKIN_TONES.items() if angle > lowest)
 
 
 def measure_typology_angle(pixels: NDArray[np.uint8]) -> float | None:

@@ -1,82 +1,60 @@
 """All that is to be known of data sets before training: bad files, copies, leaks, shortcuts.
 
-And which files to remove, so that no picture is unreadable, doubled, leaked or of two labels.
+And which files to remove, so that no picture is unreadable, doubled, leaked or of two labels; all
+of it as JSON and as one HTML page that needs no other file and no network.
 """
 
+import base64
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from edge_melanoma.check.shortcuts import LEAST_IMAGES_A_CLASS, Shortcut, measure_shortcuts
-from edge_melanoma.check.sources import SourceFindings, examine_sources
+from edge_melanoma.data import statistics
+from edge_melanoma.data.clinics import auc_of_source, count_sources, describe_sources
 from edge_melanoma.data.copies.search import CopyKind, Duplicates, cluster_pairs, find_copies
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, list_lesions
 from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprints
 from edge_melanoma.data.sets import list_skipped, name_records
-from edge_melanoma.data.statistics import TrivialStatistics
+from edge_melanoma.data.splits import find_divided
 from edge_melanoma.errors import printable
+from edge_melanoma.machine.markdown import template_environment
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 
 SIZES_SHOWN = 5
 SIDE_ORDER = ("test", "validation", "train", None)
 """What stays where copies are on several sides: the test folder is what results are known on."""
+WORST_SHOWN = 3
+EXAMPLES_A_CLASS = 6
+BINS = 24
+THUMBNAIL_SIDE = 112
+
 Group = tuple[str, ...]
-Pair = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetSummary:
-    """One data set: its readable pictures by class, by given side and by size, and its shortcuts.
-
-    `sizes` holds the most frequent ones as (width, height, pictures); `note` says why there are no
-    shortcuts, where there are none.
-    """
-
-    name: str
-    images: int
-    benign: int
-    malignant: int
-    unreadable: int
-    sides: dict[str, dict[str, int]]
-    sizes: tuple[tuple[int, int, int], ...]
-    shortcuts: tuple[Shortcut, ...]
-    note: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataReport:
-    """What was found in one data set or in several, by image id.
+    """What was found in one data set or in several.
 
-    Groups are clusters of copies of one another, of which the near ones hold more than exact copies
-    of one picture; a leak is a pair of copies on two sides of one
-    set, a crossing a pair of copies in two sets. `skipped` are files not taken for pictures.
+    `told` is what --json writes, with files relative to their set, begun by its name if there are
+    several. Its groups are clusters of copies of one another, of which the near ones hold more than
+    exact copies of one picture; a leak is a pair of copies on two sides of one set, lesion leaks
+    and conflicts are by the tables alone. `shortcuts` are those of each set, by its name.
     """
 
-    sets: tuple[SetSummary, ...]
-    skipped: tuple[str, ...]
-    bad: tuple[BadImage, ...]
-    exact: tuple[Group, ...]
-    near: tuple[Group, ...]
-    conflicts: tuple[Group, ...]
-    leaks: tuple[Pair, ...]
-    crossings: tuple[Pair, ...]
-    sources: SourceFindings
+    told: Mapping[str, Any]
+    shortcuts: Mapping[str, Mapping[str, float]]
     prints: Fingerprints
     duplicates: Duplicates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """A file to remove, and why."""
-
-    image_id: str
-    reason: str
 
 
 def examine_data(
@@ -94,160 +72,131 @@ def examine_data(
         EdgeMelanomaError: a folder is missing, empty or not laid out as a data set.
     """
     members = {name: list_lesions(folder) for name, folder in folders.items()}
-    listed = name_records(members)
+    listed, several = name_records(members), len(folders) > 1
     prints = read_fingerprints(listed, cache_folder=cache_folder, reporter=reporter, ray=ray)
     duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)
-    records = {record.image_id: record for record in prints.readable}
-    paths = {record.image_id: record.path for record in listed}
-    clusters = duplicates.clusters
-    near = {pair.first for pair in duplicates.pairs if pair.kind is CopyKind.NEAR}
-    return DataReport(
-        sets=tuple(_summarise(name, members, prints, duplicates) for name in members),
-        skipped=tuple(
-            f"{name}:{path}" if len(folders) > 1 else path
+    found = {
+        name: _examine_set(name, len(own), prints, duplicates) for name, own in members.items()
+    }
+    sources, paths = count_sources(prints.readable), {one.image_id: one.path for one in listed}
+    told = {
+        "schema": 1,
+        "sets": [summary for summary, _ in found.values()],
+        "skipped": [
+            f"{name}:{path}" if several else path
             for name, folder in folders.items()
             for path in list_skipped(folder, members[name])
-        ),
-        bad=tuple(_name_bad(image, paths[image.image_id]) for image in prints.bad),
-        exact=cluster_pairs([pair for pair in duplicates.pairs if pair.kind is not CopyKind.NEAR]),
-        near=tuple(cluster for cluster in clusters if near & set(cluster)),
-        conflicts=tuple(
+        ],
+        "bad": [_name_bad(image, paths[image.image_id]) for image in prints.bad],
+        **_find_groups(prints.readable, duplicates),
+        "sources": {
+            "auc": auc_of_source(sources),
+            "counts": {
+                name: {"benign": benign, "malignant": malignant}
+                for name, (benign, malignant) in sources.items()
+            },
+            "notes": list(describe_sources(sources)),
+        },
+        "shortcuts": [
+            {"feature": feature, "auc": auc} | ({"set": name} if several else {})
+            for name, (_, shortcuts) in found.items()
+            for feature, auc in shortcuts.items()
+        ],
+    }
+    shortcuts = {name: shortcuts for name, (_, shortcuts) in found.items()}
+    return DataReport(told=told, shortcuts=shortcuts, prints=prints, duplicates=duplicates)
+
+
+def _find_groups(
+    readable: Sequence[LesionRecord], duplicates: Duplicates
+) -> dict[str, Sequence[Group]]:
+    records = {record.image_id: record for record in readable}
+    clusters = duplicates.clusters
+    pairs = [pair for cluster in clusters for pair in combinations(cluster, 2)]
+    near = {pair.first for pair in duplicates.pairs if pair.kind is CopyKind.NEAR}
+    exact = [pair for pair in duplicates.pairs if pair.kind is not CopyKind.NEAR]
+
+    def is_crossing(one: str, other: str) -> bool:
+        return records[one].dataset != records[other].dataset
+
+    def is_leak(one: str, other: str) -> bool:
+        sides = {records[one].side, records[other].side}
+        return not is_crossing(one, other) and len(sides) == 2 and None not in sides
+
+    return {
+        "exact_duplicates": cluster_pairs(exact),
+        "near_duplicates": [cluster for cluster in clusters if near & set(cluster)],
+        "label_conflicts": [
             cluster for cluster in clusters if len({records[i].is_malignant for i in cluster}) > 1
-        ),
-        leaks=_pairs_where(clusters, records, _is_leak),
-        crossings=_pairs_where(clusters, records, lambda a, b: a.dataset != b.dataset),
-        sources=examine_sources(prints.readable),
-        prints=prints,
-        duplicates=duplicates,
-    )
+        ],
+        "cross_split_leaks": [pair for pair in pairs if is_leak(*pair)],
+        "cross_set_copies": [pair for pair in pairs if is_crossing(*pair)],
+        "lesion_leaks": find_divided(readable, "side"),
+        "lesion_conflicts": find_divided(readable, "is_malignant", by_patient=False),
+    }
 
 
-def rows_of(name: str, records: Sequence[LesionRecord]) -> list[int]:
+def _rows_of(name: str, records: Sequence[LesionRecord]) -> list[int]:
     """The positions of the pictures of one set; those of a lone set do not say where they are."""
     return [row for row, record in enumerate(records) if record.dataset in {None, name}]
 
 
-def report_to_json(report: DataReport) -> dict[str, Any]:
-    """What --json writes; files are relative to their set, begun by its name if there are several.
-
-    The shortcuts of several sets say which set they are of.
-    """
-    several = len(report.sets) > 1
-    return {
-        "schema": 1,
-        "sets": [
-            {name: value for name, value in asdict(summary).items() if name != "shortcuts"}
-            for summary in report.sets
-        ],
-        "skipped": list(report.skipped),
-        "bad": [{"file": bad.image_id, "reason": bad.reason} for bad in report.bad],
-        "exact_duplicates": [list(group) for group in report.exact],
-        "near_duplicates": [list(group) for group in report.near],
-        "label_conflicts": [list(group) for group in report.conflicts],
-        "cross_split_leaks": [list(pair) for pair in report.leaks],
-        "cross_set_copies": [list(pair) for pair in report.crossings],
-        "lesion_leaks": [list(group) for group in report.sources.lesion_leaks],
-        "lesion_conflicts": [list(group) for group in report.sources.lesion_conflicts],
-        "sources": {
-            "auc": report.sources.auc,
-            "counts": {
-                name: {"benign": benign, "malignant": malignant}
-                for name, (benign, malignant) in report.sources.counts.items()
-            },
-            "notes": list(report.sources.notes),
+def _examine_set(
+    name: str, listed: int, prints: Fingerprints, duplicates: Duplicates
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Readable pictures by class and given side, most frequent (width, height, n); shortcuts."""
+    rows = _rows_of(name, prints.readable)
+    records, measured = [prints.readable[row] for row in rows], prints.statistics[rows]
+    cluster_of = {image_id: cluster[0] for cluster in duplicates.clusters for image_id in cluster}
+    labels = np.array([record.is_malignant for record in records], dtype=bool)
+    groups = [cluster_of.get(record.image_id, record.image_id) for record in records]
+    shortcuts = statistics.measure_shortcuts(measured, labels=labels, groups=groups)
+    counts = Counter((record.side, record.is_malignant) for record in records)
+    shapes = map(statistics.TrivialStatistics._make, measured)
+    sizes = Counter((int(shape.width), int(shape.height)) for shape in shapes)
+    note = f"Shortcuts need {statistics.LEAST_IMAGES_A_CLASS} images of each class."
+    told = {
+        "name": name,
+        "images": len(records),
+        "benign": int((~labels).sum()),
+        "malignant": int(labels.sum()),
+        "unreadable": listed - len(records),
+        "sides": {
+            side: {"benign": counts[side, False], "malignant": counts[side, True]}
+            for side in sorted({record.side for record in records if record.side})
         },
-        "shortcuts": [
-            asdict(shortcut) | ({"set": summary.name} if several else {})
-            for summary in report.sets
-            for shortcut in summary.shortcuts
-        ],
+        "sizes": [(*size, number) for size, number in sizes.most_common(SIZES_SHOWN)],
+        "note": None if shortcuts else note,
     }
+    return told, shortcuts
 
 
-def list_removals(report: DataReport) -> tuple[Removal, ...]:
-    """One entry a file, sorted; once they are gone the same report finds no leak and no conflict.
+def _name_bad(bad: BadImage, path: Path) -> dict[str, str]:
+    """Named relative to its set, in characters that every report can hold."""
+    name = printable(bad.image_id)
+    return {"file": name, "reason": bad.reason.replace(printable(str(path)), name)}
+
+
+def list_removals(report: DataReport) -> dict[str, str]:
+    """Files to remove, sorted, and why: then the same report finds no leak and no conflict.
 
     Of copies with opposite labels all go; of copies in several sets those in the set given first
     stay, of those the ones in test, and of equal pictures the first.
     """
-    order = {summary.name: number for number, summary in enumerate(report.sets)}
+    order = {one["name"]: number for number, one in enumerate(report.told["sets"])}
     records = {record.image_id: record for record in report.prints.readable}
-    reasons = {bad.image_id: "unreadable" for bad in report.bad}
-    for conflict in report.conflicts:
+    reasons = {bad["file"]: "unreadable" for bad in report.told["bad"]}
+    for conflict in report.told["label_conflicts"]:
         for image_id in conflict:
             others = [other for other in conflict if other != image_id]
             reasons[image_id] = f"copies with both labels: {others[0]}"
     for cluster in report.duplicates.clusters:
         members = [records[image_id] for image_id in cluster if image_id not in reasons]
         reasons |= _leaking(members, order)
-    for group in report.exact:
+    for group in report.told["exact_duplicates"]:
         kept = [image_id for image_id in group if image_id not in reasons]
         reasons |= {image_id: f"same pixels as {kept[0]}" for image_id in kept[1:]}
-    return tuple(Removal(image_id=name, reason=reasons[name]) for name in sorted(reasons))
-
-
-def removals_to_text(removals: Sequence[Removal]) -> str:
-    """A line a file: its name, in which line breaks are escaped, a tab, the reason."""
-    return "".join(
-        f"{printable(removal.image_id)}\t{printable(removal.reason)}\n" for removal in removals
-    )
-
-
-def _name_bad(bad: BadImage, path: Path) -> BadImage:
-    """Named relative to its set, in characters that every report can hold."""
-    name = printable(bad.image_id)
-    return BadImage(image_id=name, reason=bad.reason.replace(printable(str(path)), name))
-
-
-def _summarise(
-    name: str,
-    members: Mapping[str, Sequence[LesionRecord]],
-    prints: Fingerprints,
-    duplicates: Duplicates,
-) -> SetSummary:
-    rows = rows_of(name, prints.readable)
-    records = [prints.readable[row] for row in rows]
-    statistics = prints.statistics[rows]
-    labels = np.array([record.is_malignant for record in records], dtype=bool)
-    cluster_of = {image_id: cluster[0] for cluster in duplicates.clusters for image_id in cluster}
-    groups = [cluster_of.get(record.image_id, record.image_id) for record in records]
-    sizes = Counter((row.width, row.height) for row in map(TrivialStatistics._make, statistics))
-    shortcuts = measure_shortcuts(statistics, labels=labels, groups=groups)
-    return SetSummary(
-        name=name,
-        images=len(records),
-        benign=int((~labels).sum()),
-        malignant=int(labels.sum()),
-        unreadable=len(members[name]) - len(records),
-        sides=_count_sides(records),
-        sizes=tuple((int(w), int(h), n) for (w, h), n in sizes.most_common(SIZES_SHOWN)),
-        shortcuts=shortcuts,
-        note=None if shortcuts else f"Shortcuts need {LEAST_IMAGES_A_CLASS} images of each class.",
-    )
-
-
-def _count_sides(records: Sequence[LesionRecord]) -> dict[str, dict[str, int]]:
-    counts = Counter((record.side, record.is_malignant) for record in records)
-    return {
-        side: {"benign": counts[side, False], "malignant": counts[side, True]}
-        for side in sorted({record.side for record in records if record.side})
-    }
-
-
-def _is_leak(one: LesionRecord, other: LesionRecord) -> bool:
-    sides = {one.side, other.side}
-    return one.dataset == other.dataset and len(sides) == 2 and None not in sides
-
-
-def _pairs_where(
-    clusters: Sequence[Group], records: Mapping[str, LesionRecord], condition: Any
-) -> tuple[Pair, ...]:
-    return tuple(
-        (one, other)
-        for cluster in clusters
-        for one, other in combinations(cluster, 2)
-        if condition(records[one], records[other])
-    )
+    return dict(sorted(reasons.items()))
 
 
 def _leaking(members: Sequence[LesionRecord], order: dict[str, int]) -> dict[str, str]:
@@ -256,11 +205,78 @@ def _leaking(members: Sequence[LesionRecord], order: dict[str, int]) -> dict[str
     def place(record: LesionRecord) -> tuple[int, int]:
         return order.get(record.dataset or "", 0), SIDE_ORDER.index(record.side)
 
-    if not members:
-        return {}
-    best = min(members, key=place)
+    best = min(members, key=place, default=None)
     return {
         record.image_id: f"copy of {best.image_id}"
         for record in members
-        if place(record) != place(best)
+        if best and place(record) != place(best)
+    }
+
+
+def removals_to_text(removals: Mapping[str, str]) -> str:
+    """A line a file: its name, in which line breaks are escaped, a tab, the reason."""
+    return "".join(f"{printable(name)}\t{printable(why)}\n" for name, why in removals.items())
+
+
+def render_page(report: DataReport, removals: Mapping[str, str]) -> str:
+    """The whole page; every name is escaped, none is an absolute path."""
+    records = {record.image_id: record for record in report.prints.readable}
+    environment = template_environment(Path(__file__).parent, autoescape=True)
+    return environment.get_template("page.html.j2").render(
+        told=report.told,
+        shortcuts=report.shortcuts,
+        removals=removals,
+        figures={name: _figures(report, name) for name in report.shortcuts},
+        address_of=lambda image_id: _thumbnail(records[image_id]),
+    )
+
+
+def _thumbnail(record: LesionRecord) -> str:
+    """A small picture as a data address."""
+    image = Image.fromarray(decode_image(read_image_bytes(record.path), name=record.image_id))
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _figures(report: DataReport, name: str) -> list[dict[str, Any]]:
+    """Of the statistics that separate the classes of a set best alone."""
+    rows = _rows_of(name, report.prints.readable)
+    records = [report.prints.readable[row] for row in rows]
+    columns = report.prints.statistics[rows].T
+    values = dict(zip(statistics.TrivialStatistics._fields, columns, strict=True))
+    single = [one for one in report.shortcuts[name].items() if one[0] in values]
+    return [
+        {"feature": feature, "auc": auc} | _figure(records, values[feature])
+        for feature, auc in single[:WORST_SHOWN]
+    ]
+
+
+def _figure(records: Sequence[LesionRecord], values: NDArray[np.float64]) -> dict[str, Any]:
+    """How a statistic is spread by class: heights of bins in 0..1, and the most telling images."""
+    labels = np.array([record.is_malignant for record in records])
+    classes = {"benign": ~labels, "malignant": labels}
+    low, high = (float(edge) for edge in np.quantile(values, [0.01, 0.99]))
+    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    inside = np.clip(values, edges[0], edges[-1])
+    shares = {
+        name: np.histogram(inside[chosen], edges)[0] / chosen.sum()
+        for name, chosen in classes.items()
+    }
+    tallest = max(float(share.max()) for share in shares.values())
+    place = np.clip(np.digitize(values, edges) - 1, 0, BINS - 1)
+    lead = (shares["malignant"] - shares["benign"])[place]
+    order = {
+        "benign": np.argsort(lead, kind="stable"),
+        "malignant": np.argsort(-lead, kind="stable"),
+    }
+    return {
+        "low": low,
+        "high": high,
+        "bins": {name: (share / tallest).tolist() for name, share in shares.items()},
+        "examples": {
+            name: [records[n].image_id for n in order[name] if chosen[n]][:EXAMPLES_A_CLASS]
+            for name, chosen in classes.items()
+        },
     }

@@ -21,6 +21,6 @@ def command(
     What `train --variant best` does at its end, for other recipes. The order of the scores stays,
     the operating point is chosen anew; export and bench the new run afterwards.
     """
-    from edge_melanoma.training.calibrated import calibrate_run
+    from edge_melanoma.training.record import calibrate_run
 
     calibrate_run(run, out=out, force=force)

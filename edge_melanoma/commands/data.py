@@ -42,7 +42,7 @@ def check(
 ) -> None:
     """Find unreadable files, copies, label conflicts, leaks and shortcuts; change nothing."""
     ray = options.choose_ray(engine, workers=workers, address=address)
-    from edge_melanoma.check import page, report
+    from edge_melanoma.check import report
     from edge_melanoma.data.screening import default_fingerprint_folder
     from edge_melanoma.data.sets import name_folders
     from edge_melanoma.runs.folders import refuse_unwritable
@@ -58,11 +58,11 @@ def check(
     console = Console(highlight=False)
     console.print(_sets_table(found))
     console.print(_findings_table(found, removals=len(removals)))
-    print_lines(console, *found.sources.notes)
+    print_lines(console, *found.told["sources"]["notes"])
     if json:
-        write_json(json, report.report_to_json(found))
+        write_json(json, found.told)
     if html:
-        write_atomically(html, page.render_page(found, removals))
+        write_atomically(html, report.render_page(found, removals))
     if fix_list:
         write_atomically(fix_list, report.removals_to_text(removals))
 
@@ -91,29 +91,30 @@ def _sets_table(report: "DataReport") -> Table:
         table.add_column(
             column, justify="left" if column in {"set", "sizes"} else "right", overflow="fold"
         )
-    for one in report.sets:
-        sizes = ", ".join(f"{width}x{height}" for width, height, _ in one.sizes[:2])
-        more = " ..." if len(one.sizes) > 2 else ""
-        worst = one.shortcuts[:SHORTCUTS_SHOWN]
-        told = "\n".join(f"{shortcut.feature} {shortcut.auc:.3f}" for shortcut in worst)
-        counts = map(str, (one.benign, one.malignant, one.unreadable))
-        table.add_row(one.name, *counts, sizes + more, told or str(one.note))
+    for one in report.told["sets"]:
+        sizes = ", ".join(f"{width}x{height}" for width, height, _ in one["sizes"][:2])
+        more = " ..." if len(one["sizes"]) > 2 else ""
+        worst = [*report.shortcuts[one["name"]].items()][:SHORTCUTS_SHOWN]
+        told = "\n".join(f"{feature} {auc:.3f}" for feature, auc in worst)
+        counts = (str(one[count]) for count in ("benign", "malignant", "unreadable"))
+        table.add_row(one["name"], *counts, sizes + more, told or str(one["note"]))
     return table
 
 
 def _findings_table(report: "DataReport", *, removals: int) -> Table:
     number, images = Column("number", justify="right"), Column("images", justify="right")
     table = Table("finding", number, images, title="Findings")
+    told = report.told
     groups = (
-        ("files skipped, not taken for pictures", [(name,) for name in report.skipped]),
-        ("unreadable files", [(bad.image_id,) for bad in report.bad]),
-        ("exact duplicates (groups)", report.exact),
-        ("near duplicates (groups)", report.near),
-        ("label conflicts (groups)", report.conflicts),
-        ("leaks between the given sides (pairs)", report.leaks),
-        ("copies in two sets (pairs)", report.crossings),
-        ("lesions or patients on two given sides (groups)", report.sources.lesion_leaks),
-        ("lesions with both labels (groups)", report.sources.lesion_conflicts),
+        ("files skipped, not taken for pictures", [(name,) for name in told["skipped"]]),
+        ("unreadable files", [(bad["file"],) for bad in told["bad"]]),
+        ("exact duplicates (groups)", told["exact_duplicates"]),
+        ("near duplicates (groups)", told["near_duplicates"]),
+        ("label conflicts (groups)", told["label_conflicts"]),
+        ("leaks between the given sides (pairs)", told["cross_split_leaks"]),
+        ("copies in two sets (pairs)", told["cross_set_copies"]),
+        ("lesions or patients on two given sides (groups)", told["lesion_leaks"]),
+        ("lesions with both labels (groups)", told["lesion_conflicts"]),
     )
     for name, found in groups:
         table.add_row(name, str(len(found)), str(len({*chain.from_iterable(found)})))

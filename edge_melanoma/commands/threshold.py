@@ -49,22 +49,22 @@ def command(
 
 def _choose_points(run: "TrainedModel", *, min_recall: float | None, save: bool) -> dict[str, Any]:
     """The content of `threshold --json`."""
-    from edge_melanoma.converters import operating_points
+    from edge_melanoma.converters import export
     from edge_melanoma.evaluation.predictions import read_predictions
     from edge_melanoma.evaluation.thresholds import choose_operating_point, describe_rule
     from edge_melanoma.runs.models import open_converted, open_exports
 
     validation = read_predictions(run.folder / "predictions_validation.csv")
     point = asdict(choose_operating_point(validation, min_recall=min_recall))
-    scores, exports = operating_points.ValidationScores(run, TerminalReporter()), []
+    scores, exports = export.ValidationScores(run, TerminalReporter()), []
     for model in open_exports(run):
-        operating_points.complete_operating_point(run, model, scores)
+        export.complete_operating_point(run, model, scores)
         found = scores.of(open_converted(model.path))
         if found is None:
             continue
-        own = operating_points.derive_operating_point(model, found, min_recall=min_recall)
+        own = export.derive_operating_point(model, found, min_recall=min_recall)
         if save:
-            operating_points.save_operating_point(run, model, own)
+            export.save_operating_point(run, model, own)
         told = {"mode": model.mode, "file": model.path.name, "operating_point": own.as_dict()}
         exports.append(told)
     return {

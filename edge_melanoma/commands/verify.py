@@ -23,14 +23,15 @@ def command(
     it matters who wrote it.
     """
     from edge_melanoma.runs.bundled import bundled_run, is_bundled
-    from edge_melanoma.runs.recorded_files import verify_run
+    from edge_melanoma.runs.recorded_files import describe_finding, verify_run
 
     found = verify_run(bundled_run().folder if is_bundled(run) else run)
     if as_json:
-        print(dumps(found.as_dict(), indent=2))
+        print(dumps(found, indent=2))
     else:
-        verdict = "as recorded" if found.is_as_recorded else "NOT as recorded"
-        told = f"{run}: {found.checked} files with a recorded sha256, {verdict}."
-        print_lines(results_console(width=160), *map(str, found.findings), told)
-    if not found.is_as_recorded:
+        verdict = "as recorded" if found["as_recorded"] else "NOT as recorded"
+        told = f"{run}: {found['checked']} files with a recorded sha256, {verdict}."
+        findings = map(describe_finding, found["findings"])
+        print_lines(results_console(width=160), *findings, told)
+    if not found["as_recorded"]:
         raise typer.Exit(NOT_AS_RECORDED)

@@ -3,7 +3,6 @@
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +18,15 @@ SHIPPED_CARDS = Path(edge_melanoma.__file__).parent / "benchmarks" / "cards"
 REQUIRED = ("name", "source", "licence", "geometry", "label_definition")
 OPTIONAL = ("url", "doi", "note")
 
+Card = Mapping[str, str | None]
+"""What a person must know of a data set before believing a figure that was measured on it.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetCard:
-    """What a person must know of a data set before believing a figure that was measured on it.
-
-    `geometry` says how the pictures were brought to their size ("centre crop", "whole frame
-    squashed"), `label_definition` what is counted as malignant; `file` is the card's own name.
-    """
-
-    name: str
-    source: str
-    licence: str
-    geometry: str
-    label_definition: str
-    url: str | None = None
-    doi: str | None = None
-    note: str | None = None
-    file: str = CARD
-
-    def as_dict(self) -> dict[str, str | None]:
-        """For evaluation.json and parity.json."""
-        return asdict(self)
+`geometry` says how the pictures were brought to their size ("centre crop", "whole frame
+squashed"), `label_definition` what is counted as malignant; `file` is the card's own name.
+"""
 
 
-def find_card(folder: Path) -> DatasetCard | None:
+def find_card(folder: Path) -> Card | None:
     """The card of the data set at `folder`, or none.
 
     Looked for as `dataset.toml` in the folder; where that cannot be written, as
@@ -62,8 +45,8 @@ def find_card(folder: Path) -> DatasetCard | None:
     return read_card(shipped) if shipped.is_file() else None
 
 
-def read_card(path: Path) -> DatasetCard:
-    """A card from a TOML file with the keys of `DatasetCard`, each a text.
+def read_card(path: Path) -> Card:
+    """A card from a TOML file with the keys of a `Card`, each a text.
 
     Raises:
         EdgeMelanomaError: no TOML, an unknown or a missing key, or a value that is no text.
@@ -71,28 +54,22 @@ def read_card(path: Path) -> DatasetCard:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EdgeMelanomaError(
-            f"The data set card {path} is not a readable TOML file: {error}."
-        ) from error
-    known = [field.name for field in fields(DatasetCard) if field.name != "file"]
+        raise _refusal(path, f"is not a readable TOML file: {error}.") from error
+    known = (*REQUIRED, *OPTIONAL)
     for key, value in content.items():
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-            raise EdgeMelanomaError(
-                f"The data set card {path} has the unknown key '{key}'; did you mean '{nearest}'?"
-            )
+            raise _refusal(path, f"has the unknown key '{key}'; did you mean '{nearest}'?")
         if not isinstance(value, str) or not value.strip():
-            raise EdgeMelanomaError(
-                f"The data set card {path} gives {key} the value {value!r}; "
-                f"expected a text in quotes."
-            )
-    missing = [key for key in REQUIRED if key not in content]
-    if missing:
-        raise EdgeMelanomaError(
-            f"The data set card {path} lacks {', '.join(missing)}; expected {', '.join(REQUIRED)}, "
-            f"and if you like {', '.join(OPTIONAL)}."
-        )
-    return DatasetCard(**content, file=path.name)
+            raise _refusal(path, f"gives {key} the value {value!r}; expected a text in quotes.")
+    if missing := [key for key in REQUIRED if key not in content]:
+        expected = f"{', '.join(REQUIRED)}, and if you like {', '.join(OPTIONAL)}"
+        raise _refusal(path, f"lacks {', '.join(missing)}; expected {expected}.")
+    return dict.fromkeys(known) | content | {"file": path.name}
+
+
+def _refusal(path: Path, why: str) -> EdgeMelanomaError:
+    return EdgeMelanomaError(f"The data set card {path} {why}")
 
 
 def describe_cards(dataset: Mapping[str, Any]) -> list[str]:
@@ -102,7 +79,7 @@ def describe_cards(dataset: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {_text_of(card) if card else unknown}" for name, card in cards.items()]
 
 
-def _text_of(card: Mapping[str, str | None]) -> str:
+def _text_of(card: Card) -> str:
     place = f" (doi:{card['doi']})" if card["doi"] else ""
     return (
         f"{card['source']}{place}; licence: {card['licence']}; {card['geometry']}; "
@@ -111,12 +88,9 @@ def _text_of(card: Mapping[str, str | None]) -> str:
 
 
 def describe_dataset(
-    name: str,
-    records: Sequence[LesionRecord],
-    *,
-    card: DatasetCard | Mapping[str, Any] | None = None,
+    name: str, records: Sequence[LesionRecord], *, card: Card | None = None
 ) -> dict[str, Any]:
-    """What a figure was measured on; `card` as it was read, or as a file of a run has it."""
+    """What a figure was measured on."""
     benign, malignant = count_classes(tuple(records))
     return {
         "name": name,
@@ -124,5 +98,5 @@ def describe_dataset(
         "benign": benign,
         "malignant": malignant,
         "fingerprint": fingerprint_of({name: records}),
-        "card": card.as_dict() if isinstance(card, DatasetCard) else card,
+        "card": card,
     }

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError, decode_image
-from edge_melanoma.data.images import read_image_bytes
+from edge_melanoma.data.images import UnreadableImageError, decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.statistics import TrivialStatistics, measure_picture
 from edge_melanoma.errors import EdgeMelanomaError
@@ -38,6 +37,8 @@ ROW = np.dtype(
         ("thumbnail", "u1", (THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3)),
     ]
 )
+Seen = tuple[LesionRecord, Any]
+"""A readable record with its sha256, and the row of a picture that the store did not know."""
 LARGEST_BAD_SHARE = 0.05
 EXAMPLES_SHOWN = 3
 _BATCH = 256
@@ -88,7 +89,7 @@ def screen_images(
     found = list(_look_at_all(records, None, "Checking images", reporter, ray))
     bad = tuple(outcome for outcome in found if isinstance(outcome, BadImage))
     leave_out_bad(bad, total=len(records), reporter=reporter)
-    readable = tuple(seen.record for seen in found if isinstance(seen, _Seen))
+    readable = tuple(seen[0] for seen in found if not isinstance(seen, BadImage))
     return Screening(readable=readable, bad=bad)
 
 
@@ -112,9 +113,9 @@ def read_fingerprints(
     found = _look_at_all(records, store, "Reading images", reporter, ray)
     while batch := list(islice(found, _BATCH)):
         bad += [seen for seen in batch if isinstance(seen, BadImage)]
-        seen_well = [seen for seen in batch if isinstance(seen, _Seen)]
-        readable += [seen.record for seen in seen_well]
-        measured = {str(seen.record.sha256): seen.row for seen in seen_well if seen.row is not None}
+        seen_well = [seen for seen in batch if not isinstance(seen, BadImage)]
+        readable += [record for record, _ in seen_well]
+        measured = {str(record.sha256): row for record, row in seen_well if row is not None}
         if new := {key: row for key, row in measured.items() if key not in store}:
             store.append(list(new), np.stack(list(new.values())))
     places = store.places([record.sha256 for record in readable])
@@ -133,20 +134,16 @@ def leave_out_bad(bad: Sequence[BadImage], *, total: int, reporter: Reporter) ->
     Raises:
         EdgeMelanomaError: they are more than 5 %.
     """
+    shown = " ".join(image.reason for image in bad[:EXAMPLES_SHOWN])
+    more = f" (and {len(bad) - EXAMPLES_SHOWN} more)" if len(bad) > EXAMPLES_SHOWN else ""
+    told = f"{len(bad)} unreadable image{'s' if len(bad) != 1 else ''}: {shown}{more}"
     if len(bad) > LARGEST_BAD_SHARE * total:
         raise EdgeMelanomaError(
             f"{len(bad)} of {total} images cannot be used, more than {LARGEST_BAD_SHARE:.0%}; "
-            f"mend or remove them first: {describe_bad_images(bad)}"
+            f"mend or remove them first: {told}"
         )
     if bad:
-        reporter.say(f"Going on without {describe_bad_images(bad)}")
-
-
-def describe_bad_images(bad: Sequence[BadImage]) -> str:
-    """How many pictures are bad and which, as the end of a sentence."""
-    shown = " ".join(image.reason for image in bad[:EXAMPLES_SHOWN])
-    more = f" (and {len(bad) - EXAMPLES_SHOWN} more)" if len(bad) > EXAMPLES_SHOWN else ""
-    return f"{len(bad)} unreadable image{'s' if len(bad) != 1 else ''}: {shown}{more}"
+        reporter.say(f"Going on without {told}")
 
 
 def default_fingerprint_folder() -> Path:
@@ -156,21 +153,13 @@ def default_fingerprint_folder() -> Path:
     return Path(platformdirs.user_cache_dir("edge-melanoma"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A readable record with its sha256, and the row of a picture that the store did not know."""
-
-    record: LesionRecord
-    row: Any = None
-
-
 def _look_at_all(
     records: Sequence[LesionRecord],
     store: RowStore | None,
     label: str,
     reporter: Reporter,
     ray: RayWorkers | None,
-) -> Iterator[_Seen | BadImage]:
+) -> Iterator[Seen | BadImage]:
     """Without a store nothing is measured; Ray's actors know what is in it at the beginning."""
     if ray is not None:
         look = partial(_look_at, known=None if store is None else store.keys())
@@ -182,18 +171,18 @@ def _look_at_all(
         yield from reporter.track(results, label=label, total=len(records))
 
 
-def _look_at(record: LesionRecord, *, known: Container[str | None] | None) -> _Seen | BadImage:
+def _look_at(record: LesionRecord, *, known: Container[str | None] | None) -> Seen | BadImage:
     if known is not None and record.sha256 in known:
-        return _Seen(record)
+        return record, None
     try:
         data = read_image_bytes(record.path)
         found = replace(record, sha256=sha256_of(data))
         if known is not None and found.sha256 in known:
-            return _Seen(found)
+            return found, None
         pixels = decode_image(data, name=str(record.path))
     except UnreadableImageError as error:
         return BadImage(image_id=record.image_id, reason=str(error))
-    return _Seen(found) if known is None else _Seen(found, _row_of(pixels, data))
+    return found, None if known is None else _row_of(pixels, data)
 
 
 def _row_of(pixels: NDArray[np.uint8], data: bytes) -> Any:

@@ -6,12 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_melanoma.evaluation.metrics import (
-    count_confusions,
-    measure,
-    measure_intervals,
-    wilson_interval,
-)
+from edge_melanoma.evaluation import metrics
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
 from edge_melanoma.evaluation.sources import measure_within
@@ -25,39 +20,28 @@ WITHOUT_LEAKED = "test_without_leaked"
 """The given test side without pictures that have copies in the given training part."""
 
 
-def evaluate_predictions(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
-    """Metrics, 95 % intervals, confusion counts and classification report at one threshold."""
-    return {
-        "threshold": threshold,
-        "metrics": measure(predictions, threshold=threshold).as_dict(),
-        "intervals": measure_intervals(predictions, threshold=threshold),
-        "confusion": asdict(count_confusions(predictions, threshold=threshold)),
-        "classification_report": _classification_report(predictions, threshold=threshold),
-    }
-
-
 def evaluate_defined(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
-    """The same for pictures that may be of one class, as a set from elsewhere can turn out to be.
+    """Metrics, 95 % intervals, confusion counts and classification report at one threshold.
 
-    A metric that one class alone does not define is none, and `undefined` names it.
+    The pictures may be of one class, as a set from elsewhere can turn out to be: a metric that one
+    class alone does not define is none, and `undefined` names it.
     """
     images = count_images(predictions)
     undefined = undefined_metrics(benign=images["benign"], malignant=images["malignant"])
-    if not undefined:
-        return evaluate_predictions(predictions, threshold=threshold) | {"undefined": []}
-    # One class defines its own share, and the accuracy, which is equal.
-    defined = [name for name in METRICS if name not in undefined]
-    counts = count_confusions(predictions, threshold=threshold)
-    right = counts.true_positive + counts.true_negative
-    share, interval = right / images["images"], wilson_interval(right, images["images"])
-    return {
-        "threshold": threshold,
-        "metrics": dict.fromkeys(METRICS) | dict.fromkeys(defined, share),
-        "intervals": dict.fromkeys(defined, interval),
-        "confusion": asdict(counts),
-        "classification_report": None,
-        "undefined": list(undefined),
-    }
+    counts = metrics.count_confusions(predictions, threshold=threshold)
+    told: dict[str, Any] = {"threshold": threshold}
+    if undefined:
+        # One class defines its own share, and the accuracy, which is equal.
+        defined = [name for name in METRICS if name not in undefined]
+        right, of = counts.true_positive + counts.true_negative, images["images"]
+        told["metrics"] = dict.fromkeys(METRICS) | dict.fromkeys(defined, right / of)
+        told["intervals"] = dict.fromkeys(defined, metrics.wilson_interval(right, of))
+    else:
+        told["metrics"] = metrics.measure(predictions, threshold=threshold).as_dict()
+        told["intervals"] = metrics.measure_intervals(predictions, threshold=threshold)
+    report = None if undefined else _classification_report(predictions, threshold=threshold)
+    told |= {"confusion": asdict(counts), "classification_report": report}
+    return told | {"undefined": list(undefined)}
 
 
 def undefined_metrics(*, benign: int, malignant: int) -> tuple[str, ...]:
@@ -154,9 +138,13 @@ def _classification_report(predictions: PredictionSet, *, threshold: float) -> d
 
 def measure_set(predictions: PredictionSet, threshold: float) -> dict[str, Any]:
     """Figures at one threshold, within sources and over all, and the calibration."""
-    measured = measure_within(predictions, threshold=threshold)
-    measured |= evaluate_defined(predictions, threshold=threshold)
+    measured = _measure_at(predictions, threshold)
     return measured | {"calibration": measure_reliability(predictions).as_dict()}
+
+
+def _measure_at(predictions: PredictionSet, threshold: float) -> dict[str, Any]:
+    within = measure_within(predictions, threshold=threshold)
+    return within | evaluate_defined(predictions, threshold=threshold)
 
 
 def measure_without_leaked(
@@ -166,6 +154,4 @@ def measure_without_leaked(
     rest = without_images(predictions, leaked)
     if not leaked or not len(rest.labels):
         return {}
-    measured = measure_within(rest, threshold=threshold)
-    measured |= evaluate_defined(rest, threshold=threshold)
-    return {WITHOUT_LEAKED: count_images(rest) | measured}
+    return {WITHOUT_LEAKED: count_images(rest) | _measure_at(rest, threshold)}

@@ -57,11 +57,7 @@ def _describe(predictions: PredictionSet) -> str:
 
 
 def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str) -> Path:
-    """Recall over the false alarm rate, with the operating point marked.
-
-    Raises:
-        EdgeMelanomaError: a side lacks one class.
-    """
+    """Recall over the false alarm rate, with the operating point marked."""
     from sklearn.metrics import roc_auc_score, roc_curve
 
     figure, axes = _curve_frame(f"ROC, {dataset}, threshold {threshold:.3f} marked")
@@ -81,11 +77,7 @@ def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str)
 def draw_precision_recall_curves(
     sides: Sides, path: Path, *, threshold: float, dataset: str
 ) -> Path:
-    """Precision over recall, with the operating point marked and prevalence dotted.
-
-    Raises:
-        EdgeMelanomaError: a side lacks one class.
-    """
+    """Precision over recall, with the operating point marked and prevalence dotted."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     title = f"Precision and recall, {dataset}, threshold {threshold:.3f} marked"
@@ -112,7 +104,7 @@ def _curve_frame(title: str) -> tuple[Figure, Axes]:
 
 
 def _of_both_classes(sides: Sides) -> Iterator[tuple[str, str, PredictionSet]]:
-    """Colour, name and predictions of each side."""
+    """Colour, name and predictions of each side; one that lacks a class is an error."""
     for colour, (side, predictions) in zip(SIDE_COLOURS, sides.items(), strict=False):
         if predictions.labels.all() or not predictions.labels.any():
             raise EdgeMelanomaError(
@@ -142,9 +134,9 @@ def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
     axes.plot([0, 1], [0, 1], color="#BBBBBB", linestyle=":", linewidth=1)
     for colour, (name, predictions) in zip(SIDE_COLOURS, models.items(), strict=False):
         measured = measure_reliability(predictions)
+        filled = [one for one in measured.bins if one["images"]]
         means, shares, images = zip(
-            *((b.mean_score, b.malignant_share, b.images) for b in measured.bins if b.images),
-            strict=True,
+            *((b["mean_score"], b["malignant_share"], b["images"]) for b in filled), strict=True
         )
         label = (
             f"{name}, ECE {measured.ece:.3f} (by chance {measured.ece_if_perfect:.3f}), "
@@ -152,7 +144,7 @@ def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
         )
         axes.plot(means, shares, color=colour, linewidth=1, label=label)
         axes.scatter(means, shares, s=200 * np.sqrt(images) / np.sqrt(sum(images)), color=colour)
-        histogram.stairs([b.images for b in measured.bins], EDGES, color=colour)
+        histogram.stairs([one["images"] for one in measured.bins], EDGES, color=colour)
     axes.set(ylim=(-0.02, 1.02), ylabel="share malignant", title=f"Reliability, {dataset}")
     axes.grid(alpha=0.25)
     histogram.set(xlim=(-0.02, 1.02), yscale="log", xlabel="mean score", ylabel="images")

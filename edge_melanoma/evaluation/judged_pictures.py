@@ -3,7 +3,7 @@
 Of a data set from elsewhere the pictures that the run learned from are left out.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -205,23 +205,19 @@ def _read_beside(
 
     Both sets are read at once, so that no picture is decoded twice.
     """
-    outside = {f"outside:{record.image_id}": record.image_id for record in listed}
-    named = [replace(record, image_id=f"outside:{record.image_id}") for record in listed]
-    named += [replace(record, image_id=f"inside:{record.image_id}") for record in learned.records]
+    # No file has such a name.
+    known = [replace(record, image_id=f"\0{record.image_id}") for record in learned.records]
     prints = screening.read_fingerprints(
-        named, cache_folder=cache_folder, reporter=reporter, ray=ray
+        [*listed, *known], cache_folder=cache_folder, reporter=reporter, ray=ray
     )
-
-    def from_outside(ones: Iterable[Any]) -> tuple[Any, ...]:
-        found = (one for one in ones if one.image_id in outside)
-        return tuple(replace(one, image_id=outside[one.image_id]) for one in found)
-
-    bad, readable = from_outside(prints.bad), from_outside(prints.readable)
+    ids = {record.image_id for record in listed}
+    bad = tuple(image for image in prints.bad if image.image_id in ids)
+    readable = tuple(record for record in prints.readable if record.image_id in ids)
     screening.leave_out_bad(bad, total=len(listed), reporter=reporter)
     copies = {record.image_id for record in readable if learned.knows(record)}
     for cluster in find_copies(prints, cache_folder=cache_folder, reporter=reporter).clusters:
-        if not outside.keys() >= set(cluster):
-            copies |= {outside[image_id] for image_id in cluster if image_id in outside}
+        if not ids.issuperset(cluster):
+            copies |= ids.intersection(cluster)
     return screening.Screening(readable=readable, bad=bad), copies
 
 

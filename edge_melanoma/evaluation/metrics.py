@@ -4,9 +4,11 @@ Malignant is the positive class. A metric that is undefined is an error here, ne
 scikit-learn and scipy are imported when needed: they cost 1.5 s of start-up.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
@@ -71,15 +73,15 @@ def measure(predictions: PredictionSet, *, threshold: float) -> Metrics:
             f"at least one image of each class."
         )
     counts = count_confusions(predictions, threshold=threshold)
-    shares = _shares(counts)
+    shares = shares_of(counts)
     return Metrics(
         **{name: right / of if of else 0.0 for name, (right, of) in shares.items()},
         f1=2 * counts.true_positive / (malignant + shares["precision"][1]),
-        auc=area_under_roc(predictions),
+        auc=area_under_roc(predictions.scores, predictions.labels),
     )
 
 
-def _shares(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
+def shares_of(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
     """What is right of how many, by the name of the share."""
     right = counts.true_positive + counts.true_negative
     return {
@@ -90,16 +92,16 @@ def _shares(counts: ConfusionCounts) -> dict[str, tuple[int, int]]:
     }
 
 
-def area_under_roc(predictions: PredictionSet) -> float:
+def area_under_roc(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
     """The chance that a malignant picture scores above a benign one, ties counted half."""
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(predictions.labels, predictions.scores))
+    return float(roc_auc_score(labels, scores))
 
 
 def measure_intervals(predictions: PredictionSet, *, threshold: float) -> dict[str, Interval]:
     """95 % intervals: Wilson's for shares, a stratified seeded bootstrap for F1 and AUC."""
-    shares = _shares(count_confusions(predictions, threshold=threshold))
+    shares = shares_of(count_confusions(predictions, threshold=threshold))
     intervals = {name: wilson_interval(right, of) for name, (right, of) in shares.items() if of}
     return intervals | _bootstrap_intervals(predictions, threshold=threshold)
 
@@ -127,6 +129,11 @@ def _bootstrap_intervals(predictions: PredictionSet, *, threshold: float) -> dic
         samples["auc"].append(rank_sum / (len(positive) * len(negative)))
         found, alarms = ((drawn >= threshold).sum() for drawn in (drawn_positive, drawn_negative))
         samples["f1"].append(2 * found / (len(positive) + found + alarms))
+    return {name: percentile_interval(values) for name, values in samples.items()}
+
+
+def percentile_interval(samples: Sequence[float] | NDArray[np.float64]) -> Interval:
+    """The middle 95 % of resamplings."""
     tail = (1 - CONFIDENCE) / 2
-    quantiles = {name: np.quantile(values, (tail, 1 - tail)) for name, values in samples.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in quantiles.items()}
+    low, high = np.quantile(samples, (tail, 1 - tail))
+    return float(low), float(high)

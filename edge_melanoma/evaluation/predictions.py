@@ -69,6 +69,11 @@ class PredictionSet:
             origins=tuple(self.origins[place] for place in places) if self.origins else (),
         )
 
+    def by_source(self) -> dict[str, "PredictionSet"]:
+        """The pictures of each source, in the order of its name; none without origins."""
+        sources = np.array([origin.source for origin in self.origins], dtype=object)
+        return {name: self.only(sources == name) for name in sorted(set(sources))}
+
 
 def predict(
     classifier: Classifier, records: Sequence[LesionRecord], *, reporter: Reporter, label: str

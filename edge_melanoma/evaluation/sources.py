@@ -12,13 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.data.clinics import LEAST_JUDGED
-from edge_melanoma.evaluation.metrics import (
-    BOOTSTRAP_RESAMPLES,
-    BOOTSTRAP_SEED,
-    CONFIDENCE,
-    Interval,
-    wilson_interval,
-)
+from edge_melanoma.evaluation import metrics
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import expected_calibration_error
 
@@ -43,16 +37,17 @@ def measure_within(predictions: PredictionSet, *, threshold: float) -> dict[str,
         return {}
     melanomas = without_carcinomas(predictions)
     inside, samples = {}, []
-    for name in sorted({origin.source for origin in predictions.origins}):
-        found, drawn = _measure_source(name, predictions, melanomas, threshold)
-        inside[name] = found
-        samples += [drawn] if found["judged"] else []
+    for name, own in predictions.by_source().items():
+        inside[name], drawn = _measure_source(name, own, threshold)
+        samples += drawn
     judged = [found for found in inside.values() if found["judged"]]
     told: dict[str, Any] = {"within_source": inside}
     for metric in ("auc", "recall", "specificity"):
         values = [found[metric] for found in judged]
         told[f"macro_{metric}"] = float(np.mean(values)) if judged else None
-    told["macro_auc_interval"] = _percentiles(np.mean(samples, axis=0)) if judged else None
+    told["macro_auc_interval"] = (
+        metrics.percentile_interval(np.mean(samples, axis=0)) if judged else None
+    )
     told["melanoma_against_keratosis"] = _against_keratosis(melanomas)
     if len(inside) > 1:
         told["source_matrix"] = measure_matrix(melanomas)
@@ -61,11 +56,8 @@ def measure_within(predictions: PredictionSet, *, threshold: float) -> dict[str,
 
 def shares_within(predictions: PredictionSet, *, threshold: float) -> dict[str, dict[str, Any]]:
     """Recall and specificity of melanomas within each source, by its name, without resampling."""
-    melanomas = without_carcinomas(predictions)
-    sources = _sources(melanomas)
-    return {
-        name: _shares(melanomas.only(sources == name), threshold) for name in sorted(set(sources))
-    }
+    melanomas = without_carcinomas(predictions).by_source()
+    return {name: _shares(alone, threshold) for name, alone in melanomas.items()}
 
 
 def without_carcinomas(predictions: PredictionSet) -> PredictionSet:
@@ -81,7 +73,7 @@ def auc_within(
     told, positive = np.array(sources, dtype=object), np.asarray(labels) > 0
     parts = {name: told == name for name in sorted(set(sources))}
     return {
-        name: _auc(scores[here], positive[here])
+        name: metrics.area_under_roc(scores[here], positive[here])
         for name, here in parts.items()
         if 0 < positive[here].sum() < here.sum()
     }
@@ -92,95 +84,77 @@ def measure_matrix(predictions: PredictionSet) -> dict[str, dict[str, float]]:
 
     What has fewer than 10 of a class is left out.
     """
-    of, labels = _sources(predictions), predictions.labels
-    names = sorted(set(of))
-    malignant = {name: predictions.scores[(of == name) & labels] for name in names}
-    benign = {name: predictions.scores[(of == name) & ~labels] for name in names}
+    parts = predictions.by_source()
+    malignant = {name: own.scores[own.labels] for name, own in parts.items()}
+    benign = {name: own.scores[~own.labels] for name, own in parts.items()}
     return {
         one: {
-            other: _auc_between(malignant[one], benign[other])
-            for other in names
-            if len(benign[other]) >= LEAST_JUDGED
+            other: _auc_between(sick, well)
+            for other, well in benign.items()
+            if len(well) >= LEAST_JUDGED
         }
-        for one in names
-        if len(malignant[one]) >= LEAST_JUDGED
+        for one, sick in malignant.items()
+        if len(sick) >= LEAST_JUDGED
     }
 
 
 def _measure_source(
-    name: str, predictions: PredictionSet, melanomas: PredictionSet, threshold: float
-) -> tuple[dict[str, Any], Numbers]:
+    name: str, own: PredictionSet, threshold: float
+) -> tuple[dict[str, Any], list[Numbers]]:
     """The figures of one source, and the AUCs of its resamplings where it is judged."""
-    own = predictions.only(_sources(predictions) == name)
-    alone = melanomas.only(_sources(melanomas) == name)
+    alone = without_carcinomas(own)
     shares = _shares(alone, threshold)
     malignant, benign = shares["malignant"], shares["benign"]
     found: dict[str, Any] = {
         "malignant": malignant,
         "benign": benign,
         "judged": min(malignant, benign) >= LEAST_JUDGED,
-        "auc": _auc(alone.scores, alone.labels) if malignant and benign else None,
+        "auc": None,
         "interval": None,
         **shares,
     }
+    if malignant and benign:
+        found["auc"] = metrics.area_under_roc(alone.scores, alone.labels)
     found["calibration_error"] = expected_calibration_error(own.scores, own.labels.astype(float))
     if carcinomas := int(own.labels.sum()) - malignant:
         kept = np.array([origin.diagnosis in CARCINOMAS for origin in own.origins]) & own.labels
         recall = float(own.decisions(threshold=threshold)[kept].mean())
         found["carcinomas"] = {"images": carcinomas, "recall": recall}
+    if not found["judged"]:
+        return found, []
     # Sources are drawn apart, or what is chance in two of them would be the same chance.
-    random = np.random.default_rng([BOOTSTRAP_SEED, *name.encode()])
-    drawn = _resampled_aucs(alone, random) if found["judged"] else np.array([])
-    if found["judged"]:
-        found["interval"] = _percentiles(drawn)
-    return found, drawn
+    random = np.random.default_rng([metrics.BOOTSTRAP_SEED, *name.encode()])
+    drawn = _resampled_aucs(alone, random)
+    return found | {"interval": metrics.percentile_interval(drawn)}, [drawn]
 
 
 def _shares(alone: PredictionSet, threshold: float) -> dict[str, Any]:
     """Numbers of both classes of one source, and what of each is decided rightly."""
-    called, labels = alone.decisions(threshold=threshold), alone.labels
-    malignant, benign = int(labels.sum()), int((~labels).sum())
+    shares = metrics.shares_of(metrics.count_confusions(alone, threshold=threshold))
+    (_, malignant), (_, benign) = shares["recall"], shares["specificity"]
     found: dict[str, Any] = {"malignant": malignant, "benign": benign}
-    for metric, right, of in (
-        ("recall", int((called & labels).sum()), malignant),
-        ("specificity", int((~called & ~labels).sum()), benign),
-    ):
+    for metric in ("recall", "specificity"):
+        right, of = shares[metric]
         found[metric] = right / of if of else None
-        found[f"{metric}_interval"] = wilson_interval(right, of) if of else None
+        found[f"{metric}_interval"] = metrics.wilson_interval(right, of) if of else None
     return found
-
-
-def _sources(predictions: PredictionSet) -> NDArray[np.object_]:
-    return np.array([origin.source for origin in predictions.origins], dtype=object)
 
 
 def _against_keratosis(melanomas: PredictionSet) -> dict[str, Any] | None:
     """Within the sources that have both: pairs of one source, counted together."""
     keratoses = np.array([origin.diagnosis in KERATOSES for origin in melanomas.origins])
-    kept = melanomas.only(melanomas.labels | keratoses)
-    sources = _sources(kept)
-    pairs = right = malignant = benign = 0.0
-    for name in set(sources):
-        sick = kept.scores[(sources == name) & kept.labels]
-        well = kept.scores[(sources == name) & ~kept.labels]
-        if len(sick) and len(well):
-            right += _auc_between(sick, well) * len(sick) * len(well)
-            pairs += len(sick) * len(well)
-            malignant, benign = malignant + len(sick), benign + len(well)
-    if not pairs:
-        return None
-    return {"auc": right / pairs, "malignant": int(malignant), "keratoses": int(benign)}
+    right, pairs, malignant, benign = 0.0, 0, 0, 0
+    for own in melanomas.only(melanomas.labels | keratoses).by_source().values():
+        sick, well = int(own.labels.sum()), int((~own.labels).sum())
+        if sick and well:
+            right += metrics.area_under_roc(own.scores, own.labels) * sick * well
+            pairs, malignant, benign = pairs + sick * well, malignant + sick, benign + well
+    return {"auc": right / pairs, "malignant": malignant, "keratoses": benign} if pairs else None
 
 
 def _auc_between(malignant: Numbers, benign: Numbers) -> float:
     labels = np.repeat([True, False], [len(malignant), len(benign)])
-    return _auc(np.concatenate([malignant, benign]), labels)
-
-
-def _auc(scores: Numbers, labels: NDArray[np.bool_]) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels, scores))
+    return metrics.area_under_roc(np.concatenate([malignant, benign]), labels)
 
 
 def _resampled_aucs(predictions: PredictionSet, random: np.random.Generator) -> Numbers:
@@ -193,7 +167,9 @@ def _resampled_aucs(predictions: PredictionSet, random: np.random.Generator) -> 
             [predictions.origins[place].lesion for place in chosen], return_inverse=True
         )
         lesions = int(lesion.max()) + 1
-        times = random.multinomial(lesions, np.full(lesions, 1 / lesions), BOOTSTRAP_RESAMPLES)
+        times = random.multinomial(
+            lesions, np.full(lesions, 1 / lesions), metrics.BOOTSTRAP_RESAMPLES
+        )
         size = int(places.max()) + 1
         at_score = [np.bincount(places[chosen], row[lesion], size) for row in times]
         totals.append(np.stack(at_score))
@@ -201,9 +177,3 @@ def _resampled_aucs(predictions: PredictionSet, random: np.random.Generator) -> 
     below = np.cumsum(benign, axis=1) - benign / 2
     aucs: Numbers = (malignant * below).sum(1) / (malignant.sum(1) * benign.sum(1))
     return aucs
-
-
-def _percentiles(samples: Numbers) -> Interval:
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(samples, [tail, 100 - tail])
-    return float(low), float(high)

@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.data.images import RESIZE_ID, UnreadableImageError
 from edge_melanoma.data.lesions import IMAGE_SUFFIXES, LesionRecord, names_a_picture
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError, printable
@@ -45,7 +44,6 @@ class Subject:
     model: TrainedModel | ConvertedModel
     run: TrainedModel | None
     threshold: float
-    threshold_source: str
     stated_by: str | None
     interpreter: Runtime | None = None
     ray: RayWorkers | None = None
@@ -66,7 +64,8 @@ class Subject:
             runtime = classifiers.choose_runtime(self.interpreter).value
             model = {"file": self.name, "mode": self.model.mode, "runtime": runtime}
             model |= {"sha256": self.model.sha256, "size_bytes": self.model.size_bytes}
-        source = self.threshold_source
+        sources = {None: "convention", "option": "--threshold"}
+        source = sources.get(self.stated_by, "validation")
         return {"model": model, "threshold": self.threshold, "threshold_source": source}
 
     def score(
@@ -115,7 +114,7 @@ def open_model(
     _refuse_other_formats(path)
     model: TrainedModel | ConvertedModel
     run: TrainedModel | None
-    chosen, source, stated_by = evaluation.CONVENTIONAL_THRESHOLD, "convention", None
+    chosen, stated_by = evaluation.CONVENTIONAL_THRESHOLD, None
     if path.is_dir() or path.suffix != ".tflite":
         model = run = models.open_run(path)
     else:
@@ -123,18 +122,17 @@ def open_model(
         folder = path.resolve().parent.parent
         run = models.open_run(folder) if (folder / models.MANIFEST).is_file() else None
     if isinstance(model, ConvertedModel) and "threshold" in model.manifest:
-        chosen, source = float(model.manifest["threshold"]), "validation"
+        chosen = float(model.manifest["threshold"])
         stated_by = "embedded" if model.is_alone else "manifest"
     elif run is not None:
-        chosen, source, stated_by = run.threshold, "validation", "manifest"
+        chosen, stated_by = run.threshold, "manifest"
     if threshold is not None:
-        chosen, source, stated_by = threshold, "--threshold", "option"
+        chosen, stated_by = threshold, "option"
     return Subject(
         name=name,
         model=model,
         run=run,
         threshold=chosen,
-        threshold_source=source,
         stated_by=stated_by,
         interpreter=interpreter,
         ray=ray,

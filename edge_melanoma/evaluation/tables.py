@@ -101,9 +101,7 @@ def describe_sources(measured: Mapping[str, Any]) -> list[str]:
         )
     elif len(sources) > 1:
         lines.append("The AUC over all counts pairs across sources too: it may tell clinics.")
-    if not sources:
-        return lines
-    if keratosis := measured["melanoma_against_keratosis"]:
+    if keratosis := measured.get("melanoma_against_keratosis"):
         lines.append(
             f"Melanomas against keratoses of the same source: AUC {keratosis['auc']:.4f} "
             f"({keratosis['malignant']} against {keratosis['keratoses']})."

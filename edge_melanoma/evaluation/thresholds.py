@@ -80,14 +80,10 @@ def choose_operating_point(
     if len(groups) < 2:
         groups = {"": validation.scores[validation.labels]}
     target = None if bound else min_recall or DEFAULT_MIN_RECALL
-    needed = {
-        name: _least_found(len(scores), min_recall=target, bound=bound)
+    deciding, name = min(
+        (np.sort(scores)[-_least_found(len(scores), min_recall=target, bound=bound)], name)
         for name, scores in groups.items()
-    }
-    scores_needed = {
-        name: np.sort(scores)[::-1][needed[name] - 1] for name, scores in groups.items()
-    }
-    name, deciding = min(scores_needed.items(), key=lambda item: (item[1], item[0]))
+    )
     lower = validation.scores[validation.scores < deciding]
     threshold = float((deciding + lower.max()) / 2 if len(lower) else deciding)
     counts = count_confusions(validation, threshold=threshold)
@@ -113,15 +109,10 @@ def choose_operating_point(
 
 def _judged_melanomas(validation: PredictionSet) -> dict[str, NDArray[np.float64]]:
     """The scores of the melanomas of each source that can reach the bound at all."""
-    if not validation.origins:
-        return {}
-    melanomas = without_carcinomas(validation)
-    sources = np.array([origin.source for origin in melanomas.origins], dtype=object)
     found = {}
-    for name in sorted(set(sources)):
-        here = sources == name
-        scores = melanomas.scores[here & melanomas.labels]
-        enough = min(len(scores), int((here & ~melanomas.labels).sum())) >= LEAST_JUDGED
+    for name, own in without_carcinomas(validation).by_source().items():
+        scores = own.scores[own.labels]
+        enough = min(len(scores), len(own.labels) - len(scores)) >= LEAST_JUDGED
         if enough and wilson_interval(len(scores), len(scores))[0] >= LEAST_RECALL_BOUND:
             found[name] = scores
     return found

@@ -17,11 +17,7 @@ UNFINISHED_PREFIX = ".unfinished-"
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync.
-
-    Raises:
-        EdgeMelanomaError: the disk is full or the folder cannot be written.
-    """
+    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync."""
     write_together({path: data})
 
 

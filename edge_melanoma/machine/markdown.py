@@ -54,11 +54,7 @@ def share_of(value: float | None, interval: Sequence[float] | None = None) -> st
 
 
 def insert_between(readme: str, *, name: str, text: str) -> str:
-    """The README with `text` between the markers of `name`.
-
-    Raises:
-        EdgeMelanomaError: it has not both markers, in this order.
-    """
+    """The README with `text` between the markers of `name`."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, found_begin, rest = readme.partition(begin)
     _, found_end, after = rest.partition(end)

@@ -107,8 +107,8 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
 def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: float | None) -> R:
     """The result of `function` run in a process of its own that may fail in any way.
 
-    After `seconds` it is ended, where there is such a limit. `what` begins the sentence about a
-    process that did not end well, as in `The model a.tflite`.
+    Its memory is limited, and after `seconds` it is ended, where there is such a limit. `what`
+    begins the sentence about a process that did not end well, as in `The model a.tflite`.
 
     Raises:
         ChildDiedError: it died, ran out of memory, or took longer.
@@ -163,6 +163,7 @@ def limit_memory() -> None:
 def _answer(connection: Connection, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """In the child: send the result, or what was raised."""
     try:
+        limit_memory()
         with stderr_discarded():
             answer = function(*args)
     except Exception as error:

@@ -93,11 +93,7 @@ def connect(address: str | None, *, workers: int) -> Iterator[Any]:
 
 
 def import_ray(*, loopback: bool) -> Any:
-    """The module, imported with its settings made: it reads some of them only then.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
-    """
+    """The module, imported with its settings made: it reads some of them only then."""
     os.environ.update(SETTINGS | (LOOPBACK if loopback else {}))
     if not loopback and TOKEN.expanduser().is_file():
         # A head that finds the token asks for it; who joins does not show it unasked.

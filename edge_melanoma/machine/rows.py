@@ -106,9 +106,6 @@ class RowStore:
     With `path` they last: an index beside the file names the keys in the order of the rows. A row
     counts once its key is written, after the row itself; what a killed process left behind is cut
     off. Processes may share the file; one at a time adds to it.
-
-    Raises:
-        EdgeMelanomaError: the file cannot be written.
     """
 
     def __init__(self, dtype: DTypeLike, path: Path | None = None) -> None:

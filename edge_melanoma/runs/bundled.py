@@ -53,10 +53,8 @@ def _unpack() -> Path:
     """A copy of the run below runs/, made once, that commands may write into."""
     target = models.RUNS_FOLDER / WORD
     if (target / models.MANIFEST).is_file():
-        there, here = (
-            read_json(folder / models.MANIFEST)["files"] for folder in (target, _folder())
-        )
-        if there[models.WEIGHTS] == here[models.WEIGHTS]:
+        files = [read_json(folder / models.MANIFEST)["files"] for folder in (target, _folder())]
+        if files[0][models.WEIGHTS] == files[1][models.WEIGHTS]:
             return target
         raise EdgeMelanomaError(
             f"{target} holds another model than the one in the package; move it away."

@@ -9,9 +9,8 @@ from typing import Any
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, sha256_of
 from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.model_info import MODEL_INFO, read_model_info
-from edge_melanoma.tflite.seal import Seal, read_seal, refuse_broken_seal
-from edge_melanoma.tflite.verification import verify_model
+from edge_melanoma.tflite.metadata import MODEL_INFO, Seal, read_model_info, read_seal
+from edge_melanoma.tflite.verification import FILE_IDENTIFIER, verify_model
 
 RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
@@ -90,11 +89,7 @@ def find_run(folder: Path | None) -> TrainedModel:
 
 
 def open_run(folder: Path) -> TrainedModel:
-    """A finished run whose weights are those of its manifest.
-
-    Raises:
-        EdgeMelanomaError: as `find_run`.
-    """
+    """A finished run whose weights are those of its manifest."""
     if not folder.is_dir():
         raise EdgeMelanomaError(
             f"There is no run folder {folder}; train one with: edge-melanoma train --data DIR."
@@ -153,14 +148,17 @@ def open_converted(path: Path) -> ConvertedModel:
         )
     data = path.read_bytes()
     # A TFLite flatbuffer bears its identifier after the four bytes of the root offset.
-    if data[4:8] != b"TFL3":
+    if data[4:8] != FILE_IDENTIFIER:
         raise EdgeMelanomaError(
             f"{path} is not a .tflite file; expected one written by edge-melanoma export."
         )
     sha256 = sha256_of(data)
     manifest = _read_manifest_of(path, sha256)
-    if "sha256" not in manifest:
-        refuse_broken_seal(data, name=str(path))
+    if "sha256" not in manifest and read_seal(data) is Seal.BROKEN:
+        raise EdgeMelanomaError(
+            f"{path} was damaged or changed after it was written (the sha256 inside of it "
+            f"differs); export it again, or fetch it again."
+        )
     verify_model(data, name=str(path))
     inside = _read_embedded(data, path)
     if manifest and inside:
@@ -190,8 +188,7 @@ def _read_embedded(data: bytes, path: Path) -> dict[str, Any]:
             f"The {MODEL_INFO} inside {path} does not describe a model with an input of {dtype}; "
             f"export the file again."
         ) from error
-    _refuse_nonsense(manifest, path, {k: v for k, v in _EXPORT_FIELDS.items() if k[0] in manifest})
-    _refuse_nonsense(manifest, path, _POINT_FIELDS)
+    _refuse_nonsense_of_export(manifest, path)
     return manifest
 
 
@@ -216,10 +213,7 @@ def _read_manifest_of(model: Path, sha256: str) -> dict[str, Any]:
     manifest = {} if path is None else _in_terms_of_an_export(read_json(path), model.name)
     if path is None or not manifest:
         return {}
-    stated = {keys: check for keys, check in _EXPORT_FIELDS.items() if keys[0] in manifest}
-    _refuse_nonsense(manifest, path, stated)
-    if manifest.get("operating_point") is not None:
-        _refuse_nonsense(manifest, path, _POINT_FIELDS)
+    _refuse_nonsense_of_export(manifest, path)
     if manifest.get("sha256") != sha256:
         raise EdgeMelanomaError(
             f"{model} is not the file that {path.name} describes (its sha256 "
@@ -278,6 +272,13 @@ _EXPORT_FIELDS: Fields = {
     ("output", "scale"): _is_number,
     ("output", "zero_point"): _is_number,
 }
+
+
+def _refuse_nonsense_of_export(manifest: Mapping[str, Any], path: Path) -> None:
+    fields = {keys: check for keys, check in _EXPORT_FIELDS.items() if keys[0] in manifest}
+    if manifest.get("operating_point") is not None:
+        fields |= _POINT_FIELDS
+    _refuse_nonsense(manifest, path, fields)
 
 
 def _refuse_nonsense(content: Mapping[str, Any], path: Path, fields: Fields) -> None:

@@ -1,8 +1,7 @@
 """Every file of a run against the hash that a manifest holds of it: what changed, what is gone."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +12,17 @@ from edge_melanoma.runs.models import MANIFEST, WEIGHTS
 BENCH_RECORD = "files.json"
 """In a bench folder: the hashes of its files."""
 
+CHANGED, MISSING, OUTDATED, UNKNOWN = "changed", "missing", "of other weights", "unknown"
+"""What is wrong with a file; an unknown one is told and is no fault."""
 
-class State(StrEnum):
-    """What is wrong with a file; an unknown one is told and is no fault."""
-
-    CHANGED = "changed"
-    MISSING = "missing"
-    OUTDATED = "of other weights"
-    UNKNOWN = "unknown"
+FIELDS = ("file", "state", "recorded_in", "recorded_sha256", "sha256")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinding:
-    """A file that is not as recorded; hashes are none where there is no such file or record."""
+def verify_run(folder: Path) -> dict[str, Any]:
+    """Check the weights, split, evaluation, exports and benches of a run: the content of --json.
 
-    file: str
-    state: State
-    recorded_in: str | None = None
-    recorded_sha256: str | None = None
-    sha256: str | None = None
-
-    def __str__(self) -> str:
-        if self.recorded_sha256 is None:
-            return f"{self.state}: {self.file}, which no manifest knows"
-        found = f"{self.file} is {self.sha256[:16]}" if self.sha256 else f"{self.file} is not there"
-        return f"{self.state}: {found}; {self.recorded_in} has {self.recorded_sha256[:16]}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """All hashes of a run, looked at once; `checked` counts the files with a recorded hash."""
-
-    run: str
-    checked: int
-    findings: tuple[RunFinding, ...]
-
-    @property
-    def is_as_recorded(self) -> bool:
-        """Whether nothing but unknown files was found."""
-        return all(finding.state is State.UNKNOWN for finding in self.findings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "schema": 1,
-            "run": self.run,
-            "checked": self.checked,
-            "as_recorded": self.is_as_recorded,
-            "findings": [asdict(finding) for finding in self.findings],
-        }
-
-
-def verify_run(folder: Path) -> Verification:
-    """Check the weights, split, evaluation, exports and benches of a run.
+    `checked` counts the files with a recorded hash. A finding's hashes are none where there is no
+    such file or record.
 
     Raises:
         EdgeMelanomaError: there is no manifest, or one cannot be read.
@@ -75,22 +32,51 @@ def verify_run(folder: Path) -> Verification:
             f"There is no finished run in {folder}: it has no {MANIFEST}; name a run folder."
         )
     manifests = _read_manifests(folder)
-    found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    findings: list[RunFinding] = []
-    known: set[str] = set()
-    checked = 0
-    for manifest, told in manifests.items():
-        for file, recorded in _recorded_in(folder, manifest, told):
-            known |= {manifest, file}
-            checked += 1
-            sha256 = sha256_of(found[file].read_bytes()) if file in found else None
-            if sha256 != recorded:
-                state = State.MISSING if sha256 is None else State.CHANGED
-                record = {"recorded_in": manifest, "recorded_sha256": recorded}
-                findings.append(RunFinding(file=file, state=state, sha256=sha256, **record))
-    findings += _outdated(manifests)
-    findings += [RunFinding(file=name, state=State.UNKNOWN) for name in found if name not in known]
-    return Verification(run=str(folder), checked=checked, findings=tuple(findings))
+    weights = manifests[MANIFEST].get("files", {}).get(WEIGHTS, {}).get("sha256")
+    recorded = [
+        (manifest, file, sha256)
+        for manifest, told in manifests.items()
+        for file, sha256 in _recorded_in(folder, manifest, told)
+    ]
+    unknown = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    hashes = {
+        file: sha256_of(unknown[file].read_bytes()) for _, file, _ in recorded if file in unknown
+    }
+    findings = []
+    for manifest, file, expected in recorded:
+        sha256 = hashes.get(file)
+        if sha256 != expected:
+            state = MISSING if sha256 is None else CHANGED
+            findings.append(_finding(file, state, manifest, expected, sha256))
+        unknown.pop(manifest, None)
+        unknown.pop(file, None)
+    for name, told in manifests.items():
+        if name != MANIFEST and told.get("source_sha256") != weights:
+            findings.append(_finding(name, OUTDATED, MANIFEST, weights, told.get("source_sha256")))
+    sound = not findings
+    findings += [_finding(name, UNKNOWN) for name in unknown]
+    return {
+        "schema": 1,
+        "run": str(folder),
+        "checked": len(recorded),
+        "as_recorded": sound,
+        "findings": findings,
+    }
+
+
+def describe_finding(finding: Mapping[str, Any]) -> str:
+    """One line about it."""
+    file, state, recorded = finding["file"], finding["state"], finding["recorded_sha256"]
+    if recorded is None:
+        return f"{state}: {file}, which no manifest knows"
+    sha256 = finding["sha256"]
+    found = f"{file} is {sha256[:16]}" if sha256 else f"{file} is not there"
+    return f"{state}: {found}; {finding['recorded_in']} has {recorded[:16]}"
+
+
+def _finding(*values: str | None) -> dict[str, str | None]:
+    """The fields that are known, in their order; the others are none."""
+    return dict(zip_longest(FIELDS, values))
 
 
 def _read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
@@ -127,16 +113,6 @@ def _files(folder: Path) -> Iterator[Path]:
         is_hidden = path.name.startswith(".") and not path.name.startswith(UNFINISHED_PREFIX)
         if path.is_file() and not is_hidden and path != folder / MANIFEST:
             yield path
-
-
-def _outdated(manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[RunFinding]:
-    """Exports and benches of other weights than those that the run's manifest holds."""
-    weights = manifests[MANIFEST].get("files", {}).get(WEIGHTS, {}).get("sha256")
-    for name, told in manifests.items():
-        source = told.get("source_sha256")
-        if name != MANIFEST and source != weights:
-            record = {"recorded_in": MANIFEST, "recorded_sha256": weights}
-            yield RunFinding(file=name, state=State.OUTDATED, sha256=source, **record)
 
 
 def hashes_of(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, object]]:

@@ -21,8 +21,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels, stream_images
+from edge_melanoma.data.images import (
+    IMAGE_SIZE,
+    UnreadableImageError,
+    read_image,
+    scale_pixels,
+    stream_images,
+)
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
 from edge_melanoma.machine.processes import child_died, make_pool, map_ahead, run_in_child
 from edge_melanoma.machine.ray import RayWorkers

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import IMAGE_SIZE, read_image
+from edge_melanoma.data.images import IMAGE_SIZE, UnreadableImageError, read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
 from edge_melanoma.runs.models import ConvertedModel

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from edge_melanoma.data.decoding import UnreadableImageError
+from edge_melanoma.data.images import UnreadableImageError
 from edge_melanoma.machine.ray import RayWorkers, connect, map_by_ray, map_in_actors
 from edge_melanoma.runtime import classifiers
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.tflite.operators import names_of
 from edge_melanoma.tflite.quantization import MAP_NAME, TensorQuantization
 
 SIGMOID_SCALE = 1 / 256
@@ -32,13 +32,36 @@ def inspect_model(data: bytes) -> ModelFacts:
         EdgeMelanomaError: it cannot be read, or is not one graph with one input and one output,
             beside which only an activation map may stand.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     try:
-        return _describe(schema.ModelT.InitFromPackedBuf(data, 0), size_bytes=len(data))
+        return _describe(read_tables(data), size_bytes=len(data))
     except Exception as error:
         # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
         raise EdgeMelanomaError(f"The model cannot be read as a .tflite file: {error}.") from error
+
+
+def read_tables(data: bytes) -> Any:
+    """The flatbuffer of a .tflite file as the schema's objects, a `ModelT`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromPackedBuf(data, 0)
+
+
+@cache
+def names_of(enumeration: str) -> dict[int, str]:
+    """The names in an enumeration of the schema, such as TensorType, by their numbers."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    members = vars(getattr(schema, enumeration))
+    return {value: name for name, value in members.items() if isinstance(value, int)}
+
+
+def operator_names(model: Any) -> list[str]:
+    """The names of a model's operator codes, as ADD; numbers that the schema lacks in words."""
+    names = names_of("BuiltinOperator")
+    codes = [
+        max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes or []
+    ]
+    return [names.get(code, f"number {code}") for code in codes]
 
 
 def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
@@ -49,9 +72,8 @@ def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
         raise ValueError(f"expected one output, found {', '.join(beside)} beside it")
     (input_index,) = graph.inputs
     image, score = graph.tensors[input_index], graph.tensors[output_index]
-    type_names, operator_names = names_of("TensorType"), names_of("BuiltinOperator")
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    operators = Counter(operator_names[codes[op.opcodeIndex]] for op in graph.operators)
+    type_names, names = names_of("TensorType"), operator_names(model)
+    operators = Counter(names[op.opcodeIndex] for op in graph.operators)
     tensors = Counter(type_names[tensor.type].lower() for tensor in graph.tensors)
     return ModelFacts(
         size_bytes=size_bytes,

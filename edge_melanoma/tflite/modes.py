@@ -71,9 +71,6 @@ def parse_modes(names: list[str]) -> tuple[Mode, ...]:
     """Modes by the names of `--quantize`, in the order of `Mode`, each once.
 
     float32 is always among them: it separates what conversion costs from what quantisation costs.
-
-    Raises:
-        EdgeMelanomaError: a name that is no mode.
     """
     wanted = {Mode.FLOAT32}
     for name in names:
@@ -86,11 +83,7 @@ def parse_modes(names: list[str]) -> tuple[Mode, ...]:
 
 
 def parse_int8_mode(name: str | None) -> Mode | None:
-    """The mode of an int8 export by its name; none without one.
-
-    Raises:
-        EdgeMelanomaError: another name.
-    """
+    """The mode of an int8 export by its name; none without one."""
     if name is None:
         return None
     if name not in {Mode.INT8.value, Mode.INT8_QAT.value}:

@@ -1,8 +1,8 @@
 """Holds a .tflite file against what a lesion classifier can be, before any interpreter sees it.
 
-Operators, tensors, constants and shapes are read by the reader that comes with the schema, which
-follows whatever it finds: so it reads in a child process with a limit of memory and of time. What
-passes may still be a poor model; it is none that leads an interpreter into much memory.
+The reader that comes with the schema follows whatever it finds: so it reads in a child process with
+a limit of memory and of time. What passes may still be a poor model; it is none that leads an
+interpreter into much memory.
 """
 
 import math
@@ -11,23 +11,19 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.processes import limit_memory, run_limited
-from edge_melanoma.tflite import operators
-from edge_melanoma.tflite.operators import BrokenModelError, names_of
+from edge_melanoma.machine.processes import run_limited
+from edge_melanoma.tflite.inspection import names_of, operator_names
 
 FILE_IDENTIFIER = b"TFL3"
-SCHEMA_VERSION = 3
 VERIFICATION_SECONDS = 18.0
-LARGEST_TENSOR_BYTES = 64 * 2**20
-LARGEST_GRAPH_BYTES = 512 * 2**20
-"""Of all tensors together. MobileNetV2 in float32 has 46 MB, a hundred times less alive at once."""
+LARGEST_TENSOR_BYTES, LARGEST_GRAPH_BYTES = 64 * 2**20, 512 * 2**20
+"""Of one and of all. MobileNetV2 in float32 has 46 MB, a hundred times less alive at once."""
 
-LARGEST_RANK = 6
+LARGEST_RANK, LARGEST_STEP = 6, 32
 LARGEST_TABLE_COUNT = 100_000
 """A file of ten bytes a table could name each of them a million times."""
 
 SUPPORTED_TYPES = "FLOAT32 FLOAT16 INT32 UINT8 INT64 BOOL INT16 INT8"
-BYTES_OF_TYPE = {kind: np.dtype(kind.lower()).itemsize for kind in SUPPORTED_TYPES.split()}
 ZERO_POINTS = {"INT8": (-128, 127), "UINT8": (0, 255)}
 """Other integers are symmetric."""
 
@@ -40,6 +36,26 @@ UNSUPPORTED = {
 }
 """Fields that lead out of the file, or to what no classifier of pictures is made of."""
 
+OPERATORS = """
+    ADD AVERAGE_POOL_2D BATCH_MATMUL CAST CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV EXP
+    EXPAND_DIMS FULLY_CONNECTED GELU GREATER HARD_SWISH LEAKY_RELU LOGISTIC MAXIMUM MAX_POOL_2D MEAN
+    MINIMUM MUL PACK PAD PADV2 PRELU QUANTIZE REDUCE_MAX RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE
+    RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 RSQRT SHAPE SLICE SOFTMAX SQRT
+    SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB SUM TANH TRANSPOSE
+"""
+"""No loops, no variables, no code of others' making."""
+
+SHARED_OPTIONS = {
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "POOL_2D"),
+    **dict.fromkeys(("MAXIMUM", "MINIMUM"), "MAXIMUM_MINIMUM"),
+    **dict.fromkeys(("MEAN", "REDUCE_MAX", "SUM"), "REDUCER"),
+}
+"""The other operators have options of their own name, as FullyConnectedOptions, or none."""
+
+
+class BrokenModelError(EdgeMelanomaError):
+    """What is wrong with a file, as the end of a sentence about it."""
+
 
 def verify_model(data: bytes, *, name: str) -> None:
     """Refuse a file that is broken, or that is no network as lesion classifiers are.
@@ -48,13 +64,8 @@ def verify_model(data: bytes, *, name: str) -> None:
         EdgeMelanomaError: the first thing that is wrong.
         ChildDiedError: reading it took too much memory or too long.
     """
-    run_limited(_verify, data, name, what=f"The model {name}", seconds=VERIFICATION_SECONDS)
-
-
-def _verify(data: bytes, name: str) -> None:
-    limit_memory()
     try:
-        check_model(data)
+        run_limited(check_model, data, what=f"The model {name}", seconds=VERIFICATION_SECONDS)
     except BrokenModelError as error:
         raise EdgeMelanomaError(
             f"{name} is not a .tflite file of a lesion classifier: it {error}; "
@@ -63,42 +74,56 @@ def _verify(data: bytes, name: str) -> None:
 
 
 def check_model(data: bytes) -> None:
-    """The same in this process, whose memory and time a hostile file can take.
-
-    Raises:
-        BrokenModelError: the first thing that is wrong, as the end of a sentence.
-    """
+    """The same in this process, whose memory and time a hostile file can take."""
     model = _read(data)
-    if model.version != SCHEMA_VERSION:
-        raise BrokenModelError(f"has schema version {model.version}, not {SCHEMA_VERSION}")
-    graphs = model.subgraphs or []
-    if len(graphs) != 1:
-        raise BrokenModelError(f"has {len(graphs)} graphs, not one")
-    graph, buffers = graphs[0], model.buffers or []
-    codes = [_operator_name(code) for code in model.operatorCodes or []]
-    _refuse_unsupported(model)
-    sizes = [_size_of(buffer) for buffer in buffers]
-    needed = [_check_tensor(tensor, sizes) for tensor in graph.tensors or []]
-    if sum(needed) > LARGEST_GRAPH_BYTES:
-        raise BrokenModelError(f"needs more than {LARGEST_GRAPH_BYTES} bytes for its tensors")
-    _check_graph(graph, sizes, codes)
-    _check_names(model, graph)
+    graphs, sizes = model.subgraphs or [], []
+    _refuse(model.version != 3, f"has schema version {model.version}, not 3")
+    _refuse(len(graphs) != 1, f"has {len(graphs)} graphs, not one")
+    tensors, names = graphs[0].tensors or [], operator_names(model)
+    steps = [tensor.quantization for tensor in tensors if tensor.quantization is not None]
+    tables = [model, *(model.operatorCodes or []), *(graphs[0].operators or []), *tensors, *steps]
+    for table, field in ((t, field) for t in tables for field in UNSUPPORTED[type(t).__name__]):
+        # Absent is none for tables and vectors, however short, and zero for numbers.
+        value, kind = getattr(table, field), type(table).__name__[:-1]
+        is_used = value is not None and not (np.isscalar(value) and not value)
+        _refuse(is_used, f"uses {kind}.{field}, which is not supported")
+    for name in names:
+        told = f"uses the operator {name}, which classifiers of pictures are not made of"
+        _refuse(name not in OPERATORS.split(), told)
+    for buffer in model.buffers or []:
+        # Offsets 0 and 1 both say that the data are here.
+        _refuse(max(buffer.offset, buffer.size) > 1, "keeps weights outside of its flatbuffer")
+        sizes.append(0 if buffer.data is None else len(buffer.data))
+    needed = sum(_check_tensor(tensor, sizes) for tensor in tensors)
+    told = f"needs more than {LARGEST_GRAPH_BYTES} bytes for its tensors"
+    _refuse(needed > LARGEST_GRAPH_BYTES, told)
+    _check_graph(graphs[0], sizes, names)
+    ends = {*_integers(graphs[0].inputs), *_integers(graphs[0].outputs)}
+    for signature in model.signatureDefs or []:
+        named = {end.tensorIndex for end in (signature.inputs or []) + (signature.outputs or [])}
+        leads_out = signature.subgraphIndex or named - ends
+        _refuse(leads_out, "has a signature that names no end of the graph")
+    for entry in model.metadata or []:
+        _refuse(entry.buffer >= len(sizes), "has metadata in a buffer that is not there")
+
+
+def _refuse(is_wrong: object, told: str) -> None:
+    if is_wrong:
+        raise BrokenModelError(told)
 
 
 def _read(data: bytes) -> Any:
     """The file as objects of the schema, each table once."""
     from ai_edge_litert import schema_py_generated as schema
 
-    if data[4:8] != FILE_IDENTIFIER:
-        raise BrokenModelError(f"does not bear the identifier {FILE_IDENTIFIER.decode()}")
+    _refuse(data[4:8] != FILE_IDENTIFIER, "does not bear the identifier TFL3")
     try:
         root = schema.Model.GetRootAs(data, 0)
         lengths = [root.OperatorCodesLength(), root.BuffersLength(), root.MetadataLength()]
         lengths += [root.SignatureDefsLength(), root.SubgraphsLength()]
         graph = root.Subgraphs(0) if root.SubgraphsLength() else None
         lengths += [graph.TensorsLength(), graph.OperatorsLength()] if graph else []
-        if sum(lengths) > LARGEST_TABLE_COUNT:
-            raise BrokenModelError(f"has more than {LARGEST_TABLE_COUNT} tables")
+        _refuse(sum(lengths) > LARGEST_TABLE_COUNT, f"has more than {LARGEST_TABLE_COUNT} tables")
         return schema.ModelT.InitFromObj(root)
     except (BrokenModelError, MemoryError):
         raise
@@ -107,114 +132,87 @@ def _read(data: bytes) -> Any:
         raise BrokenModelError("points to bytes that it does not have") from error
 
 
-def _refuse_unsupported(table: Any) -> None:
-    kind = type(table).__name__
-    for field in UNSUPPORTED[kind]:
-        # Absent is none for tables and vectors, however short, and zero for numbers.
-        if (value := getattr(table, field)) is not None and not (np.isscalar(value) and not value):
-            raise BrokenModelError(f"uses {kind[:-1]}.{field}, which is not supported")
-
-
-def _size_of(buffer: Any) -> int:
-    # Offsets 0 and 1 both say that the data are here.
-    if buffer.offset > 1 or buffer.size > 1:
-        raise BrokenModelError("keeps weights outside of its flatbuffer")
-    return 0 if buffer.data is None else len(buffer.data)
-
-
-def _check_tensor(tensor: Any, buffer_sizes: list[int]) -> int:
+def _check_tensor(tensor: Any, sizes: list[int]) -> int:
     """How many bytes it takes."""
-    _refuse_unsupported(tensor)
-    kind, shape = names_of("TensorType").get(tensor.type), _integers(tensor.shape)
-    if kind not in BYTES_OF_TYPE:
-        raise BrokenModelError("has a tensor of a kind that is not supported")
-    if len(shape) > LARGEST_RANK or any(side < 1 for side in shape):
-        raise BrokenModelError(f"has a tensor of the shape {shape}")
-    needed = math.prod(shape) * BYTES_OF_TYPE[kind]
-    if needed > LARGEST_TENSOR_BYTES:
-        raise BrokenModelError(f"has a tensor of {needed} bytes")
-    if tensor.buffer >= len(buffer_sizes):
-        raise BrokenModelError(f"has a tensor in the buffer {tensor.buffer}, which is not there")
-    if (held := buffer_sizes[tensor.buffer]) not in {0, needed}:
-        raise BrokenModelError(f"has a tensor of {needed} bytes with {held} bytes of data")
-    if tensor.quantization is not None:
-        _check_quantization(tensor.quantization, kind, shape)
+    kind, shape = names_of("TensorType").get(tensor.type, ""), _integers(tensor.shape)
+    is_known = kind in SUPPORTED_TYPES.split()
+    _refuse(not is_known, "has a tensor of a kind that is not supported")
+    is_possible = len(shape) <= LARGEST_RANK and min(shape, default=1) >= 1
+    _refuse(not is_possible, f"has a tensor of the shape {shape}")
+    needed, place = math.prod(shape) * np.dtype(kind.lower()).itemsize, tensor.buffer
+    _refuse(needed > LARGEST_TENSOR_BYTES, f"has a tensor of {needed} bytes")
+    _refuse(place >= len(sizes), f"has a tensor in the buffer {place}, which is not there")
+    told = f"has a tensor of {needed} bytes with {sizes[place]} bytes of data"
+    _refuse(sizes[place] not in {0, needed}, told)
+    steps = tensor.quantization
+    if steps is None or steps.scale is None or not len(steps.scale):
+        return needed
+    scales = np.asarray(steps.scale)
+    zeros = np.asarray(() if steps.zeroPoint is None else steps.zeroPoint)
+    axis = steps.quantizedDimension
+    channels = shape[axis] if 0 <= axis < len(shape) else 1
+    fits = len(scales) in {1, channels} and len(zeros) in {0, 1, len(scales)}
+    told = f"has {len(scales)} scales and {len(zeros)} zero points for {channels} channels"
+    _refuse(not fits, told)
+    is_sound = np.all(np.isfinite(scales) & (scales >= 0)) and (len(scales) > 1 or scales[0])
+    _refuse(not is_sound, "has a scale that is not a number above 0")
+    low, high = ZERO_POINTS.get(kind, (0, 0))
+    is_held = np.all((zeros >= low) & (zeros <= high))
+    _refuse(not is_held, f"has a zero point that {kind} cannot hold")
     return needed
 
 
-def _check_quantization(quantization: Any, kind: str, shape: list[int]) -> None:
-    _refuse_unsupported(quantization)
-    scales = np.atleast_1d(() if quantization.scale is None else quantization.scale)
-    zeros = np.atleast_1d(() if quantization.zeroPoint is None else quantization.zeroPoint)
-    if not len(scales):
-        return
-    axis = quantization.quantizedDimension
-    channels = shape[axis] if 0 <= axis < len(shape) else 1
-    if len(scales) not in {1, channels} or len(zeros) not in {0, 1, len(scales)}:
-        raise BrokenModelError(
-            f"has {len(scales)} scales and {len(zeros)} zero points for {channels} channels"
-        )
-    if not np.all(np.isfinite(scales)) or np.any(scales < 0) or (len(scales) == 1 and not scales):
-        raise BrokenModelError("has a scale that is not a number above 0")
-    low, high = ZERO_POINTS.get(kind, (0, 0))
-    if np.any(zeros < low) or np.any(zeros > high):
-        raise BrokenModelError(f"has a zero point that {kind} cannot hold")
-
-
-def _operator_name(code: Any) -> str:
-    _refuse_unsupported(code)
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    name = names_of("BuiltinOperator").get(number, f"number {number}")
-    if name not in operators.OPTIONS_OF_OPERATOR:
-        raise BrokenModelError(
-            f"uses the operator {name}, which classifiers of pictures are not made of"
-        )
-    return name
-
-
-def _check_graph(graph: Any, buffer_sizes: list[int], codes: list[str]) -> None:
+def _check_graph(graph: Any, sizes: list[int], names: list[str]) -> None:
     """Each operator takes what there is by then: an input, a constant, or what one before gave."""
-    tensors = graph.tensors or []
+    shapes = {index: _integers(tensor.shape) for index, tensor in enumerate(graph.tensors or [])}
     starts, ends = _integers(graph.inputs), _integers(graph.outputs)
-    if any(not 0 <= index < len(tensors) for index in [*starts, *ends]):
-        raise BrokenModelError("has an end at a tensor that is not there")
-    known = {index for index, tensor in enumerate(tensors) if buffer_sizes[tensor.buffer]}
-    known.update(starts)
+    _refuse({*starts, *ends} - {*shapes}, "has an end at a tensor that is not there")
+    known = {*starts, *(index for index in shapes if sizes[graph.tensors[index].buffer])}
     for operator in graph.operators or []:
-        _refuse_unsupported(operator)
-        if operator.opcodeIndex >= len(codes):
-            raise BrokenModelError(
-                f"uses the operator code {operator.opcodeIndex}, which is not there"
-            )
-        name = codes[operator.opcodeIndex]
+        code, options = operator.opcodeIndex, operator.builtinOptions
         inputs, outputs = _integers(operator.inputs), _integers(operator.outputs)
-        if not inputs or not outputs:
-            raise BrokenModelError("has an operator without input or output")
+        _refuse(code >= len(names), f"uses the operator code {code}, which is not there")
+        _refuse(not inputs or not outputs, "has an operator without input or output")
         # -1 stands for an input that is left out.
-        if any(index != -1 and index not in known for index in inputs):
-            raise BrokenModelError("has an operator that takes what nothing gives")
-        if any(not 0 <= index < len(tensors) or index in known for index in outputs):
-            raise BrokenModelError("has an operator that gives what is there already, or nowhere")
+        _refuse({*inputs} - known - {-1}, "has an operator that takes what nothing gives")
+        is_new = all(index in shapes and index not in known for index in outputs)
+        _refuse(not is_new, "has an operator that gives what is there already, or nowhere")
         known.update(outputs)
-        kind = names_of("BuiltinOptions").get(operator.builtinOptionsType)
-        if kind not in {operators.OPTIONS_OF_OPERATOR[name], "NONE"}:
-            raise BrokenModelError(f"has an operator {name} with {kind} in place of its options")
-        shapes = [None if index == -1 else _integers(tensors[index].shape) for index in inputs]
-        given = [_integers(tensors[index].shape) for index in outputs]
-        operators.check_shapes(name, operator.builtinOptions, shapes, given)
-    if not known.issuperset(ends):
-        raise BrokenModelError("has an output that nothing gives")
+        kind = names_of("BuiltinOptions").get(operator.builtinOptionsType, "")
+        own = SHARED_OPTIONS.get(names[code], names[code]).replace("_", "")
+        told = f"has an operator {names[code]} with {kind} in place of its options"
+        _refuse(kind.upper() not in {f"{own}OPTIONS", "NONE"}, told)
+        if names[code] in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
+            taken = [shapes.get(index) for index in inputs]
+            _check_shapes(names[code], options, taken, [shapes[index] for index in outputs])
+    _refuse(not known.issuperset(ends), "has an output that nothing gives")
 
 
-def _check_names(model: Any, graph: Any) -> None:
-    """What signatures and metadata point to."""
-    ends = {*_integers(graph.inputs), *_integers(graph.outputs)}
-    for signature in model.signatureDefs or []:
-        named = [*(signature.inputs or []), *(signature.outputs or [])]
-        if signature.subgraphIndex or any(end.tensorIndex not in ends for end in named):
-            raise BrokenModelError("has a signature that names no end of the graph")
-    if any(entry.buffer >= len(model.buffers or []) for entry in model.metadata or []):
-        raise BrokenModelError("has metadata in a buffer that is not there")
+def _check_shapes(name: str, options: Any, taken: list[Any], given: list[list[int]]) -> None:
+    """Of an operator with weights; the others keep shapes, or compute them."""
+    is_whole = len(taken) in {2, 3} and None not in taken[:2] and len(given) == 1
+    _refuse(not is_whole, f"has a {name} with {len(taken)} inputs")
+    (image, kernel), bias, wanted = [shape or [] for shape in taken[:2]], taken[2:], []
+    if name == "FULLY_CONNECTED":
+        if image and len(kernel) == 2 and image[-1] == kernel[1]:
+            wanted = [*given[0][:-1], kernel[0]]
+    elif len(image) == len(kernel) == 4 and options is not None:
+        if name == "CONV_2D":
+            channels = kernel[0] if image[3] % kernel[3] == 0 else 0
+        else:
+            is_deep = kernel[0] == 1 and kernel[3] == image[3] * options.depthMultiplier
+            channels = kernel[3] if is_deep else 0
+        sides = [(options.strideH, options.dilationHFactor)]
+        sides += [(options.strideW, options.dilationWFactor)]
+        wanted = [image[0], 0, 0, channels]
+        for axis, (step, gap) in enumerate(sides, start=1):
+            is_sound = 1 <= step <= LARGEST_STEP and 1 <= gap <= LARGEST_STEP
+            _refuse(not is_sound, f"has a window with steps of {step} and gaps of {gap}")
+            # Padding 0 is SAME, 1 is VALID.
+            covered = gap * (kernel[axis] - 1) + 1 if options.padding else 1
+            wanted[axis] = (image[axis] - covered) // step + 1
+    fits = wanted and given[0] == wanted and bias in ([], [None], [wanted[-1:]])
+    _refuse(not fits, f"has a {name} whose shapes do not fit: {image} by {kernel} to {given[0]}")
 
 
 def _integers(vector: Any) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.images import resize_image
+from edge_melanoma.data.images import Pixels, resize_image
 from edge_melanoma.machine.tensorflow import tf
 from edge_melanoma.network.recipes import LOW_RESOLUTION_SIDE, Appearance, Augmentation
 
@@ -28,7 +28,10 @@ APPEARANCE_STREAM, SHARPNESS_STREAM, FILTER_STREAM = 1, 2, 3
 LARGEST_NOISE = 0.025
 """Standard deviation of a pixel's channel, of 1."""
 
-Draws = Mapping[str, NDArray[np.float32]]
+Floats = NDArray[np.float32]
+Seeds = NDArray[np.int64]
+"""A row of integers an image, shape (n, k)."""
+Draws = Mapping[str, Floats]
 
 
 class Filter(Enum):
@@ -40,16 +43,12 @@ class Filter(Enum):
 
 
 def augment_images(
-    pixels: NDArray[np.uint8],
-    augmentation: Augmentation,
-    *,
-    seeds: NDArray[np.int64],
-    size: int | None = None,
-) -> NDArray[np.uint8]:
+    pixels: Pixels, augmentation: Augmentation, *, seeds: Seeds, size: int | None = None
+) -> Pixels:
     """Varied pictures (n, height, width, 3), or (n, size, size, 3) of square ones.
 
-    `seeds` (n, k) holds one row of integers an image. What lies outside the picture is filled by
-    reflection. The appearance is not this function's business.
+    What lies outside the picture is filled by reflection. The appearance is not this function's
+    business.
     """
     pixels = _blur_some(pixels, augmentation.low_resolution, seeds)
     height, width = pixels.shape[1:3]
@@ -65,9 +64,7 @@ def augment_images(
     return varied
 
 
-def _blur_some(
-    pixels: NDArray[np.uint8], share: float, seeds: NDArray[np.int64]
-) -> NDArray[np.uint8]:
+def _blur_some(pixels: Pixels, share: float, seeds: Seeds) -> Pixels:
     """The pictures, that share of them as a small file of each would have given it."""
     if not share:
         return pixels
@@ -80,12 +77,7 @@ def _blur_some(
     return seen
 
 
-def _transform(
-    pixels: NDArray[np.uint8],
-    maps: NDArray[np.float32],
-    resampling: Filter,
-    shape: tuple[int, int],
-) -> NDArray[np.uint8]:
+def _transform(pixels: Pixels, maps: Floats, resampling: Filter, shape: tuple[int, int]) -> Pixels:
     images = tf.constant(pixels)
     if resampling is Filter.AVERAGED:
         images = tf.nn.avg_pool2d(tf.cast(images, tf.float32), 2, 1, "SAME")
@@ -97,11 +89,11 @@ def _transform(
         interpolation="NEAREST" if resampling is Filter.NEAREST else "BILINEAR",
         fill_mode="REFLECT",
     ).numpy()
-    whole: NDArray[np.uint8] = np.rint(varied).astype(np.uint8)
+    whole: Pixels = np.rint(varied).astype(np.uint8)
     return whole
 
 
-def _draw_filter(augmentation: Augmentation, seed: NDArray[np.int64], shrinkage: float) -> Filter:
+def _draw_filter(augmentation: Augmentation, seed: Seeds, shrinkage: float) -> Filter:
     usual = Filter.BILINEAR if shrinkage <= LARGEST_UNFILTERED_SHRINKAGE else Filter.AVERAGED
     random = np.random.default_rng([*seed, FILTER_STREAM])
     if random.random() >= augmentation.other_filters:
@@ -111,8 +103,8 @@ def _draw_filter(augmentation: Augmentation, seed: NDArray[np.int64], shrinkage:
 
 
 def _draw_map(
-    augmentation: Augmentation, seed: NDArray[np.int64], shape: tuple[int, int], shrinkage: float
-) -> NDArray[np.float32]:
+    augmentation: Augmentation, seed: Seeds, shape: tuple[int, int], shrinkage: float
+) -> Floats:
     """The eight numbers that take a place in the varied picture to one in the original."""
     height, width = shape
     random = np.random.default_rng(seed)
@@ -132,12 +124,10 @@ def _draw_map(
     return np.array([*linear[0], offset[0], *linear[1], offset[1], 0.0, 0.0], dtype=np.float32)
 
 
-def vary_appearance(
-    images: Any, appearance: Appearance, *, seeds: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def vary_appearance(images: Any, appearance: Appearance, *, seeds: Seeds) -> Floats:
     """Pictures in 0..1 (n, side, side, 3) as other cameras might have seen them.
 
-    `seeds` (n, k) holds one row of integers an image; equal rows give equal variations.
+    Equal rows of `seeds` give equal variations.
     """
     drawn = [
         _draw_appearance(appearance, np.random.default_rng([*row, APPEARANCE_STREAM]))
@@ -145,13 +135,11 @@ def vary_appearance(
     ]
     draws = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     noise_seed = np.asarray(seeds[0][-2:], dtype=np.int32)
-    varied: NDArray[np.float32] = _apply(images, draws, noise_seed).numpy()
+    varied: Floats = _apply(images, draws, noise_seed).numpy()
     return varied
 
 
-def _draw_appearance(
-    appearance: Appearance, random: np.random.Generator
-) -> dict[str, NDArray[np.float32]]:
+def _draw_appearance(appearance: Appearance, random: np.random.Generator) -> dict[str, Floats]:
     """The numbers that make the variation of one picture, as arrays that broadcast over pixels."""
     brightness, contrast, saturation = random.uniform(-1, 1, 3)
     gains = np.exp(

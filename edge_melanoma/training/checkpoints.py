@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.network.network import arrays_of, assign_arrays
-from edge_melanoma.training.devices import Devices
+from edge_melanoma.training.devices import ALONE, Devices
 
 CHECKPOINT = "checkpoint.safetensors"
 INTERVAL_SECONDS = 20.0
@@ -51,53 +51,36 @@ class TrainingState:
 
 
 class CheckpointKeeper:
-    """Writes a training's state into its run folder after an epoch, when enough time has passed."""
+    """Writes a training's state into its run folder after an epoch, when enough time has passed.
 
-    def __init__(self, folder: Path, interval_seconds: float | None = None) -> None:
-        self.folder = folder
+    Processes that train together all come here together: the first one writes, all may read.
+    """
+
+    def __init__(
+        self, folder: Path, interval_seconds: float | None = None, *, devices: Devices = ALONE
+    ) -> None:
+        self._folder, self._devices = folder, devices
         self._interval = INTERVAL_SECONDS if interval_seconds is None else interval_seconds
         self._last = time.monotonic()
 
     def after_epoch(self, state: TrainingState, network: Any) -> None:
-        """Keep the state if it is time; `network` is what the stage trains."""
-        if self.is_due():
-            self.write(state, network)
-
-    def write(self, state: TrainingState, network: Any) -> None:
-        """Keep the state."""
-        save_checkpoint(self.folder, state, network)
-        self._last = time.monotonic()
-
-    def is_due(self) -> bool:
-        """Whether enough time has passed since the last one."""
-        return time.monotonic() - self._last >= self._interval
+        """Keep the state if it is time for any of them; `network` is what the stage trains."""
+        is_due = time.monotonic() - self._last >= self._interval
+        if self._devices.sum(np.array(is_due, dtype=np.float64)):
+            self._write(state, network)
 
     def after_stage(self, state: TrainingState, network: Any) -> None:
-        """Nothing: the last epoch's checkpoint leads here."""
+        """Keep what others go on from; alone, the last epoch's checkpoint leads here."""
+        if self._devices is not ALONE:
+            self._write(state, network)
 
-
-class SharedCheckpoints(CheckpointKeeper):
-    """Those of several workers, who all come here together: the first one writes, all may read."""
-
-    def __init__(self, folder: Path, interval_seconds: float, *, devices: Devices) -> None:
-        super().__init__(folder, interval_seconds)
-        self._devices = devices
-
-    def is_due(self) -> bool:
-        """Whether enough time has passed for any of them."""
-        return bool(self._devices.sum(np.array(super().is_due(), dtype=np.float64)))
-
-    def write(self, state: TrainingState, network: Any) -> None:
-        """Keep the state; TensorFlow reads the statistics of batch norm of all workers at once."""
+    def _write(self, state: TrainingState, network: Any) -> None:
         if self._devices.index == 0:
-            super().write(state, network)
+            save_checkpoint(self._folder, state, network)
         else:
+            # TensorFlow reads the statistics of batch norm of all workers at once.
             arrays_of(network)
-            self._last = time.monotonic()
-
-    def after_stage(self, state: TrainingState, network: Any) -> None:
-        """Keep what the next stage begins with, or the end."""
-        self.write(state, network)
+        self._last = time.monotonic()
 
 
 def save_checkpoint(folder: Path, state: TrainingState, network: Any) -> None:

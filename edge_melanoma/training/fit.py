@@ -14,11 +14,7 @@ from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import arrays_of
 from edge_melanoma.network.recipes import Stage
 from edge_melanoma.training.batches import EpochBatches
-from edge_melanoma.training.callbacks import (
-    EpochScores,
-    StageEpochs,
-    WeightAverage,
-)
+from edge_melanoma.training.callbacks import EpochScores, StageEpochs, WeightAverage
 from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.trainee import Trainee

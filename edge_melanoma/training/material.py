@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.cards import DatasetCard, describe_dataset, find_card
+from edge_melanoma.data.cards import describe_dataset, find_card
 from edge_melanoma.data.copies.search import split_without_copies
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.screening import Screening, leave_out_bad, read_fingerprints
+from edge_melanoma.data.screening import BadImage, leave_out_bad, read_fingerprints
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
@@ -67,12 +67,7 @@ class Placement:
         return mirror() if self.strategy is Strategy.MIRRORED else ALONE
 
     def running(self) -> AbstractContextManager[Any]:
-        """Within it Ray runs, where it is to train.
-
-        Raises:
-            MissingExtraError: Ray is not installed.
-            EdgeMelanomaError: no cluster answers at the address.
-        """
+        """Within it Ray runs, where it is to train."""
         if self.engine is Engine.RAY:
             return connect(self.address, workers=self.workers)
         return nullcontext()
@@ -101,24 +96,12 @@ class Teacher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingMaterial:
-    """What all variants of a command learn from."""
+    """What all variants of a command learn from; `dataset` is that block of the run's files."""
 
-    folders: Mapping[str, Path]
-    cards: Mapping[str, DatasetCard | None]
+    dataset: Mapping[str, Any]
     split: DatasetSplit
-    screening: Screening
+    bad: tuple[BadImage, ...]
     teacher: Teacher | None
-
-    def describe(self) -> dict[str, Any]:
-        """The dataset block of the run's files."""
-        block = describe_dataset(
-            " + ".join(self.folders),
-            self.screening.readable,
-            card=next(iter(self.cards.values())) if len(self.cards) == 1 else None,
-        )
-        if len(self.cards) > 1:
-            block["cards"] = {name: card and card.as_dict() for name, card in self.cards.items()}
-        return block | {"folders": {name: str(folder) for name, folder in self.folders.items()}}
 
 
 def gather_material(
@@ -131,22 +114,20 @@ def gather_material(
     cache_folder: Path,
     reporter: Reporter,
 ) -> TrainingMaterial:
-    """Check the pictures of the data sets and split them without copies.
-
-    Raises:
-        EdgeMelanomaError: nothing can be read or split, or the teacher had another split.
-    """
+    """Check the pictures of the data sets and split them without copies."""
     cards = {name: find_card(path) for name, path in named.items()}
+    several = {"cards": cards} if len(cards) > 1 else {}
     prints = read_fingerprints(records, cache_folder=cache_folder, reporter=reporter)
     leave_out_bad(prints.bad, total=len(records), reporter=reporter)
     split = split_without_copies(
         prints, kind=kind, seed=seed, cache_folder=cache_folder, reporter=reporter
     )
+    card = None if several else next(iter(cards.values()))
+    block = describe_dataset(" + ".join(named), prints.readable, card=card) | several
     return TrainingMaterial(
-        folders=named,
-        cards=cards,
+        dataset=block | {"folders": {name: str(folder) for name, folder in named.items()}},
         split=split,
-        screening=prints,
+        bad=prints.bad,
         teacher=read_teacher(teacher, split) if teacher else None,
     )
 
@@ -198,19 +179,6 @@ def read_teacher(run: TrainedModel, split: DatasetSplit) -> Teacher:
     by_id = dict(zip(predictions.image_ids, predictions.scores, strict=True))
     scores = np.array([by_id[record.image_id] for record in split.train], dtype=np.float32)
     return Teacher(run=run, scores=scores)
-
-
-def refuse_uneven_batches(spec: VariantSpec, *, devices: int) -> None:
-    """Ask for batches that `devices` can share.
-
-    Raises:
-        EdgeMelanomaError: a batch cannot be shared evenly.
-    """
-    if spec.batch_size % devices:
-        raise EdgeMelanomaError(
-            f"A batch of {spec.batch_size} cannot be shared evenly by {devices} devices; "
-            f"give a --batch-size that is a multiple of {devices}."
-        )
 
 
 def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teacher | None) -> str:

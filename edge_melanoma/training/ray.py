@@ -17,13 +17,8 @@ from edge_melanoma.machine.terminal import Reporter, SilentReporter
 from edge_melanoma.training import checkpoints
 from edge_melanoma.training.callbacks import describe_epoch
 from edge_melanoma.training.devices import Devices
-from edge_melanoma.training.material import (
-    Placement,
-    Teacher,
-    TrainingSettings,
-    refuse_uneven_batches,
-)
-from edge_melanoma.training.training import TrainingResult, train_network
+from edge_melanoma.training.material import Placement, Teacher, TrainingSettings
+from edge_melanoma.training.training import TrainingResult, refuse_uneven_batches, train_network
 
 FOLDER, REASON = ".ray", "reason.txt"
 """In the run folder, which all machines see: Ray's own records, and what a worker cannot mend."""
@@ -45,11 +40,8 @@ def train_on_ray(
 ) -> TrainingResult:
     """What `train_network` gives, trained by the workers of `placement`, whose Ray is running.
 
-    The run folder has to be one that all machines of a cluster see, and so have the pictures.
-
-    Raises:
-        EdgeMelanomaError: as `train_network`.
-        ray.train.TrainingFailedError: workers were lost too often.
+    The run folder has to be one that all machines of a cluster see, and so have the pictures. Where
+    workers are lost too often, Ray raises its TrainingFailedError.
     """
     spec, folder = settings.spec(), run_folder.resolve()
     refuse_uneven_batches(spec, devices=placement.workers)
@@ -124,7 +116,7 @@ def _train_on_worker(config: dict[str, Any]) -> None:
         index=train.get_context().get_world_rank(),
     )
     seconds = config["interval_seconds"]
-    keeper = checkpoints.SharedCheckpoints(folder, seconds, devices=devices)
+    keeper = checkpoints.CheckpointKeeper(folder, seconds, devices=devices)
     try:
         train_network(**arguments, reporter=SilentReporter(), devices=devices, keeper=keeper)
     except EdgeMelanomaError as error:

@@ -1,10 +1,12 @@
 """Writing a finished training down: weights, split, history, evaluation, pictures, manifest.
 
-And the scores of external sets, which are added to a run that is whole.
+And what is made of a run that is whole: scores of external sets, which are added to it, and a run
+whose scores are probabilities, by a scaling of validation that is folded into the last layer.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.data.images import RESIZE_ID, read_image
-from edge_melanoma.data.lesions import count_classes
-from edge_melanoma.data.splits import DatasetSplit, split_to_json
+from edge_melanoma.data.lesions import LesionRecord, count_classes
+from edge_melanoma.data.splits import SIDES, DatasetSplit, split_to_json
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import figures
 from edge_melanoma.evaluation.evaluation import evaluate_at_both, evaluate_sides
 from edge_melanoma.evaluation.judged_pictures import JudgedPictures
-from edge_melanoma.evaluation.predictions import PredictionSet, predict, predictions_to_csv
-from edge_melanoma.evaluation.scaling import FittedScaling
-from edge_melanoma.evaluation.thresholds import OperatingPoint
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    predict,
+    predictions_to_csv,
+    read_predictions,
+)
+from edge_melanoma.evaluation.reliability import fit_scaling
+from edge_melanoma.evaluation.thresholds import OperatingPoint, choose_operating_point
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.files import read_json, rows_to_csv, write_atomically, write_json
-from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.network.network import arrays_of, load_network
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter
+from edge_melanoma.network.network import arrays_of, load_network, round_to_half
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.network.starting_weights import describe_weights
-from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel
+from edge_melanoma.runs.folders import choose_run_folder, hold_run
+from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel, find_run
+from edge_melanoma.runs.pictures import leaked_test_of, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.augmentation import augment_images
@@ -36,6 +46,8 @@ from edge_melanoma.training.training import TrainingResult
 
 HISTORY = "history.csv"
 EVALUATION = "evaluation.json"
+COPIED = (SPLIT, HISTORY, "training_curves.png", "classes.png", "samples.png")
+"""What `calibrate` leaves as it is: the scores have no part in it."""
 
 
 def record_run(
@@ -46,82 +58,74 @@ def record_run(
     result: TrainingResult,
     sides: Mapping[str, PredictionSet],
     operating_point: OperatingPoint,
-    scaling: FittedScaling | None,
+    calibration: Mapping[str, Any] | None,
     placement: Placement,
 ) -> None:
     """Write all files of a run, its manifest last: a run without a manifest is no run."""
-    split, dataset, recipe = material.split, material.describe(), settings.spec()
-    record_weights(folder, result.network, half_precision=recipe.half_precision)
+    split, dataset = material.split, material.dataset
     write_json(folder / SPLIT, split_to_json(split))
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
-    record_scores(
-        folder,
-        sides=sides,
-        operating_point=operating_point,
-        dataset=dataset,
-        leaked_test=split.leaked_test,
-    )
     _draw_training(folder, split, dataset["name"], result)
     manifest = {
         "schema": 1,
         "variant": settings.variant.value,
         "settings": asdict(settings),
-        "recipe": asdict(recipe),
+        "recipe": asdict(settings.spec()),
         "teacher": material.teacher.as_dict() if material.teacher else None,
         "resize": RESIZE_ID,
         "dataset": dataset,
         "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
         "left_out": {
-            "unreadable": [asdict(image) for image in material.screening.bad],
+            "unreadable": [asdict(image) for image in material.bad],
             "also_in_test": [record.image_id for record in split.left_out],
         },
-        "calibration": scaling.as_dict() if scaling else None,
+        "calibration": calibration,
         "operating_point": asdict(operating_point),
         "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
         "distribution": placement.describe(),
         "starting_weights": describe_weights(settings.weights),
         "training": {"seconds": result.seconds},
-        "environment": describe_environment(),
-        "files": hash_files(folder),
     }
-    write_json(folder / MANIFEST, manifest)
+    leaked = split.leaked_test
+    _finish_run(folder, result.network, sides, operating_point, manifest, leaked_test=leaked)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def record_weights(folder: Path, network: Any, *, half_precision: bool) -> None:
-    """Write the weights; as float16 where they have been rounded to it."""
+def _finish_run(
+    folder: Path,
+    network: Any,
+    sides: Mapping[str, PredictionSet],
+    point: OperatingPoint,
+    manifest: Mapping[str, Any],
+    *,
+    leaked_test: Collection[str],
+) -> None:
+    """The weights, as float16 where rounded to it, what follows from the scores, the manifest."""
     from safetensors.numpy import save
 
-    precision = np.float16 if half_precision else np.float32
+    precision = np.float16 if manifest["recipe"].get("half_precision") else np.float32
     arrays = {name: array.astype(precision) for name, array in arrays_of(network).items()}
     write_atomically(folder / WEIGHTS, save(arrays))
-
-
-def record_scores(
-    folder: Path,
-    *,
-    sides: Mapping[str, PredictionSet],
-    operating_point: OperatingPoint,
-    dataset: Mapping[str, Any],
-    leaked_test: Collection[str] = (),
-) -> None:
-    """Write what follows from the scores of all sides."""
     evaluation = evaluate_sides(
-        sides, operating_point=operating_point, dataset=dataset, leaked_test=leaked_test
+        sides, operating_point=point, dataset=manifest["dataset"], leaked_test=leaked_test
     )
     write_json(folder / EVALUATION, evaluation)
     for side, predictions in sides.items():
         write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
-    judged, name = {side: sides[side] for side in ("train", "test")}, str(dataset["name"])
+    judged, name = {side: sides[side] for side in ("train", "test")}, evaluation["dataset"]["name"]
     for figure, draw in (
         ("confusion", figures.draw_confusion_matrices),
         ("roc", figures.draw_roc_curves),
         ("precision_recall", figures.draw_precision_recall_curves),
     ):
-        path = folder / f"{figure}.png"
-        draw(judged, path, threshold=operating_point.threshold, dataset=name)
+        draw(judged, folder / f"{figure}.png", threshold=point.threshold, dataset=name)
     unseen = {side: sides[side] for side in ("validation", "test")}
     figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
+    skipped = {MANIFEST, CHECKPOINT}
+    paths = [path for path in folder.iterdir() if path.is_file() and path.name not in skipped]
+    files = hashes_of(folder, [path for path in paths if not path.name.startswith(".")])
+    made = {"environment": describe_environment(), "files": files}
+    write_json(folder / MANIFEST, {**manifest, **made})
 
 
 def score_external_sets(
@@ -150,13 +154,6 @@ def score_external_sets(
         write_atomically(written[-1], predictions_to_csv(predictions))
     write_json(run.folder / EVALUATION, {**evaluation, "external": known})
     record_files(run, written, external=folders)
-
-
-def hash_files(folder: Path) -> dict[str, dict[str, object]]:
-    """sha256 and size of every file of a run but its manifest, by name."""
-    skipped = {MANIFEST, CHECKPOINT}
-    paths = [path for path in folder.iterdir() if path.is_file() and path.name not in skipped]
-    return hashes_of(folder, [path for path in paths if not path.name.startswith(".")])
 
 
 def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> None:
@@ -193,3 +190,66 @@ def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
             augment_images(np.stack(plain), Augmentation(), seeds=seeds)
         )
     return rows
+
+
+def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
+    """Fold a scaling, fitted on validation, into a run's last layer; the folder of the new run.
+
+    Raises:
+        EdgeMelanomaError: the run is calibrated already, or its pictures are not there.
+    """
+    run = find_run(folder)
+    if run.manifest.get("calibration"):
+        raise EdgeMelanomaError(
+            f"The run {run.folder} is calibrated already; export it, or calibrate another."
+        )
+    if out is not None and out.resolve() == run.folder.resolve():
+        raise EdgeMelanomaError(
+            f"--out {out} is the run itself, which is left as it is; choose another folder."
+        )
+    target = choose_run_folder(out, variant=run.variant, force=force)
+    with hold_run(target):
+        _calibrate_into(target, run, TerminalReporter())
+    print(target)
+    return target
+
+
+def scale_last_layer(
+    network: Any, scores: PredictionSet, validation: Sequence[LesionRecord], reporter: Reporter
+) -> dict[str, Any]:
+    """Scale the last layer so that `scores` of validation are probabilities; for the manifest."""
+    scaling, told = fit_scaling(scores, records=validation)
+    scaling.fold_into(network)
+    reporter.say(
+        f"Calibrated on {told['images']} validation images: temperature {scaling.temperature:.3f}, "
+        f"offset {scaling.offset:+.3f}, calibration error {told['ece_before']:.4f} -> "
+        f"{told['ece_after']:.4f}."
+    )
+    return told
+
+
+def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None:
+    (target / MANIFEST).unlink(missing_ok=True)
+    records, told = {side: read_side(run, side) for side in SIDES}, run.manifest
+    stored = read_predictions(run.folder / "predictions_validation.csv")
+    network = load_network(run)
+    calibration = scale_last_layer(network, stored, records["validation"], reporter)
+    if told["recipe"].get("half_precision"):
+        round_to_half(network)
+    score = partial(predict, KerasClassifier(network, views=run.views), reporter=reporter)
+    sides = {
+        side: score(members, label=f"Scoring the {side} side") for side, members in records.items()
+    }
+    min_recall = told["operating_point"]["min_recall"]
+    point = choose_operating_point(sides["validation"], min_recall=min_recall)
+    for name in COPIED:
+        write_atomically(target / name, (run.folder / name).read_bytes())
+    manifest = {
+        **told,
+        "recipe": {**told["recipe"], "calibrated": True},
+        "calibration": calibration,
+        "calibrated_from": {"run": run.folder.resolve().name, "sha256": run.sha256},
+        "operating_point": asdict(point),
+    }
+    leaked = leaked_test_of(read_json(run.folder / SPLIT))
+    _finish_run(target, network, sides, point, manifest, leaked_test=leaked)

@@ -7,16 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from edge_melanoma.data import sets
 from edge_melanoma.data.cards import find_card
 from edge_melanoma.data.clinics import count_sources, describe_sources
 from edge_melanoma.data.screening import default_fingerprint_folder
-from edge_melanoma.data.sets import (
-    leave_out_one_sided,
-    name_folders,
-    read_data_sets,
-    refuse_training_sets,
-    tell_skipped,
-)
 from edge_melanoma.data.splits import DatasetSplit, SplitKind, find_divided
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.evaluation.judged_pictures import learned_from_split, read_external_sets
@@ -33,7 +27,6 @@ from edge_melanoma.runs.models import MANIFEST, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
-from edge_melanoma.training.calibrated import scale_last_layer
 from edge_melanoma.training.checkpoints import CHECKPOINT
 from edge_melanoma.training.material import (
     Placement,
@@ -46,12 +39,10 @@ from edge_melanoma.training.ray import train_on_ray
 from edge_melanoma.training.record import (
     EVALUATION,
     record_run,
+    scale_last_layer,
     score_external_sets,
 )
 from edge_melanoma.training.training import TrainingResult, score_split_sides, train_network
-
-HERE = Placement()
-"""By one process, on one device."""
 
 
 def train_variants(
@@ -66,18 +57,18 @@ def train_variants(
     resume: bool = False,
     force: bool = False,
     external: Mapping[str, Path] = MappingProxyType({}),
-    placement: Placement = HERE,
+    placement: Placement | None = None,
     tensorboard: Path | None = None,
 ) -> tuple[Path, ...]:
     """Train each variant on the same split, print the table of all, and return the run folders.
 
     All of `settings` differ in their variant alone. Of several variants, `out` is the folder of the
-    run folders.
+    run folders. Without `placement` one process trains on one device.
 
     Raises:
         EdgeMelanomaError: pictures, folders or options cannot be used.
     """
-    reporter = TerminalReporter()
+    reporter, placement = TerminalReporter(), placement or Placement()
     if tensorboard is not None and find_spec("tensorboard") is None:
         raise MissingExtraError.for_package(
             "tensorboard", extra="tensorboard", purpose="--tensorboard"
@@ -85,10 +76,10 @@ def train_variants(
     if resume and out is None:
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
     teacher_run = open_teacher(teacher, settings)
-    named = name_folders(data)
-    records = read_data_sets(named)
-    tell_skipped(named, records, reporter=reporter)
-    records = leave_out_one_sided(records, reporter=reporter)
+    named = sets.name_folders(data)
+    records = sets.read_data_sets(named)
+    sets.tell_skipped(named, records, reporter=reporter)
+    records = sets.leave_out_one_sided(records, reporter=reporter)
     for note in describe_sources(count_sources(records)):
         reporter.say(note)
     if divided := find_divided(records, "is_malignant", by_patient=False):
@@ -96,7 +87,7 @@ def train_variants(
             f"{len(divided)} lesions have both labels, such as that of "
             f"{' and '.join(divided[0][:2])}: edge-melanoma data check names them all."
         )
-    refuse_training_sets(external, named)
+    sets.refuse_training_sets(external, named)
     for path in external.values():
         find_card(path)
     fingerprints = cache_folder or default_fingerprint_folder()
@@ -205,11 +196,11 @@ def _train_one(
             else f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
         )
         raise
-    network, scaling = result.network, None
+    network, calibration = result.network, None
     score = partial(predict, KerasClassifier(network, views=spec.views), reporter=reporter)
     if spec.calibrated:
         scores = score(split.validation, label="Scoring validation, to calibrate")
-        scaling = scale_last_layer(network, scores, split.validation, reporter)
+        calibration = scale_last_layer(network, scores, split.validation, reporter)
     if spec.half_precision:
         round_to_half(network)
     sides = score_split_sides(
@@ -226,6 +217,6 @@ def _train_one(
         result=result,
         sides=sides,
         operating_point=point,
-        scaling=scaling,
+        calibration=calibration,
         placement=placement,
     )

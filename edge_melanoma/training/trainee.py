@@ -16,16 +16,10 @@ from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import cut_layer, freeze_backbone, suffix_of
 from edge_melanoma.network.recipes import Augmentation, Stage
+from edge_melanoma.training import batches
 from edge_melanoma.training.activations import DecodedPictures, FrozenPrefix, cache_activations
-from edge_melanoma.training.batches import (
-    BatchSource,
-    CachedBatches,
-    PictureBatches,
-    labels_of,
-)
 from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.material import Teacher, TrainingSettings
-from edge_melanoma.training.sampling import draw_epoch, name_diagnoses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +37,8 @@ class Trainee:
     network: Any
     model: Any
     stage: Stage
-    train: BatchSource
-    validation: BatchSource
+    train: batches.BatchSource
+    validation: batches.BatchSource
     batch_size: int
     seed: int
     targets: NDArray[np.float32] | None = None
@@ -107,10 +101,10 @@ class TraineeMaker:
             batch_size=spec.batch_size,
             seed=self.settings.seed,
             targets=self._targets(stage),
-            sampler=lambda random: draw_epoch(
+            sampler=lambda random: batches.draw_epoch(
                 self.split.train, sampling=spec.sampling, random=random
             ),
-            diagnoses=name_diagnoses(self.split.train) if spec.diagnosis_loss else None,
+            diagnoses=batches.name_diagnoses(self.split.train) if spec.diagnosis_loss else None,
             diagnosis_loss=spec.diagnosis_loss,
             sources=tuple(map(source_of, self.split.validation)),
         )
@@ -123,8 +117,8 @@ class TraineeMaker:
         stage: Stage,
         number: int,
         prefix: FrozenPrefix | None,
-    ) -> BatchSource:
-        labels, seed, varied = labels_of(records), self.settings.seed, is_varied(stage)
+    ) -> batches.BatchSource:
+        labels, seed, varied = batches.labels_of(records), self.settings.seed, is_varied(stage)
         kept = partial(
             cache_activations,
             records=records,
@@ -132,8 +126,8 @@ class TraineeMaker:
             reporter=self.reporter,
         )
         if prefix is not None and augmentation is None:
-            return CachedBatches(activations=kept(prefix), labels=labels)
-        return PictureBatches(
+            return batches.CachedBatches(activations=kept(prefix), labels=labels)
+        return batches.PictureBatches(
             files=[record.path for record in records],
             labels=labels,
             seed=(seed, number) if varied else (seed,),
@@ -148,7 +142,7 @@ class TraineeMaker:
         if self.teacher is None or stage.augmentation is not None:
             return None
         share = np.float32(self.settings.spec().teacher_share)
-        return share * self.teacher.scores + (1 - share) * labels_of(self.split.train)
+        return share * self.teacher.scores + (1 - share) * batches.labels_of(self.split.train)
 
 
 def is_varied(stage: Stage) -> bool:

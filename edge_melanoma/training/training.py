@@ -1,6 +1,7 @@
 """From a data split and a recipe to trained weights: settings in, network and history out."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from edge_melanoma.data.images import IMAGE_SIZE, read_image, scale_pixels
 from edge_melanoma.data.splits import DatasetSplit
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, make_prediction_set
 from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.machine.terminal import Reporter
@@ -23,22 +25,11 @@ from edge_melanoma.network.network import (
 )
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VariantSpec
 from edge_melanoma.network.starting_weights import copy_backbone, load_backbone_weights
+from edge_melanoma.training import checkpoints
 from edge_melanoma.training.callbacks import score
-from edge_melanoma.training.checkpoints import (
-    CHECKPOINT,
-    CheckpointKeeper,
-    HistoryRow,
-    TrainingState,
-    load_checkpoint,
-)
 from edge_melanoma.training.devices import ALONE, Devices
 from edge_melanoma.training.fit import fit_stage
-from edge_melanoma.training.material import (
-    Teacher,
-    TrainingSettings,
-    identity_of,
-    refuse_uneven_batches,
-)
+from edge_melanoma.training.material import Teacher, TrainingSettings, identity_of
 from edge_melanoma.training.trainee import TraineeMaker, is_varied
 
 BATCH_NORM_IMAGES = 64
@@ -49,7 +40,7 @@ class TrainingResult:
     """A trained network (tf_keras), the epochs that made it, and the wall time in seconds."""
 
     network: Any
-    history: tuple[HistoryRow, ...]
+    history: tuple[checkpoints.HistoryRow, ...]
     seconds: float
 
 
@@ -63,7 +54,7 @@ def train_network(
     teacher: Teacher | None = None,
     resume: bool = False,
     devices: Devices = ALONE,
-    keeper: CheckpointKeeper | None = None,
+    keeper: checkpoints.CheckpointKeeper | None = None,
     tensorboard: Path | None = None,
 ) -> TrainingResult:
     """Run every stage of the variant; `keeper` is told of each epoch, that of `run_folder` if none.
@@ -78,23 +69,24 @@ def train_network(
     start = time.perf_counter()
     spec = settings.spec()
     refuse_uneven_batches(spec, devices=devices.total)
-    network = build_network(spec, seed=settings.seed, names_diagnoses=spec.diagnosis_loss > 0)
+    build = partial(build_network, spec, names_diagnoses=spec.diagnosis_loss > 0)
+    network = build(seed=settings.seed)
     identity = identity_of(settings, split, teacher)
-    if resume and (run_folder / CHECKPOINT).is_file():
-        state = load_checkpoint(run_folder, settings=identity, network=network)
+    if resume and (run_folder / checkpoints.CHECKPOINT).is_file():
+        state = checkpoints.load_checkpoint(run_folder, settings=identity, network=network)
     else:
-        state = TrainingState(settings=identity)
+        state = checkpoints.TrainingState(settings=identity)
         _start_backbone(without_diagnoses(network), settings, split, teacher)
     earlier_seconds = sum(float(row["seconds"]) for row in state.history)
     maker = TraineeMaker(split, settings, cache_folder, reporter, teacher)
-    keeper = keeper or CheckpointKeeper(run_folder)
+    keeper = keeper or checkpoints.CheckpointKeeper(run_folder)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
         callbacks: tuple[Any, ...] = ()
         if tensorboard is not None:
             logs = tensorboard / f"{state.stage + 1} {stage.name}"
             callbacks = (tf_keras.callbacks.TensorBoard(logs, write_graph=False),)
-        learner = learner_of(network, spec, stage.image_size, devices)
+        learner = _learner_of(network, build, stage.image_size, devices)
         fit_stage(
             maker.trainee(learner, stage, number=state.stage, plain=network, devices=devices),
             state=state,
@@ -139,14 +131,21 @@ def score_split_sides(
     }
 
 
-def learner_of(network: Any, spec: VariantSpec, image_size: int, devices: Devices) -> Any:
+def refuse_uneven_batches(spec: VariantSpec, *, devices: int) -> None:
+    """Ask for batches that `devices` can share evenly."""
+    if spec.batch_size % devices:
+        raise EdgeMelanomaError(
+            f"A batch of {spec.batch_size} cannot be shared evenly by {devices} devices; "
+            f"give a --batch-size that is a multiple of {devices}."
+        )
+
+
+def _learner_of(network: Any, build: Callable[..., Any], size: int, devices: Devices) -> Any:
     """`network` itself where it fits, else one of that size for all devices with equal weights."""
-    if devices.strategy is None and network.input_shape[1] == image_size:
+    if devices.strategy is None and network.input_shape[1] == size:
         return network
     with devices.scope():
-        learner = build_network(
-            spec, image_size=image_size, names_diagnoses=spec.diagnosis_loss > 0
-        )
+        learner = build(image_size=size)
     assign_arrays(learner, arrays_of(network), source=None)
     return learner
 

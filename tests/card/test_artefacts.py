@@ -7,7 +7,6 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from edge_melanoma.card.artefacts import (
     LIMITS,
-    Artefact,
     close_along,
     find_artefacts,
     find_field,
@@ -50,7 +49,7 @@ def draw_ruler(picture: Image.Image, *, strokes: int, gap: float, angle: float) 
     return picture
 
 
-def found(picture: Image.Image) -> set[Artefact]:
+def found(picture: Image.Image) -> set[str]:
     return set(find_artefacts(np.asarray(picture)))
 
 
@@ -59,13 +58,13 @@ def test_plain_skin_with_a_lesion_has_no_artefact() -> None:
 
 
 def test_hairs_are_found_and_a_few_are_not() -> None:
-    assert found(draw_hairs(make_skin(), count=25)) == {Artefact.HAIR}
+    assert found(draw_hairs(make_skin(), count=25)) == {"hair"}
     assert found(draw_hairs(make_skin(), count=1)) == set()
 
 
 @pytest.mark.parametrize("angle", [0.0, 24.0])
 def test_equally_spaced_strokes_are_a_ruler_whichever_way_they_lie(angle: float) -> None:
-    assert found(draw_ruler(make_skin(), strokes=12, gap=11, angle=angle)) == {Artefact.RULER}
+    assert found(draw_ruler(make_skin(), strokes=12, gap=11, angle=angle)) == {"ruler marks"}
 
 
 def test_few_strokes_are_no_ruler() -> None:
@@ -76,7 +75,7 @@ def test_few_strokes_are_no_ruler() -> None:
 def test_violet_and_blue_pen_beside_the_lesion_is_ink(colour: tuple[int, int, int]) -> None:
     picture = make_skin()
     ImageDraw.Draw(picture).ellipse((14, 14, 44, 44), fill=colour)
-    assert found(picture) == {Artefact.INK}
+    assert found(picture) == {"ink"}
 
 
 def test_a_blue_lesion_in_the_middle_is_no_ink() -> None:
@@ -89,7 +88,7 @@ def test_a_blue_cast_over_the_whole_picture_is_no_ink() -> None:
     pixels = np.asarray(make_skin()).copy()
     pixels[..., 2] = 255
     pixels[..., 0] //= 2
-    assert Artefact.INK not in found(Image.fromarray(pixels))
+    assert "ink" not in found(Image.fromarray(pixels))
 
 
 def black_outside(picture: Image.Image, *, radius: int) -> Image.Image:
@@ -100,31 +99,31 @@ def black_outside(picture: Image.Image, *, radius: int) -> Image.Image:
 
 
 def test_a_round_field_has_dark_corners() -> None:
-    assert found(black_outside(make_skin(), radius=105)) == {Artefact.DARK_CORNERS}
+    assert found(black_outside(make_skin(), radius=105)) == {"dark corners"}
     assert found(black_outside(make_skin(), radius=170)) == set()
 
 
 def test_two_dark_corners_are_not_a_round_field() -> None:
     picture = make_skin()
     ImageDraw.Draw(picture).rectangle((0, 0, 224, 30), fill=(4, 4, 4))
-    assert Artefact.DARK_CORNERS not in found(picture)
+    assert "dark corners" not in found(picture)
 
 
 def test_a_blurred_picture_is_found() -> None:
     sharp = Image.new("RGB", (224, 224), SKIN)
     ImageDraw.Draw(sharp).ellipse((62, 62, 162, 162), fill=LESION)
-    assert found(sharp.filter(ImageFilter.GaussianBlur(6))) == {Artefact.BLUR}
+    assert found(sharp.filter(ImageFilter.GaussianBlur(6))) == {"blur"}
     assert found(sharp) == set()
 
 
 def test_a_black_picture_has_dark_corners_and_no_number_that_is_undefined() -> None:
     black = np.zeros((224, 224, 3), np.uint8)
-    assert find_artefacts(black) == {Artefact.DARK_CORNERS}
-    assert measure_artefacts(black)[Artefact.DARK_CORNERS] == 1.0
+    assert find_artefacts(black) == {"dark corners"}
+    assert measure_artefacts(black)["dark corners"] == 1.0
 
 
 def test_each_artefact_has_a_number_and_a_limit() -> None:
-    assert set(measure_artefacts(np.asarray(make_skin()))) == set(LIMITS) == set(Artefact)
+    assert set(measure_artefacts(np.asarray(make_skin()))) == set(LIMITS)
 
 
 @pytest.mark.parametrize(

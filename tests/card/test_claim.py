@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_melanoma.card.page import ITEMS_2024, UNANSWERED, list_items, name_items
+from edge_melanoma.card.card import ITEMS_2024, UNANSWERED, list_items, name_items
 
 
 def test_the_update_of_2024_has_44_items() -> None:

@@ -1,15 +1,13 @@
 """A card says what the run says: no number without its set, no path, nothing made up."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made import predictions_of
 
-from edge_melanoma.card.failures import Failure, FailureSheet
-from edge_melanoma.card.judged_sets import JudgedSet
-from edge_melanoma.card.page import CardFacts, render_card
+from edge_melanoma.card.card import render_card
+from edge_melanoma.card.failures import Failure
 from edge_melanoma.card.subgroups import measure_subgroups
 from edge_melanoma.evaluation.evaluation import evaluate_at_both
 from edge_melanoma.runs.models import TrainedModel
@@ -73,30 +71,31 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-def make_facts(*, external: dict[str, Any] | None = None) -> CardFacts:
+def make_facts(*, external: dict[str, Any] | None = None) -> dict[str, Any]:
     test = COUNTS | evaluate_at_both(NINE, threshold=0.5)
     traits = [{"sex": "female"}] * 5 + [{"sex": "male"}] * 4
-    judged = JudgedSet(
-        name="nine, test side",
-        dataset=DATASET,
-        subgroups=measure_subgroups(NINE, traits, threshold=0.5),
-        sheets={Failure.MISS: FailureSheet(link="failures/a b.png", shown=1, errors=1, images=4)},
-    )
+    sheet = {"link": "failures/a b.png", "shown": 1, "errors": 1, "images": 4}
+    judged = {
+        "name": "nine, test side",
+        "dataset": DATASET,
+        **measure_subgroups(NINE, traits, threshold=0.5),
+        "sheets": {Failure.MISS: sheet},
+    }
     run = TrainedModel(
         folder=Path("/home/anna/runs/frozen-1"),
         variant="frozen",
         manifest=MANIFEST,
         sha256="a" * 64,
     )
-    return CardFacts(
-        run=run,
-        evaluation={"dataset": DATASET, "sides": {"test": test}, "external": external or {}},
-        split={},
-        parameters=1234567,
-        judged=(judged,),
-        exports={},
-        parity=None,
-    )
+    return {
+        "run": run,
+        "evaluation": {"dataset": DATASET, "sides": {"test": test}, "external": external or {}},
+        "leaked_test": 0,
+        "parameters": 1234567,
+        "judged": (judged,),
+        "exports": {},
+        "parity": None,
+    }
 
 
 def outside(**scores: tuple[float, ...]) -> dict[str, Any]:
@@ -190,7 +189,7 @@ def test_files_for_the_phone_have_hash_threshold_and_parity() -> None:
         "verdict": "fail",
     }
     parity = {"dataset": DATASET, "candidates": [candidate]}
-    facts = replace(make_facts(), exports={"model_int8.tflite": told}, parity=parity)
+    facts = make_facts() | {"exports": {"model_int8.tflite": told}, "parity": parity}
     card = render_card(facts)
     assert f"| model_int8.tflite | 2.60 MB | `{'d' * 64}` | 0.250000 | -64 |" in card
     assert "Against the trained network on nine (9 pictures, 4 malignant):" in card

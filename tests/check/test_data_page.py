@@ -4,8 +4,7 @@ from pathlib import Path
 
 from copied_lesions import COPIES, draw, write_lesions
 
-from edge_melanoma.check.page import render_page
-from edge_melanoma.check.report import examine_data, list_removals
+from edge_melanoma.check.report import examine_data, list_removals, render_page
 from edge_melanoma.machine.terminal import SilentReporter
 
 

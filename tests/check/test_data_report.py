@@ -8,16 +8,13 @@ from copied_lesions import draw, write_lesions
 
 from edge_melanoma.check.report import (
     DataReport,
-    SetSummary,
     examine_data,
     list_removals,
     removals_to_text,
-    report_to_json,
 )
-from edge_melanoma.check.sources import examine_sources
 from edge_melanoma.data.copies.search import Duplicates
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.data.screening import BadImage, Fingerprints
+from edge_melanoma.data.screening import Fingerprints
 from edge_melanoma.machine.terminal import SilentReporter
 
 
@@ -29,37 +26,38 @@ def examine(*folders: Path) -> DataReport:
 def test_the_most_frequent_sizes_come_first(tmp_path: Path) -> None:
     write_lesions(tmp_path, count=4)
     draw(50).resize((90, 60)).save(tmp_path / "benign/small.png")
-    (summary,) = examine(tmp_path).sets
-    assert summary.sizes == ((224, 224, 4), (90, 60, 1))
+    (summary,) = examine(tmp_path).told["sets"]
+    assert summary["sizes"] == [(224, 224, 4), (90, 60, 1)]
 
 
 def test_copies_on_given_sides_leak_and_copies_without_a_side_do_not(tmp_path: Path) -> None:
     write_lesions(tmp_path / "sided/train", count=4)
     write_lesions(tmp_path / "sided/test", count=4)
-    leaks = examine(tmp_path / "sided").leaks
-    assert leaks == tuple(
+    leaks = examine(tmp_path / "sided").told["cross_split_leaks"]
+    assert leaks == [
         (f"test/{name}/{seed}.png", f"train/{name}/{seed}.png")
         for name in ("benign", "malignant")
         for seed in (0, 1)
-    )
+    ]
     draw(0).resize((120, 120)).save(tmp_path / "sided/train/benign/small.png")
-    assert examine(tmp_path / "sided/train").leaks == ()
+    assert examine(tmp_path / "sided/train").told["cross_split_leaks"] == []
 
 
 def test_each_of_several_sets_has_its_own_shortcuts(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_lesions(tmp_path / name, count=20)
-    found = report_to_json(examine(tmp_path / "one", tmp_path / "two"))
+    found = examine(tmp_path / "one", tmp_path / "two").told
     assert {shortcut["set"] for shortcut in found["shortcuts"]} == {"one", "two"}
     assert [summary["name"] for summary in found["sets"]] == ["one", "two"]
-    assert ["one:benign/0.png", "two:benign/0.png"] in found["cross_set_copies"]
+    assert ("one:benign/0.png", "two:benign/0.png") in found["cross_set_copies"]
 
 
 def test_bad_files_are_named_relative_to_their_set(tmp_path: Path) -> None:
     write_lesions(tmp_path, count=4)
     (tmp_path / "benign/empty\n.png").touch()
     name = "benign/empty\\n.png"
-    assert examine(tmp_path).bad == (BadImage(image_id=name, reason=f"The image {name} is empty."),)
+    bad = examine(tmp_path).told["bad"]
+    assert bad == [{"file": name, "reason": f"The image {name} is empty."}]
 
 
 Groups = tuple[tuple[str, ...], ...]
@@ -70,15 +68,13 @@ def removals(
 ) -> dict[str, str]:
     """Reasons by id; `SET:side/name` says which set and which side a picture is of."""
     report = DataReport(
-        sets=tuple(summary(name) for name in ("first", "second")),
-        skipped=(),
-        bad=(BadImage(image_id=bad, reason="It is."),) if bad else (),
-        exact=exact,
-        near=(),
-        conflicts=conflicts,
-        leaks=(),
-        crossings=(),
-        sources=examine_sources(()),
+        told={
+            "sets": [{"name": "first"}, {"name": "second"}],
+            "bad": [{"file": bad, "reason": "It is."}] if bad else [],
+            "exact_duplicates": exact,
+            "label_conflicts": conflicts,
+        },
+        shortcuts={},
         prints=Fingerprints(
             readable=tuple(record(image_id) for image_id in ids),
             pixels=ids,
@@ -88,21 +84,7 @@ def removals(
         ),
         duplicates=Duplicates(pairs=(), clusters=clusters),
     )
-    return {removal.image_id: removal.reason for removal in list_removals(report)}
-
-
-def summary(name: str) -> SetSummary:
-    return SetSummary(
-        name=name,
-        images=0,
-        benign=0,
-        malignant=0,
-        unreadable=0,
-        sides={},
-        sizes=(),
-        shortcuts=(),
-        note=None,
-    )
+    return list_removals(report)
 
 
 def record(image_id: str) -> LesionRecord:
@@ -148,4 +130,4 @@ def test_of_a_conflict_all_go_for_that_reason_alone() -> None:
 
 def test_a_line_names_a_file_and_its_reason() -> None:
     assert removals(bad="first:x") == {"first:x": "unreadable"}
-    assert removals_to_text(()) == ""
+    assert removals_to_text({}) == ""

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.evaluation.scaling import TemperatureScaling
+from edge_melanoma.evaluation.reliability import TemperatureScaling
 from edge_melanoma.machine.files import read_json
 from edge_melanoma.network.recipes import VARIANTS, Variant
 from edge_melanoma.runs.models import TrainedModel, open_run
@@ -49,7 +49,7 @@ def arrays_of(run: TrainedModel) -> dict[str, NDArray[np.float32]]:
 @pytest.fixture(scope="module")
 def later_run(trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """The fixture `trained_run`, calibrated after it was finished."""
-    from edge_melanoma.training.calibrated import calibrate_run
+    from edge_melanoma.training.record import calibrate_run
 
     out = tmp_path_factory.mktemp("later") / "run"
     return open_run(calibrate_run(trained_run.folder, out=out, force=False))

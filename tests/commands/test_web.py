@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.converters.phone.layout import SOURCES
-from edge_melanoma.converters.phone.litert_js import (
+from edge_melanoma.converters.phone.bundle import SOURCES
+from edge_melanoma.converters.phone.web_page import (
     CORE,
+    POLICY,
     UTILS,
     WASM_FILES,
     WEB_SOURCES,
+    make_server,
     pinned_versions,
     read_litert,
 )
-from edge_melanoma.converters.phone.web_page import POLICY, make_server
 from edge_melanoma.errors import EdgeMelanomaError
 
 

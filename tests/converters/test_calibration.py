@@ -13,8 +13,7 @@ from edge_melanoma.converters.calibration import (
     CalibrationSet,
     draw_calibration_set,
 )
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image_bytes
+from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of

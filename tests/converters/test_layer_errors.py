@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from edge_melanoma.converters.layer_errors import (
     LayerError,
     draw_layer_errors,
     find_operators,
-    layer_errors_to_csv,
     measure_layer_errors,
 )
 from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.machine.files import rows_to_csv
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.modes import Correction, Mode
 
@@ -185,7 +186,7 @@ def test_files_of_other_layers_are_refused(
 
 
 def test_the_table_is_a_line_an_operator_and_reads_back() -> None:
-    text = layer_errors_to_csv([made_error("stem", 1 / 3), made_error("gap", math.inf)])
+    text = rows_to_csv([asdict(made_error("stem", 1 / 3)), asdict(made_error("gap", math.inf))])
     assert text.splitlines()[0] == "layer,operator,cosine,sqnr_db,largest_absolute,scale"
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["layer"], float(row["sqnr_db"])) for row in rows] == [

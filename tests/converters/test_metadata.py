@@ -8,14 +8,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from tflite_files import mean_model
 
-from edge_melanoma.converters.metadata import ModelText, attach_metadata
+from edge_melanoma.converters.metadata import AUTHOR, LICENCE, attach_metadata
 from edge_melanoma.converters.phone.golden_vectors import run_model
 from edge_melanoma.data.phantoms import draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.tflite.model_info import read_attached_files
+from edge_melanoma.tflite.metadata import read_attached_files
 
-TEXT = ModelText(name="a", description="what", version="3", author="who", licence="terms")
+TEXT = {"description": "what", "version": "3"}
 FILES = {"labels.txt": b"malignant\n", "labels_en.txt": b"Malignant\n", "model_info.json": b"{}\n"}
 
 
@@ -73,7 +73,7 @@ def plain() -> bytes:
 
 @pytest.fixture(scope="module")
 def described(plain: bytes) -> bytes:
-    return attach_metadata(plain, TEXT, size=224, files=FILES)
+    return attach_metadata(plain, **TEXT, files=FILES)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,8 @@ def root(described: bytes) -> Table:
 
 
 def test_a_reader_finds_what_the_model_is(root: Table) -> None:
-    assert [root.text(number) for number in (0, 1, 2, 4, 5)] == ["a", "what", "3", "who", "terms"]
+    told = [root.text(number) for number in (0, 1, 2, 4, 5)]
+    assert told == ["edge-melanoma", "what", "3", AUTHOR, LICENCE]
     assert [file.text(0) for file in root.tables(6)] == ["model_info.json"]
 
 
@@ -119,7 +120,7 @@ def test_the_outputs_are_the_same_to_the_last_bit(plain: bytes, described: bytes
 
 
 def test_the_same_bytes_come_each_time_and_hold_the_files(plain: bytes, described: bytes) -> None:
-    again = attach_metadata(plain, TEXT, size=224, files=dict(reversed(FILES.items())))
+    again = attach_metadata(plain, **TEXT, files=dict(reversed(FILES.items())))
     assert again == described
     assert read_attached_files(described) == FILES
 
@@ -135,8 +136,8 @@ def test_buffers_stay_where_the_schema_wants_them(described: bytes) -> None:
 
 
 def test_metadata_takes_the_place_of_what_was_there(plain: bytes, described: bytes) -> None:
-    other = attach_metadata(plain, TEXT, size=224, files={"notes.txt": b"other"})
-    assert attach_metadata(other, TEXT, size=224, files=FILES) == described
+    other = attach_metadata(plain, **TEXT, files={"notes.txt": b"other"})
+    assert attach_metadata(other, **TEXT, files=FILES) == described
 
 
 def test_a_model_without_metadata_is_said_to_have_none() -> None:

@@ -8,8 +8,8 @@ import pytest
 from graded_run import QUARTERS, STEPS, make_graded_run
 from tflite_files import without_metadata
 
-from edge_melanoma.converters import operating_points
-from edge_melanoma.converters.operating_points import (
+from edge_melanoma.converters import export
+from edge_melanoma.converters.export import (
     ValidationScores,
     complete_operating_point,
     derive_operating_point,
@@ -56,7 +56,7 @@ def refuse_to_score(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("an interpreter was started")
 
-    monkeypatch.setattr(operating_points, "TFLiteClassifier", refuse)
+    monkeypatch.setattr(export, "TFLiteClassifier", refuse)
 
 
 def test_the_manifest_holds_the_point_of_the_file_s_own_scores(completed: TrainedModel) -> None:

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError, decode_image
 from edge_melanoma.data.images import (
+    UnreadableImageError,
+    decode_image,
     read_image,
     read_image_bytes,
     resize_image,
@@ -162,7 +163,7 @@ def test_pictures_are_streamed_in_order_in_batches_and_a_rest(tmp_path: Path) ->
     paths = [tmp_path / f"{grey}.png" for grey in (9, 3, 7, 1, 5, 8, 2)]
     for path in paths:
         Image.new("L", (2, 2), int(path.stem)).save(path)
-    batches = list(stream_images(paths, batch_size=3, workers=2))
+    batches = list(stream_images(paths, batch_size=3))
     assert [batch.shape for batch in batches] == [(n, 224, 224, 3) for n in (3, 3, 1)]
     assert np.concatenate(batches)[:, 0, 0, 0].tolist() == [9, 3, 7, 1, 5, 8, 2]
 
@@ -221,7 +222,7 @@ def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
 
 
 def test_transparency_has_a_lower_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_melanoma.data.decoding.LARGEST_COSTLY_PIXEL_COUNT", 99)
+    monkeypatch.setattr("edge_melanoma.data.images.LARGEST_COSTLY_PIXEL_COUNT", 99)
     for mode in ("RGB", "RGBA"):
         Image.new(mode, (10, 10)).save(tmp_path / f"{mode}.png")
     assert read_image(tmp_path / "RGB.png").shape == (224, 224, 3)

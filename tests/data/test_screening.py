@@ -13,12 +13,12 @@ from copied_lesions import noise
 from PIL import Image
 
 from edge_melanoma.data import screening
-from edge_melanoma.data.decoding import decode_image
+from edge_melanoma.data.images import decode_image
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import (
     BadImage,
     Fingerprints,
-    describe_bad_images,
+    leave_out_bad,
     read_fingerprints,
     screen_images,
 )
@@ -131,9 +131,11 @@ def test_three_examples_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     )
 
 
-def test_three_bad_images_are_all_shown() -> None:
+def test_three_bad_images_are_all_shown(capsys: pytest.CaptureFixture[str]) -> None:
     bad = tuple(BadImage(image_id=name, reason=f"{name} is bad.") for name in "xyz")
-    assert describe_bad_images(bad) == "3 unreadable images: x is bad. y is bad. z is bad."
+    leave_out_bad(bad, total=60, reporter=TerminalReporter())
+    shown = "3 unreadable images: x is bad. y is bad. z is bad."
+    assert capsys.readouterr().err == f"Going on without {shown}\n"
 
 
 def fingerprint(folder: Path, *names: str, cache: Path | None = None) -> Fingerprints:

@@ -1,5 +1,6 @@
 """What is undefined is none and named; leaked pictures are taken out of a second test row."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,18 @@ from made import predictions_of
 from edge_melanoma.evaluation.evaluation import (
     WITHOUT_LEAKED,
     evaluate_defined,
-    evaluate_predictions,
     evaluate_sides,
     explain_undefined,
     format_share,
     undefined_metrics,
     without_images,
 )
-from edge_melanoma.evaluation.metrics import wilson_interval
+from edge_melanoma.evaluation.metrics import (
+    count_confusions,
+    measure,
+    measure_intervals,
+    wilson_interval,
+)
 from edge_melanoma.evaluation.thresholds import OperatingPoint
 
 BOTH = predictions_of(malignant=(0.9, 0.4), benign=(0.6, 0.2, 0.1))
@@ -33,7 +38,11 @@ POINT = OperatingPoint(
 
 def test_pictures_of_both_classes_define_every_metric() -> None:
     told = evaluate_defined(BOTH, threshold=0.5)
-    assert told == evaluate_predictions(BOTH, threshold=0.5) | {"undefined": []}
+    assert told["metrics"] == measure(BOTH, threshold=0.5).as_dict()
+    assert told["intervals"] == measure_intervals(BOTH, threshold=0.5)
+    assert told["confusion"] == asdict(count_confusions(BOTH, threshold=0.5))
+    assert told["classification_report"]["malignant"]["recall"] == 1 / 2
+    assert (told["threshold"], told["undefined"]) == (0.5, [])
 
 
 def test_benign_pictures_alone_define_specificity_and_accuracy() -> None:

@@ -7,7 +7,7 @@ from made import draw_pictures, picture_id, run_trained_on
 from PIL import Image
 
 from edge_melanoma.data import screening
-from edge_melanoma.data.decoding import Pixels, decode_image
+from edge_melanoma.data.images import Pixels, decode_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind

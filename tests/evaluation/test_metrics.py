@@ -72,13 +72,17 @@ def test_auc_is_the_share_of_pairs_in_which_the_malignant_one_scores_higher(
     ten: PredictionSet,
 ) -> None:
     # Ten trapezoids of four roundings each, every one at most 2^-53.
-    assert area_under_roc(ten) == pytest.approx((6 + 6 + 5 + 2) / 24, rel=0, abs=40 * 2**-53)
+    assert area_under_roc(ten.scores, ten.labels) == pytest.approx(
+        (6 + 6 + 5 + 2) / 24, rel=0, abs=40 * 2**-53
+    )
 
 
 def test_auc_counts_ties_half() -> None:
     tied = predictions_of(malignant=(0.5, 0.75), benign=(0.5, 0.25))
     # Three trapezoids of four roundings each, every one at most 2^-53.
-    assert area_under_roc(tied) == pytest.approx((0.5 + 1 + 1 + 1) / 4, rel=0, abs=12 * 2**-53)
+    assert area_under_roc(tied.scores, tied.labels) == pytest.approx(
+        (0.5 + 1 + 1 + 1) / 4, rel=0, abs=12 * 2**-53
+    )
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.45, 0.5, 0.73])
@@ -114,7 +118,9 @@ def test_auc_agrees_with_counting_all_pairs_of_random_scores() -> None:
     wins = int((malignant > benign).sum()) + int((malignant == benign).sum()) / 2
     expected = wins / (malignant.size * benign.size)
     # At most 200 trapezoids of four roundings each, every one at most 2^-53.
-    assert area_under_roc(predictions) == pytest.approx(expected, rel=0, abs=800 * 2**-53)
+    assert area_under_roc(predictions.scores, predictions.labels) == pytest.approx(
+        expected, rel=0, abs=800 * 2**-53
+    )
 
 
 def test_precision_is_zero_when_nothing_is_called_malignant(ten: PredictionSet) -> None:

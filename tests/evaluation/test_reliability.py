@@ -42,14 +42,16 @@ def test_the_brier_score_is_the_mean_squared_error() -> None:
 def test_bins_are_fifteenths_and_empty_ones_have_neither_mean_nor_share() -> None:
     bins = measure_reliability(SEVEN).bins
     assert len(bins) == BINS == 15
-    assert [(number, filled.images) for number, filled in enumerate(bins) if filled.images] == [
+    assert [
+        (number, filled["images"]) for number, filled in enumerate(bins) if filled["images"]
+    ] == [
         (0, 2),
         (7, 2),
         (14, 3),
     ]
-    assert (bins[14].low, bins[14].high) == (14 / 15, 1.0)
-    assert (bins[7].mean_score, bins[7].malignant_share) == (0.5, 0.5)
-    assert (bins[1].mean_score, bins[1].malignant_share) == (None, None)
+    assert (bins[14]["low"], bins[14]["high"]) == (14 / 15, 1.0)
+    assert (bins[7]["mean_score"], bins[7]["malignant_share"]) == (0.5, 0.5)
+    assert (bins[1]["mean_score"], bins[1]["malignant_share"]) == (None, None)
 
 
 def test_weights_count_as_repeated_pictures() -> None:

@@ -11,7 +11,11 @@ from small_network import make_pictures, make_sound_network
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.metrics import area_under_roc
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.evaluation.scaling import SLOPES, FittedScaling, TemperatureScaling, fit_scaling
+from edge_melanoma.evaluation.reliability import (
+    SLOPES,
+    TemperatureScaling,
+    fit_scaling,
+)
 from edge_melanoma.tflite.quantization import sigmoid
 
 IMAGES = 3000
@@ -42,43 +46,42 @@ def predictions_of(scores: Any, labels: Any) -> PredictionSet:
     return PredictionSet(image_ids=ids, labels=labels, scores=scores)
 
 
-def fitted(*, temperature: float, offset: float, seed: int = 0) -> FittedScaling:
+def fitted(*, temperature: float, offset: float, seed: int = 0) -> dict[str, Any]:
     scores, labels = simulated(temperature=temperature, offset=offset, seed=seed)
     records = records_of(labels)
-    return fit_scaling(predictions_of(scores, labels), records=records)
+    return fit_scaling(predictions_of(scores, labels), records=records)[1]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_a_temperature_is_found_again_and_no_offset_is_made_up(temperature: float) -> None:
     found = fitted(temperature=temperature, offset=0.0)
-    assert found.scaling.offset == 0.0
+    assert found["offset"] == 0.0
     # A slope of 1 has a standard error of some .04 with so many pictures.
-    assert found.scaling.temperature == pytest.approx(temperature, rel=0.12)
+    assert found["temperature"] == pytest.approx(temperature, rel=0.12)
 
 
 def test_an_offset_is_found_where_there_is_one() -> None:
     found = fitted(temperature=1.5, offset=0.8)
-    assert found.scaling.temperature == pytest.approx(1.5, rel=0.12)
-    assert found.scaling.offset == pytest.approx(0.8, abs=0.15)
-    assert found.offset_gain > found.offset_gain_error > 0
-    assert found.as_dict()["why"].endswith("more than one error")
+    assert found["temperature"] == pytest.approx(1.5, rel=0.12)
+    assert found["offset"] == pytest.approx(0.8, abs=0.15)
+    assert found["offset_gain"] > found["offset_gain_error"] > 0
+    assert found["why"].endswith("more than one error")
 
 
 def test_a_fit_lowers_the_log_loss_and_the_calibration_error() -> None:
     found = fitted(temperature=2.5, offset=0.0)
-    assert found.log_loss_after < found.log_loss_before
+    assert found["log_loss_after"] < found["log_loss_before"]
     # Chance alone gives some .015.
-    assert found.ece_after < 0.025 < 0.08 < found.ece_before
-    told = found.as_dict()
-    assert (told["side"], told["images"], told["weights"]) == ("validation", IMAGES, {})
-    assert told["why"].endswith("no more than one error: it is left out")
+    assert found["ece_after"] < 0.025 < 0.08 < found["ece_before"]
+    assert (found["side"], found["images"], found["weights"]) == ("validation", IMAGES, {})
+    assert found["why"].endswith("no more than one error: it is left out")
 
 
 def test_a_scaling_keeps_the_order_of_the_scores_and_the_auc() -> None:
     scores, labels = simulated(temperature=2.0, offset=0.5, seed=3)
     scaled = TemperatureScaling(temperature=1.7, offset=-0.6).apply(scores)
     assert np.array_equal(np.argsort(scaled, kind="stable"), np.argsort(scores, kind="stable"))
-    before, after = (area_under_roc(predictions_of(s, labels)) for s in (scores, scaled))
+    before, after = (area_under_roc(one, labels) for one in (scores, scaled))
     assert before == after
 
 
@@ -106,17 +109,17 @@ def test_the_folded_layer_gives_the_scores_of_the_formula() -> None:
 def test_scores_of_exactly_0_and_1_have_a_finite_loss() -> None:
     scores, labels = np.array([0.0, 1.0] * 20), np.array([False, True, True, False] * 10)
     records = records_of(labels)
-    found = fit_scaling(predictions_of(scores, labels), records=records)
-    assert np.isfinite(found.log_loss_before)
-    assert found.scaling.temperature == pytest.approx(1 / SLOPES[0])
+    found = fit_scaling(predictions_of(scores, labels), records=records)[1]
+    assert np.isfinite(found["log_loss_before"])
+    assert found["temperature"] == pytest.approx(1 / SLOPES[0])
 
 
 def test_separable_classes_stop_at_the_bound() -> None:
     labels = np.arange(40) >= 20
     scores = np.linspace(0.3, 0.7, 40)
     records = records_of(labels)
-    found = fit_scaling(predictions_of(scores, labels), records=records)
-    assert found.scaling.temperature == pytest.approx(1 / SLOPES[1])
+    found = fit_scaling(predictions_of(scores, labels), records=records)[1]
+    assert found["temperature"] == pytest.approx(1 / SLOPES[1])
 
 
 def test_sources_weigh_alike_however_many_pictures_they_have() -> None:
@@ -126,34 +129,34 @@ def test_sources_weigh_alike_however_many_pictures_they_have() -> None:
     )
     scores, labels = (np.concatenate(pair) for pair in zip(first, other, strict=True))
     records = records_of(labels[:2000], dataset="a") + records_of(labels[2000:], dataset="b")
-    found = fit_scaling(predictions_of(scores, labels), records=records)
-    assert found.weights == {"a": 0.625, "b": 2.5}
-    assert found.images == 2500
+    found = fit_scaling(predictions_of(scores, labels), records=records)[1]
+    assert found["weights"] == {"a": 0.625, "b": 2.5}
+    assert found["images"] == 2500
     # The same as if the small one had been met four times as often.
     often = np.concatenate([first, *[other] * 4], axis=1)
     repeated = tuple(
         replace(record, image_id=str(number))
         for number, record in enumerate([*records[:2000], *records[2000:] * 4])
     )
-    expected = fit_scaling(predictions_of(often[0], often[1] > 0), records=repeated)
-    assert expected.weights == {"a": 1.0, "b": 1.0}
-    assert found.log_loss_before == pytest.approx(expected.log_loss_before)
-    assert found.scaling.temperature == pytest.approx(expected.scaling.temperature, rel=1e-3)
+    expected = fit_scaling(predictions_of(often[0], often[1] > 0), records=repeated)[1]
+    assert expected["weights"] == {"a": 1.0, "b": 1.0}
+    assert found["log_loss_before"] == pytest.approx(expected["log_loss_before"])
+    assert found["temperature"] == pytest.approx(expected["temperature"], rel=1e-3)
 
 
 def test_a_source_of_one_class_has_no_say_beside_one_with_both() -> None:
     scores, labels = simulated(temperature=2.0, offset=0.0, seed=5, images=2000)
     records = records_of(labels, dataset="a")
-    alone = fit_scaling(predictions_of(scores, labels), records=records)
+    alone = fit_scaling(predictions_of(scores, labels), records=records)[1]
     benign = np.full(1000, 0.99)
     together = fit_scaling(
         predictions_of(np.append(scores, benign), np.append(labels, benign < 0)),
         records=records + records_of(benign < 0, dataset="b"),
-    )
-    assert together.weights == {"a": 1.5, "b": 0.0}
-    assert together.images == 2000
-    assert together.log_loss_after == pytest.approx(alone.log_loss_after)
-    assert together.scaling.temperature == pytest.approx(alone.scaling.temperature, rel=1e-3)
+    )[1]
+    assert together["weights"] == {"a": 1.5, "b": 0.0}
+    assert together["images"] == 2000
+    assert together["log_loss_after"] == pytest.approx(alone["log_loss_after"])
+    assert together["temperature"] == pytest.approx(alone["temperature"], rel=1e-3)
 
 
 def test_where_no_source_has_both_classes_every_picture_weighs_alike() -> None:
@@ -162,7 +165,7 @@ def test_where_no_source_has_both_classes_every_picture_weighs_alike() -> None:
     scores, labels = scores[order], labels[order]
     benign = int((~labels).sum())
     apart = records_of(labels[:benign], dataset="a") + records_of(labels[benign:], dataset="b")
-    found = fit_scaling(predictions_of(scores, labels), records=apart)
-    expected = fit_scaling(predictions_of(scores, labels), records=records_of(labels))
-    assert (found.weights, found.images) == ({"a": 1.0, "b": 1.0}, 1000)
-    assert found.scaling == expected.scaling
+    found = fit_scaling(predictions_of(scores, labels), records=apart)[1]
+    expected = fit_scaling(predictions_of(scores, labels), records=records_of(labels))[1]
+    assert (found["weights"], found["images"]) == ({"a": 1.0, "b": 1.0}, 1000)
+    assert found["temperature"] == expected["temperature"]

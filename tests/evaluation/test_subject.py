@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edge_melanoma.data.decoding import UnreadableImageError
+from edge_melanoma.data.images import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.subject import evaluate_subject, open_model, predict_files
 from edge_melanoma.machine.processes import run_limited
@@ -78,8 +78,8 @@ def test_many_pictures_are_answered_by_the_pool_alike(
 
 def test_a_threshold_that_is_asked_for_comes_before_the_model_s_own() -> None:
     own, asked = open_model(bundled_run().folder), open_model(Path("bundled"), threshold=0.25)
-    assert (own.threshold, own.threshold_source) == (bundled_run().threshold, "validation")
-    assert (asked.threshold, asked.threshold_source) == (0.25, "--threshold")
+    assert (own.threshold, own.facts["threshold_source"]) == (bundled_run().threshold, "validation")
+    assert (asked.threshold, asked.facts["threshold_source"]) == (0.25, "--threshold")
 
 
 def test_a_file_without_a_run_needs_pictures_to_be_evaluated_on(tmp_path: Path) -> None:

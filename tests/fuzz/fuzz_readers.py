@@ -17,11 +17,10 @@ CORPUS, FOUND = Path(__file__).parent / "corpus", ROOT / "build" / "fuzz"
 MODULES = [
     "edge_melanoma.runs.models",
     "edge_melanoma.benchmarks.parity.contract",
-    "edge_melanoma.data.decoding",
+    "edge_melanoma.data.images",
     "edge_melanoma.data.lesions",
     "edge_melanoma.runs.models",
-    "edge_melanoma.tflite.seal",
-    "edge_melanoma.tflite.operators",
+    "edge_melanoma.tflite.metadata",
     "edge_melanoma.tflite.verification",
     "PIL",
 ]

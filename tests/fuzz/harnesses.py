@@ -14,15 +14,14 @@ from pathlib import Path
 from tflite_files import empty_model, mean_model
 
 from edge_melanoma.benchmarks.parity.contract_file import read_contracts
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import resize_image
+from edge_melanoma.data.images import decode_image, resize_image
 from edge_melanoma.data.lesions import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
 from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_converted, open_run
+from edge_melanoma.tflite.metadata import read_seal
 from edge_melanoma.tflite.quantization import score_tensor_of
-from edge_melanoma.tflite.seal import read_seal
 from edge_melanoma.tflite.verification import check_model
 
 MODES = ("float32", "float16", "int8")

@@ -20,13 +20,13 @@ from bad_images import FOLDER, ORIENTATION, READ, REFUSED, SKIPPED, TABLE, Fate,
 from odd_names import place_odd_files
 from PIL import Image
 
-from edge_melanoma.data.decoding import (
+from edge_melanoma.data.images import (
     LARGEST_COSTLY_PIXEL_COUNT,
     LARGEST_PIXEL_COUNT,
     UnreadableImageError,
     decode_image,
+    read_image_bytes,
 )
-from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.errors import printable
 from edge_melanoma.machine.files import write_json
 from edge_melanoma.runs.bundled import bundled_model

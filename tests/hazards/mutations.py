@@ -7,7 +7,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edge_melanoma.tflite.seal import SEAL_NAME
+from edge_melanoma.tflite.metadata import SEAL_NAME
 
 HEADER_BYTES = 8
 LARGEST_STRETCH = 4096

@@ -9,8 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from edge_melanoma.benchmarks.timing.cold_start import peak_rss_mb
-from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import read_image
+from edge_melanoma.data.images import UnreadableImageError, read_image
 
 
 def main() -> None:

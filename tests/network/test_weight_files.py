@@ -217,13 +217,15 @@ def test_nothing_in_the_package_unpacks_an_archive_to_disk() -> None:
 
 
 def test_a_zip_attached_to_a_model_is_read_in_memory_whatever_its_names_are() -> None:
-    from edge_melanoma.converters.metadata import ModelText, attach_metadata
+    from edge_melanoma.converters.metadata import attach_metadata
     from edge_melanoma.runs.bundled import bundled_model
-    from edge_melanoma.tflite.model_info import read_attached_files
+    from edge_melanoma.tflite.metadata import read_attached_files
 
-    text = ModelText(name="a", description="b", version="1", author="c", licence="d")
     model = attach_metadata(
-        bundled_model().read_bytes(), text, size=224, files={"labels.txt": b"x", "../out.txt": b"y"}
+        bundled_model().read_bytes(),
+        description="b",
+        version="1",
+        files={"labels.txt": b"x", "../out.txt": b"y"},
     )
     assert read_attached_files(model) == {"labels.txt": b"x", "../out.txt": b"y"}
     assert not Path("..", "out.txt").exists()

@@ -14,7 +14,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs import bundled
 from edge_melanoma.runs.models import TrainedModel, open_converted, open_run
 from edge_melanoma.runs.recorded_files import verify_run
-from edge_melanoma.tflite.seal import Seal, read_seal
+from edge_melanoma.tflite.metadata import Seal, read_seal
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def test_what_the_int8_file_was_measured_to_do_travels_with_it(
 
 
 def test_all_files_of_a_bundle_are_recorded_as_they_are(package: Path) -> None:
-    assert not verify_run(package).findings
+    assert not verify_run(package)["findings"]
 
 
 def test_the_model_that_ships_is_sealed_and_recorded_as_it_is() -> None:
     model = bundled.bundled_model()
     assert read_seal(model.read_bytes()) is Seal.INTACT
-    assert not verify_run(bundled.bundled_run().folder).findings
+    assert not verify_run(bundled.bundled_run().folder)["findings"]
 
 
 def test_what_is_larger_than_may_ship_is_refused(

@@ -13,7 +13,7 @@ from tflite_files import without_metadata
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, write_json
 from edge_melanoma.runs.models import TrainedModel, open_converted
-from edge_melanoma.tflite.model_info import MODEL_INFO, read_attached_files, read_model_info
+from edge_melanoma.tflite.metadata import MODEL_INFO, read_attached_files, read_model_info
 
 Run = Callable[..., CommandResult]
 MODES = ("float16", "int8")
@@ -30,15 +30,15 @@ def export(exported_run: TrainedModel, tmp_path: Path) -> Path:
 
 def with_info(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what a file says of itself."""
-    from edge_melanoma.converters.metadata import ModelText, attach_metadata
+    from edge_melanoma.converters.metadata import attach_metadata
 
     data = path.read_bytes()
     attached = read_attached_files(data)
     info = json.loads(attached[MODEL_INFO])
     change(info)
-    text = ModelText(name="a", description="b", version="1", author="c", licence="d")
+    text = {"description": "b", "version": "1"}
     files = {**attached, MODEL_INFO: json.dumps(info).encode()}
-    path.write_bytes(attach_metadata(data, text, size=224, files=files))
+    path.write_bytes(attach_metadata(data, **text, files=files))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -121,12 +121,12 @@ def test_a_file_whose_end_is_cut_off_is_refused_and_not_scored_at_another_thresh
 
 
 def test_what_is_attached_and_is_no_json_is_one_sentence(export: Path) -> None:
-    from edge_melanoma.converters.metadata import ModelText, attach_metadata
+    from edge_melanoma.converters.metadata import attach_metadata
 
-    text = ModelText(name="a", description="b", version="1", author="c", licence="d")
+    text = {"description": "b", "version": "1"}
     data = export.read_bytes()
     for content in (b"{", b"[" * 100_000, b"[1]"):
-        broken = attach_metadata(data, text, size=224, files={MODEL_INFO: content})
+        broken = attach_metadata(data, **text, files={MODEL_INFO: content})
         with pytest.raises(EdgeMelanomaError, match=f"{MODEL_INFO} inside it is no JSON"):
             read_model_info(broken, name="it")
 

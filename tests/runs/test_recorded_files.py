@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from graded_run import make_graded_run
 
-from edge_melanoma.runs.recorded_files import State, record_bench, verify_run
+from edge_melanoma.runs.recorded_files import (
+    CHANGED,
+    MISSING,
+    OUTDATED,
+    UNKNOWN,
+    record_bench,
+    verify_run,
+)
 
 
 @pytest.fixture
@@ -20,17 +27,17 @@ def run(tmp_path: Path) -> Path:
     return made.folder
 
 
-def found(run: Path) -> dict[str, State]:
-    return {finding.file: finding.state for finding in verify_run(run).findings}
+def found(run: Path) -> dict[str, str]:
+    return {finding["file"]: finding["state"] for finding in verify_run(run)["findings"]}
 
 
 def test_files_without_a_record_are_unknown_and_no_fault(run: Path) -> None:
     verification = verify_run(run)
-    assert verification.checked == 3
-    assert verification.is_as_recorded
+    assert verification["checked"] == 3
+    assert verification["as_recorded"]
     assert found(run) == {
-        "predictions_validation.csv": State.UNKNOWN,
-        "split.json": State.UNKNOWN,
+        "predictions_validation.csv": UNKNOWN,
+        "split.json": UNKNOWN,
     }
 
 
@@ -41,22 +48,22 @@ def test_one_flipped_bit_is_found_and_so_is_a_missing_file(run: Path, name: str)
     content = bytearray((run / name).read_bytes())
     content[-1] ^= 1
     (run / name).write_bytes(content)
-    assert found(run)[name] is State.CHANGED
+    assert found(run)[name] == CHANGED
     (run / name).unlink()
-    assert found(run)[name] is State.MISSING
-    assert not verify_run(run).is_as_recorded
+    assert found(run)[name] == MISSING
+    assert not verify_run(run)["as_recorded"]
 
 
 def test_an_export_of_other_weights_is_told_as_such(run: Path) -> None:
     path = run / "exports" / "model_int8.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"source_sha256": "0" * 64}))
-    assert found(run)["exports/model_int8.json"] is State.OUTDATED
+    assert found(run)["exports/model_int8.json"] == OUTDATED
 
 
 def test_half_written_files_of_a_killed_process_are_told(run: Path) -> None:
     (run / "exports" / ".unfinished-x").write_bytes(b"half")
     (run / ".lock").touch()
-    assert found(run)["exports/.unfinished-x"] is State.UNKNOWN
+    assert found(run)["exports/.unfinished-x"] == UNKNOWN
     assert ".lock" not in found(run)
 
 

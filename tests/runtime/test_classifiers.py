@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from tflite_files import mean_model
 
-from edge_melanoma.data.decoding import UnreadableImageError
-from edge_melanoma.data.images import read_image
+from edge_melanoma.data.images import UnreadableImageError, read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runtime.classifiers import CHUNK_SIZE, DecodedImages, SessionPool, decoded

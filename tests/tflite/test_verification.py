@@ -17,9 +17,8 @@ from edge_melanoma.runs.bundled import bundled_model
 from edge_melanoma.runs.models import open_converted
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
-from edge_melanoma.tflite.operators import BrokenModelError
-from edge_melanoma.tflite.seal import Seal, read_seal
-from edge_melanoma.tflite.verification import check_model, verify_model
+from edge_melanoma.tflite.metadata import Seal, read_seal
+from edge_melanoma.tflite.verification import BrokenModelError, check_model, verify_model
 
 MODEL = without_seal(without_metadata(bundled_model().read_bytes()))
 

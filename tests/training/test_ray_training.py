@@ -125,7 +125,7 @@ def test_workers_read_the_weights_together_and_the_first_one_writes(
 ) -> None:
     """TensorFlow reads some weights of all workers at once: one that reads alone waits."""
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
-    from edge_melanoma.training.checkpoints import SharedCheckpoints, TrainingState
+    from edge_melanoma.training.checkpoints import CheckpointKeeper, TrainingState
 
     class Weight:
         name, reads = "layer/kernel:0", 0
@@ -136,7 +136,7 @@ def test_workers_read_the_weights_together_and_the_first_one_writes(
 
     weight = Weight()
     group: Any = SimpleNamespace(index=index, sum=lambda own: own + float(others_are_due))
-    keeper = SharedCheckpoints(tmp_path, 1e9, devices=group)
+    keeper = CheckpointKeeper(tmp_path, 1e9, devices=group)
     keeper.after_epoch(TrainingState(settings=""), SimpleNamespace(weights=[weight]))
     assert weight.reads == others_are_due
     assert (tmp_path / CHECKPOINT).is_file() == (others_are_due and index == 0)

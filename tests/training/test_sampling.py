@@ -38,7 +38,7 @@ Cells = dict[tuple[str, bool, str], int]
 
 
 def drawn_epoch(records: Sequence[LesionRecord], sampling: Sampling | None) -> Any:
-    from edge_melanoma.training.sampling import draw_epoch
+    from edge_melanoma.training.batches import draw_epoch
 
     return draw_epoch(records, sampling=sampling, random=np.random.default_rng(0))
 
@@ -115,7 +115,7 @@ def test_pictures_without_a_diagnosis_keep_the_share_that_they_have() -> None:
 def test_a_rare_diagnosis_is_not_shown_more_than_six_times_as_often_as_its_class(
     rare: int,
 ) -> None:
-    from edge_melanoma.training.sampling import MOST_OFTEN
+    from edge_melanoma.training.batches import MOST_OFTEN
 
     records = [
         *records_of("set", benign=1000 - 2 * rare, diagnosis="nv"),
@@ -164,7 +164,7 @@ cells = st.lists(
 def test_shares_add_up_and_no_picture_is_shown_too_often(
     drawn: list[tuple[str, bool, str, int]], weights: dict[str, float], malignant_share: float
 ) -> None:
-    from edge_melanoma.training.sampling import MOST_OFTEN, cells_of
+    from edge_melanoma.training.batches import MOST_OFTEN, cells_of
 
     records = [
         record
@@ -201,7 +201,7 @@ def test_shares_add_up_and_no_picture_is_shown_too_often(
 
 
 def test_an_epoch_has_as_many_views_whatever_is_drawn() -> None:
-    from edge_melanoma.training.sampling import draw_epoch
+    from edge_melanoma.training.batches import draw_epoch
 
     records = LARGE + SMALL
     orders = [
@@ -212,7 +212,7 @@ def test_an_epoch_has_as_many_views_whatever_is_drawn() -> None:
 
 
 def test_a_diagnosis_is_named_where_its_source_tells_it_of_both_classes() -> None:
-    from edge_melanoma.training.sampling import name_diagnoses
+    from edge_melanoma.training.batches import name_diagnoses
 
     records = [
         *records_of("both", benign=1, diagnosis="nv"),

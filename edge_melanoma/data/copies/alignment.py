@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.copies.candidates import WINDOWS, begins, ends_of
-from edge_melanoma.data.copies.layouts import TURNS, Floats, turn_image
+from edge_melanoma.data.copies.candidates import TURNS, WINDOWS, Floats, begins, ends_of, turn_image
 from edge_melanoma.data.screening import THUMBNAIL_SIZE
 from edge_melanoma.machine.rows import Rows, RowsOnDisk
 

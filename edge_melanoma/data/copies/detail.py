@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.copies.layouts import Floats, turn_image
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import read_image_bytes
+from edge_melanoma.data.copies.candidates import Floats, turn_image
+from edge_melanoma.data.images import decode_image, read_image_bytes
 
 LARGEST_SHIFT = 8
 """Pixels of 80 by which the first guess may be off."""

@@ -9,8 +9,7 @@ import calibration_study
 import numpy as np
 import pytest
 from calibration_study import (
-    CalibrationStudy,
-    Trial,
+    conclude,
     draw_calibration_study,
     fingerprint,
     main,
@@ -33,48 +32,46 @@ from edge_melanoma.machine.files import read_json, sha256_of, write_json
 from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
-TRIAL = Trial(
-    images=10,
-    fingerprint="f",
-    file_sha256="s",
-    recall=0.75,
-    specificity=1.0,
-    auc=0.9,
-    mean_score_difference=0.01,
-    agreement=0.99,
-)
+TRIAL = {
+    "images": 10,
+    "fingerprint": "f",
+    "file_sha256": "s",
+    "recall": 0.75,
+    "specificity": 1.0,
+    "auc": 0.9,
+    "mean_score_difference": 0.01,
+    "agreement": 0.99,
+}
 # At 0.5 all four melanomas are called, and no benign picture.
 REFERENCE = predictions_of(malignant=(0.9, 0.8, 0.7, 0.6), benign=(0.4, 0.3, 0.2, 0.1))
 TRAINING, ALL = 25, 30
 """Pictures of each class; five disjoint subsets of ten, the fewest, take all 25 that train."""
 
 
-def study_of(*trials: Trial, calibration_images: int = 10) -> CalibrationStudy:
-    return CalibrationStudy(
-        plan={
-            "settings": {"calibration_images": calibration_images},
-            "threshold": 0.5,
-            "validation": {"name": "a$b, validation side", "malignant": 40},
-        },
-        reference={"recall": 0.8, "auc": 0.91},
-        trials=trials,
-    )
+def study_of(*trials: dict[str, Any], calibration_images: int = 10) -> dict[str, Any]:
+    return {
+        "settings": {"calibration_images": calibration_images},
+        "threshold": 0.5,
+        "validation": {"name": "a$b, validation side", "malignant": 40},
+        "reference": {"recall": 0.8, "auc": 0.91},
+        "subsets": trials,
+    }
 
 
 def test_the_conclusion_is_of_the_size_that_an_export_has() -> None:
     trials = [
-        *(replace(TRIAL, images=10, recall=recall) for recall in (0.7, 0.8)),
-        *(replace(TRIAL, images=50, recall=0.75, auc=auc) for auc in (0.90, 0.92, 0.91)),
-        replace(TRIAL, images=50, recall=0.775),
+        *(TRIAL | {"images": 10, "recall": recall} for recall in (0.7, 0.8)),
+        *(TRIAL | {"images": 50, "recall": 0.75, "auc": auc} for auc in (0.90, 0.92, 0.91)),
+        TRIAL | {"images": 50, "recall": 0.775},
     ]
-    assert study_of(*trials, calibration_images=50).conclude() == (
+    assert conclude(study_of(*trials, calibration_images=50)) == (
         "With 50 images, the choice of images moves recall by 0.0250 (1 of 40 malignant images) "
         "and AUC by 0.0200; the lowest recall is 0.7500, -0.0500 against float, and recall moves "
         "most with 10 images, by 0.1000."
     )
-    small, largest = (study_of(*trials, calibration_images=n).conclude() for n in (10, 200))
+    small, largest = (conclude(study_of(*trials, calibration_images=n)) for n in (10, 200))
     assert small.startswith("With 10 images, the choice of images moves recall by 0.1000 (4 of 40")
-    assert largest == study_of(*trials, calibration_images=50).conclude()
+    assert largest == conclude(study_of(*trials, calibration_images=50))
 
 
 def test_the_picture_has_a_dot_for_each_subset_and_is_the_same_each_time(tmp_path: Path) -> None:
@@ -84,10 +81,10 @@ def test_the_picture_has_a_dot_for_each_subset_and_is_the_same_each_time(tmp_pat
         draw_calibration_study(
             study_of(
                 *(
-                    replace(TRIAL, recall=recall, auc=auc)
+                    TRIAL | {"recall": recall, "auc": auc}
                     for recall, auc in zip(recalls, aucs, strict=True)
                 ),
-                replace(TRIAL, images=50),
+                TRIAL | {"images": 50},
             ),
             tmp_path / f"{number}.png",
         ).read_bytes()
@@ -111,22 +108,29 @@ def test_a_trial_is_counted_by_hand(tmp_path: Path) -> None:
         reference=REFERENCE,
         threshold=0.5,
     )
-    assert (same.recall, same.auc, same.mean_score_difference, same.agreement) == (1, 1, 0, 1)
-    assert (other.recall, other.specificity, other.auc) == (3 / 4, 1, 15.5 / 16)
-    assert other.mean_score_difference == pytest.approx(0.2 / 8)
-    assert other.agreement == 7 / 8
-    assert (other.images, other.fingerprint) == (10, fingerprint(calibration))
-    assert (same.file_sha256, other.file_sha256) == (sha256_of(b"same"), sha256_of(b"other"))
+    assert (same["recall"], same["auc"], same["mean_score_difference"], same["agreement"]) == (
+        1,
+        1,
+        0,
+        1,
+    )
+    assert (other["recall"], other["specificity"], other["auc"]) == (3 / 4, 1, 15.5 / 16)
+    assert other["mean_score_difference"] == pytest.approx(0.2 / 8)
+    assert other["agreement"] == 7 / 8
+    assert (other["images"], other["fingerprint"]) == (10, fingerprint(calibration))
+    assert (same["file_sha256"], other["file_sha256"]) == (sha256_of(b"same"), sha256_of(b"other"))
 
 
 def test_scores_of_other_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgeMelanomaError, match="are of different images"):
-        try_subsets(
-            [make_calibration(tmp_path)],
-            convert=lambda _: b"",
-            score=lambda _: predictions_of(malignant=(0.9,), benign=(0.1,)),
-            reference=REFERENCE,
-            threshold=0.5,
+        next(
+            try_subsets(
+                [make_calibration(tmp_path)],
+                convert=lambda _: b"",
+                score=lambda _: predictions_of(malignant=(0.9,), benign=(0.1,)),
+                reference=REFERENCE,
+                threshold=0.5,
+            )
         )
 
 
@@ -185,15 +189,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[CalibrationSet]:
     def convert(run: TrainedModel, own: CalibrationSet, settings: ExportSettings) -> None:
         asked.append(own)
 
-    def answer(subsets: Iterable[CalibrationSet], **rest: Any) -> tuple[Trial, ...]:
+    def answer(subsets: Iterable[CalibrationSet], **rest: Any) -> tuple[dict[str, Any], ...]:
         asked.extend(subsets)
         return tuple(
-            replace(
-                TRIAL,
-                images=len(subset.records),
-                fingerprint=fingerprint(subset),
-                auc=(90 + number) / 100,
-            )
+            TRIAL
+            | {
+                "images": len(subset.records),
+                "fingerprint": fingerprint(subset),
+                "auc": (90 + number) / 100,
+            }
             for number, subset in enumerate(asked[1:])
         )
 

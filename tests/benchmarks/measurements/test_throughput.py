@@ -34,7 +34,7 @@ def test_every_step_is_measured(tmp_path: Path) -> None:
     draw_pictures(tmp_path / "pictures", *range(32))
     (tmp_path / "place").mkdir()
     records = screen_images(read_lesions(tmp_path / "pictures")).readable
-    rates = {rate.step: rate for rate in measure_rates(records, tmp_path / "place")}
-    assert all(rate.cpu_ms > 0 for rate in rates.values())
-    low, full = (rates[step].cpu_ms for _, _, step in TRAINED[2:])
+    rates = {rate["step"]: rate["cpu_ms"] for rate in measure_rates(records, tmp_path / "place")}
+    assert all(cpu_ms > 0 for cpu_ms in rates.values())
+    low, full = (rates[step] for _, _, step in TRAINED[2:])
     assert full > 1.3 * low

@@ -14,7 +14,7 @@ from typing import Any
 from client_bundle import BUILD, ClientBundle, Pixels, Row, compare, resized_pictures, run_and_write
 from environments import refuse_missing, run_command
 
-from edge_melanoma.converters.phone.litert_js import install_locked
+from edge_melanoma.converters.phone.web_page import install_locked
 from edge_melanoma.machine.files import read_json
 
 HERE = Path(__file__).parent / "tfjs"

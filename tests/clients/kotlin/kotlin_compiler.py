@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_melanoma.converters.phone.litert_js import install_locked
+from edge_melanoma.converters.phone.web_page import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
 
 HERE = Path(__file__).parent

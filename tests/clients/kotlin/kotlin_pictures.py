@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.decoding import decode_image
-from edge_melanoma.data.images import resize_image
+from edge_melanoma.data.images import decode_image, resize_image
 from edge_melanoma.machine.files import sha256_of
 
 COUNT = 200

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.converters.phone.litert_js import install_locked
+from edge_melanoma.converters.phone.web_page import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json
 

@@ -24,8 +24,7 @@ from web_pictures import (
     write_spoilt,
 )
 
-from edge_melanoma.converters.phone.litert_js import CORE, pinned_versions
-from edge_melanoma.converters.phone.web_page import make_server, page_of_run
+from edge_melanoma.converters.phone.web_page import CORE, make_server, page_of_run, pinned_versions
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, write_json

@@ -113,9 +113,9 @@ def test_the_mean_of_a_map_is_the_logit_but_for_biases(
 def test_the_map_is_what_gradients_say(
     network: Any, files: tuple[bytes, bytes], pictures: NDArray[np.uint8]
 ) -> None:
-    from edge_melanoma.card.failures import Decision, heat_maps
+    from edge_melanoma.card.failures import heat_maps
 
-    heats = heat_maps(network, pictures, decision=Decision.MALIGNANT)
+    heats = heat_maps(network, pictures, for_malignant=True)
     for heat, seen in zip(heats, run_mapped(files[1], pictures)[1], strict=True):
         centres = heat.reshape(7, 32, 7, 32)[:, 15:17, :, 15:17].mean(axis=(1, 3))
         assert np.corrcoef(centres.ravel(), np.maximum(seen, 0).ravel())[0, 1] > 0.99

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 from edge_melanoma.converters.model_info import describe_operating_point
-from edge_melanoma.converters.phone import bundle, layout
+from edge_melanoma.converters.packing import make_uint8_twin
+from edge_melanoma.converters.phone import bundle
 from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
 from edge_melanoma.converters.phone.golden_vectors import (
     describe_vectors,
     prepare_pixels,
     run_model,
 )
-from edge_melanoma.converters.phone.twins import make_uint8_twin
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.decoding import decode_image
+from edge_melanoma.data.images import decode_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_run
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
-from edge_melanoma.tflite.model_info import read_attached_files
+from edge_melanoma.tflite.metadata import read_attached_files
 from edge_melanoma.tflite.modes import Mode
 
 CHECKED_IN = Path(__file__).parents[3] / "android_assets"
@@ -75,7 +75,7 @@ def test_the_checked_in_bundle_is_what_the_command_writes(android_bundle_folder:
         for path in android_bundle_folder.rglob("*")
         if path.is_file()
     }
-    listed = [*layout.hand_written_files(CHECKED_IN), *layout.GENERATED]
+    listed = [*bundle.hand_written_files(CHECKED_IN), *bundle.GENERATED]
     kept = {Path(name) for name in listed if (CHECKED_IN / name).is_file()}
     assert written.keys() == kept
     different = [str(name) for name in kept if (CHECKED_IN / name).read_bytes() != written[name]]
@@ -216,7 +216,7 @@ def test_in_a_checkout_only_what_is_generated_is_written(
 ) -> None:
     checkout = tmp_path / "android_assets"
     shutil.copytree(android_bundle_folder, checkout)
-    monkeypatch.setattr(layout, "SOURCES", checkout)
+    monkeypatch.setattr(bundle, "SOURCES", checkout)
     files = {
         path.relative_to(checkout).as_posix(): path.read_bytes()
         for path in checkout.rglob("*")
@@ -239,13 +239,13 @@ def test_what_tools_leave_behind_is_not_hand_written(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "SHA256SUMS").touch()
-    assert list(layout.hand_written_files(tmp_path)) == ["README.md", "web/app.js"]
+    assert list(bundle.hand_written_files(tmp_path)) == ["README.md", "web/app.js"]
 
 
 def test_a_folder_with_something_in_it_is_not_written_into_unasked(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(EdgeMelanomaError) as caught:
-        layout.refuse_full_folder(tmp_path, what="bundle", force=False)
+        bundle.refuse_full_folder(tmp_path, what="bundle", force=False)
     assert str(caught.value) == (
         f"{tmp_path} exists and is not empty; choose another --out, or replace the files of the "
         f"bundle with --force."

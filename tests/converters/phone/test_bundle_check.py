@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, ImageOps
 from tflite_files import without_metadata
 
-from edge_melanoma.converters.metadata import ModelText, attach_metadata
+from edge_melanoma.converters.metadata import attach_metadata
 from edge_melanoma.converters.phone import golden_vectors
+from edge_melanoma.converters.phone.bundle import hand_written_files, sums_of
 from edge_melanoma.converters.phone.check import check_bundle
-from edge_melanoma.converters.phone.layout import hand_written_files, sums_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, sha256_of
 from edge_melanoma.runs.bundled import bundled_model
@@ -21,7 +21,7 @@ from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 
 MODELS, GOLDEN = "app/src/main/assets", "app/src/androidTest/assets/golden"
 INT8 = f"{MODELS}/melanoma_int8.tflite"
-TEXT = ModelText(name="a", description="b", version="1", author="c", licence="d")
+TEXT = {"description": "b", "version": "1"}
 
 
 class SessionsHere:
@@ -154,7 +154,7 @@ def test_other_tensors_than_those_described_are_found(bundle: Path) -> None:
         "labels.txt": (bundle / MODELS / "labels.txt").read_bytes(),
         "model_info.json": json_text(told).encode(),
     }
-    replace_int8(bundle, attach_metadata(bundled_model().read_bytes(), TEXT, size=224, files=files))
+    replace_int8(bundle, attach_metadata(bundled_model().read_bytes(), **TEXT, files=files))
     found = check_bundle(with_new_sums(bundle))["findings"][0]
     assert (found["file"], found["stage"]) == (INT8, "input tensor")
     assert "'dtype': 'float32'" in found["expected"]

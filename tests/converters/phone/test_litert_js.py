@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_melanoma.converters.phone.litert_js import install_locked
+from edge_melanoma.converters.phone.web_page import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
 
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from tflite_files import empty_model
 
+from edge_melanoma.converters.packing import make_uint8_twin
 from edge_melanoma.converters.phone.golden_vectors import run_model
-from edge_melanoma.converters.phone.twins import make_uint8_twin
 from edge_melanoma.data.phantoms import draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_model

@@ -8,8 +8,7 @@ from copied_lesions import COPIES, draw
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge_melanoma.data.copies.candidates import WINDOWS, best_guesses, find_guesses
-from edge_melanoma.data.copies.layouts import turn_image
+from edge_melanoma.data.copies.candidates import WINDOWS, best_guesses, find_guesses, turn_image
 from edge_melanoma.machine.terminal import SilentReporter
 
 

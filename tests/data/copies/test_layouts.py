@@ -5,7 +5,7 @@ import pytest
 from copied_lesions import draw
 from PIL import Image
 
-from edge_melanoma.data.copies.layouts import (
+from edge_melanoma.data.copies.candidates import (
     TURNED_BACK,
     TURNS,
     WHOLE,

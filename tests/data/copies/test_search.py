@@ -19,7 +19,7 @@ from edge_melanoma.data.copies.search import (
     mark_clusters,
     split_without_copies,
 )
-from edge_melanoma.data.decoding import decode_image
+from edge_melanoma.data.images import decode_image
 from edge_melanoma.data.lesions import LesionRecord, read_lesions
 from edge_melanoma.data.screening import read_fingerprints
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
