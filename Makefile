@@ -10,11 +10,17 @@ test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+docs: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet -e '.[docs]' && $(VENV)/bin/zensical build --strict --clean
+	cp --parents -r benchmarks/results/*.png benchmarks/github_actions/parity.yml android_assets/README.md \
+	  edge_melanoma/data/images.py edge_melanoma/network/recipes.py tests/fixtures/bad_images/fates.json build/site
+documents: $(VENV)/ready
+	$(VENV)/bin/python -m pytest -m documents -n 2 --dist loadscope
 audit: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[audit]' && $(VENV)/bin/python tests/audit.py
 results: $(VENV)/ready
 	$(VENV)/bin/python benchmarks/measurements/results.py --data "$(DATA)" --weights "$(WEIGHTS)" \
-	  $(EXTERNAL:%=--external %) --readme benchmarks/README.md --keep benchmarks/results
+	  $(EXTERNAL:%=--external %) --readme docs/measurements.md --keep benchmarks/results
 SETS_IN ?= $(DATA)/..
 SETS ?= melanoma-10605 ham10000-224 isic2017-msk-uda-224 isic2019-bcn-84 isic-uda1
 OUTSIDE ?= ph2-200
@@ -53,10 +59,10 @@ hazards: $(VENV)/ready
 	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
 	  --rounds $(ROUNDS)
 	$(VENV)/bin/python benchmarks/measurements/readme.py hazards $(HAZARDS:%=build/hazards/%.json) \
-	  --keep benchmarks/results/hazards.json --readme README.md
+	  --keep benchmarks/results/hazards.json --readme docs/hazards.md
 fuzz: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[fuzz]' && $(VENV)/bin/python tests/fuzz/fuzz_readers.py
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: model audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)
+.PHONY: docs documents model audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)

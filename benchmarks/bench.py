@@ -6,37 +6,51 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from edge_melanoma.benchmarks.measure import Measured, keep_finished, measure_models
-from edge_melanoma.benchmarks.parity.comparison import compare
-from edge_melanoma.benchmarks.parity.contract import (
-    Contracts,
-    refuse_undefined,
-    refuse_unmet_sections,
+from edge_melanoma.benchmarks.measure import (
+    Measured,
+    keep_finished,
+    measure_models,
+    within_section,
 )
+from edge_melanoma.benchmarks.parity.comparison import compare
+from edge_melanoma.benchmarks.parity.contract import Contracts, refuse_unmet_sections
 from edge_melanoma.benchmarks.parity.contract_file import draft_contract, read_contracts
-from edge_melanoma.benchmarks.parity.findings import study_candidate
 from edge_melanoma.benchmarks.parity.outside import measure_outside, refuse_missing_reference
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring
-from edge_melanoma.benchmarks.parity.sources import within_section
+from edge_melanoma.benchmarks.parity.statistics import study_drops
 from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, ParityReport
-from edge_melanoma.benchmarks.report.page import PARITY, UNFINISHED, make_thumbnails, write_bench
-from edge_melanoma.benchmarks.report.text import describe_notes, describe_proof, render_terminal
+from edge_melanoma.benchmarks.report import text
+from edge_melanoma.benchmarks.report.page import (
+    PAGE,
+    PARITY,
+    UNFINISHED,
+    make_thumbnails,
+    write_bench,
+)
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
 from edge_melanoma.benchmarks.studies.studies import Studies, prepare_studies
+from edge_melanoma.data.labels import AS_FOUND, Reading
 from edge_melanoma.data.lesions import count_classes
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import judged_pictures
 from edge_melanoma.evaluation.predictions import PredictionSet
-from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.files import write_atomically, write_result
 from edge_melanoma.machine.ray import RayWorkers
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter, results_console
+from edge_melanoma.machine.terminal import (
+    Reporter,
+    TerminalReporter,
+    print_lines,
+    print_table,
+    results_console,
+)
 from edge_melanoma.runs.bundled import find_run_or_bundled
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_exports
 from edge_melanoma.runs.recorded_files import record_bench
 from edge_melanoma.runtime.classifiers import choose_runtime
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.delegates import Target, left_to_cpu
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.quantization import score_tensor_of
 
@@ -51,6 +65,7 @@ def run_bench(
     *,
     data: Path | None = None,
     external: Mapping[str, Path] = MappingProxyType({}),
+    reading: Reading = AS_FOUND,
     limit: int | None = None,
     contract: Path | None = None,
     draft: Path | None = None,
@@ -59,19 +74,20 @@ def run_bench(
     interpreter: Runtime | None = None,
     copies: BenchCopies | None = None,
     ray: RayWorkers | None = None,
+    full: bool = False,
 ) -> ParityReport:
-    """Measure, print the tables, write the files and return the report.
+    """Measure, write the files, print the answer and return the report.
 
     `data` is another set than the run's test side, `external` are further ones by name that no
     contract holds on; of each at most `limit` pictures are taken. Without `contract` the defaults
     hold. A contract that the run keeps is written to `draft`. With `ray`, its actors score the
-    pictures; times are taken here.
+    pictures; times are taken here. All tables are printed if `full`.
 
     Raises:
         EdgeMelanomaError: something that was asked for cannot be had; told before any long work.
     """
     trained = find_run_or_bundled(run)
-    folder, copies = bench_folder_of(trained, data), copies or BenchCopies()
+    folder, copies = bench_folder_of(trained, data, limit), copies or BenchCopies()
     with hold_run(trained.folder):
         refuse_unwritable(folder / PARITY, copies.json, copies.html, copies.junit, draft)
         _refuse_existing(draft)
@@ -80,11 +96,11 @@ def run_bench(
         if contract is not None:
             reporter.say(f"The contract is {contract}")
             contracts = read_contracts(contract)
-        prepared = prepare_studies(studies or StudySettings())
+        prepared = prepare_studies(studies or StudySettings(), image_size=trained.image_size)
         exports = open_benched_models(trained)
         refuse_unmet_sections(contracts, trained, exports)
         refuse_missing_reference(external)
-        benched, others = _read_pictures(trained, data, external, limit, reporter)
+        benched, others = _read_pictures(trained, data, external, reading, limit, reporter)
         scoring = Scoring(
             run=trained,
             exports=exports,
@@ -94,9 +110,6 @@ def run_bench(
             reporter=reporter,
             ray=ray,
         )
-        benign, malignant = count_classes(benched.records)
-        modes = [model.mode for model in exports]
-        refuse_undefined(contracts, modes, name=benched.name, benign=benign, malignant=malignant)
         measured, report = _measure(
             scoring,
             benched,
@@ -104,7 +117,7 @@ def run_bench(
             contracts=contracts,
             timing=timing or TimingSettings(),
             studies=prepared,
-            unfinished=folder / UNFINISHED,
+            folder=folder,
         )
         parity = report.as_dict()
         _write_all(folder, parity, measured.scores, benched, copies=copies)
@@ -112,13 +125,17 @@ def run_bench(
         if draft is not None:
             write_atomically(draft, draft_contract(parity))
             reporter.say(f"Wrote the contract {draft}")
-    _show(parity)
+    if not write_result(copies.json, parity):
+        _show(parity, run=trained.folder, page=folder / PAGE, full=full)
     return report
 
 
-def bench_folder_of(run: TrainedModel, data: Path | None) -> Path:
-    """Where the bench of the run's test side is, or that of another data set."""
-    folder = run.folder / "bench"
+def bench_folder_of(run: TrainedModel, data: Path | None, limit: int | None = None) -> Path:
+    """Where the bench of the run's test side is, or that of another data set.
+
+    One of some pictures alone lies beside it, and does not take its place.
+    """
+    folder = run.folder / ("bench" if limit is None else f"bench-limit-{limit}")
     return folder / data.resolve().name if data else folder
 
 
@@ -151,6 +168,7 @@ def _read_pictures(
     run: TrainedModel,
     data: Path | None,
     external: Mapping[str, Path],
+    reading: Reading,
     limit: int | None,
     reporter: Reporter,
 ) -> tuple[judged_pictures.JudgedPictures, list[judged_pictures.JudgedPictures]]:
@@ -161,12 +179,23 @@ def _read_pictures(
         benched = judged_pictures.read_own_side(run)
     else:
         benched = judged_pictures.read_external_set(
-            data, learned, reporter=reporter, cache_folder=cache
+            data,
+            learned,
+            reading.of(None, data.resolve().name),
+            reporter=reporter,
+            cache_folder=cache,
         )
     others = judged_pictures.read_external_sets(
-        external, learned, reporter=reporter, cache_folder=cache
+        external, learned, reading, reporter=reporter, cache_folder=cache
     )
-    return benched.limited(limit), [found.limited(limit) for found in others]
+    benched = benched.limited(limit)
+    for name, count in zip(("benign", "malignant"), count_classes(benched.records), strict=True):
+        if not count:
+            raise EdgeMelanomaError(
+                f"{benched.name} has no {name} images; recall and specificity need both classes: "
+                f"bench it on images of both."
+            )
+    return benched, [found.limited(limit) for found in others]
 
 
 def _measure(
@@ -177,18 +206,18 @@ def _measure(
     contracts: Contracts,
     timing: TimingSettings,
     studies: Studies,
-    unfinished: Path,
+    folder: Path,
 ) -> tuple[Measured, ParityReport]:
-    """Score, time and judge; what is scored before an interruption is kept in `unfinished`."""
+    """Score, time and judge; what is scored before an interruption is kept below `folder`."""
     run = scoring.run
     thresholds = {model.mode: _own_threshold(model, run) for model in scoring.exports}
     try:
         measured = measure_models(scoring, timing=timing)
         within = within_section(measured.scores, {REFERENCE: run.threshold, **thresholds})
         sections = studies.run(scoring, timing=timing, sections=measured.sections)
-        outside = measure_outside(scoring, others)
+        outside = measure_outside(scoring, others, folder)
     except KeyboardInterrupt:
-        keep_finished(scoring, unfinished)
+        keep_finished(scoring, folder / UNFINISHED)
         raise
     report = ParityReport(
         dataset=benched.dataset,
@@ -196,7 +225,9 @@ def _measure(
         machine=measured.machine,
         contracts=contracts,
         reference=measured.models[REFERENCE],
-        candidates=tuple(_judge(measured, export, run, contracts) for export in scoring.exports),
+        candidates=tuple(
+            _judge(measured, export, scoring, contracts) for export in scoring.exports
+        ),
         sections=(within, *sections),
         external=outside,
     )
@@ -208,24 +239,25 @@ def _own_threshold(export: ConvertedModel, run: TrainedModel) -> float:
 
 
 def _judge(
-    measured: Measured, export: ConvertedModel, run: TrainedModel, contracts: Contracts
+    measured: Measured, export: ConvertedModel, scoring: Scoring, contracts: Contracts
 ) -> MeasuredCandidate:
     comparison = compare(
         measured.scores[REFERENCE],
         measured.scores[export.mode],
-        threshold=run.threshold,
+        threshold=scoring.run.threshold,
         output=score_tensor_of(export.manifest),
     )
+    facts = inspect_model(export.data)
     return MeasuredCandidate(
         model=measured.models[export.mode],
         reference=measured.models[REFERENCE],
         comparison=comparison,
+        statistics=study_drops(comparison),
         contract=contracts.of(export.mode),
-        findings=study_candidate(
-            comparison,
-            manifest=export.manifest,
-            is_full_int8=set(inspect_model(export.data).tensor_types) <= WHOLE_NUMBERS,
-        ),
+        manifest=export.manifest,
+        is_full_int8=set(facts.tensor_types) <= WHOLE_NUMBERS,
+        fallback_ops=sum(left_to_cpu(facts.operators, Target.GPU).values()),
+        without_score=scoring.without_score[export.mode],
     )
 
 
@@ -246,9 +278,12 @@ def _write_all(
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
-def _show(parity: Mapping[str, Any]) -> None:
+def _show(parity: Mapping[str, Any], *, run: Path, page: Path, full: bool) -> None:
     console = results_console(width=180)
-    for table in render_terminal(parity):
-        console.print(table)
-    for line in [describe_proof(parity), *describe_notes(parity)]:
-        console.print(line, markup=False, highlight=False)
+    if full:
+        for table in text.terminal_tables(parity):
+            print_table(console, table)
+        for line in [text.describe_proof(parity), *text.describe_notes(parity)]:
+            console.print(line, markup=False, highlight=False)
+    print_lines(console, *text.describe_answer(parity, width=console.width))
+    print_lines(console, *text.describe_next(parity, run=run, page=page))

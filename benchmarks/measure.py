@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel
-from edge_melanoma.benchmarks.sections import ReportSection
+from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
 from edge_melanoma.benchmarks.timing.in_turn import time_in_turn
@@ -16,9 +16,11 @@ from edge_melanoma.benchmarks.timing.latency import describe_doubts, describe_ma
 from edge_melanoma.benchmarks.timing.models import TimedModel
 from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_section, whole_section
 from edge_melanoma.data.images import read_image
+from edge_melanoma.evaluation.evaluation import format_share
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
+from edge_melanoma.evaluation.sources import measure_within
 from edge_melanoma.machine.environment import package_version
 
 
@@ -85,7 +87,7 @@ def _time_models(scoring: Scoring, settings: TimingSettings) -> dict[str, ModelT
         time_in_turn(models, paths, settings=settings, threads=threads, say=scoring.reporter.say)
         for threads in settings.threads
     ]
-    image, reporter = read_image(paths[0]), scoring.reporter
+    image, reporter = read_image(paths[0], size=scoring.run.image_size), scoring.reporter
     cold = {
         mode: measure_cold_start(model, image, threads=settings.threads[0])
         for mode, model in reporter.track(models.items(), label="Cold starts", total=len(models))
@@ -96,3 +98,42 @@ def _time_models(scoring: Scoring, settings: TimingSettings) -> dict[str, ModelT
         )
         for mode in models
     }
+
+
+WITHIN: tuple[Column, ...] = (
+    ("model", "{0[mode]}"),
+    ("source", "{0[source]}"),
+    ("recall", lambda row: format_share(row["recall"])),
+    ("specificity", lambda row: format_share(row["specificity"])),
+    ("AUC", lambda row: format_share(row["auc"])),
+    ("AUC drop", lambda row: "" if row["drop"] is None else f"{row['drop']:+.4f}"),
+    ("melanomas", "{0[malignant]}"),
+    ("benign", "{0[benign]}"),
+)
+
+
+def within_section(
+    scores: Mapping[str, PredictionSet], thresholds: Mapping[str, float]
+) -> ReportSection:
+    """A row a model and source, each model at its own of `thresholds`; the reference comes first.
+
+    In parity.json, `within_source` has by mode what `evaluate --json` says of sources.
+    """
+    content = {
+        mode: measure_within(found, threshold=thresholds[mode]) for mode, found in scores.items()
+    }
+    reference = next(iter(content.values()))["within_source"]
+    rows: list[dict[str, Any]] = []
+    for mode, told in content.items():
+        for name, found in told["within_source"].items():
+            before = reference[name]["auc"]
+            drop = None if before is None else before - found["auc"]
+            rows.append({**found, "mode": mode, "source": name, "drop": drop})
+    return section_of(
+        "Melanomas against benign lesions of the same source",
+        WITHIN,
+        rows,
+        note="Each model at its own threshold.",
+        key="within_source",
+        content=content,
+    )

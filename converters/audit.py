@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -42,6 +43,7 @@ def audit_model(
     output: Output = Output.PROBABILITY,
     float_layers: Collection[str] = (),
     data: bytes | None = None,
+    largest_bytes: int | None = LARGEST_INT8_BYTES,
 ) -> None:
     """Refuse a file that is not what its mode promises: wrong calibration converts silently.
 
@@ -57,7 +59,10 @@ def audit_model(
         fault = f" has a batch of {facts.input_shape[0]}, not 1"
     elif mode.is_full_int8:
         floats = {*float_layers, *([SCORE_NAME] if output is Output.FLOAT32 else [])}
-        fault = next(_find_int8_faults(facts, floats, io, output, data), None)
+        faults = _find_int8_faults(facts, floats, io, output, data)
+        if floats <= {SCORE_NAME}:
+            faults = chain(faults, _find_large(facts, largest_bytes))
+        fault = next(faults, None)
     if fault:
         raise EdgeMelanomaError(f"The {mode} model{fault}.")
 
@@ -117,8 +122,11 @@ def _find_int8_faults(
     output_scale = None if output is Output.LOGIT else SIGMOID_SCALE
     yield from _find_other_end("input", facts.input, dtype=io, scale=1 / 255)
     yield from _find_other_end("output", facts.output, dtype=output_type, scale=output_scale)
-    if facts.size_bytes > LARGEST_INT8_BYTES and floats <= {SCORE_NAME}:
-        yield f" has {facts.size_bytes} bytes; expected at most {LARGEST_INT8_BYTES}"
+
+
+def _find_large(facts: ModelFacts, largest_bytes: int | None) -> Iterator[str]:
+    if largest_bytes is not None and facts.size_bytes > largest_bytes:
+        yield f" has {facts.size_bytes} bytes; expected at most {largest_bytes}"
 
 
 def _find_other_floats(data: bytes, layers: Collection[str], *, output_name: str) -> Iterator[str]:

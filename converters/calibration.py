@@ -32,7 +32,7 @@ PINNED = ("all black", "all white")
 class CalibrationSet:
     """Training images in equal number of each class, decoded, and the seed that drew them.
 
-    `pixels` are theirs, (n, 224, 224, 3), in the order of `records`: 30 MB for 200 images. One
+    `pixels` are theirs, (n, size, size, 3), in the order of `records`: 30 MB for 200 images. One
     all-black and one all-white picture are added to them: they pin the input's range to exactly
     0..1, so that the integer input is q = pixel - 128 without rounding.
 
@@ -62,7 +62,7 @@ class CalibrationSet:
     def inputs(self) -> Iterator[NDArray[np.float32]]:
         """Network inputs (1, 224, 224, 3), the two pinning pictures first."""
         for level in (0, 255):
-            yield scale_pixels(np.full((1, IMAGE_SIZE, IMAGE_SIZE, 3), level, np.uint8))
+            yield scale_pixels(np.full((1, *self.pixels.shape[1:]), level, np.uint8))
         for image in self.pixels:
             yield scale_pixels(image[np.newaxis])
 
@@ -95,14 +95,15 @@ def draw_calibration_set(
     split: Mapping[str, Any],
     images: int | None,
     seed: int,
+    size: int = IMAGE_SIZE,
     place: int = 0,
 ) -> CalibrationSet:
     """Draw from the training side that `split` (the content of split.json) lists.
 
     `records` are those of the run's data folder; a drawn picture must still have the bytes it was
-    trained with. Without `images`, `DEFAULT_IMAGES` are drawn, or all that a smaller training side
-    has in equal number of each class. Sets of one size drawn at different `place`s, 0, 1, 2 ...,
-    share no image.
+    trained with, and is resized to `size` pixels. Without `images`, `DEFAULT_IMAGES` are drawn, or
+    all that a smaller training side has in equal number of each class. Sets of one size drawn at
+    different `place`s, 0, 1, 2 ..., share no image.
 
     Raises:
         EdgeMelanomaError: too few images asked for or there, or a picture has changed.
@@ -132,7 +133,7 @@ def draw_calibration_set(
     hashes = {image_id: split["sha256"][image_id] for image_id in split["train"]}
     return CalibrationSet(
         records=tuple(drawn),
-        pixels=np.stack([_read(record, hashes[record.image_id]) for record in drawn]),
+        pixels=np.stack([_read(record, hashes[record.image_id], size) for record in drawn]),
         seed=seed,
         training_hashes=hashes,
     )
@@ -153,10 +154,10 @@ def shuffled_training_side(
     return benign, malignant
 
 
-def _read(record: LesionRecord, sha256: str) -> NDArray[np.uint8]:
+def _read(record: LesionRecord, sha256: str, size: int) -> NDArray[np.uint8]:
     data = read_image_bytes(record.path)
     if sha256_of(data) != sha256:
         raise EdgeMelanomaError(
             f"The image {record.path} has changed since the training; restore it."
         )
-    return resize_image(decode_image(data, name=str(record.path)))
+    return resize_image(decode_image(data, name=str(record.path)), size=size)

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edge_melanoma.converters.audit import audit_model
+from edge_melanoma.converters.audit import LARGEST_INT8_BYTES, audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
 from edge_melanoma.converters.layer_errors import draw_layer_errors
 from edge_melanoma.converters.model_info import embed_model_info
@@ -32,6 +32,7 @@ from edge_melanoma.machine import files
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
+from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import MANIFEST, SPLIT, ConvertedModel, TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_run_records, read_side
@@ -64,10 +65,22 @@ def export_run(
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
     """
     settings.refuse_contradictions(modes)
+    _refuse_imported(run, modes, settings)
     settings = replace(settings, views=run.views)
     with hold_run(run.folder):
         refuse_unwritable(run.exports_folder / MANIFEST)
         return list(_export(run, modes, settings, cache_folder or default_cache_folder(), force))
+
+
+def _refuse_imported(run: TrainedModel, modes: tuple[Mode, ...], settings: ExportSettings) -> None:
+    """What is made for the networks of the recipes alone."""
+    asked = {"--quantize int8-qat": Mode.INT8_QAT in modes, "--with-map": settings.with_map}
+    for option, is_asked in asked.items():
+        if is_asked and run.variant == Variant.IMPORTED:
+            raise EdgeMelanomaError(
+                f"{option} is for networks that were trained here, and {run.folder} was imported; "
+                f"leave it out."
+            )
 
 
 def path_of(run: TrainedModel, mode: Mode) -> Path:
@@ -89,6 +102,7 @@ def _export(
             split=files.read_json(run.folder / SPLIT),
             images=settings.calibration_images,
             seed=settings.seed,
+            size=run.image_size,
         )
     origins = {mode: _origin(run, mode, settings, calibration) for mode in modes}
     missing = tuple(m for m in modes if not _is_there(run, m, origins[m], force=force))
@@ -160,6 +174,8 @@ def _write(
         output=settings.output,
         float_layers=conversion.float_layers,
         data=data,
+        # The limit is that of the recipes' width.
+        largest_bytes=None if run.variant == Variant.IMPORTED else LARGEST_INT8_BYTES,
     )
     path = path_of(run, mode)
     data = embed_model_info(

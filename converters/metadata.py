@@ -15,7 +15,6 @@ import numpy as np
 from flatbuffers.number_types import Int8Flags, Uint32Flags
 
 from edge_melanoma.converters.packing import add_metadata, pack_model, signature_names
-from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.tflite.inspection import read_tables
 from edge_melanoma.tflite.metadata import IDENTIFIER, METADATA_NAME
 from edge_melanoma.tflite.quantization import SCORE_NAME
@@ -48,7 +47,8 @@ def attach_metadata(
     _remove_metadata(model)
     graph, names = model.subgraphs[0], signature_names(model, 0)
     outputs = [names.get(i, graph.tensors[i].name.decode()) for i in graph.outputs]
-    content = _MetadataWriter().write(description, version, outputs=outputs, files=files)
+    size = int(graph.tensors[graph.inputs[0]].shape[1])
+    content = _MetadataWriter().write(description, version, size, outputs=outputs, files=files)
     add_metadata(model, METADATA_NAME, content)
     return _with_zip(pack_model(model, size=len(data)), files)
 
@@ -57,11 +57,17 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
     """Builds the tables of the metadata, the inner ones first, as flatbuffers demands."""
 
     def write(
-        self, description: str, version: str, *, outputs: Sequence[str], files: Mapping[str, bytes]
+        self,
+        description: str,
+        version: str,
+        size: int,
+        *,
+        outputs: Sequence[str],
+        files: Mapping[str, bytes],
     ) -> bytes:
         """The bytes of a ModelMetadata table."""
         labels = [name for name in (LABELS, DISPLAY_LABELS) if name in files]
-        image = self._image()
+        image = self._image(size)
         scores = [self._output(name, labels) for name in outputs]
         graph = self._table({2: self._tables([image]), 3: self._tables(scores)})
         others = [self._file(name, DESCRIPTIONS) for name in sorted({*files} - {*labels})]
@@ -80,8 +86,8 @@ class _MetadataWriter(flatbuffers.Builder):  # type: ignore[misc] # it has no ty
         self.Finish(root, IDENTIFIER)
         return bytes(self.Output())
 
-    def _image(self) -> int:
-        sides = self._table({}, {0: (Uint32Flags, IMAGE_SIZE), 1: (Uint32Flags, IMAGE_SIZE)})
+    def _image(self, size: int) -> int:
+        sides = self._table({}, {0: (Uint32Flags, size), 1: (Uint32Flags, size)})
         properties = self._table({1: sides}, {0: (Int8Flags, RGB)})
         content = self._table({1: properties}, {0: (Int8Flags, IMAGE_PROPERTIES)})
         scaling = self._table({0: self._floats(0.0), 1: self._floats(255.0)})

@@ -9,7 +9,7 @@ import numpy as np
 from edge_melanoma import __version__
 from edge_melanoma.converters.metadata import DISPLAY_LABELS, LABELS, attach_metadata
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import IMAGE_SIZE, RESIZE_ID
+from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.evaluation.metrics import wilson_interval
@@ -71,8 +71,8 @@ def describe_models(
         "views": run.views,
         "trained_on": sorted(run.manifest["dataset"]["folders"]),
         "preprocessing": {
-            "width": IMAGE_SIZE,
-            "height": IMAGE_SIZE,
+            "width": run.image_size,
+            "height": run.image_size,
             "colour_order": "RGB",
             "exif_orientation": "applied",
             "crop": crop.value,
@@ -195,13 +195,13 @@ def _describe_model(model: BundledModel) -> dict[str, Any]:
     return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
 
 
-def refuse_other_ends(model: BundledModel) -> None:
+def refuse_other_ends(model: BundledModel, *, image_size: int) -> None:
     """Raise for a file that an app has no rules for, by its numbers on every grey level."""
     file, facts = model.file, inspect_model(model.data)
-    if facts.input_shape != (1, IMAGE_SIZE, IMAGE_SIZE, 3) or facts.output_name != SCORE_NAME:
+    if facts.input_shape != (1, image_size, image_size, 3) or facts.output_name != SCORE_NAME:
         raise EdgeMelanomaError(
             f"{file} takes {list(facts.input_shape)} and gives {facts.output_name}; an app is told "
-            f"of [1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3] and {SCORE_NAME}."
+            f"of [1, {image_size}, {image_size}, 3] and {SCORE_NAME}."
         )
     if not _takes_plain_pixels(facts.input) or not _gives_steps(facts.output):
         image, score = (

@@ -12,7 +12,6 @@ from edge_melanoma.converters.litert import quantize_float_model
 from edge_melanoma.converters.networks import bias_correction, rewriting
 from edge_melanoma.converters.packing import put_score_first
 from edge_melanoma.converters.settings import ExportSettings
-from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import stderr_discarded
 from edge_melanoma.machine.tensorflow import tf
@@ -208,7 +207,7 @@ def _save_frozen(network: Any, folder: Path, *, views: int) -> None:
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), tf.float32, name="image")
+    signature = tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, name="image")
     graph = tf.function(
         lambda image: infer(network, image, views=views), input_signature=[signature]
     )

@@ -16,7 +16,8 @@ from typing import Annotated
 import typer
 
 from edge_melanoma import __version__
-from edge_melanoma.commands import bench, data
+from edge_melanoma.commands import bench, data, threshold
+from edge_melanoma.commands.options import Command
 from edge_melanoma.errors import EdgeMelanomaError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -31,13 +32,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for name in (
-    *("train", "evaluate", "export", "predict", "threshold", "calibrate", "card"),
-    *("android", "verify", "web", "demo", "doctor"),
+    *("train", "evaluate", "export", "predict", "threshold", "card"),
+    *("android", "inspect", "verify", "web", "demo", "doctor"),
 ):
-    app.command(name)(import_module(f"edge_melanoma.commands.{name}").command)
-app.command("bench", cls=bench.BenchCommand)(bench.command)
+    app.command(name, cls=Command)(import_module(f"edge_melanoma.commands.{name}").command)
+app.command("import", cls=Command)(import_module("edge_melanoma.commands.import_").command)
+app.command("bench", cls=Command)(bench.command)
 app.command("report")(bench.report)
+app.command("calibrate")(threshold.calibrate)
 app.add_typer(data.app, name="data")
+app.add_typer(data.cache_app, name="cache")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,10 @@
 """The one kind of error that the command line turns into a sentence and exit code 2."""
 
+import json
+import shlex
+from importlib import metadata
+from urllib.parse import unquote, urlsplit
+
 
 class EdgeMelanomaError(Exception):
     """A mistake that the user can mend.
@@ -17,12 +22,31 @@ class MissingExtraError(EdgeMelanomaError):
         """Not by `__init__`: an error that crosses processes is rebuilt from its message alone."""
         return cls(
             f"{purpose} needs the package {package}, which is not installed; "
-            f"install it with: pip install 'edge-melanoma[{extra}]'"
+            f"install it with: {install_command(extra)}"
         )
+
+
+class NoProbabilityError(EdgeMelanomaError):
+    """A model gave for a picture what is no probability: NaN, or outside 0..1."""
 
 
 class ChildDiedError(EdgeMelanomaError):
     """A process that ran a model ended without a result."""
+
+
+def install_command(extra: str) -> str:
+    """How an extra is installed where this package came from: no registry has it by its name."""
+    try:
+        stated = metadata.distribution("edge-melanoma").read_text("direct_url.json")
+        url = str(json.loads(stated or "{}").get("url", ""))
+    except metadata.PackageNotFoundError:
+        url = ""
+    place = urlsplit(url)
+    if place.scheme == "file":
+        return f"pip install {shlex.quote(f'{unquote(place.path)}[{extra}]')}"
+    if url:
+        return f"pip install {shlex.quote(f'edge-melanoma[{extra}] @ {url}')}"
+    return f"pip install '.[{extra}]' in the folder of edge-melanoma"
 
 
 def printable(name: str) -> str:

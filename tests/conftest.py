@@ -14,6 +14,7 @@ from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.models import TrainedModel, open_run
 
 pytest_plugins = ["light_core"]
+os.environ.pop("COLUMNS", None)  # the workers of xdist have it, which stands for a terminal
 PHANTOMS = 80
 
 

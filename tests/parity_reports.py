@@ -5,7 +5,7 @@ from typing import Any
 
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, ParityContract
-from edge_melanoma.benchmarks.parity.findings import study_candidate
+from edge_melanoma.benchmarks.parity.statistics import study_drops
 from edge_melanoma.benchmarks.parity.verdict import MeasuredCandidate, MeasuredModel, ParityReport
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
@@ -48,13 +48,14 @@ def report_of(
     contracts = Contracts(general=contract or ParityContract())
     before = measured("keras", reference)
     comparison = compare(reference, candidate, threshold=THRESHOLD, output=INT8_OUTPUT)
-    findings = study_candidate(comparison, manifest=manifest or {}, is_full_int8=True)
     judged = MeasuredCandidate(
         model=measured("int8", candidate),
         reference=before,
         comparison=comparison,
-        contract=contracts.general,
-        findings=findings,
+        statistics=study_drops(comparison),
+        contract=contracts.of("int8"),
+        manifest=manifest or {},
+        is_full_int8=True,
     )
     malignant = int(reference.labels.sum())
     return ParityReport(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from interruption import resume_after_death
 
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import split_lesions
 from edge_melanoma.machine.terminal import SilentReporter

@@ -18,7 +18,7 @@ from edge_melanoma.runs.models import TrainedModel
 Cli = Callable[..., Any]
 LAYOUT = (
     "expected the folders benign and malignant, the same inside train and test, "
-    "or a labels.csv with the columns file,label[,lesion_id]"
+    "a labels.csv with the columns file,label[,lesion_id], or a table with --labels FILE"
 )
 
 
@@ -85,9 +85,11 @@ def test_train_names_the_missing_class(edge_melanoma: Cli, tmp_path: Path) -> No
 
 def test_train_names_a_folder_that_is_no_class(edge_melanoma: Cli, tmp_path: Path) -> None:
     (tmp_path / "nevus").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "nevus" / "a.png")
     refuse(
         edge_melanoma("train", "--data", tmp_path, "--out", tmp_path / "run"),
-        f"The folder {tmp_path / 'nevus'} is neither benign nor malignant; {LAYOUT}.",
+        f"The folder {tmp_path / 'nevus'} is neither benign nor malignant; {LAYOUT}; or say which "
+        "of nevus are malignant, such as --malignant NAME.",
     )
 
 
@@ -100,7 +102,7 @@ def test_train_stops_when_more_than_a_twentieth_is_unreadable(
     empty = tmp_path / "benign" / "b.jpg"
     empty.touch()
     refuse(
-        edge_melanoma("train", "--data", tmp_path, "--out", tmp_path / "run"),
+        edge_melanoma("train", "--weights", "none", "--data", tmp_path, "--out", tmp_path / "run"),
         "1 of 3 images cannot be used, more than 5%; mend or remove them first: "
         f"1 unreadable image: The image {empty} is empty.",
     )
@@ -261,4 +263,7 @@ def test_doctor_names_the_interpreters(edge_melanoma: Cli) -> None:
     found = json.loads(edge_melanoma("doctor", "--json").stdout)
     assert found["interpreters"]["ai_edge_litert"]["runs"] is True
     assert found["packages"]["tensorflow"]["extra"] == "train"
+    assert found["packages"]["numpy"]["extra"] is None
+    assert "pytest" not in found["packages"]
+    assert {"version", "python"} <= set(found)
     assert set(found["interpreters"]) == {"ai_edge_litert", "tflite_runtime", "tf.lite"}

@@ -38,7 +38,7 @@ def test_the_layers_are_named_by_package_and_fit_on_twelve_lines() -> None:
     assert len(layers) <= 12
     named = {name.strip() for line in layers for name in line.split("|")}
     packages = {path.parent.name for path in (ROOT / "edge_melanoma").glob("*/__init__.py")}
-    assert packages | {"converters", "benchmarks", "cli"} == named
+    assert packages | {"converters", "benchmarks", "cli", "api"} == named
 
 
 def test_scripts_that_measure_are_no_package() -> None:

@@ -95,7 +95,7 @@ def test_thumbnails_have_no_metadata(pictures: Path) -> None:
     import io
 
     from edge_melanoma.benchmarks.report.page import _encode
-    from edge_melanoma.data.lesions import read_lesions
+    from edge_melanoma.data.listing import read_lesions
 
     uri = _encode(read_lesions(pictures)[0])
     data = base64.b64decode(uri.partition("base64,")[2])

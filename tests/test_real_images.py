@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.listing import read_lesions
 
 pytestmark = pytest.mark.slow
 

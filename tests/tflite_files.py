@@ -1,13 +1,16 @@
 """The smallest .tflite files that an interpreter takes, written without a converter."""
 
+import shutil
+import tempfile
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers.number_types import Int8Flags
 
-from edge_melanoma.converters.packing import pack_model
-from edge_melanoma.tflite.metadata import METADATA_NAME
+from edge_melanoma.converters.packing import add_metadata, pack_model
+from edge_melanoma.tflite.metadata import IDENTIFIER, METADATA_NAME
 
 
 def empty_model(*, shape: list[int]) -> bytes:
@@ -79,3 +82,73 @@ def two_output_model() -> bytes:
     graph.inputs, graph.outputs = [0], [0, 0]
     graph.tensors[0].shape, graph.tensors[0].type = [1, 224, 224, 3], schema.TensorType.FLOAT32
     return _pack(graph, codes=[], buffers=[schema.BufferT()])
+
+
+def one_layer_model(
+    range_: tuple[float, float],
+    *,
+    dtype: str,
+    logits: tuple[list[float], list[float]] = ([1.0], [0.0]),
+    softmax: bool = False,
+    normalised: tuple[float, float] | None = None,
+    labels: str = "",
+    side: int = 8,
+) -> bytes:
+    """A dense layer on a picture's mean, whose outputs are `logits[0]` x whiteness + `logits[1]`.
+
+    Whiteness is 0 for black and 1 for white, where the input takes `range_` for these. Made by
+    TensorFlow's converter, with metadata if it has `normalised`, mean and deviation, or `labels`.
+    """
+    from edge_melanoma.machine.processes import stderr_discarded
+    from edge_melanoma.machine.tensorflow import tf
+
+    low, high = range_
+    slope = np.array([logits[0]], np.float32) / (high - low)
+    bias = np.array(logits[1], np.float32) - low * slope[0]
+
+    def score(image: Any) -> Any:
+        mean = tf.reshape(tf.reduce_mean(image, axis=[1, 2, 3]), [1, 1])
+        numbers = tf.matmul(mean, slope) + bias
+        return {"scores": tf.nn.softmax(numbers) if softmax else numbers}
+
+    module, folder = tf.Module(), tempfile.mkdtemp()
+    signature = [tf.TensorSpec((1, side, side, 3), tf.float32)]
+    module.serve = tf.function(score, input_signature=signature)
+    tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    if dtype != "float32":
+        levels = np.linspace(low, high, 20, dtype=np.float32)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [np.full((1, side, side, 3), level, np.float32)] for level in levels
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(dtype)
+    with stderr_discarded():
+        data: bytes = converter.convert()
+    shutil.rmtree(folder)
+    if normalised is None and not labels:
+        return data
+    return _attach(data, normalised, labels)
+
+
+def _attach(data: bytes, normalised: tuple[float, float] | None, labels: str) -> bytes:
+    """A model with metadata that says how its input is scaled and what its outputs are called."""
+    from edge_melanoma.converters import metadata
+
+    writer = metadata._MetadataWriter()
+    units, files = [], []
+    if normalised is not None:
+        mean, deviation = (writer._floats(number) for number in normalised)
+        scaling = writer._table({0: mean, 1: deviation})
+        units = [writer._table({1: scaling}, {0: (Int8Flags, metadata.NORMALIZATION)})]
+    if labels:
+        files = [writer._file(metadata.LABELS, metadata.AXIS_LABELS)]
+    image = writer._table({4: writer._tables(units)})
+    score = writer._table({6: writer._tables(files)})
+    graph = writer._table({2: writer._tables([image]), 3: writer._tables([score])})
+    writer.Finish(writer._table({3: writer._tables([graph])}), IDENTIFIER)
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    add_metadata(model, METADATA_NAME, bytes(writer.Output()))
+    packed = pack_model(model, size=len(data))
+    return metadata._with_zip(packed, {metadata.LABELS: labels.encode()})

@@ -282,14 +282,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = {"conclusion": conclude(study), "environment": describe_environment()}
     write_json(path, study | told)
     console = terminal.results_console(width=160)
-    console.print(tabulate(study))
+    terminal.print_table(console, tabulate(study))
     if study["left_out"]:
         terminal.print_lines(
             console,
             f"Left out: {', '.join(map(str, study['left_out']))} images, of which the "
             f"training side has no {SUBSETS} disjoint subsets with half of each class.",
         )
-    terminal.print_lines(console, told["conclusion"])
+    terminal.print_lines(console, str(told["conclusion"]))
     print(path, path.with_suffix(".png"), sep="\n")
 
 

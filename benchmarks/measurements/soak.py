@@ -131,7 +131,7 @@ def memory_of_tree(pid: int) -> int:
 
 def fill_cache(pictures: Path, folder: Path) -> None:
     """Activations of all pictures at the end of a frozen backbone."""
-    from edge_melanoma.data.lesions import read_lesions
+    from edge_melanoma.data.listing import read_lesions
     from edge_melanoma.data.screening import screen_images
     from edge_melanoma.machine.terminal import TerminalReporter
     from edge_melanoma.network.network import GAP_LAYER, build_network

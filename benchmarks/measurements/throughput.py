@@ -28,7 +28,8 @@ from PIL import Image
 from readme import update_readme
 
 from edge_melanoma.data.images import decode_image, read_image, read_image_bytes, resize_image
-from edge_melanoma.data.lesions import LesionRecord, read_lesions, spread
+from edge_melanoma.data.lesions import LesionRecord, spread
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.evaluation.metrics import measure
@@ -187,7 +188,10 @@ def _split(records: Sequence[LesionRecord]) -> DatasetSplit:
         side: tuple(record for members in classes for record in members[start:end])
         for side, (start, end) in {**bounds, "train": (2 * HELD_OUT, None)}.items()
     }
-    return DatasetSplit(**sides, kind=SplitKind.POOLED, seed=0)
+    train, validation, test = (sides[side] for side in ("train", "validation", "test"))
+    return DatasetSplit(
+        train=train, validation=validation, test=test, kind=SplitKind.POOLED, seed=0
+    )
 
 
 def _epoch_cpu_ms(split: DatasetSplit, variant: Variant, number: int, cache_folder: Path) -> float:
@@ -274,7 +278,8 @@ def measure_training(
     scores = predict(classifier, split.test, reporter=SilentReporter(), label="")
     metrics = measure(scores, threshold=0.5)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"cpu_seconds": cpu, "seconds": wall, "peak_bytes": peak, **metrics.as_dict()}
+    measured = {name: value for name, value in metrics.as_dict().items() if value is not None}
+    return {"cpu_seconds": cpu, "seconds": wall, "peak_bytes": peak, **measured}
 
 
 def _parse() -> argparse.Namespace:

@@ -1,136 +1,83 @@
 """What a candidate may lose against its reference, rule by rule, set before it is measured."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from enum import Enum, auto
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from edge_melanoma.benchmarks.parity.rules import PASS, Check, Figure, Kind, Rule, Unit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.tflite.modes import Mode
 
 DEFAULT_SOURCE = "the defaults"
-TOLERANCE = 1e-9
-"""A drop of 0.005 computed as 0.0050000001 keeps the limit."""
-
-Measured = float | bool | None
-
-
-class Kind(Enum):
-    """How a rule's limit is held against what was measured."""
-
-    AT_MOST = auto()
-    AT_LEAST = auto()
-    MARGIN = auto()
-    """Passed by the upper bound of a drop, which must lie below it."""
-    FLAG = auto()
-
-
-class Unit(Enum):
-    """What numbers a limit may be: 0 or more, up to 1, or whole."""
-
-    AMOUNT = auto()
-    SHARE = auto()
-    COUNT = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One key of a contract; `needs` are the classes of images without which it is undefined.
-
-    `metric` is what a margin is of.
-    """
-
-    name: str
-    kind: Kind
-    unit: Unit
-    needs: tuple[str, ...]
-    metric: str | None
-
-    def failure(self, value: Measured, limit: float | bool) -> str | None:
-        """The sentence of a rule that is missed; none for one that is kept."""
-        shown = str(limit).lower() if self.kind is Kind.FLAG else f"{limit:g}"
-        if value is None:
-            return f"{self.name} is {shown} but was not measured"
-        if self._is_kept(value, limit):
-            return None
-        if self.kind is Kind.FLAG:
-            return f"{self.name} is {shown}, but the file has other tensors than integers"
-        figure = f"{value:.4g}" if f"{value:.4g}" != f"{limit:.4g}" else f"{value:.9g}"
-        what = "the upper bound of the drop is" if self.kind is Kind.MARGIN else "measured"
-        return f"{self.name} is {shown}, {what} {figure}"
-
-    def _is_kept(self, value: float, limit: float) -> bool:
-        match self.kind:
-            case Kind.AT_MOST:
-                return value <= limit + TOLERANCE
-            case Kind.AT_LEAST:
-                return value >= limit - TOLERANCE
-            case Kind.MARGIN:
-                return value < limit
-            case Kind.FLAG:
-                return bool(value)
-
-    def complaint(self, value: object) -> str | None:
-        """What is wrong with a limit of a file; none where it can be meant."""
-        if self.kind is Kind.FLAG:
-            return None if isinstance(value, bool) else f"neither true nor false: {value!r}."
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            return f"no number: {value!r}."
-        if self.unit is Unit.COUNT and (value < 0 or value != int(value)):
-            return f"the limit {value:g}; expected a whole number, 0 or more."
-        if self.kind is Kind.MARGIN and not 0 < value <= 1:
-            return f"the limit {value:g}; expected a share above 0, up to 1."
-        if self.unit is Unit.SHARE and not 0 <= value <= 1:
-            return f"the limit {value:g}; expected a share from 0 to 1."
-        return None if value >= 0 else f"the limit {value:g}; expected 0 or more."
 
 
 def _rule(
     kind: Kind,
-    *needs: str,
+    figure: str,
+    demand: str,
+    aim: str = "",
+    *,
     unit: Unit = Unit.SHARE,
     metric: str | None = None,
     default: float | None = None,
 ) -> Any:
-    rule = {"kind": kind, "unit": unit, "needs": needs, "metric": metric}
-    return field(default=default, metadata=rule)
+    words = {"figure": figure, "demand": demand, "aim": aim}
+    return field(default=default, metadata={"kind": kind, "unit": unit, "metric": metric, **words})
 
 
-BOTH = ("malignant", "benign")
+def _drop(name: str, *, default: float | None = None) -> Any:
+    aim = f"tell a drop of {{0}} from {{1}} points of {name}"
+    figure = f"{name} drops by {{}} points"
+    return _rule(Kind.AT_MOST, figure, "at most {} allowed", aim, default=default)
+
+
+def _margin(metric: str, name: str) -> Any:
+    aim = f"exclude a drop of {{1}} points of {name}"
+    figure = f"a drop of up to {{}} points of {name} is possible"
+    return _rule(Kind.MARGIN, figure, "less than {} required", aim, metric=metric)
+
+
+def _most(figure: str, unit: Unit = Unit.AMOUNT) -> Any:
+    return _rule(Kind.AT_MOST, figure, "at most {} allowed", unit=unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityContract:
     """Limits of one candidate; a limit of none is not checked.
 
-    The defaults are the product's own promise for int8: half a point of recall and of accuracy.
-    A margin is passed by the upper bound of the drop, a `max_..._drop` by the drop itself.
+    The defaults are the product's own promise for int8: half a point of recall and of accuracy,
+    and integers alone in a file whose mode says so. A margin is passed by the upper bound of the
+    drop, a `max_..._drop` by the drop itself, on enough pictures to show it.
     """
 
-    max_recall_drop: float = _rule(Kind.AT_MOST, "malignant", default=0.005)
-    max_accuracy_drop: float = _rule(Kind.AT_MOST, default=0.005)
-    min_agreement: float = _rule(Kind.AT_LEAST, default=0.99)
-    max_auc_drop: float | None = _rule(Kind.AT_MOST, *BOTH)
-    min_recall_lower_bound: float | None = _rule(Kind.AT_LEAST, "malignant")
-    max_lost_malignant: int | None = _rule(Kind.AT_MOST, "malignant", unit=Unit.COUNT)
-    recall_noninferiority_margin: float | None = _rule(Kind.MARGIN, "malignant", metric="recall")
-    specificity_noninferiority_margin: float | None = _rule(
-        Kind.MARGIN, "benign", metric="specificity"
+    max_recall_drop: float = _drop("recall", default=0.005)
+    max_accuracy_drop: float = _drop("accuracy", default=0.005)
+    min_agreement: float | None = _rule(
+        Kind.AT_LEAST, "{} % equal decisions", "at least {} % required", "tell {0} % from {1} %"
     )
-    accuracy_noninferiority_margin: float | None = _rule(Kind.MARGIN, metric="accuracy")
-    auc_noninferiority_margin: float | None = _rule(Kind.MARGIN, *BOTH, metric="auc")
-    partial_auc_noninferiority_margin: float | None = _rule(
-        Kind.MARGIN, *BOTH, metric="partial_auc"
+    max_auc_drop: float | None = _drop("AUC")
+    min_recall_lower_bound: float | None = _rule(
+        Kind.AT_LEAST,
+        "a recall of only {} % is possible",
+        "at least {} % required",
+        "show a recall of at least {1} %",
     )
-    max_size_mb: float | None = _rule(Kind.AT_MOST, unit=Unit.AMOUNT)
-    max_p90_ms: float | None = _rule(Kind.AT_MOST, unit=Unit.AMOUNT)
-    max_latency_ratio: float | None = _rule(Kind.AT_MOST, unit=Unit.AMOUNT)
-    require_full_int8: bool = _rule(Kind.FLAG, default=False)
+    max_lost_malignant: int | None = _most("malignant pictures lost: {}", Unit.COUNT)
+    recall_noninferiority_margin: float | None = _margin("recall", "recall")
+    specificity_noninferiority_margin: float | None = _margin("specificity", "specificity")
+    accuracy_noninferiority_margin: float | None = _margin("accuracy", "accuracy")
+    auc_noninferiority_margin: float | None = _margin("auc", "AUC")
+    partial_auc_noninferiority_margin: float | None = _margin("partial_auc", "partial AUC")
+    max_size_mb: float | None = _most("{} MB")
+    max_p90_ms: float | None = _most("{} ms at the 90th percentile")
+    max_latency_ratio: float | None = _most("{} times the time of Keras")
+    max_fallback_ops: int | None = _most(
+        "{} operators that a GPU leaves to the CPU", unit=Unit.COUNT
+    )
+    require_full_int8: bool | None = _rule(
+        Kind.FLAG, "the file has other tensors than integers", "integers alone required"
+    )
 
     def limits(self) -> dict[str, float | bool]:
         """The rules that are to be checked."""
@@ -141,17 +88,9 @@ class ParityContract:
         """Non-inferiority margins by metric."""
         return {metric: getattr(self, name) for metric, name in MARGINS.items()}
 
-    def check(self, measured: Mapping[str, Measured]) -> tuple[list[dict[str, Any]], list[str]]:
-        """Every rule, in the order above, for parity.json; and a sentence for each missed one."""
-        checks, failures = [], []
-        for name, limit in self.limits().items():
-            value = measured.get(name)
-            failure = RULES[name].failure(value, limit)
-            checks.append(
-                {"rule": name, "limit": limit, "measured": value, "passed": failure is None}
-            )
-            failures += [failure] if failure else []
-        return checks, failures
+    def check(self, measured: Mapping[str, Figure]) -> list[Check]:
+        """Every rule, in the order above."""
+        return [RULES[name].check(measured[name], limit) for name, limit in self.limits().items()]
 
 
 RULES = {field.name: Rule(name=field.name, **field.metadata) for field in fields(ParityContract)}
@@ -161,20 +100,28 @@ MARGINS = {rule.metric: name for name, rule in RULES.items() if rule.metric is n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contracts:
-    """One contract for all candidates, others for those modes that have a section of their own."""
+    """One contract for all candidates, others for those modes that have a section of their own.
+
+    `on_inconclusive` is the verdict that an inconclusive one counts as: `pass` or `fail`.
+    """
 
     general: ParityContract = field(default_factory=ParityContract)
     by_mode: Mapping[str, ParityContract] = field(default_factory=dict)
+    on_inconclusive: str = PASS
     source: str = DEFAULT_SOURCE
 
     def of(self, mode: str) -> ParityContract:
-        """The contract that holds for a mode."""
-        return self.by_mode.get(mode, self.general)
+        """The contract that holds for a mode; a full int8 mode is to be one if nothing is said."""
+        contract = self.by_mode.get(mode, self.general)
+        if contract.require_full_int8 is None and Mode(mode).is_full_int8:
+            return replace(contract, require_full_int8=True)
+        return contract
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json: the general limits, the source, and the sections."""
         modes = {mode: asdict(contract) for mode, contract in self.by_mode.items()}
-        return asdict(self.general) | {"source": self.source, "modes": modes}
+        told = {"source": self.source, "on_inconclusive": self.on_inconclusive, "modes": modes}
+        return asdict(self.general) | told
 
 
 def refuse_unmet_sections(
@@ -192,24 +139,4 @@ def refuse_unmet_sections(
                 f"The contract ({contracts.source}) has the section [{mode}], and the run "
                 f"{run.folder} no such export; make it with: edge-melanoma export {run.folder} "
                 f"--quantize {mode}"
-            )
-
-
-def refuse_undefined(
-    contracts: Contracts, modes: Sequence[str], *, name: str, benign: int, malignant: int
-) -> None:
-    """Recall, its bounds and lost melanomas need malignant images, specificity benign ones.
-
-    Checked before the scoring, which would be in vain.
-
-    Raises:
-        EdgeMelanomaError: a contract asks for what these images do not define.
-    """
-    asked = [RULES[rule] for mode in modes for rule in contracts.of(mode).limits()]
-    for missing, count in (("malignant", malignant), ("benign", benign)):
-        rules = [rule.name for rule in asked if missing in rule.needs]
-        if not count and rules:
-            raise EdgeMelanomaError(
-                f"The contract ({contracts.source}) asks for {rules[0]}, which is undefined on "
-                f"{name}: it has no {missing} images; bench it on images of both classes."
             )

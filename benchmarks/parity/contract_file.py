@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.benchmarks.parity.contract import RULES, Contracts, ParityContract
+from edge_melanoma.benchmarks.parity.rules import FAIL, PASS
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.modes import Mode
 
 FILE_NAME = "parity.toml"
+ON_INCONCLUSIVE = "on_inconclusive"
 MODES = tuple(mode.value for mode in Mode)
 HEADER = """\
 # What an exported model may lose against its network. Checked by: edge-melanoma bench
 # Drafted from {what}.
-# Each limit has room above the figure behind it: one standard error of the paired drop, and one
-# image at least. Tighten what matters to you; a key may also stand above the sections, for all.
+# Each limit has room above the figure behind it: one standard error of the paired drop, and at
+# least what so many images can show. Tighten what matters to you; a key may also stand above the
+# sections, for all.
 # A margin is held against the upper bound of the drop: it must be set before the next measurement.
 """
 TIMES = ("max_p90_ms", "max_latency_ratio")
@@ -45,7 +48,8 @@ def find_contract() -> Path | None:
 def read_contracts(path: Path) -> Contracts:
     """Contracts from a TOML file: keys of `ParityContract`, and sections named after a mode.
 
-    A section changes what it names and takes the rest from the keys above it.
+    A section changes what it names and takes the rest from the keys above it; `on_inconclusive`
+    stands above all of them.
 
     Raises:
         EdgeMelanomaError: no such file, no TOML, an unknown key or mode, or an impossible value.
@@ -60,6 +64,12 @@ def read_contracts(path: Path) -> Contracts:
         key: value for key, value in content.items() if isinstance(value, dict) and key not in RULES
     }
     general = {key: value for key, value in content.items() if key not in sections}
+    on_inconclusive = general.pop(ON_INCONCLUSIVE, PASS)
+    if on_inconclusive not in (PASS, FAIL):
+        raise EdgeMelanomaError(
+            f"The contract {path} gives {ON_INCONCLUSIVE} the value {on_inconclusive!r}; expected "
+            f'"{PASS}" or "{FAIL}".'
+        )
     _refuse_impossible(general, where=f"The contract {path}", modes=MODES)
     for mode, section in sections.items():
         if mode not in MODES:
@@ -70,6 +80,7 @@ def read_contracts(path: Path) -> Contracts:
     return Contracts(
         general=contract,
         by_mode={mode: replace(contract, **section) for mode, section in sections.items()},
+        on_inconclusive=on_inconclusive,
         source=path.name,
     )
 
@@ -125,18 +136,26 @@ def _quality_limits(candidate: Parity, data: Parity) -> dict[str, tuple[str, str
     flipped = sum(flips.values())
     recall_room = _room(lost + gained, data["malignant"])
     low = candidate["intervals"]["recall"][0]
-    auc_low, auc_high = candidate["drop_intervals"]["auc"]
-    # Half of a 95 % interval is 1.96 standard errors; the last digit is the least room.
-    auc_room = max((auc_high - auc_low) / 2 / 1.96, 1e-4)
+    # What so many images can show at all: no limit below it is ever found to be kept.
+    recall_least, accuracy_least = (
+        candidate["proof"][name]["smallest_margin_without_flips"] for name in ("recall", "accuracy")
+    )
     bound = candidate["tests"]["noninferiority"]["recall"]["upper95"]
+    area = {}
+    if auc_interval := candidate["drop_intervals"]["auc"]:
+        # Half of a 95 % interval is 1.96 standard errors; the last digit is the least room.
+        auc_room = max((auc_interval[1] - auc_interval[0]) / 2 / 1.96, 1e-4)
+        area = {"max_auc_drop": _most(drop["auc"], auc_room)}
     return {
-        "max_recall_drop": _most(drop["recall"], recall_room),
+        "max_recall_drop": _most(drop["recall"], recall_room, least=recall_least),
         "max_lost_malignant": (str(lost + max(1, math.isqrt(lost))), str(lost)),
         "min_recall_lower_bound": _least(low, recall_room),
         "recall_noninferiority_margin": _most(bound, 1 / data["malignant"]),
-        "max_accuracy_drop": _most(drop["accuracy"], _room(flipped, images)),
-        "max_auc_drop": _most(drop["auc"], auc_room),
-        "min_agreement": _least(candidate["agreement"], _room(flipped, images)),
+        "max_accuracy_drop": _most(drop["accuracy"], _room(flipped, images), least=accuracy_least),
+        **area,
+        "min_agreement": _least(
+            candidate["agreement"], _room(flipped, images), most=1 - accuracy_least
+        ),
     }
 
 
@@ -158,14 +177,14 @@ def _room(flipped: int, pairs: int) -> float:
     return max(1.0, math.sqrt(flipped)) / pairs
 
 
-def _most(measured: float, room: float) -> tuple[str, str]:
+def _most(measured: float, room: float, *, least: float = 0.0) -> tuple[str, str]:
     """An upper limit, rounded up; a candidate that is better than its reference gets room too."""
-    limit = math.ceil((max(measured, 0.0) + room) * 1e4 - ROUNDING) / 1e4
+    limit = math.ceil(max(max(measured, 0.0) + room, least) * 1e4 - ROUNDING) / 1e4
     return f"{min(limit, 1.0):.4f}", f"{measured:.4f}"
 
 
-def _least(measured: float, room: float) -> tuple[str, str]:
-    limit = math.floor((measured - room) * 1e4 + ROUNDING) / 1e4
+def _least(measured: float, room: float, *, most: float = 1.0) -> tuple[str, str]:
+    limit = math.floor(min(measured - room, most) * 1e4 + ROUNDING) / 1e4
     return f"{max(limit, 0.0):.4f}", f"{measured:.4f}"
 
 

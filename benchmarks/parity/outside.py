@@ -4,20 +4,24 @@ Quality alone: nothing is timed there, and no contract holds.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_melanoma.benchmarks.parity.comparison import find_flips
-from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN, own_point_of
+from edge_melanoma.benchmarks.parity.comparison import (
+    NO_POINT_OF_ITS_OWN,
+    find_flips,
+    own_point_of,
+    subtract,
+)
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_scores
 from edge_melanoma.errors import MissingExtraError
 from edge_melanoma.evaluation.evaluation import evaluate_defined
 from edge_melanoma.evaluation.judged_pictures import JudgedPictures
-from edge_melanoma.evaluation.predictions import PredictionSet, predict, refuse_other_images
+from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
 from edge_melanoma.machine.environment import package_version
-from edge_melanoma.runtime.classifiers import Classifier, TFLiteClassifier, open_network
 
 
 def compare_outside(
@@ -67,7 +71,7 @@ def _compare(
     return {
         **_figures(after),
         "drop": {
-            name: None if value is None else value - after["metrics"][name]
+            name: subtract(value, after["metrics"][name])
             for name, value in before["metrics"].items()
         },
         "agreement": 1 - sum(flips.values()) / len(reference.labels),
@@ -103,33 +107,27 @@ def refuse_missing_reference(external: Mapping[str, Path]) -> None:
 
 
 def measure_outside(
-    scoring: Scoring, external: Sequence[JudgedPictures]
+    scoring: Scoring, external: Sequence[JudgedPictures], folder: Path
 ) -> tuple[dict[str, Any], ...]:
-    """Score each set with each model, keep the scores in the bench folder, and compare."""
-    if not external:
-        return ()
-    run, ray, reporter = scoring.run, scoring.ray, scoring.reporter
-
-    def score(classifier: Classifier, label: str) -> dict[str, PredictionSet]:
-        return {
-            found.name: predict(
-                classifier, found.records, reporter=reporter, label=f"{label} on {found.name}"
-            )
-            for found in external
-        }
-
-    scores = {REFERENCE: score(open_network(run, ray), REFERENCE)}
-    for mode, file in scoring.session_settings().items():
-        with TFLiteClassifier(file.data, name=file.name, runtime=file.runtime, ray=ray) as tflite:
-            scores[mode] = score(tflite, mode)
+    """Score each set with each model, keep the scores in the bench `folder`, and compare."""
     points = {model.mode: own_point_of(model.manifest) for model in scoring.exports}
     own = {mode: point["threshold"] for mode, point in points.items() if point}
     outcomes = []
     for found in external:
-        of_set = {mode: by_set[found.name] for mode, by_set in scores.items()}
-        write_scores(run.folder / "bench" / "external" / found.name, of_set)
-        reference = of_set.pop(REFERENCE)
+        elsewhere = replace(
+            scoring, records=found.records, is_test_side=False, finished={}, without_score={}
+        )
+        scoring.reporter.say(f"Scoring {found.name}")
+        scores = elsewhere.score()
+        write_scores(folder / "external" / found.name, scores)
+        reference = scores.pop(REFERENCE)
         outcomes.append(
-            compare_outside(found, reference, of_set, threshold=run.threshold, own_thresholds=own)
+            compare_outside(
+                found,
+                reference,
+                scores,
+                threshold=scoring.run.threshold,
+                own_thresholds=own,
+            )
         )
     return tuple(outcomes)

@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 ONE_SIDED_95 = 1.6448536269514722
+TWO_SIDED_95 = 1.959963984540054
 POWER_80 = 0.8416212335729143
 """Quantiles of the standard normal distribution."""
 
@@ -29,7 +30,9 @@ def noninferiority_p(*, lost: float, gained: float, pairs: float, margin: float)
     return 0.5 * math.erfc(-_statistic(lost, gained, pairs, margin) / math.sqrt(2))
 
 
-def score_upper_bound(*, lost: float, gained: float, pairs: float) -> float:
+def score_upper_bound(
+    *, lost: float, gained: float, pairs: float, quantile: float = ONE_SIDED_95
+) -> float:
     """The smallest margin that `noninferiority_p` holds below 0.05: its 95 % upper bound.
 
     With nothing flipped it is z^2 / (pairs + z^2), 2.6 points of 100 pictures.
@@ -41,10 +44,41 @@ def score_upper_bound(*, lost: float, gained: float, pairs: float) -> float:
         return 1.0
 
     def excess(margin: float) -> float:
-        return _statistic(lost, gained, pairs, margin) + ONE_SIDED_95
+        return _statistic(lost, gained, pairs, margin) + quantile
 
     # At the drop itself the statistic is 0, towards 1 it falls below every quantile.
     return float(brentq(excess, drop + 1e-12, 1 - 1e-12, xtol=1e-12))
+
+
+def score_interval(*, lost: float, gained: float, pairs: float) -> tuple[float, float]:
+    """Tango's two-sided 95 % interval of the drop: the lower end is that of a gain, mirrored."""
+    high = score_upper_bound(lost=lost, gained=gained, pairs=pairs, quantile=TWO_SIDED_95)
+    low = -score_upper_bound(lost=gained, gained=lost, pairs=pairs, quantile=TWO_SIDED_95)
+    return low, high
+
+
+def pairs_without_flips(margin: float) -> int | None:
+    """How many pairs exclude a drop of `margin` when nothing flips; none for a margin of 0."""
+    return pairs_needed(margin=margin, discordance=0.0) if 0 < margin < 1 else None
+
+
+def pairs_that_tell(limit: float, *, lost: float, gained: float, pairs: float) -> int | None:
+    """How many pairs put `limit` outside the interval of the drop, flipping at the same rates."""
+    shares = lost / pairs, gained / pairs
+    return _enough(_null_variance(*shares, limit), shares[0] - shares[1] - limit)
+
+
+def trials_that_tell(limit: float, share: float) -> int | None:
+    """How many trials put `limit` outside Wilson's 95 % interval of the same share."""
+    return _enough(limit * (1 - limit), share - limit)
+
+
+def _enough(variance: float, distance: float) -> int | None:
+    """Where a distance is 1.96 standard errors; none where there is no distance."""
+    if abs(distance) < 1e-9:
+        return None
+    # The small number keeps an exact count from being raised by its last bit.
+    return math.ceil(variance * (TWO_SIDED_95 / distance) ** 2 - 1e-9)
 
 
 def pairs_needed(*, margin: float, discordance: float, power: bool = False) -> int:
@@ -58,8 +92,7 @@ def pairs_needed(*, margin: float, discordance: float, power: bool = False) -> i
     root = ONE_SIDED_95 * math.sqrt(null)
     if power:
         root += POWER_80 * math.sqrt(discordance)
-    # The small number keeps an exact count from being raised by its last bit.
-    return math.ceil((root / margin) ** 2 - 1e-9)
+    return math.ceil((root / margin) ** 2 - 1e-9)  # as above
 
 
 def _statistic(lost: float, gained: float, pairs: float, margin: float) -> float:

@@ -1,14 +1,17 @@
 """All models of a bench over the same pictures: Keras first, then each exported file."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from edge_melanoma.data.lesions import LesionRecord
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, NoProbabilityError, install_command
 from edge_melanoma.evaluation.predictions import (
     PredictionSet,
     make_prediction_set,
@@ -29,6 +32,16 @@ REFERENCE = "keras"
 T = TypeVar("T")
 
 
+def score_or_nan(
+    function: Callable[[TFLiteSession, T], float], session: TFLiteSession, item: T
+) -> float:
+    """In a child: P(malignant), or NaN where the file gives no probability."""
+    try:
+        return function(session, item)
+    except NoProbabilityError:
+        return math.nan
+
+
 def write_scores(folder: Path, scores: Mapping[str, PredictionSet]) -> None:
     """A file of predictions for each mode, the reference's among them."""
     for mode, predictions in scores.items():
@@ -39,7 +52,9 @@ def write_scores(folder: Path, scores: Mapping[str, PredictionSet]) -> None:
 class Scoring:
     """Scores a run and its exports on `records`; what is finished stays in `finished` when stopped.
 
-    `is_test_side` tells whether these are the pictures whose scores the training stored.
+    A picture for which a file gives no probability counts as scored 0; `without_score` has their
+    numbers by mode. `is_test_side` tells whether these are the pictures whose scores the training
+    stored.
     """
 
     run: TrainedModel
@@ -50,6 +65,7 @@ class Scoring:
     reporter: Reporter
     ray: RayWorkers | None = None
     finished: dict[str, PredictionSet] = field(default_factory=dict)
+    without_score: dict[str, int] = field(default_factory=dict)
 
     def score(self) -> dict[str, PredictionSet]:
         """The predictions by mode, the reference under `keras`.
@@ -57,11 +73,13 @@ class Scoring:
         On this machine every picture is decoded once for all models.
         """
         for model in self.exports:
-            try_model(model, runtime=self.runtime)
+            with suppress(NoProbabilityError):  # what is scored below tells it, picture by picture
+                try_model(model, runtime=self.runtime)
         paths = [record.path for record in self.records]
         if self.ray is not None:
             return self._score_all(paths, classifiers.score_file, None)
-        with classifiers.decoded(paths, reporter=self.reporter) as images:
+        size = self.run.image_size
+        with classifiers.decoded(paths, size=size, reporter=self.reporter) as images:
             return self._score_all(range(images.count), images.score, images)
 
     def session_settings(self) -> dict[str, SessionSettings]:
@@ -82,9 +100,9 @@ class Scoring:
         models = self.session_settings()
         with classifiers.open_sessions(models, self.ray) as sessions:
             for number, mode in enumerate(models, start=1):
-                scores = sessions.map(function, items, model=mode)
+                scores = sessions.map(partial(score_or_nan, function), items, model=mode)
                 label = f"{mode} ({number} of {len(models)})"
-                self.finished[mode] = self._predictions(scores, label)
+                self.finished[mode] = self._predictions(mode, scores, label)
         return self.finished
 
     def _score_reference(self, images: classifiers.DecodedImages | None) -> PredictionSet:
@@ -99,17 +117,25 @@ class Scoring:
 
             network = classifiers.KerasClassifier(load_network(self.run), views=self.run.views)
             scores = network.stream_decoded(images)
-        return self._predictions(scores, "Keras")
+        found = self._predictions(REFERENCE, scores, "Keras")
+        if missing := self.without_score[REFERENCE]:
+            raise EdgeMelanomaError(
+                f"The network of {self.run.folder} gives NaN for {missing} of {len(self.records)} "
+                f"pictures; there is nothing to compare its files with: train it again."
+            )
+        return found
 
-    def _predictions(self, scores: Iterator[float], label: str) -> PredictionSet:
+    def _predictions(self, mode: str, scores: Iterator[float], label: str) -> PredictionSet:
         tracked = self.reporter.track(scores, label=label, total=len(self.records))
-        return make_prediction_set(self.records, np.array(list(tracked), dtype=np.float64))
+        found = np.array(list(tracked), dtype=np.float64)
+        self.without_score[mode] = int(np.isnan(found).sum())
+        return make_prediction_set(self.records, np.nan_to_num(found))
 
     def _stored_scores(self) -> PredictionSet:
         if not self.is_test_side:
             raise EdgeMelanomaError(
                 "bench --data needs the package tensorflow for the reference, which is not "
-                "installed; install it with: pip install 'edge-melanoma[train]'"
+                "installed; install it with: " + install_command("train")
             )
         self.reporter.say("TensorFlow is not installed: the reference is as the training stored it")
         stored = read_predictions(self.run.folder / "predictions_test.csv")

@@ -1,21 +1,25 @@
 """What the same pictures say about a drop: intervals, bounds and tests of every metric."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_melanoma.benchmarks.parity import paired_tests
-from edge_melanoma.benchmarks.parity.bootstrap import (
-    MIN_RECALL,
-    p_above,
-    partial_auc,
-    percentile_interval,
-    resample_drops,
-    upper_bound,
-)
 from edge_melanoma.benchmarks.parity.comparison import Comparison
+from edge_melanoma.benchmarks.parity.rules import Figure, never
 from edge_melanoma.evaluation.metrics import Interval, wilson_interval
+from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
+
+LEAST_OF_A_CLASS = 10
+"""Below it a variance is a guess: of one picture of each class it is none at all."""
+MIN_RECALL = 0.8
+"""Below it a classifier is of no use as a first look: the ISIC 2024 challenge's choice."""
+PAIRS = {"recall": "malignant pictures", "specificity": "benign pictures", "accuracy": "pictures"}
+"""What the pairs of each share are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,27 +27,28 @@ class DropEstimate:
     """A drop with its 95 % interval, its one-sided bound, and the test that belongs to that.
 
     `upper95` is the smallest margin that these pictures would pass, `p` gives the one-sided p of a
-    drop of a margin or more, and `method` says how the two are made: `score` is Tango's test for
-    shares of pictures decided rightly, as the bootstrap knows no flip that did not happen and has
-    the interval 0..0 where there is none; areas under the ROC curve have the `bootstrap` alone.
+    drop of a margin or more, and `method` says how all three are made: `score` is Tango's test for
+    shares of pictures decided rightly, `delong` that for areas under the ROC curve, which have none
+    of the three on few pictures. `figure` is the drop as a tolerance is held against it.
     """
 
     drop: float
-    interval: Interval
-    upper95: float
     method: str
-    p: Callable[..., float]
+    figure: Figure
+    interval: Interval | None = None
+    upper95: float | None = None
+    p: Callable[[float], float] | None = None
 
     def test(self, margin: float | None) -> dict[str, Any]:
         """Whether the drop is shown to be smaller than a margin, for parity.json."""
-        return {
-            "drop": self.drop,
-            "upper95": self.upper95,
-            "method": self.method,
-            "margin": margin,
-            "p": None if margin is None else self.p(margin=margin),
-            "shown": None if margin is None else self.upper95 < margin,
-        }
+        told = {"drop": self.drop, "upper95": self.upper95, "method": self.method, "margin": margin}
+        if margin is None or self.upper95 is None or self.p is None:
+            return told | {"p": None, "shown": None if margin is None else False}
+        return told | {"p": self.p(margin), "shown": self.upper95 < margin}
+
+    def bound(self) -> Figure:
+        """Its upper bound, which a margin is held against."""
+        return replace(self.figure, value=self.upper95, least=never)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +74,14 @@ class PairedStatistics:
         """For parity.json, but for what stands in the comparison."""
         before, after = self.partial_auc
         return {
-            "partial_auc": {"min_recall": MIN_RECALL, "reference": before, "candidate": after},
-            "drop_intervals": {name: list(drop.interval) for name, drop in self.drops.items()},
+            "partial_auc": {
+                "min_recall": MIN_RECALL,
+                "reference": before,
+                "candidate": after,
+            },
+            "drop_intervals": {
+                name: drop.interval and list(drop.interval) for name, drop in self.drops.items()
+            },
             "share_intervals": {name: list(bounds) for name, bounds in self.shares.items()},
             "mcnemar_p_malignant": self.mcnemar_p_malignant,
             "noninferiority": self.tests(margins),
@@ -78,40 +89,20 @@ class PairedStatistics:
 
 
 def study_drops(comparison: Comparison) -> PairedStatistics:
-    """Everything but the verdict; 2,000 images take 0.5 s."""
-    reference, candidate = comparison.scores
-    samples = resample_drops(reference, candidate, threshold=comparison.threshold)
-    areas = partial_auc(reference), partial_auc(candidate)
+    """Everything but the verdict."""
     pairs = count_pairs(comparison)
-    shares = {
-        name: DropEstimate(
-            drop=(flips["lost"] - flips["gained"]) / flips["pairs"],
-            interval=percentile_interval(samples[name]),
-            upper95=paired_tests.score_upper_bound(**flips),
-            method="score",
-            p=partial(paired_tests.noninferiority_p, **flips),
-        )
-        for name, flips in pairs.items()
-    }
-    drops = {"auc": comparison.drops()["auc"], "partial_auc": areas[0] - areas[1]}
-    areas_lost = {
-        name: DropEstimate(
-            drop=drop,
-            interval=percentile_interval(samples[name]),
-            upper95=upper_bound(samples[name]),
-            method="bootstrap",
-            p=partial(p_above, samples[name]),
-        )
-        for name, drop in drops.items()
-    }
+    before, after = map(partial_auc, comparison.scores)
+    drop, flips = comparison.reference.auc - comparison.candidate.auc, pairs["recall"]
     return PairedStatistics(
         pairs=pairs,
-        mcnemar_p_malignant=paired_tests.exact_mcnemar(
-            pairs["recall"]["lost"], pairs["recall"]["gained"]
-        ),
-        drops=shares | areas_lost,
+        mcnemar_p_malignant=paired_tests.exact_mcnemar(flips["lost"], flips["gained"]),
+        drops={
+            **{name: _share_drop(name, flips) for name, flips in pairs.items()},
+            "auc": _area_drop(comparison, drop, min_recall=0.0),
+            "partial_auc": _area_drop(comparison, before - after, min_recall=MIN_RECALL),
+        },
         shares=_shares(comparison, pairs),
-        partial_auc=areas,
+        partial_auc=(before, after),
     )
 
 
@@ -127,6 +118,66 @@ def count_pairs(comparison: Comparison) -> dict[str, dict[str, int]]:
     }
 
 
+def measured_agreement(comparison: Comparison) -> Figure:
+    """The share of equal decisions, as a contract holds a limit against it."""
+    total = len(comparison.scores[0].labels)
+    equal = total - sum(comparison.flips.counts().values())
+    return Figure(
+        value=comparison.agreement,
+        lenient=wilson_interval(equal, total)[1],
+        pictures=total,
+        least=lambda limit: paired_tests.pairs_without_flips(1 - limit),
+        settling=lambda limit: paired_tests.trials_that_tell(limit, comparison.agreement),
+    )
+
+
+def _share_drop(name: str, flips: Mapping[str, int]) -> DropEstimate:
+    drop = (flips["lost"] - flips["gained"]) / flips["pairs"]
+    interval = paired_tests.score_interval(**flips)
+    return DropEstimate(
+        drop=drop,
+        method="score",
+        figure=Figure(
+            value=drop,
+            lenient=interval[0],
+            pictures=flips["pairs"],
+            of=PAIRS[name],
+            least=paired_tests.pairs_without_flips,
+            settling=lambda limit: paired_tests.pairs_that_tell(limit, **flips),
+        ),
+        interval=interval,
+        upper95=paired_tests.score_upper_bound(**flips),
+        p=lambda margin: paired_tests.noninferiority_p(**flips, margin=margin),
+    )
+
+
+def _area_drop(comparison: Comparison, drop: float, *, min_recall: float) -> DropEstimate:
+    reference, candidate = comparison.scores
+    pictures, malignant = len(reference.labels), int(reference.labels.sum())
+    if not has_enough(reference):
+        doubt = (
+            f"{malignant} malignant and {pictures - malignant} benign pictures are too few for an "
+            f"interval of an area under the ROC curve; at least {LEAST_OF_A_CLASS} of each class "
+            f"would do"
+        )
+        return DropEstimate(drop=drop, method="delong", figure=Figure(value=None, doubt=doubt))
+    error = drop_error(reference, candidate, min_recall=min_recall)
+    reach = paired_tests.TWO_SIDED_95 * error
+
+    def settling(limit: float) -> int | None:
+        """An error becomes smaller with the root of the number of pictures."""
+        return math.ceil(pictures * (reach / (drop - limit)) ** 2) if drop != limit else None
+
+    return DropEstimate(
+        drop=drop,
+        method="delong",
+        figure=Figure(value=drop, lenient=drop - reach, pictures=pictures, settling=settling),
+        interval=(drop - reach, drop + reach),
+        upper95=drop + paired_tests.ONE_SIDED_95 * error,
+        p=lambda margin: 0.5 * math.erfc((margin - drop) / error / math.sqrt(2)),
+    )
+
+
 def _shares(comparison: Comparison, pairs: Mapping[str, Mapping[str, int]]) -> dict[str, Interval]:
     flips, total = comparison.flips.counts(), pairs["accuracy"]["pairs"]
     return {"agreement": wilson_interval(total - sum(flips.values()), total)} | {
@@ -135,3 +186,65 @@ def _shares(comparison: Comparison, pairs: Mapping[str, Mapping[str, int]]) -> d
         )
         for kind, count in flips.items()
     }
+
+
+def has_enough(predictions: PredictionSet) -> bool:
+    """Whether there are so many pictures of each class that an area's variance can be told."""
+    malignant = int(predictions.labels.sum())
+    return min(malignant, len(predictions.labels) - malignant) >= LEAST_OF_A_CLASS
+
+
+def partial_auc(predictions: PredictionSet) -> float:
+    """The area between the ROC curve and the line of 80 % recall: 0..0.2, 0.02 by chance.
+
+    That is the integral of 1 - false alarm rate over recalls from 0.8 to 1, tied scores being
+    joined by a straight line; not rescaled. The primary score of the ISIC 2024 challenge
+    (Kurtansky et al., Scientific Data 11, 2024).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    # With the classes swapped it is the area left of a false alarm rate of 0.2, which McClish
+    # scaled to 0.5..1; chance has half of the square of its width.
+    width = 1 - MIN_RECALL
+    chance = width**2 / 2
+    scaled = roc_auc_score(~predictions.labels, -predictions.scores, max_fpr=width)
+    return float(chance + 2 * (width - chance) * (scaled - 0.5))
+
+
+def drop_error(
+    reference: PredictionSet, candidate: PredictionSet, *, min_recall: float = 0.0
+) -> float:
+    """The standard error of the drop of the area above `min_recall`; needs `has_enough`.
+
+    DeLong's (Biometrics 44, 1988), and for part of the area the same with the melanomas of lowest
+    scores alone, whose bound is a quantile of the sample itself. At least that of one pair of
+    pictures that changes its order: models that rank all alike would have none, however few.
+    """
+    refuse_other_images(reference, candidate)
+    before, after = (_placements(one, min_recall) for one in (reference, candidate))
+    variance = sum(
+        float(np.var(one - other, ddof=1)) / len(one)
+        for one, other in zip(before, after, strict=True)
+    )
+    malignant, benign = map(len, before)
+    return max(math.sqrt(variance), math.sqrt(2) / (malignant * benign))
+
+
+def _placements(
+    predictions: PredictionSet, min_recall: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What each malignant picture adds to the area, and what each benign one, ties half."""
+    malignant = predictions.scores[predictions.labels]
+    benign = predictions.scores[~predictions.labels]
+    highest = np.quantile(malignant, 1 - min_recall, keepdims=True)
+    counted = malignant <= highest
+    below = _share_below(benign, malignant) - _share_below(benign, highest)
+    above = (1 - _share_below(malignant[counted], benign)) * counted.mean()
+    return np.where(counted, below, 0.0), above
+
+
+def _share_below(others: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    ordered = np.sort(others)
+    left = np.searchsorted(ordered, scores, side="left")
+    share: NDArray[np.float64] = (left + np.searchsorted(ordered, scores, side="right")) / 2
+    return share / len(ordered)

@@ -4,9 +4,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge_melanoma.benchmarks.parity.comparison import Comparison
-from edge_melanoma.benchmarks.parity.contract import MARGINS, Contracts, Measured, ParityContract
-from edge_melanoma.benchmarks.parity.findings import Findings
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_melanoma.benchmarks.parity.comparison import (
+    Comparison,
+    compare_at_points,
+    describe_flips,
+    integer_of,
+    own_point_of,
+)
+from edge_melanoma.benchmarks.parity.contract import MARGINS, Contracts, ParityContract
+from edge_melanoma.benchmarks.parity.paired_tests import proof_limits, trials_that_tell
+from edge_melanoma.benchmarks.parity.rules import FAIL, INCONCLUSIVE, PASS, Check, Figure
+from edge_melanoma.benchmarks.parity.statistics import (
+    PAIRS,
+    PairedStatistics,
+    measured_agreement,
+)
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.timing.latency import LatencySamples
 from edge_melanoma.benchmarks.timing.tables import ModelTiming
@@ -19,6 +34,9 @@ DEFAULT_PROOF_MARGIN = 0.005
 """Half a point: what is asked of the pictures where the contract names no drop."""
 LARGEST_PROOF_MARGIN = 0.1
 """A `max_recall_drop` above it stands for no limit, and is not worth excluding."""
+TOLERATED = ("recall", "accuracy", "auc")
+"""The metrics whose drop as such may have a limit."""
+BUSY = "others had the processor meanwhile: bench again on a quiet machine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +78,20 @@ class MeasuredModel:
 class MeasuredCandidate:
     """A candidate held against a contract, beside the reference that it was compared with.
 
-    `findings` is none where only the metrics were compared.
+    `manifest` is the export's, `is_full_int8` none where the file was not looked into, as are
+    `fallback_ops`, the operators that a GPU leaves to the CPU; `without_score`
+    pictures got no probability from it.
     """
 
     model: MeasuredModel
     reference: MeasuredModel
     comparison: Comparison
+    statistics: PairedStatistics
     contract: ParityContract
-    findings: Findings | None = None
+    manifest: Mapping[str, Any]
+    is_full_int8: bool | None
+    fallback_ops: int | None = None
+    without_score: int = 0
 
     @property
     def latency_ratio(self) -> float | None:
@@ -77,35 +101,64 @@ class MeasuredCandidate:
             return None
         return after.percentile_ms(50) / before.percentile_ms(50)
 
-    def check(self) -> tuple[list[dict[str, Any]], list[str]]:
-        """Every rule of the contract, for parity.json; and a sentence for each missed one."""
-        model, comparison = self.model, self.comparison
-        lost, recall = comparison.drops(), model.intervals.get("recall")
-        measured: dict[str, Measured] = {
-            "max_recall_drop": lost["recall"],
-            "max_accuracy_drop": lost["accuracy"],
-            "min_agreement": comparison.agreement,
-            "max_auc_drop": lost["auc"],
-            "min_recall_lower_bound": recall[0] if recall else None,
-            "max_lost_malignant": len(comparison.flips.lost_malignant),
-            "max_size_mb": model.size_bytes / MEGABYTE,
-            "max_p90_ms": model.latency.percentile_ms(90) if model.latency else None,
-            "max_latency_ratio": self.latency_ratio,
-        }
-        if self.findings is not None:
-            drops = self.findings.statistics.drops
-            measured |= {MARGINS[metric]: drop.upper95 for metric, drop in drops.items()}
-            measured["require_full_int8"] = self.findings.is_full_int8
-        return self.contract.check(measured)
+    def checks(self) -> list[Check]:
+        """Every rule of the contract; above them that the outputs are none, where they are none."""
+        drops, model = self.statistics.drops, self.model
+        tolerated = {f"max_{name}_drop": drops[name].figure for name in TOLERATED}
+        bounds = {MARGINS[metric]: drop.bound() for metric, drop in drops.items()}
+        checks = self.contract.check(
+            {
+                **tolerated,
+                **bounds,
+                "min_agreement": measured_agreement(self.comparison),
+                "min_recall_lower_bound": self._lower_bound_of_recall(),
+                "max_lost_malignant": Figure(value=len(self.comparison.flips.lost_malignant)),
+                "max_size_mb": Figure(value=model.size_bytes / MEGABYTE),
+                "max_p90_ms": self._time(
+                    model.latency.percentile_ms(90) if model.latency else None
+                ),
+                "max_latency_ratio": self._time(self.latency_ratio),
+                "max_fallback_ops": Figure(value=self.fallback_ops),
+                "require_full_int8": Figure(value=self.is_full_int8),
+            }
+        )
+        useless = describe_outputs(self.comparison.scores[1].scores, self.without_score)
+        if useless is None:
+            return checks
+        told = Check(
+            rule="usable_outputs", limit=True, measured=False, verdict=FAIL, sentence=useless
+        )
+        return [told, *checks]
+
+    def _lower_bound_of_recall(self) -> Figure:
+        (low, high), recall = self.model.intervals["recall"], self.model.metrics.recall
+        return Figure(
+            value=low,
+            lenient=high,
+            pictures=self.statistics.pairs["recall"]["pairs"],
+            of=PAIRS["recall"],
+            settling=lambda limit: trials_that_tell(limit, recall),
+        )
+
+    def _time(self, value: float | None) -> Figure:
+        """Other load makes a time longer, never shorter: what is missed under it is open."""
+        models = self.reference.latency, self.model.latency
+        if value is None or not any(one and one.is_contaminated for one in models):
+            return Figure(value=value)
+        return Figure(value=value, lenient=0.0, doubt=BUSY)
+
+    def verdict(self) -> str:
+        """The worst of all checks."""
+        found = {check.verdict for check in self.checks()}
+        return next((one for one in (FAIL, INCONCLUSIVE) if one in found), PASS)
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json."""
-        comparison, found = self.comparison, self._findings_as_dict()
-        checks, failures = self.check()
-        noninferiority = found.pop("noninferiority", {})
-        part = {"partial_auc": noninferiority["partial_auc"]["drop"]} if noninferiority else {}
+        comparison, checks = self.comparison, self.checks()
+        output, told = comparison.output, self.statistics.as_dict(self.contract.margins())
+        noninferiority = told.pop("noninferiority")
         return self.model.figures() | {
-            "drop": comparison.drops() | part,
+            "drop": comparison.drops() | {"partial_auc": noninferiority["partial_auc"]["drop"]},
             "agreement": comparison.agreement,
             "max_score_difference": comparison.max_score_difference,
             "mean_score_difference": comparison.mean_score_difference,
@@ -115,25 +168,45 @@ class MeasuredCandidate:
             "distinct_scores": comparison.distinct_scores,
             "tests": {
                 "mcnemar_p": comparison.mcnemar_p,
-                "mcnemar_p_malignant": found.pop("mcnemar_p_malignant", None),
+                "mcnemar_p_malignant": told.pop("mcnemar_p_malignant"),
                 "recall_drop_upper95": comparison.recall_drop_upper95,
                 "noninferiority": noninferiority,
             },
             "latency_ratio": self.latency_ratio,
-            "verdict": "fail" if failures else "pass",
-            "failures": failures,
-            "checks": checks,
-            **found,
+            "verdict": self.verdict(),
+            "failures": [check.sentence for check in checks if check.verdict == FAIL],
+            "inconclusive": [check.sentence for check in checks if check.verdict == INCONCLUSIVE],
+            "checks": [check.as_dict() for check in checks],
+            "operating_points": compare_at_points(comparison, own=own_point_of(self.manifest)),
+            "flip_details": describe_flips(comparison),
+            "threshold_integer": integer_of(output, comparison.threshold),
+            **{name: self.manifest[name] for name in ("best_epoch",) if name in self.manifest},
+            "output": output and {"name": output.name, **output.quantization.as_dict()},
+            "full_int8": self.is_full_int8,
+            "fallback_ops": self.fallback_ops,
+            "proof": self._proof(),
+            **told,
             "calibration": self.model.calibration.as_dict(),
         }
 
-    def _findings_as_dict(self) -> dict[str, Any]:
-        if self.findings is None:
-            return {}
-        margins = self.contract.margins()
-        limit = self.contract.max_recall_drop
+    def _proof(self) -> dict[str, Any]:
+        """What these numbers of malignant and of all images can prove about the allowed drop."""
+        limit, margin = self.contract.max_recall_drop, self.contract.recall_noninferiority_margin
         allowed = limit if 0 < limit <= LARGEST_PROOF_MARGIN else DEFAULT_PROOF_MARGIN
-        return self.findings.as_dict(margins, margin=margins["recall"] or allowed)
+        pairs = self.statistics.pairs
+        return {
+            name: proof_limits(**pairs[name], margin=margin or allowed)
+            for name in ("recall", "accuracy")
+        }
+
+
+def describe_outputs(scores: NDArray[np.float64], without_score: int) -> str | None:
+    """What is wrong with the outputs as such; nothing where they tell pictures apart."""
+    if without_score:
+        return f"{without_score} of {len(scores)} outputs are no probability (NaN or outside 0..1)"
+    if len(scores) > 1 and np.ptp(scores) == 0:
+        return f"the output is {scores[0]:.4g} for all {len(scores)} pictures"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +227,10 @@ class ParityReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every candidate kept the contract."""
-        return not any(candidate.check()[1] for candidate in self.candidates)
+        """Whether no candidate fails; where the contract says so, whether all of them pass."""
+        counts_as = {INCONCLUSIVE: self.contracts.on_inconclusive}
+        verdicts = (candidate.verdict() for candidate in self.candidates)
+        return all(counts_as.get(verdict, verdict) == PASS for verdict in verdicts)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of parity.json."""

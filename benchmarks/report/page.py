@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES
+from edge_melanoma.benchmarks.parity.rules import FAIL, INCONCLUSIVE
 from edge_melanoma.benchmarks.parity.scoring import REFERENCE, write_scores
 from edge_melanoma.benchmarks.report import tables, text
 from edge_melanoma.benchmarks.sections import stored_sections
@@ -33,6 +34,8 @@ LARGEST_TOTAL = 2_000_000
 """Bytes of data URIs in a page, each as often as it is shown, so that it stays below 5 MB."""
 ROWS_A_KIND = 60
 """Flips of a kind that are shown one by one; parity.json has all of them."""
+UNBROKEN = 1000
+"""The browser breaks the lines of the answer."""
 UNFINISHED = "unfinished"
 """Below a bench: the scores of one that was interrupted, apart from those of the last whole one."""
 
@@ -53,9 +56,7 @@ def write_bench(
     write_scores(folder, scores)
     write_json(folder / THUMBNAILS, {"schema": 1, "images": dict(thumbnails)})
     write_atomically(folder / MARKDOWN, text.render_markdown(parity))
-    for path in (folder / PARITY, copies.json):
-        if path is not None:
-            write_json(path, dict(parity))
+    write_json(folder / PARITY, dict(parity))
     page = render_report(parity, scores, thumbnails)
     for path in (folder / PAGE, copies.html):
         if path is not None:
@@ -100,10 +101,12 @@ def _read_scores(path: Path) -> PredictionSet:
 def render_junit(parity: Parity) -> str:
     """parity.json as JUnit XML: a test case a candidate and rule, as every CI shows them.
 
-    A missed rule is a failure with its sentence.
+    A missed rule is a failure with its sentence; an inconclusive one is skipped, or a failure too
+    where the contract says so.
     """
     checks = [check for candidate in parity["candidates"] for check in candidate["checks"]]
-    return text.render_template("junit.xml.j2", parity=parity, checks=checks)
+    failing = [FAIL] + [INCONCLUSIVE] * (parity["contract"]["on_inconclusive"] == FAIL)
+    return text.render_template("junit.xml.j2", parity=parity, checks=checks, failing=failing)
 
 
 def render_report(
@@ -124,8 +127,8 @@ def render_report(
     return text.render_template(
         "report.html.j2",
         parity=parity,
+        answer=text.describe_answer(parity, width=UNBROKEN),
         verdict=text.describe_verdict(parity),
-        passed=all(candidate["verdict"] == "pass" for candidate in parity["candidates"]),
         summary=tables.describe_report(parity),
         proof=text.describe_proof(parity),
         quality=tables.quality_section(parity),
@@ -149,10 +152,10 @@ def refuse_older(parity: Parity) -> None:
         EdgeMelanomaError: an older version wrote it.
     """
     candidates = parity.get("candidates")
-    if not candidates or not all("flip_details" in candidate for candidate in candidates):
+    if not candidates or not all(INCONCLUSIVE in candidate for candidate in candidates):
         raise EdgeMelanomaError(
-            "The parity.json holds no flips with their scores, as an older version wrote it; "
-            "make it anew with: edge-melanoma bench"
+            "The parity.json lacks what the page shows, as an older version wrote it; make it anew "
+            "with: edge-melanoma bench"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from edge_melanoma.benchmarks.parity.rules import FAIL, INCONCLUSIVE, PASS
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.evaluation.evaluation import explain_undefined, format_share
 
@@ -22,7 +23,7 @@ QUALITY: tuple[Column, ...] = (
     ("recall", "{0[metrics][recall]:.4f}"),
     ("drop", compared("{0[drop][recall]:+.4f}")),
     ("specificity", "{0[metrics][specificity]:.4f}"),
-    ("precision", "{0[metrics][precision]:.4f}"),
+    ("precision", lambda model: format_share(model["metrics"]["precision"])),
     ("F1", "{0[metrics][f1]:.4f}"),
     ("accuracy", "{0[metrics][accuracy]:.4f}"),
     ("drop", compared("{0[drop][accuracy]:+.4f}")),
@@ -140,28 +141,25 @@ def describe_outside(outside: Parity) -> str:
 
 
 def proof_sections(parity: Parity) -> list[ReportSection]:
-    """Paired statistics, parity at three thresholds, and margins where a contract sets them.
-
-    None for a report of metrics alone, whose candidates were not studied.
-    """
-    candidates = [candidate for candidate in parity["candidates"] if "drop_intervals" in candidate]
-    if not candidates:
-        return []
+    """Paired statistics, and parity at three thresholds."""
+    candidates = parity["candidates"]
     return [
         section_of("Paired statistics", STATISTICS, candidates, note=STATISTICS_NOTE),
         section_of(
             "Parity at three thresholds",
             POINTS,
             _points(candidates),
-            note=POINT_NOTE + _explain_dashes(candidates),
+            note=POINT_NOTE,
         ),
-        *_margin_section(candidates),
     ]
 
 
-def _drop_interval(name: str) -> str:
-    cell = f"{{0[drop][{name}]:+.4f}} ({{0[drop_intervals][{name}][0]:+.4f}} .. "
-    return f"{cell}{{0[drop_intervals][{name}][1]:+.4f}})"
+def _drop_interval(name: str) -> Cell:
+    def cell(model: Parity) -> str:
+        drop, interval = f"{model['drop'][name]:+.4f}", model["drop_intervals"][name]
+        return f"{drop} ({interval[0]:+.4f} .. {interval[1]:+.4f})" if interval else drop
+
+    return cell
 
 
 STATISTICS: tuple[Column, ...] = (
@@ -176,9 +174,9 @@ STATISTICS: tuple[Column, ...] = (
     ("McNemar p, all", "{0[tests][mcnemar_p]:.3f}"),
 )
 STATISTICS_NOTE = (
-    "Paired on the same images. Intervals: stratified bootstrap, 2,000 resamples, percentiles. "
-    "Upper 95 %: one-sided bound of the recall drop by Tango's score test, also where nothing "
-    "flips. pAUC: area between the ROC curve and 80 % recall, at most 0.2. McNemar: exact."
+    "Paired on the same images. Intervals: Tango's for shares, also where nothing flips; DeLong's "
+    "for areas, none below 10 images of a class. pAUC: area between the ROC curve and 80 % recall, "
+    "at most 0.2. Upper 95 %: Tango's one-sided bound. McNemar: exact."
 )
 
 
@@ -216,48 +214,17 @@ POINTS: tuple[Column, ...] = (
 )
 POINT_NOTE = (
     "Recall and specificity: reference -> candidate. Own: each model at the operating point that "
-    "was chosen for it on validation."
+    "was chosen for it on validation; a dash where the file has none, which a new export gives it."
 )
-
-
-def _explain_dashes(candidates: Sequence[Parity]) -> str:
-    modes_of: dict[str, list[str]] = {}
-    for point in _points(candidates):
-        if point["missing"]:
-            modes_of.setdefault(point["missing"], []).append(point["mode"])
-    reasons = [f"{', '.join(modes)}: {reason}" for reason, modes in modes_of.items()]
-    return f" A dash: {'; '.join(reasons)}." if reasons else ""
-
-
-MARGINS: tuple[Column, ...] = (
-    ("model", "{0[mode]}"),
-    ("metric", "{0[metric]}"),
-    ("drop", "{0[drop]:+.4f}"),
-    ("upper 95 %", "{0[upper95]:.4f}"),
-    ("margin", "{0[margin]:g}"),
-    ("p", "{0[p]:.4f}"),
-    ("no worse", lambda test: "shown" if test["shown"] else "NOT SHOWN"),
-)
-
-
-def _margin_section(candidates: Sequence[Parity]) -> list[ReportSection]:
-    tests = [
-        {"mode": candidate["mode"], "metric": metric, **test}
-        for candidate in candidates
-        for metric, test in candidate["tests"]["noninferiority"].items()
-        if test["margin"] is not None
-    ]
-    note = "One-sided at 5 %: no worse where the upper bound lies below the contract's margin."
-    return [section_of("Non-inferiority", MARGINS, tests, note=note)] if tests else []
 
 
 def _bounded(name: str) -> Cell:
     return lambda model: _with_bounds(model["metrics"][name], model["intervals"].get(name))
 
 
-def _with_bounds(value: float, interval: Sequence[float] | None) -> str:
+def _with_bounds(value: float | None, interval: Sequence[float] | None) -> str:
     bounds = f" ({interval[0]:.3f} .. {interval[1]:.3f})" if interval else ""
-    return f"{value:.4f}{bounds}"
+    return f"{format_share(value)}{bounds}"
 
 
 def _bounded_agreement(model: Parity) -> str:
@@ -294,12 +261,13 @@ def _number(value: float | bool | None) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
 
 
+VERDICTS = {PASS: "kept", FAIL: "MISSED", INCONCLUSIVE: "open"}
 RULES: tuple[Column, ...] = (
     ("model", "{0[mode]}"),
     ("rule", "{0[rule]}"),
     ("limit", lambda check: _number(check["limit"])),
     ("measured", lambda check: _number(check["measured"])),
-    ("verdict", lambda check: "kept" if check["passed"] else "MISSED"),
+    ("verdict", lambda check: VERDICTS[check["verdict"]]),
 )
 
 

@@ -1,7 +1,10 @@
-"""A parity.json for a person, in the terminal and in Markdown."""
+"""A parity.json for a person, in terminal and Markdown: the answer in a few lines, then tables."""
 
+import math
 import re
-from collections.abc import Mapping
+import shlex
+import textwrap
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from edge_melanoma.benchmarks.parity.rules import FAIL, INCONCLUSIVE
 from edge_melanoma.benchmarks.report import tables
 from edge_melanoma.benchmarks.sections import ReportSection, stored_sections
 from edge_melanoma.data.cards import describe_cards
@@ -16,6 +20,11 @@ from edge_melanoma.machine.markdown import table_of, template_environment, text_
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXAMPLES_SHOWN = 5
+INDENT = 10
+"""Of the lines of the answer: the longest mode has eight letters."""
+GLUE = "\N{NO-BREAK SPACE}"
+ANSWER_WIDTH = 100
+"""Of the answer's lines in a file."""
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML may hold, not even escaped."""
 
@@ -35,36 +44,49 @@ def render_template(name: str, **values: Any) -> str:
         "one_line": lambda text: " ".join(text.splitlines()),
         "xml": partial(NOT_XML.sub, "\N{REPLACEMENT CHARACTER}"),
     }
-    environment.tests["missed"] = lambda sentence, rule: sentence.startswith(f"{rule} ")
     return environment.get_template(name).render(**values)
 
 
-def render_terminal(parity: Parity) -> list[Table]:
-    """The tables for a terminal: quality, then cost, then what was proved."""
+def terminal_tables(parity: Parity) -> list[Table]:
+    """The tables for a terminal: quality, cost, contract, then what was proved."""
     sections = [
         tables.quality_section(parity),
         tables.cost_section(parity),
+        tables.rule_section(parity),
         *tables.proof_sections(parity),
     ]
     sections += [*stored_sections(parity), *map(tables.outside_section, parity["external"])]
     return [_terminal_table(section) for section in sections]
 
 
+def _terminal_table(section: ReportSection) -> Table:
+    table = Table(title=escape(section.title), caption=escape(section.note))
+    for number, column in enumerate(section.columns):
+        table.add_column(column, justify="right" if number else "left")
+    for cells in section.rows:
+        table.add_row(*map(escape, cells))
+    return table
+
+
 def render_markdown(parity: Parity) -> str:
-    """The verdict, the tables, the flips and the failures as Markdown, fit for a pull request."""
-    proofs = tables.proof_sections(parity)
-    intervals = [tables.interval_section(parity)] if proofs else []
+    """The answer, the tables, the flips and the failures as Markdown, fit for a pull request."""
     return render_template(
         "parity.md.j2",
+        answer=describe_answer(parity, width=ANSWER_WIDTH),
         verdict=describe_verdict(parity),
         summary=tables.describe_report(parity),
-        proof=describe_proof(parity) if proofs else None,
+        proof=describe_proof(parity),
         quality=tables.quality_section(parity),
         cost=tables.cost_section(parity),
         models=[parity["reference"], *parity["candidates"]],
         outside=[tables.outside_section(outside) for outside in parity["external"]],
         notes=describe_notes(parity),
-        sections=[tables.rule_section(parity), *proofs, *intervals, *stored_sections(parity)],
+        sections=[
+            tables.rule_section(parity),
+            *tables.proof_sections(parity),
+            tables.interval_section(parity),
+            *stored_sections(parity),
+        ],
     )
 
 
@@ -77,13 +99,14 @@ def describe_notes(parity: Parity) -> list[str]:
 
 
 def describe_verdict(parity: Parity) -> str:
-    """Pass or fail, and of how many rules, in a line."""
+    """The worst verdict, of which files, and how many checks have it, in a line."""
     candidates = parity["candidates"]
-    checks = [check for candidate in candidates for check in candidate["checks"]]
-    failing = [candidate["mode"] for candidate in candidates if candidate["failures"]]
-    missed = sum(not check["passed"] for check in checks)
-    if failing:
-        return f"Fail: {', '.join(failing)}; {missed} of {len(checks)} checks missed"
+    checks = [check["verdict"] for candidate in candidates for check in candidate["checks"]]
+    for verdict, told in ((FAIL, "missed"), (INCONCLUSIVE, "open")):
+        modes = [one["mode"] for one in candidates if one["verdict"] == verdict]
+        if modes:
+            count = f"{checks.count(verdict)} of {len(checks)} checks {told}"
+            return f"{verdict.capitalize()}: {', '.join(modes)}; {count}"
     return f"Pass: {len(checks)} checks of {len(candidates)} exported models"
 
 
@@ -94,14 +117,110 @@ def describe_proof(parity: Parity) -> str:
 
 
 def describe_limits(limits: Mapping[str, Any]) -> str:
-    """The figures of `ProofLimits.as_dict` for recall, in words."""
-    return render_template("proof.txt.j2", limits=limits).strip()
+    """What so many malignant images can prove, from `proof_limits`, in words."""
+    flips, margin = limits["discordance"], limits["margin"]
+    bound, needed = limits["smallest_margin_without_flips"], limits["needed_without_flips"]
+    told = (
+        f"{limits['pairs']:,} malignant images cannot exclude a recall drop below {bound:.2%}, "
+        f"even if nothing flips"
+    )
+    if not flips:
+        return f"{told}. To exclude {margin:.2%} takes {needed:,} without flips."
+    return (
+        f"{told}, nor one below {limits['smallest_margin_at_discordance']:.2%} if {flips:.2%} of "
+        f"them flip, for better and worse alike. To exclude {margin:.2%} takes {needed:,} without "
+        f"flips, {limits['needed_at_discordance']:,} at this rate of flips, and "
+        f"{limits['needed_for_80_percent_power']:,} to succeed four times in five."
+    )
 
 
-def _terminal_table(section: ReportSection) -> Table:
-    table = Table(title=escape(section.title), caption=escape(section.note))
-    for number, column in enumerate(section.columns):
-        table.add_column(column, justify="right" if number else "left")
-    for cells in section.rows:
-        table.add_row(*map(escape, cells))
-    return table
+def describe_answer(parity: Parity, *, width: int) -> list[str]:
+    """Lines of at most `width` columns; best is recall, then size.
+
+    A line is broken between two facts, and inside one only where it alone is too long.
+    """
+    ordered = sorted(
+        parity["candidates"], key=lambda one: (-one["metrics"]["recall"], one["size_bytes"])
+    )
+    lines = []
+    for candidate in ordered:
+        block = [line for facts in _facts(candidate, parity) for line in _broken(facts, width)]
+        lines += [f"{candidate['mode']:<{INDENT}}{block[0]}"]
+        lines += [" " * INDENT + line for line in block[1:]]
+    return lines
+
+
+def describe_next(parity: Parity, *, run: Path, page: Path) -> list[str]:
+    """Where the page is and what to do with the run, each in a line that can be pasted whole."""
+    verdicts = {one["mode"]: one["verdict"] for one in parity["candidates"]}
+    usable = [mode for mode in ("int8-qat", "int8") if verdicts.get(mode, FAIL) != FAIL]
+    folder = shlex.quote(str(run))
+    if usable:
+        mode = "" if usable[0] == "int8-qat" or "int8-qat" not in verdicts else " --mode int8"
+        command = f"android {folder}{mode}"
+    elif "int8" not in verdicts or "int8-qat" not in verdicts:
+        missing = "int8" if "int8" not in verdicts else "int8-qat"
+        command = f"export {folder} --quantize {missing}"
+    else:
+        command = f"bench {folder} --full"
+    return [f"{'Report':<8}{shlex.quote(str(page))}", f"{'Next':<8}edge-melanoma {command}"]
+
+
+def _facts(candidate: Parity, parity: Parity) -> Iterator[list[str]]:
+    """The facts of each line."""
+    reference, flips = parity["reference"], candidate["flips"]
+    lost = flips["lost_malignant"]
+    size = f"{candidate['size_bytes'] / 1e6:.2f} MB"
+    smaller = _ratio(reference["size_bytes"] / candidate["size_bytes"], "smaller", "larger")
+    yield [f"{candidate['verdict'].upper()} ", f"{size} ({smaller}) ", *_speed(candidate, parity)]
+    before, after = (_share(one["metrics"]["recall"]) for one in (reference, candidate))
+    yield [
+        f"recall {before} -> {after}: {lost} malignant picture{'' if lost == 1 else 's'} lost,",
+        f"{flips['gained_malignant']} gained of {parity['dataset']['malignant']:,};",
+        f"{math.floor(candidate['agreement'] * 1000 + 1e-9) / 10:.1f} % equal decisions",
+    ]
+    # Rounded up: what is said to be excluded is.
+    points = math.ceil(candidate["tests"]["recall_drop_upper95"] * 1000 - 1e-9) / 10
+    above = f" above {points:.1f} points" if points > 0 else ""
+    yield [f"a recall drop{above} is excluded (95 %)"]
+    for sentence in candidate["failures"]:
+        yield [f"fails: {sentence}"]
+    for sentence in candidate[INCONCLUSIVE]:
+        yield [f"open: {sentence}"]
+
+
+def _speed(candidate: Parity, parity: Parity) -> list[str]:
+    """Against the network, and against the float file where that is another one."""
+    times = candidate["latency_ms"]
+    if times is None:
+        return ["not timed"]
+    models = {one["mode"]: one["latency_ms"] for one in parity["candidates"]}
+    others = {"Keras": parity["reference"]["latency_ms"], "float32": models.get("float32")}
+    told, last = [], None
+    for name, other in others.items():
+        if other is None or candidate["mode"] == name:
+            continue
+        ratio, word = _ratio(other["p50"] / times["p50"], "faster", "slower").split(" ")
+        told.append(f"{ratio} than {name}" if word == last else f"{ratio} {word} than {name}")
+        last = word
+    threads = f"{times['threads']} thread{'' if times['threads'] == 1 else 's'}"
+    busy = ", on a busy machine" if times["contaminated"] else ""
+    compared = f"{', '.join(told)}; " if told else ""
+    text = f"{times['p50']:.1f} ms ({compared}{threads}{busy})"
+    return re.split(r"(?<=[,;]) ", text)
+
+
+def _ratio(ratio: float, more: str, less: str) -> str:
+    return f"{ratio:.1f}x {more}" if ratio >= 1 else f"{1 / ratio:.1f}x {less}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _broken(facts: list[str], width: int) -> list[str]:
+    """What is too long for a line is broken at its blanks, but not between number and unit."""
+    room = max(width - INDENT, 20)
+    glued = [re.sub(r" " if len(fact) <= room else r"(?<=\d) ", GLUE, fact) for fact in facts]
+    lines = textwrap.wrap(" ".join(glued), room, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(GLUE, " ").rstrip() for line in lines]

@@ -71,6 +71,7 @@ def compare_kernels(
     paths: Sequence[KernelPath],
     *,
     threshold: float,
+    size: int = IMAGE_SIZE,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """Each of the models (its name is its mode) on each path, held against the first path.
@@ -80,7 +81,7 @@ def compare_kernels(
     """
     outcomes = []
     with (
-        decoded([record.path for record in records], reporter=reporter) as images,
+        decoded([record.path for record in records], size=size, reporter=reporter) as images,
         tempfile.TemporaryDirectory(prefix="edge-melanoma-") as folder,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
@@ -113,7 +114,7 @@ def _run(number: int, path: KernelPath, *, images: DecodedImages, place: Path) -
         "model": str(place / "model.tflite"),
         "table": str(place / "table.npy"),
         "outputs": str(outputs),
-        "shape": [IMAGE_SIZE, IMAGE_SIZE, 3],
+        "shape": [images.size, images.size, 3],
         **path.as_dict(),
     }
     job.write_text(json.dumps(told), encoding="utf-8")

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edge_melanoma.benchmarks.sections import Column, ReportSection, rows_of, section_of
+from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.settings import TimingSettings
-from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import last_line
 from edge_melanoma.runs.models import ConvertedModel
@@ -284,10 +283,3 @@ def phone_section(report: PhoneReport) -> ReportSection:
         key="phone",
         content=report.as_dict(),
     )
-
-
-def invocation_rows(report: PhoneReport) -> tuple[tuple[str, ...], ...]:
-    """The same as rows of the table of invocations on this machine; what is not told is empty."""
-    known = dict(COLUMNS) | {"min": _time("min"), "mean": _time("mean")}
-    columns = [(head, known.get(head, lambda row: "")) for head, _ in INVOCATION_COLUMNS]
-    return rows_of(columns, [(f"{mode} on {report.name}", times) for mode, times in report.times])

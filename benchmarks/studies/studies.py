@@ -9,12 +9,11 @@ from edge_melanoma.benchmarks.studies import kernels
 from edge_melanoma.benchmarks.studies.mistakes import mistake_section, price_mistakes
 from edge_melanoma.benchmarks.studies.phone import (
     Phone,
-    invocation_rows,
     open_phone,
     phone_section,
     time_on_phone,
 )
-from edge_melanoma.benchmarks.timing.tables import INVOCATIONS
+from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import spread
 from edge_melanoma.errors import EdgeMelanomaError
 
@@ -41,7 +40,6 @@ class Studies:
         ]
         if self.phone is not None:
             report = time_on_phone(self.phone, scoring.exports, settings=timing, say=reporter.say)
-            found = [_with_rows(section, invocation_rows(report)) for section in found]
             found.append(phone_section(report))
         if self.settings.mistakes:
             priced = next((one for one in models if one.name == PRICED_MODE), models[0])
@@ -54,13 +52,14 @@ class Studies:
                 spread(scoring.records, limit=self.settings.kernel_images),
                 self.kernel_paths,
                 threshold=scoring.run.threshold,
+                size=scoring.run.image_size,
                 reporter=reporter,
             )
             found.append(kernels.kernel_section(outcomes))
         return tuple(found)
 
 
-def prepare_studies(settings: StudySettings) -> Studies:
+def prepare_studies(settings: StudySettings, *, image_size: int = IMAGE_SIZE) -> Studies:
     """Find the phone and the interpreters that are asked for.
 
     Raises:
@@ -70,15 +69,13 @@ def prepare_studies(settings: StudySettings) -> Studies:
         raise EdgeMelanomaError("--interpreter-python is for --kernels; give both.")
     if settings.benchmark_binary is not None and not settings.adb:
         raise EdgeMelanomaError("--benchmark-binary is for --adb; give both.")
+    if settings.mistakes and image_size != IMAGE_SIZE:
+        raise EdgeMelanomaError(
+            f"--mistakes is for networks of {IMAGE_SIZE} pixels, and this one sees {image_size}; "
+            f"leave it out."
+        )
     return Studies(
         settings=settings,
         phone=open_phone(settings.benchmark_binary) if settings.adb else None,
         kernel_paths=kernels.list_paths(settings.interpreter_python) if settings.kernels else (),
     )
-
-
-def _with_rows(section: ReportSection, rows: tuple[tuple[str, ...], ...]) -> ReportSection:
-    """The table of invocations with the phone's below it; any other as it is."""
-    if section.title != INVOCATIONS:
-        return section
-    return replace(section, rows=(*section.rows, *rows))

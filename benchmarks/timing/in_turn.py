@@ -22,7 +22,6 @@ from edge_melanoma.benchmarks.timing.models import (
     time_files,
     time_predict,
 )
-from edge_melanoma.data.images import read_image
 from edge_melanoma.machine.processes import child_died, make_pool
 
 BURST = 10
@@ -94,12 +93,11 @@ def _run_pass(
     models: Mapping[str, TimedModel], paths: Sequence[Path], settings: TimingSettings, threads: int
 ) -> tuple[dict[str, _Turns], float]:
     """The times of all models, and the CPU seconds of their processes."""
-    image = read_image(paths[0])
     files = [paths[number % len(paths)] for number in range(min(END_TO_END_RUNS, settings.runs))]
     with ExitStack() as stack:
         turns = {name: _Turns(pool=stack.enter_context(make_pool(1))) for name in models}
         for name, model in models.items():
-            turns[name].ask(open_here, model, threads, image, settings.warmup)
+            turns[name].ask(open_here, model, threads, paths[0], settings.warmup)
             turns[name].xnnpack_parts = turns[name].ask(count_xnnpack_parts)
         waiting = list(turns.values())
         while waiting:

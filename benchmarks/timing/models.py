@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.images import decode_image, read_image_bytes, resize_image, scale_pixels
+from edge_melanoma.data.images import (
+    decode_image,
+    read_image,
+    read_image_bytes,
+    resize_image,
+    scale_pixels,
+)
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 
 UNTIMED_RUNS = 2
@@ -39,6 +45,7 @@ class KerasSession:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         run = open_run(folder)
         self._tf, self._network = tf, load_network(run)
+        self.image_size = run.image_size
         shape = tf.TensorSpec((1, *self._network.input_shape[1:]), tf.float32)
         self._graph = tf.function(
             lambda inputs: infer(self._network, inputs, views=run.views)[0], input_signature=[shape]
@@ -50,7 +57,7 @@ class KerasSession:
         """TensorFlow's own kernels."""
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
-        """Scale a picture (224, 224, 3) into a tensor."""
+        """Scale a picture (image_size, image_size, 3) into a tensor."""
         self._inputs = self._tf.constant(scale_pixels(image[np.newaxis]))
 
     def invoke(self) -> None:
@@ -73,15 +80,15 @@ def open_model(model: TimedModel, *, threads: int) -> OpenModel:
     return TFLiteSession(replace(model, threads=threads))
 
 
-def open_here(model: TimedModel, threads: int, image: NDArray[np.uint8], warmup: int) -> None:
-    """In the child: load the model, its picture, and run it `warmup` times untimed.
+def open_here(model: TimedModel, threads: int, picture: Path, warmup: int) -> None:
+    """In the child: load the model, a picture, and run it `warmup` times untimed.
 
     An interruption ends the child at once and without a word: the parent tells of it.
     """
     global _model
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _model = open_model(model, threads=threads)
-    _model.load_image(image)
+    _model.load_image(read_image(picture, size=_model.image_size))
     for _ in range(warmup):
         _model.invoke()
 
@@ -109,7 +116,7 @@ def time_files(paths: Sequence[Path]) -> Times:
         cpu, start = time.process_time_ns(), time.perf_counter_ns()
         pixels = decode_image(read_image_bytes(path), name=str(path))
         decoded = time.perf_counter_ns()
-        image = resize_image(pixels)
+        image = resize_image(pixels, size=model.image_size)
         resized = time.perf_counter_ns()
         model.load_image(image)
         model.invoke()

@@ -9,7 +9,6 @@ from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.timing.in_turn import TurnTimes
 from edge_melanoma.benchmarks.timing.latency import REPEAT_TOLERANCE, LatencySamples
 
-INVOCATIONS = "Invocations"
 CONTAMINATED, NOT_REPEATABLE = "load", "passes"
 
 
@@ -62,7 +61,7 @@ def invocation_section(
     predicts = [timing.turns[0].predict_p50_ms for timing in timings.values()]
     plain = "".join(f" Keras' plain predict: p50 {ms:.1f} ms." for ms in predicts if ms is not None)
     return section_of(
-        INVOCATIONS,
+        "Invocations",
         INVOCATION_COLUMNS,
         [(mode, turn) for mode, timing in timings.items() for turn in timing.turns],
         note="".join(f"{doubt} " for doubt in doubts)

@@ -1,6 +1,7 @@
 """Writes the drop-in bundle of a run: models with metadata, golden vectors, sources, hashes."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +13,7 @@ from edge_melanoma.converters.phone.golden_vectors import describe_vectors
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.data.crops import Crop
+from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
 from edge_melanoma.machine.markdown import insert_between, share_of, template_environment, text_of
@@ -51,6 +53,8 @@ README_PARTS = ("models", "preprocessing", "measured")
 
 LICENCE_NOTE = "LICENSE.md"
 """In the run that ships, the licence of its weights."""
+
+SIDES = re.compile(rb"(?<!\w)%d(x%d)?(?!\w)" % (IMAGE_SIZE, IMAGE_SIZE))
 
 LARGEST_BUNDLE_BYTES = 8_000_000
 """Of all files but the float16 model, which is there on request only."""
@@ -111,11 +115,11 @@ def bundle_files(
     Raises:
         EdgeMelanomaError: a model that an app cannot be told how to use, or too large a bundle.
     """
-    sources = {name: (SOURCES / name).read_bytes() for name in hand_written_files()}
+    sources = _read_sources(run.image_size)
     plain = _plain_models(model, float16)
     point = model_info.describe_operating_point(run, model)
     for one in plain:
-        model_info.refuse_other_ends(one)
+        model_info.refuse_other_ends(one, image_size=run.image_size)
     info = model_info.describe_models(plain, run, crop=crop, operating_point=point)
     models = {f"{ASSETS}/{one.file}": model_info.attach_info(one.data, run, info) for one in plain}
     told = model_info.with_hashes(info, {Path(name).name: data for name, data in models.items()})
@@ -136,7 +140,9 @@ def bundle_files(
         for name, data in sources.items()
         if name.startswith(f"{GOLDEN}/") and name.endswith((".png", ".jpg"))
     }
-    golden = describe_vectors(pictures, int8=models[INT8], uint8=models[UINT8], crop=crop)
+    golden = describe_vectors(
+        pictures, int8=models[INT8], uint8=models[UINT8], crop=crop, size=run.image_size
+    )
     return {**files, GOLDEN_FILE: json_text(golden).encode()}
 
 
@@ -156,6 +162,20 @@ def find_or_convert_float16(
     return model_info.BundledModel(
         file=Path(FLOAT16).name, data=data, threshold=threshold, threshold_integer=None
     )
+
+
+def _read_sources(image_size: int) -> dict[str, bytes]:
+    """The hand-written files; those that state the side of a picture state that of the network."""
+    sources = {name: (SOURCES / name).read_bytes() for name in hand_written_files()}
+    if image_size == IMAGE_SIZE:
+        return sources
+    stated, own = str(IMAGE_SIZE).encode(), str(image_size).encode()
+    return {
+        name: SIDES.sub(lambda found: found[0].replace(stated, own), data)
+        if name.endswith((".kt", ".js", ".html", ".md"))
+        else data
+        for name, data in sources.items()
+    }
 
 
 def write_bundle(files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:

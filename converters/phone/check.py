@@ -56,7 +56,8 @@ def check_bundle(folder: Path) -> dict[str, Any]:
         broken = {name for name in models if not findings.passes(name, stages[name])}
         crops = "crop", info["preprocessing"]["crop"], golden["crop"]
         findings.passes(bundle.GOLDEN_FILE, [crops])
-        _check_pictures(folder, golden, sorted({bundle.INT8, bundle.UINT8} - broken), findings)
+        whole, size = sorted({bundle.INT8, bundle.UINT8} - broken), info["preprocessing"]["width"]
+        _check_pictures(folder, golden, whole, findings, size=int(size))
     except (KeyError, TypeError, ValueError) as error:
         raise EdgeMelanomaError(
             f"{bundle.MODEL_INFO_FILE} or {bundle.GOLDEN_FILE} of {folder} is not as "
@@ -112,7 +113,12 @@ def _stages_of_model(
 
 
 def _check_pictures(
-    folder: Path, golden: Mapping[str, Any], models: Sequence[str], findings: _Findings
+    folder: Path,
+    golden: Mapping[str, Any],
+    models: Sequence[str],
+    findings: _Findings,
+    *,
+    size: int,
 ) -> None:
     """The golden pictures, decoded, resized and run by `models`."""
     crop, ready, outputs = Crop(golden["crop"]), [], {}
@@ -124,7 +130,7 @@ def _check_pictures(
             findings.passes(name, [("decoded", "a picture", str(error))])
             continue
         height, width = pixels.shape[:2]
-        resized = prepare_pixels(pixels, crop)
+        resized = prepare_pixels(pixels, crop, size=size)
         stages = (
             ("decoded", f"{vector['width']}x{vector['height']}", f"{width}x{height}"),
             ("decoded", vector["decoded_sha256"], sha256_of(pixels.tobytes())),

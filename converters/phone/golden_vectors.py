@@ -33,7 +33,7 @@ class ModelOutputs:
 
 
 def describe_vectors(
-    pictures: Mapping[str, bytes], *, int8: bytes, uint8: bytes, crop: Crop
+    pictures: Mapping[str, bytes], *, int8: bytes, uint8: bytes, crop: Crop, size: int
 ) -> dict[str, Any]:
     """The content of golden.json for pictures by file name.
 
@@ -41,7 +41,7 @@ def describe_vectors(
         EdgeMelanomaError: a picture cannot be read, or LiteRT does not run here with XNNPACK.
     """
     upright = {name: decode_image(data, name=name) for name, data in pictures.items()}
-    inputs = [prepare_pixels(pixels, crop) for pixels in upright.values()]
+    inputs = [prepare_pixels(pixels, crop, size=size) for pixels in upright.values()]
     expected, twin = run_model(int8, inputs), run_model(uint8, inputs)
     if not expected.xnnpack_parts:
         raise EdgeMelanomaError(
@@ -76,9 +76,9 @@ def describe_vectors(
     }
 
 
-def prepare_pixels(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """An upright picture (height, width, 3) as the network sees it: (224, 224, 3)."""
-    return resize_image(crop.apply(pixels))
+def prepare_pixels(pixels: NDArray[np.uint8], crop: Crop, *, size: int) -> NDArray[np.uint8]:
+    """An upright picture (height, width, 3) as the network sees it: (size, size, 3)."""
+    return resize_image(crop.apply(pixels), size=size)
 
 
 def run_model(

@@ -19,7 +19,9 @@ from edge_melanoma.card import subgroups
 from edge_melanoma.card.failures import Failure, SheetMaker
 from edge_melanoma.card.traits import read_traits
 from edge_melanoma.data.images import read_image_bytes
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.labels import AS_FOUND, Reading
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import list_lesions
 from edge_melanoma.data.sets import refuse_training_sets
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
@@ -28,12 +30,20 @@ from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_extern
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
 from edge_melanoma.machine.files import read_json, sha256_of, write_atomically, write_json
 from edge_melanoma.machine.markdown import share_of, table_of, template_environment, text_of
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter, print_lines, results_console
+from edge_melanoma.machine.terminal import (
+    Reporter,
+    TerminalReporter,
+    print_lines,
+    print_table,
+    results_console,
+)
 from edge_melanoma.network.network import load_network
+from edge_melanoma.network.recipes import Variant
+from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
-from edge_melanoma.runs.models import SPLIT, TrainedModel, open_run
+from edge_melanoma.runs.models import EVALUATION, SPLIT, TrainedModel, open_run
 from edge_melanoma.runs.pictures import describe_own_side, leaked_test_of, read_side
-from edge_melanoma.training.record import EVALUATION, record_files, score_external_sets
+from edge_melanoma.training.record import record_files, score_external_sets
 
 CARD, SUBGROUPS, FAILURES = "MODEL_CARD.md", "subgroups.json", "failures"
 FOLDER = Path(__file__).parent
@@ -49,7 +59,13 @@ UNANSWERED = {int(number): reason for number, reason in CLAIM["unanswered"].item
 
 
 def make_card(
-    folder: Path, *, out: Path | None, external: Mapping[str, Path], cases: int, force: bool
+    folder: Path | None,
+    *,
+    out: Path | None,
+    external: Mapping[str, Path],
+    reading: Reading = AS_FOUND,
+    cases: int,
+    force: bool,
 ) -> Path:
     """Write the card, the subgroups and the sheets; print the tables and where the card is.
 
@@ -57,7 +73,12 @@ def make_card(
         EdgeMelanomaError: the run is not whole, its pictures are not those that were scored, or
             there is a card already and `force` is off.
     """
-    run = open_run(folder)
+    run = find_own_run(folder)
+    if run.variant == Variant.IMPORTED:
+        raise EdgeMelanomaError(
+            f"{run.folder} was imported: a model card states how a network was trained, which its "
+            f"file does not tell."
+        )
     out, subgroups_file = out or run.folder / CARD, run.folder / SUBGROUPS
     for path in (out, subgroups_file):
         if path.exists() and not force:
@@ -70,7 +91,7 @@ def make_card(
         if external:
             trained_on = run.manifest["dataset"]["folders"]
             refuse_training_sets(external, {name: Path(path) for name, path in trained_on.items()})
-            found = read_external_sets(external, learned_by_run(run), reporter=reporter)
+            found = read_external_sets(external, learned_by_run(run), reading, reporter=reporter)
             score_external_sets(run, found, reporter=reporter)
             run = open_run(run.folder)  # its evaluation has these sets now
         network, failures = load_network(run), run.folder / FAILURES
@@ -141,14 +162,16 @@ def _scored_sets(
             reporter.say(f"The folder of {name} is not there any more: its subgroups are left out.")
             continue
         scores = read_predictions(run.folder / f"predictions_external_{name}.csv")
-        records = _scored_records(folder, name, scores, block["dataset"])
+        told = run.manifest.get("external_reading", {}).get(name)
+        listed = list_lesions(folder, Reading.from_dict(told))
+        records = _scored_records(listed, name, scores, block["dataset"])
         yield f"{name} (outside)", name, block["dataset"], records, scores
 
 
 def _scored_records(
-    folder: Path, name: str, scores: PredictionSet, dataset: Mapping[str, Any]
+    listed: Sequence[LesionRecord], name: str, scores: PredictionSet, dataset: Mapping[str, Any]
 ) -> tuple[LesionRecord, ...]:
-    by_id = {record.image_id: record for record in read_lesions(folder)}
+    by_id = {record.image_id: record for record in listed}
     missing = [image_id for image_id in scores.image_ids if image_id not in by_id]
     if missing:
         raise EdgeMelanomaError(
@@ -277,5 +300,5 @@ def _show(judged: Mapping[str, Any]) -> None:
     for row in rows:
         table.add_row(*map(escape, row))
     console = results_console(width=160)
-    console.print(table)
+    print_table(console, table)
     print_lines(console, *subgroups.describe_findings(judged))

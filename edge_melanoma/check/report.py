@@ -21,7 +21,9 @@ from edge_melanoma.data import statistics
 from edge_melanoma.data.clinics import auc_of_source, count_sources, describe_sources
 from edge_melanoma.data.copies.search import CopyKind, Duplicates, cluster_pairs, find_copies
 from edge_melanoma.data.images import decode_image, read_image_bytes
-from edge_melanoma.data.lesions import LesionRecord, list_lesions
+from edge_melanoma.data.labels import AS_FOUND, Reading
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import list_lesions
 from edge_melanoma.data.screening import BadImage, Fingerprints, read_fingerprints
 from edge_melanoma.data.sets import list_skipped, name_records
 from edge_melanoma.data.splits import find_divided
@@ -59,6 +61,7 @@ class DataReport:
 
 def examine_data(
     folders: Mapping[str, Path],
+    reading: Reading = AS_FOUND,
     *,
     cache_folder: Path | None,
     reporter: Reporter,
@@ -71,7 +74,10 @@ def examine_data(
     Raises:
         EdgeMelanomaError: a folder is missing, empty or not laid out as a data set.
     """
-    members = {name: list_lesions(folder) for name, folder in folders.items()}
+    members = {
+        name: list_lesions(folder, reading.of(None, name), reporter=reporter)
+        for name, folder in folders.items()
+    }
     listed, several = name_records(members), len(folders) > 1
     prints = read_fingerprints(listed, cache_folder=cache_folder, reporter=reporter, ray=ray)
     duplicates = find_copies(prints, cache_folder=cache_folder, reporter=reporter)

@@ -1,7 +1,6 @@
 """edge-melanoma android: the drop-in bundle for apps, and the check of one."""
 
 from collections.abc import Mapping
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +8,10 @@ import typer
 from rich.table import Table
 from typer import Option
 
-from edge_melanoma.commands.options import Force, RunArgument
+from edge_melanoma.commands.options import Force, JsonFile, RunArgument
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.machine.terminal import print_lines, results_console
+from edge_melanoma.machine.files import write_result
+from edge_melanoma.machine.terminal import print_lines, print_table, results_console
 
 DIFFERS = 1
 FINDING = "{file}: {stage}: expected {expected}, found {found}."
@@ -60,11 +60,11 @@ def command(
             "each file and picture, and exit with 1 if one does.",
         ),
     ] = None,
-    json: Annotated[bool, Option("--json", help="Print JSON instead of a table.")] = False,
+    json: JsonFile = None,
 ) -> None:
     """Write what an app needs: int8 and uint8 models, golden vectors, Kotlin, web page, hashes."""
     if verify is not None:
-        _verify(verify, as_json=json)
+        _verify(verify, json)
         return
     from edge_melanoma.converters.phone.bundle import bundle_run
     from edge_melanoma.tflite.modes import parse_int8_mode
@@ -78,9 +78,7 @@ def command(
         with_map=with_map,
         force=force,
     )
-    if json:
-        print(dumps(told, indent=2))
-    else:
+    if not write_result(json, told):
         _show(told)
 
 
@@ -94,7 +92,7 @@ def _show(told: Mapping[str, Any]) -> None:
         size = f"{model['size_bytes']:,}"
         table.add_row(model["file"], size, taken, shown, model["sha256"][:16])
     console = results_console(width=140)
-    console.print(table)
+    print_table(console, table)
     print_lines(
         console,
         f"{told['bundle']}: {told['files']} files, {told['size_bytes']:,} bytes. Check them with: "
@@ -102,13 +100,11 @@ def _show(told: Mapping[str, Any]) -> None:
     )
 
 
-def _verify(folder: Path, *, as_json: bool) -> None:
+def _verify(folder: Path, json: Path | None) -> None:
     from edge_melanoma.converters.phone.check import check_bundle
 
     checked = check_bundle(folder)
-    if as_json:
-        print(dumps(checked, indent=2))
-    else:
+    if not write_result(json, checked):
         findings = map(FINDING.format_map, checked["findings"])
         verdict = f"{len(checked['findings'])} differ" if checked["findings"] else "all as stated"
         told = (

@@ -1,15 +1,15 @@
 """edge-melanoma bench and report: the network against every export, and the page of a bench."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Option
-from typer.core import TyperCommand
 
 from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, TimingSettings
 from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.runtime.names import Engine
 
@@ -18,29 +18,14 @@ WRITE_CONTRACT, DEFAULT_CONTRACT = "--write-contract", "parity.toml"
 TIMING, STUDIES = TimingSettings(), StudySettings()
 
 
-class BenchCommand(TyperCommand):
-    """`--write-contract` may stand without a file, which typer's options cannot."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give it its default where an option, a folder (the run) or nothing follows."""
-        return super().parse_args(ctx, name_contract(args))
-
-
-def name_contract(arguments: list[str]) -> list[str]:
-    """The arguments with a file after `--write-contract`."""
-    named = list(arguments)
-    for place, word in enumerate(arguments):
-        following = arguments[place + 1] if place + 1 < len(arguments) else "-"
-        if word == WRITE_CONTRACT and (following.startswith("-") or Path(following).is_dir()):
-            named[place] = f"{WRITE_CONTRACT}={DEFAULT_CONTRACT}"
-    return named
-
-
 def command(
     run: options.RunArgument = None,
     data: Annotated[
         Path | None, Option(metavar="DIR", help="Another data set than the run's test side.")
     ] = None,
+    labels: options.LabelTables = None,
+    malignant: options.MalignantClasses = None,
+    group: options.GroupBy = None,
     external: options.ExternalSets = None,
     contract: Annotated[
         Path | None,
@@ -108,8 +93,14 @@ def command(
     workers: options.WorkersOption = None,
     address: options.AddressOption = None,
     limit: Annotated[
-        int | None, Option(min=2, metavar="N", help="Only N pictures, spread over the set.")
+        int | None,
+        Option(
+            min=2,
+            metavar="N",
+            help="Only N pictures, spread over the set; kept in a folder of its own.",
+        ),
     ] = None,
+    full: Annotated[bool, Option("--full", help="Print all tables too.")] = False,
     json: options.JsonFile = None,
     html: Annotated[Path | None, Option(metavar="FILE", help="A copy of report.html.")] = None,
     junit: Annotated[
@@ -120,7 +111,8 @@ def command(
 
     Writes parity.json, parity.md, report.html and the scores into the run's bench folder, replacing
     those of an earlier bench of the same set. On external sets models are compared, not timed, and
-    no contract holds. Exit code 1: a candidate does not keep the contract.
+    no contract holds. Exit code 1: a candidate fails, or is inconclusive and the contract says that
+    this is a failure.
     """
     ray = options.choose_ray(engine, workers=workers, address=address)
     timing = options.choose_timing(
@@ -130,7 +122,8 @@ def command(
         seconds=(min_seconds, max_seconds),
         mlperf=mlperf,
     )
-    sets = name_external_sets(external or ())
+    reading = options.choose_reading(labels, malignant, group, folders=[data], external=external)
+    sets = name_external_sets(external or (), reading)
     from edge_melanoma.benchmarks.bench import run_bench
     from edge_melanoma.benchmarks.parity.contract_file import find_contract
 
@@ -138,6 +131,7 @@ def command(
         run,
         data=data,
         external=sets,
+        reading=reading,
         limit=limit,
         contract=contract or find_contract(),
         draft=write_contract,
@@ -152,6 +146,7 @@ def command(
         ),
         interpreter=interpreter,
         ray=ray,
+        full=full,
         copies=BenchCopies(json=json, html=html, junit=junit),
     )
     if not found.passed:
@@ -173,10 +168,15 @@ def report(
     """
     from edge_melanoma.benchmarks.bench import bench_folder_of
     from edge_melanoma.benchmarks.report.page import PAGE, render_stored
-    from edge_melanoma.runs.bundled import find_run_or_bundled
+    from edge_melanoma.runs.bundled import COPY, find_run_or_bundled, is_bundled
     from edge_melanoma.runs.folders import refuse_unwritable
     from edge_melanoma.runs.recorded_files import record_bench
 
+    if is_bundled(run) and not COPY.is_dir():
+        raise EdgeMelanomaError(
+            "There is no bench of the model in the package here; make one with: edge-melanoma "
+            "bench bundled --data DIR"
+        )
     found = find_run_or_bundled(run)
     folder = bench_folder_of(found, data)
     path = out or folder / PAGE

@@ -5,17 +5,20 @@ from typing import Annotated
 
 from typer import Option
 
-from edge_melanoma.commands.options import ExternalSets, Force, RunFolder
+from edge_melanoma.commands import options
 
 
 def command(
-    run: RunFolder,
+    run: options.RunFolder = None,
     out: Annotated[
         Path | None, Option(metavar="FILE", help="The card; RUN/MODEL_CARD.md if not given.")
     ] = None,
-    external: ExternalSets = None,
+    external: options.ExternalSets = None,
+    labels: options.LabelTables = None,
+    malignant: options.MalignantClasses = None,
+    group: options.GroupBy = None,
     cases: Annotated[int, Option(min=0, help="Errors on a sheet of the worst; 0 draws none.")] = 12,
-    force: Force = False,
+    force: options.Force = False,
 ) -> None:
     """A Markdown card filled from the run, each part with the CLAIM item that it answers.
 
@@ -28,4 +31,12 @@ def command(
     from edge_melanoma.card.card import make_card
     from edge_melanoma.data.sets import name_external_sets
 
-    make_card(run, out=out, external=name_external_sets(external or ()), cases=cases, force=force)
+    reading = options.choose_reading(labels, malignant, group, folders=[], external=external)
+    make_card(
+        run,
+        out=out,
+        external=name_external_sets(external or (), reading),
+        reading=reading,
+        cases=cases,
+        force=force,
+    )

@@ -1,17 +1,19 @@
-"""edge-melanoma data: data sets themselves."""
+"""edge-melanoma data: data sets themselves; and cache: what is kept of their pictures."""
 
+import shutil
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 from typer import Argument, Option
 
 from edge_melanoma.commands import options
-from edge_melanoma.machine.files import write_atomically, write_json
-from edge_melanoma.machine.terminal import TerminalReporter, print_lines
+from edge_melanoma.machine.files import write_atomically, write_result
+from edge_melanoma.machine.terminal import TerminalReporter, print_lines, print_table
 from edge_melanoma.runtime.names import Engine
 
 if TYPE_CHECKING:
@@ -19,12 +21,18 @@ if TYPE_CHECKING:
 
 SHORTCUTS_SHOWN = 4
 
-app = typer.Typer(help="Data sets: checked, and generated.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: checked, fetched, and generated.", no_args_is_help=True)
+cache_app = typer.Typer(
+    help="What is kept of pictures, so that they are read once.", no_args_is_help=True
+)
 
 
-@app.command("check")
+@app.command("check", cls=options.Command)
 def check(
     folders: Annotated[list[Path], Argument(metavar="DIR...", help="One data set or several.")],
+    labels: options.LabelTables = None,
+    malignant: options.MalignantClasses = None,
+    group: options.GroupBy = None,
     json: options.JsonFile = None,
     html: Annotated[
         Path | None, Option(metavar="FILE", help="Write a page with the pictures too.")
@@ -50,21 +58,36 @@ def check(
     refuse_unwritable(json, html, fix_list)
     found = report.examine_data(
         name_folders(folders),
+        options.choose_reading(labels, malignant, group, folders=folders),
         cache_folder=default_fingerprint_folder() if cache else None,
         reporter=TerminalReporter(),
         ray=ray,
     )
     removals = report.list_removals(found)
-    console = Console(highlight=False)
-    console.print(_sets_table(found))
-    console.print(_findings_table(found, removals=len(removals)))
-    print_lines(console, *found.told["sources"]["notes"])
-    if json:
-        write_json(json, found.told)
+    if not write_result(json, found.told):
+        console = Console(highlight=False)
+        print_table(console, _sets_table(found))
+        print_table(console, _findings_table(found, removals=len(removals)))
+        print_lines(console, *found.told["sources"]["notes"])
     if html:
         write_atomically(html, report.render_page(found, removals))
     if fix_list:
         write_atomically(fix_list, report.removals_to_text(removals))
+
+
+@app.command("fetch")
+def fetch(
+    folder: Annotated[Path, Argument(metavar="DIR", help="A new or empty folder.")],
+    name: Annotated[
+        str, Option("--set", metavar="NAME", help="kaggle-melanoma: that of the original work.")
+    ] = "kaggle-melanoma",
+) -> None:
+    """Download a public data set by Kaggle's own client (extra kaggle), and count its images."""
+    from edge_melanoma.data.sets import fetch_set
+    from edge_melanoma.runs.folders import refuse_unwritable
+
+    refuse_unwritable(folder / "README.txt")
+    typer.echo(fetch_set(name, folder))
 
 
 @app.command("phantoms")
@@ -97,7 +120,7 @@ def _sets_table(report: "DataReport") -> Table:
         worst = [*report.shortcuts[one["name"]].items()][:SHORTCUTS_SHOWN]
         told = "\n".join(f"{feature} {auc:.3f}" for feature, auc in worst)
         counts = (str(one[count]) for count in ("benign", "malignant", "unreadable"))
-        table.add_row(one["name"], *counts, sizes + more, told or str(one["note"]))
+        table.add_row(escape(one["name"]), *counts, sizes + more, told or str(one["note"]))
     return table
 
 
@@ -120,3 +143,24 @@ def _findings_table(report: "DataReport", *, removals: int) -> Table:
         table.add_row(name, str(len(found)), str(len({*chain.from_iterable(found)})))
     table.add_row("files to remove (--fix-list)", str(removals), str(removals))
     return table
+
+
+@cache_app.callback()
+def _about_cache() -> None:
+    pass
+
+
+@cache_app.command("clear")
+def clear() -> None:
+    """Remove what is kept of pictures: hashes, statistics, thumbnails and activations.
+
+    Nobody but this user can look into it. Folders that were given with --cache-dir are not touched.
+    """
+    from edge_melanoma.data.screening import default_fingerprint_folder
+
+    folder = default_fingerprint_folder()
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    size = sum(path.stat().st_size for path in files)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    typer.echo(f"Removed {len(files)} files, {size / 1e6:.1f} MB, from {folder}")

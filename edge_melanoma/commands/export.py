@@ -9,7 +9,13 @@ from typer import Option
 
 from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
 from edge_melanoma.converters.settings import ExportSettings, TuningSettings
-from edge_melanoma.machine.terminal import TerminalReporter, print_lines, results_console
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.terminal import (
+    TerminalReporter,
+    print_lines,
+    print_table,
+    results_console,
+)
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output, parse_modes
 
 
@@ -112,9 +118,15 @@ def export_and_show(
 ) -> None:
     """Export a run, and print a row a file and where each decides."""
     from edge_melanoma.converters.export import export_run
-    from edge_melanoma.runs.bundled import find_run_or_bundled
+    from edge_melanoma.runs.bundled import find_run_or_bundled, is_bundled
 
     settings.refuse_contradictions(modes)
+    if is_bundled(folder) and any(mode.rounds_weights for mode in modes):
+        raise EdgeMelanomaError(
+            "An integer export is calibrated on pictures that a run was trained on, which do not "
+            "come with the model in the package; its own int8 file is written by: edge-melanoma "
+            "android bundled --out DIR"
+        )
     run = find_run_or_bundled(folder)
     TerminalReporter().say(f"Converting {run.folder} to {', '.join(modes)}")
     written = export_run(run, modes, settings=settings, cache_folder=cache_folder, force=force)
@@ -130,7 +142,7 @@ def export_and_show(
             model.sha256[:16],
         )
     console = results_console(width=160)
-    console.print(table)
+    print_table(console, table)
     for model in written:
         print_lines(console, str(model.path), *_explain(model.manifest))
 
@@ -158,8 +170,13 @@ def _explain(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"{last['recall_drop']:.4f}, size {first['size_bytes']:,} -> {last['size_bytes']:,} "
             f"bytes; {first['cpu_ms']:.2f} -> {last['cpu_ms']:.2f} CPU ms a picture."
         )
-    if "best_epoch" in manifest:
+    if manifest.get("best_epoch") == 0:
+        yield (
+            f"  Tuning did not help: none of {manifest['tuning']['epochs']} epochs was better than "
+            f"the start, which is kept. This is int8 by its own calibration."
+        )
+    elif "best_epoch" in manifest:
         yield (
             f"  Tuned after {manifest['cached_up_to']}: epoch {manifest['best_epoch']} "
-            f"of {manifest['tuning']['epochs']} kept (0 is the start)."
+            f"of {manifest['tuning']['epochs']} kept."
         )

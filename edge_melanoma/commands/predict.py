@@ -1,14 +1,18 @@
 """edge-melanoma predict: what a model says of pictures."""
 
-from json import dumps
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
 from edge_melanoma.commands import options
-from edge_melanoma.machine.terminal import TerminalReporter, results_console
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_result
+from edge_melanoma.machine.terminal import TerminalReporter, print_table, results_console
 from edge_melanoma.runtime.names import Engine
 
 WORDS = {"malignant": "flagged", "benign": "not flagged", None: "no decision"}
@@ -16,18 +20,42 @@ WORDS = {"malignant": "flagged", "benign": "not flagged", None: "no decision"}
 
 
 def command(
+    words: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[MODEL] WHAT...",
+            help="A .tflite file, a run folder, or the word bundled; then pictures, folders of "
+            "pictures, or patterns such as 'scans/*.jpg'.",
+        ),
+    ] = None,
     model: Annotated[
-        Path, Argument(metavar="MODEL", help="A .tflite file, a run folder, or the word bundled.")
-    ],
-    images: Annotated[list[Path], Argument(metavar="IMAGE...", help="JPEG or PNG files.")],
+        Path | None, Option(metavar="MODEL", help="The model, instead of the first argument.")
+    ] = None,
+    recursive: Annotated[
+        bool, Option("--recursive", help="Pictures in folders of the folders too.")
+    ] = False,
+    listed: Annotated[
+        str | None,
+        Option(
+            "--list",
+            metavar="FILE",
+            help="A text file with further pictures, folders or patterns, one a line; - is stdin.",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, Option(min=0.0, max=1.0, help="Instead of the model's own.")
     ] = None,
+    input_range: options.InputRange = None,
+    malignant_index: options.MalignantIndex = None,
+    logit: options.IsLogit = False,
     interpreter: options.InterpreterOption = None,
     engine: options.EngineOption = Engine.LOCAL,
     workers: options.WorkersOption = None,
     address: options.AddressOption = None,
-    as_json: Annotated[bool, Option("--json", help="Print JSON instead of a table.")] = False,
+    json: options.JsonFile = None,
+    csv: Annotated[
+        Path | None, Option(metavar="FILE", help="Write the result as a CSV table too.")
+    ] = None,
 ) -> None:
     """Score pictures; the decision is made at the model's operating point. Research only.
 
@@ -35,22 +63,56 @@ def command(
     set would skip are skipped here too.
     """
     ray = options.choose_ray(engine, workers=workers, address=address)
+    rest = list(words or ())
+    first = model or (rest.pop(0) if rest else None)
+    rest += _read_list(listed) if listed is not None else []
+    if first is None or not rest:
+        raise EdgeMelanomaError(
+            "Expected a model and what to score, as in: edge-melanoma predict bundled photo.jpg; "
+            "the model may be given with --model, and pictures in a file with --list."
+        )
+    from edge_melanoma.data.image_files import find_pictures
     from edge_melanoma.evaluation.subject import open_model, predict_files
+    from edge_melanoma.runs.folders import refuse_unwritable
+    from edge_melanoma.tflite.ends import choose_ends
 
-    subject = open_model(model, threshold=threshold, interpreter=interpreter, ray=ray)
-    rows = predict_files(subject, images, reporter=TerminalReporter())
-    if as_json:
-        print(dumps(rows, indent=2))
-        return
+    refuse_unwritable(csv, json)
+    reporter = TerminalReporter()
+    images = find_pictures(rest, recursive=recursive, reporter=reporter)
+    subject = open_model(
+        Path(first),
+        threshold=threshold,
+        interpreter=interpreter,
+        ray=ray,
+        ends=choose_ends(input_range, malignant_index, logit),
+    )
+    rows = predict_files(subject, images, reporter=reporter)
+    if csv is not None:
+        columns = dict.fromkeys(name for row in rows for name in row)
+        write_atomically(csv, rows_to_csv([dict.fromkeys(columns) | row for row in rows]))
+    if not write_result(json, rows):
+        _show(rows)
+
+
+def _read_list(name: str) -> list[str]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EdgeMelanomaError(
+            f"--list {name} cannot be read; expected a UTF-8 text file with a picture a line."
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
     table = Table(caption="Research only, not a medical device.")
     for column in ("file", "P(malignant)", "decision", "threshold"):
         table.add_column(column, overflow="fold")
     for row in rows:
         if "error" in row:
-            cells = "", row["error"], ""
+            cells = "", escape(row["error"]), ""
         else:
-            decided = WORDS[row["decision"]]
             shown = "" if row["threshold"] is None else f"{row['threshold']:.4f}"
-            cells = f"{row['p_malignant']:.4f}", decided, shown
-        table.add_row(row["file"], *cells)
-    results_console(width=140).print(table)
+            cells = f"{row['p_malignant']:.4f}", WORDS[row["decision"]], shown
+        table.add_row(escape(row["file"]), *cells)
+    print_table(results_console(width=140), table)

@@ -1,16 +1,17 @@
-"""edge-melanoma threshold: an operating point for a recall target, on validation."""
+"""edge-melanoma threshold and calibrate: where a run decides, and scores as probabilities."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.markup import escape
 from rich.table import Table
 from typer import Option
 
-from edge_melanoma.commands.options import JsonFile, MinRecall, RunFolder
-from edge_melanoma.machine.files import write_json
-from edge_melanoma.machine.terminal import TerminalReporter, results_console
+from edge_melanoma.commands.options import Force, JsonFile, MinRecall, RunFolder
+from edge_melanoma.machine.files import write_result
+from edge_melanoma.machine.terminal import TerminalReporter, print_table, results_console
 
 if TYPE_CHECKING:
     from edge_melanoma.runs.models import TrainedModel
@@ -19,7 +20,7 @@ COLUMNS = ("model", "recall", "95 % interval", "specificity", "threshold", "inte
 
 
 def command(
-    run: RunFolder,
+    run: RunFolder = None,
     min_recall: MinRecall = None,
     save: Annotated[
         bool,
@@ -37,14 +38,32 @@ def command(
     is what gives at least the integer. An export that has no point yet gets one at the run's recall
     target; a point that is there is replaced with --save only.
     """
-    from edge_melanoma.runs.bundled import find_run_or_bundled
+    from edge_melanoma.runs.bundled import bundled_run, find_run_or_bundled, is_bundled
     from edge_melanoma.runs.folders import refuse_unwritable
 
     refuse_unwritable(json)
-    result = _choose_points(find_run_or_bundled(run), min_recall=min_recall, save=save)
-    _show(result)
-    if json is not None:
-        write_json(json, result)
+    found = bundled_run() if is_bundled(run) and not save else find_run_or_bundled(run)
+    result = _choose_points(found, min_recall=min_recall, save=save)
+    if not write_result(json, result):
+        _show(result)
+
+
+def calibrate(
+    run: RunFolder = None,
+    out: Annotated[
+        Path | None,
+        Option(metavar="DIR", help="The new run folder; runs/<variant>-<n> if not given."),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a run again whose last layer is scaled so that validation scores are probabilities.
+
+    What `train --variant best` does at its end, for other recipes. The order of the scores stays,
+    the operating point is chosen anew; export and bench the new run afterwards.
+    """
+    from edge_melanoma.training.record import calibrate_run
+
+    calibrate_run(run, out=out, force=force)
 
 
 def _choose_points(run: "TrainedModel", *, min_recall: float | None, save: bool) -> dict[str, Any]:
@@ -98,7 +117,7 @@ def _show(result: Mapping[str, Any]) -> None:
         for source, found in own["within"].items():
             decides = ", which decides" if source == own["deciding"] else ""
             table.add_row(f"  {escape(source)}{decides}", *_cells({**own, **found})[:3])
-    results_console(width=130).print(table)
+    print_table(results_console(width=130), table)
 
 
 def _cells(point: Mapping[str, Any]) -> list[str]:

@@ -10,10 +10,11 @@ from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.data.splits import SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, Variant
+from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, VARIANTS, Variant
 from edge_melanoma.runtime.names import Engine, Strategy
 
 ALL = "all"
+NAMED_WEIGHTS = frozenset({"imagenet", "bundled", "none", TEACHER_WEIGHTS})
 
 
 def command(
@@ -25,6 +26,9 @@ def command(
             "Repeat it to train on several data sets.",
         ),
     ],
+    labels: options.LabelTables = None,
+    malignant: options.MalignantClasses = None,
+    group: options.GroupBy = None,
     variant: Annotated[
         str,
         Option(
@@ -51,8 +55,12 @@ def command(
         ),
     ] = None,
     split: Annotated[
-        SplitKind, Option(help="Draw 70/15/15 from all, or keep the given test folder.")
-    ] = SplitKind.POOLED,
+        SplitKind | None,
+        Option(
+            help="Draw 70/15/15 from all, or keep the given test and validation folders; without "
+            "it, folders where validation is given, else pooled."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, Option(min=1, help="Of every stage, instead of the recipe's.")
     ] = None,
@@ -109,7 +117,12 @@ def command(
     for option, is_given in local.items():
         if ray and is_given:
             raise EdgeMelanomaError(f"{option} is for --engine local; leave one of the two out.")
-    named = name_external_sets(external or ())
+    reading = options.choose_reading(labels, malignant, group, folders=data, external=external)
+    named = name_external_sets(external or (), reading)
+    if weights is not None and weights not in NAMED_WEIGHTS:
+        from edge_melanoma.network.weight_files import read_weights_file
+
+        read_weights_file(Path(weights))
     from edge_melanoma.training.material import Placement, TrainingSettings
     from edge_melanoma.training.session import train_variants
 
@@ -127,6 +140,7 @@ def command(
             )
             for chosen in _variants_of(variant)
         ],
+        reading=reading,
         split=split,
         teacher=teacher,
         min_recall=min_recall,
@@ -148,8 +162,7 @@ def command(
 def _variants_of(name: str) -> tuple[Variant, ...]:
     if name == ALL:
         return ORIGINAL
-    try:
-        return (Variant(name),)
-    except ValueError as error:
-        names = ", ".join([*Variant, ALL])
-        raise typer.BadParameter(f"'{name}' is no variant; expected one of {names}.") from error
+    if name not in VARIANTS:
+        names = ", ".join([*VARIANTS, ALL])
+        raise typer.BadParameter(f"'{name}' is no variant; expected one of {names}.")
+    return (Variant(name),)

@@ -1,20 +1,17 @@
 """edge-melanoma verify: a run held against the hashes that it has recorded."""
 
-from json import dumps
-from pathlib import Path
-from typing import Annotated
-
 import typer
-from typer import Argument, Option
 
+from edge_melanoma.commands.options import JsonFile, RunArgument
+from edge_melanoma.machine.files import write_result
 from edge_melanoma.machine.terminal import print_lines, results_console
 
 NOT_AS_RECORDED = 1
 
 
 def command(
-    run: Annotated[Path, Argument(metavar="RUN", help="A run folder, or the word bundled.")],
-    as_json: Annotated[bool, Option("--json", help="Print JSON instead of lines.")] = False,
+    run: RunArgument = None,
+    json: JsonFile = None,
 ) -> None:
     """Check weights, split, evaluation, exports and benches, and say what was changed or is gone.
 
@@ -23,14 +20,14 @@ def command(
     it matters who wrote it.
     """
     from edge_melanoma.runs.bundled import bundled_run, is_bundled
+    from edge_melanoma.runs.models import find_run
     from edge_melanoma.runs.recorded_files import describe_finding, verify_run
 
-    found = verify_run(bundled_run().folder if is_bundled(run) else run)
-    if as_json:
-        print(dumps(found, indent=2))
-    else:
+    folder = bundled_run().folder if is_bundled(run) else run or find_run(None).folder
+    found = verify_run(folder)
+    if not write_result(json, found):
         verdict = "as recorded" if found["as_recorded"] else "NOT as recorded"
-        told = f"{run}: {found['checked']} files with a recorded sha256, {verdict}."
+        told = f"{run or folder}: {found['checked']} files with a recorded sha256, {verdict}."
         findings = map(describe_finding, found["findings"])
         print_lines(results_console(width=160), *findings, told)
     if not found["as_recorded"]:

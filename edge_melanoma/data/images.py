@@ -21,7 +21,7 @@ import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -66,13 +66,13 @@ def _unreadable(name: str, why: str) -> UnreadableImageError:
     return UnreadableImageError(f"The image {printable(name)} {why}.")
 
 
-def read_image(file: Path) -> Pixels:
-    """The picture in `file` as the network sees it: (224, 224, 3) RGB.
+def read_image(file: Path, *, size: int = IMAGE_SIZE) -> Pixels:
+    """The picture in `file` as the network sees it: (size, size, 3) RGB.
 
     Raises:
         UnreadableImageError: the file is missing, empty, truncated or no picture.
     """
-    return resize_image(decode_image(read_image_bytes(file), name=str(file)))
+    return resize_image(decode_image(read_image_bytes(file), name=str(file)), size=size)
 
 
 def read_image_bytes(file: Path) -> bytes:
@@ -109,13 +109,19 @@ def scale_pixels(pixels: Pixels) -> NDArray[np.float32]:
     return pixels.astype(np.float32) / np.float32(255.0)
 
 
-def stream_images(files: Sequence[Path], *, batch_size: int) -> Iterator[Pixels]:
-    """Batches (n, 224, 224, 3) of pictures in the order of `files`, read ahead by threads.
+def stream_images(
+    files: Sequence[Path],
+    *,
+    batch_size: int,
+    size: int = IMAGE_SIZE,
+    workers: int | None = None,
+) -> Iterator[Pixels]:
+    """Batches (n, size, size, 3) of pictures in the order of `files`, read ahead by threads.
 
     At most two batches and the one being made are held, however many files there are.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = map_ahead(pool, read_image, files, ahead=2 * batch_size)
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        images = map_ahead(pool, partial(read_image, size=size), files, ahead=2 * batch_size)
         while batch := list(islice(images, batch_size)):
             yield np.stack(batch)
 
@@ -163,7 +169,7 @@ def _refuse_by_first_bytes(data: bytes, name: str) -> None:
         raise _unreadable(name, "is a Git LFS pointer in place of the picture; run git lfs pull")
     kind = _iso_media_kind(data)
     if kind == "AVIF" or (kind == "HEIC" and "HEIF" not in _formats()):
-        way = "install edge-melanoma[heif], or " if kind == "HEIC" else ""
+        way = "install the extra heif, or " if kind == "HEIC" else ""
         what = f"is {'a' if way else 'an'} {kind} picture, which is not read here"
         raise _unreadable(name, f"{what}; {way}convert it to JPEG or PNG")
 

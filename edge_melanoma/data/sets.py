@@ -1,22 +1,48 @@
-"""Several data sets read as one, those from elsewhere, and which of their files are skipped."""
+"""Several data sets read as one, those from elsewhere, which files are skipped, and public sets."""
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from edge_melanoma.data.cards import CARD
 from edge_melanoma.data.clinics import find_one_sided
-from edge_melanoma.data.lesions import LABELS_TABLE, LesionRecord, is_passed_over, read_lesions
+from edge_melanoma.data.image_files import image_files, is_passed_over
+from edge_melanoma.data.labels import AS_FOUND, Group, Reading
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import SILENT, list_lesions, read_lesions
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.machine.terminal import Reporter
 
-COMPANIONS = frozenset({LABELS_TABLE, CARD})
-"""Files of the data set itself, at its top."""
+TABLE_SUFFIX = ".csv"
+"""Nobody takes such files for pictures: they, and cards, are not told as skipped."""
+
 EXAMPLES_SHOWN = 3
+KAGGLE_PAGE = "https://www.kaggle.com/datasets"
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names stand in file names and as keys of JSON."""
+
+
+class PublicSet(NamedTuple):
+    """A set on Kaggle: its page, and how many images each of its sides has."""
+
+    title: str
+    handle: str
+    images: Mapping[str, int]
+
+
+PUBLIC_SETS = {
+    "kaggle-melanoma": PublicSet(
+        "Melanoma Cancer Image Dataset",
+        "bhaveshmittal/melanoma-cancer-dataset",
+        MappingProxyType({"train": 11_879, "test": 2_000}),
+    ),
+}
+"""By name; the first is what the original work was trained on."""
 
 
 def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
@@ -38,7 +64,7 @@ def name_folders(folders: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def name_external_sets(words: Sequence[str]) -> dict[str, Path]:
+def name_external_sets(words: Sequence[str], reading: Reading = AS_FOUND) -> dict[str, Path]:
     """The data sets of `--external NAME=DIR`, by name; each is looked into, so that it can be read.
 
     Raises:
@@ -61,7 +87,7 @@ def name_external_sets(words: Sequence[str]) -> dict[str, Path]:
             raise EdgeMelanomaError(
                 f"--external names '{name}' twice; give each data set a name of its own."
             )
-        read_lesions(Path(folder))
+        list_lesions(Path(folder), reading.of(name))
         named[name] = Path(folder)
     return named
 
@@ -86,15 +112,28 @@ def refuse_training_sets(external: Mapping[str, Path], training: Mapping[str, Pa
             )
 
 
-def read_data_sets(folders: Mapping[str, Path]) -> tuple[LesionRecord, ...]:
+def read_data_sets(
+    folders: Mapping[str, Path], reading: Reading = AS_FOUND, *, reporter: Reporter = SILENT
+) -> tuple[LesionRecord, ...]:
     """The pictures of all sets, each of both classes, sorted by image id.
 
     Of one set the image ids are paths relative to it. Of several they begin with `NAME:`.
 
     Raises:
-        EdgeMelanomaError: as `read_lesions` does.
+        EdgeMelanomaError: as `read_lesions` does, or no patient is known and `reading` wants them.
     """
-    return name_records({name: read_lesions(folder) for name, folder in folders.items()})
+    records = name_records(
+        {
+            name: read_lesions(folder, reading.of(None, name), reporter=reporter)
+            for name, folder in folders.items()
+        }
+    )
+    if reading.group is Group.PATIENT and not any(record.patient_id for record in records):
+        raise EdgeMelanomaError(
+            "--group patient needs a table with the column patient_id, which none of the data sets "
+            "has; leave it out, or give the table with --labels FILE."
+        )
+    return records
 
 
 def name_records(sets: Mapping[str, Sequence[LesionRecord]]) -> tuple[LesionRecord, ...]:
@@ -130,12 +169,13 @@ def leave_out_one_sided(
 def list_skipped(folder: Path, records: Iterable[LesionRecord]) -> tuple[str, ...]:
     """Files that are none of `records`, and folders that nobody looks into, relative to `folder`.
 
-    They have no name of a picture, are hidden, stand outside the class folders, or are not in the
-    labels.csv. Line breaks and stray bytes of names are escaped; what is in a folder that is passed
-    over is not listed.
+    They have no name of a picture, are hidden, stand outside the class folders, or are in no table.
+    Line breaks and stray bytes of names are escaped; what is in a folder that is passed over is not
+    listed.
     """
-    known = {folder / name for name in COMPANIONS} | {record.path for record in records}
-    skipped = (path for path in _walk(folder) if path not in known)
+    known = {record.path for record in records}
+    others = (path for path in _walk(folder) if path not in known)
+    skipped = (path for path in others if path.name != CARD and path.suffix.lower() != TABLE_SUFFIX)
     return tuple(sorted(printable(path.relative_to(folder).as_posix()) for path in skipped))
 
 
@@ -154,6 +194,41 @@ def tell_skipped(
                 f"Skipped {len(skipped)} {plural} not taken for pictures in {name}: "
                 f"{', '.join(skipped[:EXAMPLES_SHOWN])}{rest}"
             )
+
+
+def fetch_set(name: str, folder: Path) -> str:
+    """Download a public set into a new or empty folder, and say what is there.
+
+    Where images are in `folder` already, they are counted only.
+
+    Raises:
+        EdgeMelanomaError: no such set, no way to download it, or not all of its images are there.
+    """
+    if name not in PUBLIC_SETS:
+        raise EdgeMelanomaError(f"--set {name} is not known; expected {', '.join(PUBLIC_SETS)}.")
+    wanted = PUBLIC_SETS[name]
+    page = f"{KAGGLE_PAGE}/{wanted.handle}"
+    if not folder.is_dir() or not any(image_files(folder)):
+        try:
+            from kagglehub import dataset_download
+
+            dataset_download(wanted.handle, output_dir=str(folder))
+        except Exception as error:
+            # Without the extra kaggle, network or account these are errors of many packages.
+            raise EdgeMelanomaError(
+                f"'{wanted.title}' cannot be downloaded ({type(error).__name__}): it needs the "
+                f"extra kaggle and a network. Or open {page}, download archive.zip, unpack it into "
+                f"{folder} and repeat this command, which then counts the images."
+            ) from error
+    counts = Counter(record.side for record in list_lesions(folder))
+    told = ", ".join(f"{counts[side]} {side}" for side in wanted.images)
+    if any(counts[side] != count for side, count in wanted.images.items()):
+        expected = ", ".join(f"{count} {side}" for side, count in wanted.images.items())
+        raise EdgeMelanomaError(
+            f"{folder} has {told} images; expected {expected} of '{wanted.title}': empty the "
+            f"folder and fetch them again, or look at {page} for a newer version."
+        )
+    return f"{told} images of '{wanted.title}' in {folder}"
 
 
 def _walk(folder: Path) -> Iterator[Path]:

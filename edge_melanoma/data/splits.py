@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,17 +10,23 @@ from enum import StrEnum
 from edge_melanoma.data.clinics import source_of
 from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.terminal import Reporter
 
 SIDES = ("train", "validation", "test")
+GIVEN_SIDES = ("test", "validation")
+"""What a group of kin takes, the first of these that one of it stands on."""
 POOLED_SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
-FOLDERS_SHARES = {"train": 0.85, "validation": 0.15}
-"""Of the given training folder."""
-BESIDE_SHARES = {"train": 0.67, "validation": 0.13, "test": 0.20}
-"""Of a set without a test folder, beside one that has its own."""
+FOLDERS_SHARES = {
+    (True, False): {"train": 0.85, "validation": 0.15},
+    (True, True): {"train": 1.0},
+    (False, True): {"train": 0.80, "test": 0.20},
+    (False, False): {"train": 0.67, "validation": 0.13, "test": 0.20},
+}
+"""Of what stands on no given side, by whether the set has a test side and a validation side."""
 
 
 class SplitKind(StrEnum):
-    """Pool all pictures and draw anew, or keep the given test folder."""
+    """Pool all pictures and draw anew, or keep the given test and validation folders."""
 
     POOLED = "pooled"
     FOLDERS = "folders"
@@ -30,10 +36,11 @@ class SplitKind(StrEnum):
 class DatasetSplit:
     """The three sides of a data set.
 
-    `left_out` holds the training pictures that also stand, by lesion, by bytes or as near copies,
-    in the given test folder; `leaked_test` the image ids of that folder's pictures which stand in
-    the given training part, so that results can be shown without them too. The fingerprint is the
-    sha256 over side, image id, label and bytes of every picture.
+    `left_out` holds the pictures that also stand, by lesion, by bytes or as near copies, in the
+    given test folder, and training pictures that stand in the given validation folder;
+    `leaked_test` the image ids of the test folder's pictures which stand in the other given parts,
+    so that results can be shown without them too. The fingerprint is the sha256 over side, image
+    id, label and bytes of every picture.
 
     Raises:
         EdgeMelanomaError: a lesion or a picture on two sides, or a side without one class.
@@ -127,45 +134,78 @@ def split_lesions(
     """Divide pictures into three sides, each class of each source by the same shares.
 
     Pictures that are kin stay together, over all data sets. `folders` keeps the given test sides as
-    they are and leaves out what of them stands in the training side of the same set too; of a set
-    without a test side one is drawn, which takes what is kin to a given one.
+    they are, and the validation sides but what is kin to a test side, and leaves out what of them
+    stands on another side of the same set too; of a set without such a side one is drawn, which
+    takes what is kin to a given one.
 
     Raises:
-        EdgeMelanomaError: `folders` without a given test folder, or too few pictures.
+        EdgeMelanomaError: `folders` without a given test or validation folder, or too few pictures.
     """
     groups = _group(records)
     if kind is SplitKind.POOLED:
         train, validation, test = _draw_sides(groups, shares=POOLED_SHARES, seed=seed).values()
         return DatasetSplit(train=train, validation=validation, test=test, kind=kind, seed=seed)
-    given = {record.dataset for record in records if record.side == "test"}
-    if not given:
+    return _keep_given_sides(records, groups, seed=seed)
+
+
+def _keep_given_sides(
+    records: Sequence[LesionRecord], groups: Sequence[list[LesionRecord]], *, seed: int
+) -> DatasetSplit:
+    given = {
+        side: {record.dataset for record in records if record.side == side} for side in GIVEN_SIDES
+    }
+    if not any(given.values()):
         raise EdgeMelanomaError(
             "The data set has no test folder, which --split folders needs; use --split pooled."
         )
-    given_test: list[LesionRecord] = []
+    sides: dict[str, list[LesionRecord]] = {side: [] for side in SIDES}
     left_out: list[LesionRecord] = []
     leaked_test: list[str] = []
-    free: dict[bool, list[list[LesionRecord]]] = {True: [], False: []}
+    free: dict[tuple[bool, bool], list[list[LesionRecord]]] = defaultdict(list)
     for group in groups:
-        judged = [record for record in group if record.side == "test"]
-        if not judged:
-            free[any(record.dataset in given for record in group)].append(group)
+        stated = [side for side in GIVEN_SIDES if any(record.side == side for record in group)]
+        if not stated:
+            sets = {record.dataset for record in group}
+            free[bool(sets & given["test"]), bool(sets & given["validation"])].append(group)
             continue
-        rest = [record for record in group if record.side != "test" and record.dataset in given]
+        side = stated[0]
+        others = [record for record in group if record.side != side]
+        rest = [r for r in others if r.dataset in given[side] or r.side in stated]
         left_out += rest
-        leaked_test += [record.image_id for record in judged] if rest else []
-        given_test += [record for record in group if record not in rest]
-    beside = _draw_sides(free[False], shares=BESIDE_SHARES, seed=seed)
-    kept = _draw_sides(free[True], shares=FOLDERS_SHARES, seed=seed)
+        if rest and side == "test":
+            leaked_test += [record.image_id for record in group if record.side == side]
+        sides[side] += [record for record in group if record not in rest]
+    for status, members in free.items():
+        for side, drawn in _draw_sides(members, shares=FOLDERS_SHARES[status], seed=seed).items():
+            sides[side] += drawn
     return DatasetSplit(
-        train=_sorted([*kept["train"], *beside["train"]]),
-        validation=_sorted([*kept["validation"], *beside["validation"]]),
-        test=_sorted([*given_test, *beside["test"]]),
-        kind=kind,
+        train=_sorted(sides["train"]),
+        validation=_sorted(sides["validation"]),
+        test=_sorted(sides["test"]),
+        kind=SplitKind.FOLDERS,
         seed=seed,
         left_out=tuple(left_out),
         leaked_test=frozenset(leaked_test),
     )
+
+
+def choose_kind(
+    records: Iterable[LesionRecord], wanted: SplitKind | None, *, reporter: Reporter
+) -> SplitKind:
+    """The split that was asked for; else the one that keeps a given validation side, if any.
+
+    Given sides that it does not keep are told.
+    """
+    given = Counter(record.side for record in records if record.side)
+    told = ", ".join(f"{given[side]} {side}" for side in SIDES if given[side])
+    if wanted is None and given["validation"]:
+        reporter.say(f"The given sides are kept ({told} images): --split folders")
+        return SplitKind.FOLDERS
+    if len(given) > 1 and wanted is not SplitKind.FOLDERS:
+        reporter.say(
+            f"The given sides ({told} images) are pooled and drawn anew; --split folders keeps them"
+        )
+    return wanted or SplitKind.POOLED
 
 
 def split_to_json(split: DatasetSplit) -> dict[str, object]:

@@ -11,6 +11,7 @@ from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
 from edge_melanoma.evaluation.sources import measure_within
 from edge_melanoma.evaluation.thresholds import OperatingPoint
+from edge_melanoma.machine.markdown import DASH
 
 CONVENTIONAL_THRESHOLD = 0.5
 """The original work's, and that of most published tables."""
@@ -39,7 +40,9 @@ def evaluate_defined(predictions: PredictionSet, *, threshold: float) -> dict[st
     else:
         told["metrics"] = metrics.measure(predictions, threshold=threshold).as_dict()
         told["intervals"] = metrics.measure_intervals(predictions, threshold=threshold)
-    report = None if undefined else _classification_report(predictions, threshold=threshold)
+        undefined = tuple(name for name, value in told["metrics"].items() if value is None)
+    has_both = told["metrics"]["auc"] is not None
+    report = _classification_report(predictions, threshold=threshold) if has_both else None
     told |= {"confusion": asdict(counts), "classification_report": report}
     return told | {"undefined": list(undefined)}
 
@@ -66,8 +69,8 @@ def explain_undefined(*, benign: int, malignant: int) -> str | None:
 
 
 def format_share(value: float | None, *, sign: str = "") -> str:
-    """A metric as a table shows it; `sign` is + for drops."""
-    return "undefined" if value is None else f"{value:{sign}.4f}"
+    """A metric as a table shows it, a dash where it is undefined; `sign` is + for drops."""
+    return DASH if value is None else f"{value:{sign}.4f}"
 
 
 def evaluate_at_both(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
@@ -125,14 +128,18 @@ def count_images(predictions: PredictionSet) -> dict[str, int]:
 def _classification_report(predictions: PredictionSet, *, threshold: float) -> dict[str, Any]:
     from sklearn.metrics import classification_report
 
+    decided = predictions.decisions(threshold=threshold)
     report: dict[str, Any] = classification_report(
         predictions.labels,
-        predictions.decisions(threshold=threshold),
+        decided,
         labels=[False, True],
         target_names=["benign", "malignant"],
         output_dict=True,
         zero_division=0.0,
     )
+    for name, called in (("benign", ~decided), ("malignant", decided)):
+        if not called.any():
+            report[name]["precision"] = None
     return report
 
 

@@ -1,6 +1,7 @@
-"""The pictures of a run, as PNG: recall first, and each says what it was measured on."""
+"""The pictures of a run, as PNG or PDF: recall first, and each says what it was measured on."""
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.metrics import count_confusions
+from edge_melanoma.evaluation.metrics import BOOTSTRAP_SEED, CONFIDENCE, count_confusions
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import EDGES, measure_reliability
 from edge_melanoma.machine.files import write_atomically
@@ -19,6 +20,7 @@ from edge_melanoma.machine.files import write_atomically
 BENIGN_COLOUR, MALIGNANT_COLOUR = "#0072B2", "#D55E00"
 SIDE_COLOURS = ("#7F7F7F", "#009E73", "#CC79A7")
 DOTS_PER_INCH = 120
+BAND_RESAMPLES = 1000
 SAMPLES_A_ROW = 8
 UNIT = (-0.01, 1.01)
 """Bounds of an axis of shares."""
@@ -26,7 +28,9 @@ UNIT = (-0.01, 1.01)
 Sides = Mapping[str, PredictionSet]
 
 
-def draw_confusion_matrices(sides: Sides, path: Path, *, threshold: float, dataset: str) -> Path:
+def draw_confusion_matrices(
+    sides: Sides, path: Path, *, threshold: float, dataset: str, dots: int = DOTS_PER_INCH
+) -> Path:
     """One matrix a side: counts, and each as the share of its true class."""
     figure = Figure(figsize=(4.2 * len(sides), 4.4), layout="constrained")
     panels = figure.subplots(1, len(sides), squeeze=False)[0]
@@ -34,7 +38,7 @@ def draw_confusion_matrices(sides: Sides, path: Path, *, threshold: float, datas
         _draw_matrix(axes, predictions, threshold=threshold)
         axes.set_title(f"{side}: {_describe(predictions)}", fontsize=10)
     figure.suptitle(f"{dataset}, threshold {threshold:.3f}")
-    return save_figure(figure, path)
+    return save_figure(figure, path, dots)
 
 
 def _draw_matrix(axes: Axes, predictions: PredictionSet, *, threshold: float) -> None:
@@ -56,8 +60,22 @@ def _describe(predictions: PredictionSet) -> str:
     return f"{len(predictions.labels) - malignant} benign, {malignant} malignant"
 
 
-def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str) -> Path:
-    """Recall over the false alarm rate, with the operating point marked."""
+def draw_roc_curves(
+    sides: Sides,
+    path: Path,
+    *,
+    threshold: float,
+    dataset: str,
+    with_band: bool = False,
+    dots: int = DOTS_PER_INCH,
+) -> Path:
+    """Recall over the false alarm rate, with the operating point marked.
+
+    The band is the middle 95 % of recalls at each rate, of resamplings stratified by class.
+
+    Raises:
+        EdgeMelanomaError: a side lacks one class.
+    """
     from sklearn.metrics import roc_auc_score, roc_curve
 
     figure, axes = _curve_frame(f"ROC, {dataset}, threshold {threshold:.3f} marked")
@@ -67,11 +85,32 @@ def draw_roc_curves(sides: Sides, path: Path, *, threshold: float, dataset: str)
         auc = roc_auc_score(predictions.labels, predictions.scores)
         label = f"{side}, AUC {auc:.3f} ({_describe(predictions)})"
         axes.plot(alarms, recalls, color=colour, label=label)
+        if with_band:
+            rates, low, high = _band_of(predictions)
+            axes.fill_between(rates, low, high, color=colour, alpha=0.2, linewidth=0)
         alarm, recall, _ = operating_shares(predictions, threshold=threshold)
         axes.plot(alarm, recall, "o", color=colour)
     axes.set(xlabel="false alarm rate (1 - specificity)", ylabel="recall")
     axes.legend(loc="lower right", fontsize=8)
-    return save_figure(figure, path)
+    return save_figure(figure, path, dots)
+
+
+def _band_of(
+    predictions: PredictionSet,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """False alarm rates, and the least and the largest recall at each, of 95 % of resamplings."""
+    random = np.random.default_rng(BOOTSTRAP_SEED)
+    positive = predictions.scores[predictions.labels]
+    negative = predictions.scores[~predictions.labels]
+    rates = np.linspace(0, 1, 101)
+    recalls = np.empty((BAND_RESAMPLES, len(rates)))
+    for row in recalls:
+        found = np.sort(random.choice(positive, len(positive)))
+        levels = np.quantile(random.choice(negative, len(negative)), 1 - rates, method="higher")
+        row[:] = 1 - np.searchsorted(found, levels, side="left") / len(found)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(recalls, (tail, 1 - tail), axis=0)
+    return rates, low, high
 
 
 def draw_precision_recall_curves(
@@ -114,17 +153,17 @@ def _of_both_classes(sides: Sides) -> Iterator[tuple[str, str, PredictionSet]]:
 
 
 def operating_shares(predictions: PredictionSet, *, threshold: float) -> tuple[float, float, float]:
-    """False alarm rate, recall and precision at a threshold; precision is 1 without alarms."""
+    """False alarm rate, recall and precision at a threshold; precision is NaN without alarms."""
     counts = count_confusions(predictions, threshold=threshold)
     called = counts.true_positive + counts.false_positive
     return (
         counts.false_positive / (counts.false_positive + counts.true_negative),
         counts.true_positive / (counts.true_positive + counts.false_negative),
-        counts.true_positive / called if called else 1.0,
+        counts.true_positive / called if called else math.nan,
     )
 
 
-def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
+def draw_reliability(models: Sides, path: Path, *, dataset: str, dots: int = DOTS_PER_INCH) -> Path:
     """Share of malignant pictures over mean score, bin by bin, above how many score so.
 
     `models` are sides of one model or models on one side; a dot's area grows with its images.
@@ -150,7 +189,7 @@ def draw_reliability(models: Sides, path: Path, *, dataset: str) -> Path:
     histogram.set(xlim=(-0.02, 1.02), yscale="log", xlabel="mean score", ylabel="images")
     histogram.yaxis.set_major_formatter("{x:g}")  # powers of ten are mathematics
     figure.legend(loc="outside lower center", fontsize=8)
-    return save_figure(figure, path)
+    return save_figure(figure, path, dots)
 
 
 def draw_training_curves(
@@ -212,11 +251,13 @@ def draw_sample_sheet(
     return save_figure(figure, path)
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a picture as PNG, the same bytes for the same content."""
+def save_figure(figure: Figure, path: Path, dots: int = DOTS_PER_INCH) -> Path:
+    """Write a picture as PNG or PDF, by its name, the same bytes for the same content."""
     buffer = io.BytesIO()
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a data set may be called "a$b"
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    form = path.suffix.removeprefix(".")
+    date = {"CreationDate": None} if form == "pdf" else {"Software": None}
+    figure.savefig(buffer, format=form, dpi=dots, metadata=date)
     write_atomically(path, buffer.getvalue())
     return path

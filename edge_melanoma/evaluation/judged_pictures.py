@@ -11,7 +11,9 @@ from typing import Any
 from edge_melanoma.data import screening
 from edge_melanoma.data.cards import describe_dataset, find_card
 from edge_melanoma.data.copies.search import find_copies
-from edge_melanoma.data.lesions import LesionRecord, count_classes, photo_key, read_lesions, spread
+from edge_melanoma.data.labels import AS_FOUND, Reading
+from edge_melanoma.data.lesions import LesionRecord, count_classes, photo_key, spread
+from edge_melanoma.data.listing import list_lesions
 from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
@@ -19,7 +21,7 @@ from edge_melanoma.evaluation.evaluation import explain_undefined
 from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.models import SPLIT, TrainedModel
+from edge_melanoma.runs.models import EVALUATION, SPLIT, TrainedModel
 from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_side
 
 LEARNED_SIDES = ("train", "validation")
@@ -29,14 +31,15 @@ LEARNED_SIDES = ("train", "validation")
 class JudgedPictures:
     """The readable pictures of a set that a model has not learned from, and the set's block.
 
-    Of a set from elsewhere, `folder` is its place, `left_out` has the ids of the pictures that the
-    model learned from, `compared_by` says how these were found, and `bad` has the unreadable ones.
-    A run's own side has none of these.
+    Of a set from elsewhere, `folder` is its place and `reading` how it was read, `left_out` has the
+    ids of the pictures that the model learned from, `compared_by` says how these were found, and
+    `bad` has the unreadable ones. A run's own side has none of these.
     """
 
     records: tuple[LesionRecord, ...]
     dataset: Mapping[str, Any]
     folder: Path | None = None
+    reading: Reading = AS_FOUND
     left_out: tuple[str, ...] = ()
     compared_by: str | None = None
     bad: tuple[screening.BadImage, ...] = ()
@@ -103,9 +106,15 @@ def learned_from_split(split: DatasetSplit) -> LearnedPictures:
     )
 
 
-def learned_by_run(run: TrainedModel) -> LearnedPictures:
-    """What a finished run has learned from, whether or not its data folders are still there."""
+def learned_by_run(run: TrainedModel) -> LearnedPictures | None:
+    """What a finished run has learned from, whether or not its data folders are still there.
+
+    None of a run that was imported without pictures.
+    """
+    if "dataset" not in run.manifest:
+        return None
     split, folders = read_json(run.folder / SPLIT), run.manifest["dataset"]["folders"]
+    outside = read_json(run.folder / EVALUATION).get("external", {})
     ids = {image_id for side in LEARNED_SIDES for image_id in split[side]}
     return LearnedPictures(
         owner=f"the run {run.folder}",
@@ -113,7 +122,9 @@ def learned_by_run(run: TrainedModel) -> LearnedPictures:
         hashes=frozenset(split["sha256"][image_id] for image_id in ids),
         records=tuple(record for record in find_run_records(run) if record.image_id in ids),
         kin=frozenset(split.get("kin", ()))
-        | {_photo_key_of(image_id, folders) for image_id in ids},
+        | {_photo_key_of(image_id, folders) for image_id in ids}
+        # Found by their pixels when these were still there.
+        | {photo_key(i, name) for name, one in outside.items() for i in one["left_out_images"]},
     )
 
 
@@ -136,13 +147,21 @@ def read_own_side(run: TrainedModel) -> JudgedPictures:
 def read_external_sets(
     folders: Mapping[str, Path],
     learned: LearnedPictures | None,
+    reading: Reading = AS_FOUND,
     *,
     reporter: Reporter,
     cache_folder: Path | None = None,
 ) -> tuple[JudgedPictures, ...]:
     """Each of several named data sets, as `read_external_set` does."""
     return tuple(
-        read_external_set(folder, learned, name=name, reporter=reporter, cache_folder=cache_folder)
+        read_external_set(
+            folder,
+            learned,
+            reading.of(name),
+            name=name,
+            reporter=reporter,
+            cache_folder=cache_folder,
+        )
         for name, folder in folders.items()
     )
 
@@ -150,6 +169,7 @@ def read_external_sets(
 def read_external_set(
     folder: Path,
     learned: LearnedPictures | None,
+    reading: Reading = AS_FOUND,
     *,
     reporter: Reporter,
     name: str | None = None,
@@ -167,7 +187,7 @@ def read_external_set(
     """
     card = find_card(folder)
     name = name or folder.resolve().name
-    listed = read_lesions(folder)
+    listed = list_lesions(folder, reading, reporter=reporter)
     tell_skipped({name: folder}, listed, reporter=reporter)
     if learned is None or not learned.records:
         seen = screening.screen_images(listed, reporter=reporter, ray=ray)
@@ -185,6 +205,7 @@ def read_external_set(
         records=unseen,
         dataset=describe_dataset(name, unseen, card=card),
         folder=folder.resolve(),
+        reading=reading,
         left_out=tuple(record.image_id for record in records if record.image_id in copies),
         compared_by=learned.comparison if learned else "nothing",
         bad=seen.bad,

@@ -4,6 +4,7 @@ Malignant is the positive class. A metric that is undefined is an error here, ne
 scikit-learn and scipy are imported when needed: they cost 1.5 s of start-up.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -32,16 +33,19 @@ class ConfusionCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Shares in 0..1 at one threshold, and the area under the ROC curve, which has none."""
+    """Shares in 0..1 at one threshold, and the area under the ROC curve, which has none.
+
+    Precision is none where nothing is called malignant: it is undefined there.
+    """
 
     recall: float
     specificity: float
-    precision: float
+    precision: float | None
     f1: float
     accuracy: float
     auc: float
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | None]:
         """The metrics by name, recall first."""
         return asdict(self)
 
@@ -60,8 +64,6 @@ def count_confusions(predictions: PredictionSet, *, threshold: float) -> Confusi
 def measure(predictions: PredictionSet, *, threshold: float) -> Metrics:
     """All metrics of a prediction set at `threshold`.
 
-    Precision counts as 0 when nothing is called malignant, as the F1 score then is.
-
     Raises:
         EdgeMelanomaError: one class is missing, so that recall or specificity is undefined.
     """
@@ -73,10 +75,11 @@ def measure(predictions: PredictionSet, *, threshold: float) -> Metrics:
             f"at least one image of each class."
         )
     counts = count_confusions(predictions, threshold=threshold)
-    shares = shares_of(counts)
+    shares = {name: right / of for name, (right, of) in shares_of(counts).items() if of}
     return Metrics(
-        **{name: right / of if of else 0.0 for name, (right, of) in shares.items()},
-        f1=2 * counts.true_positive / (malignant + shares["precision"][1]),
+        precision=shares.pop("precision", None),
+        **shares,
+        f1=2 * counts.true_positive / (malignant + counts.true_positive + counts.false_positive),
         auc=area_under_roc(predictions.scores, predictions.labels),
     )
 
@@ -100,10 +103,14 @@ def area_under_roc(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> fl
 
 
 def measure_intervals(predictions: PredictionSet, *, threshold: float) -> dict[str, Interval]:
-    """95 % intervals: Wilson's for shares, a stratified seeded bootstrap for F1 and AUC."""
+    """95 % intervals: Wilson's for shares, DeLong's for the AUC, a bootstrap for F1.
+
+    The bootstrap is seeded and stratified by class.
+    """
     shares = shares_of(count_confusions(predictions, threshold=threshold))
     intervals = {name: wilson_interval(right, of) for name, (right, of) in shares.items() if of}
-    return intervals | _bootstrap_intervals(predictions, threshold=threshold)
+    intervals["f1"] = _f1_interval(predictions, threshold=threshold)
+    return intervals | {"auc": delong_interval(predictions.scores, predictions.labels)}
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
@@ -114,22 +121,48 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     return float(result.low), float(result.high)
 
 
-def _bootstrap_intervals(predictions: PredictionSet, *, threshold: float) -> dict[str, Interval]:
+def delong_interval(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> Interval:
+    """That of the AUC by DeLong's variance (1988), on the logit scale, which keeps it inside 0..1.
+
+    Of pictures that are all ranked rightly, or all wrongly, the variance would be zero however few
+    they are. The bound is then the exact one of as many independent pairs as the rarer class has
+    pictures, each of which is ranked so (Clopper and Pearson, 1934).
+    """
+    malignant, benign = placements(scores, labels)
+    area = float(malignant.mean())
+    tail = (1 - CONFIDENCE) / 2
+    if area in (0.0, 1.0):
+        bound = tail ** (1 / min(len(malignant), len(benign)))
+        return (bound, 1.0) if area else (0.0, 1 - bound)
+    if min(len(malignant), len(benign)) < 2:
+        return 0.0, 1.0
+    from scipy.special import expit, logit
+    from scipy.stats import norm
+
+    variance = sum(float(np.var(one, ddof=1)) / len(one) for one in (malignant, benign))
+    reach = norm.ppf(1 - tail) * math.sqrt(variance) / (area * (1 - area))
+    return float(expit(logit(area) - reach)), float(expit(logit(area) + reach))
+
+
+def placements(
+    scores: NDArray[np.float64], labels: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each malignant picture the share of benign ones below it, and the other way round."""
     from scipy.stats import rankdata
 
+    ranks, malignant, benign = rankdata(scores), scores[labels], scores[~labels]
+    below = (ranks[labels] - rankdata(malignant)) / len(benign)
+    above = 1 - (ranks[~labels] - rankdata(benign)) / len(malignant)
+    return below, above
+
+
+def _f1_interval(predictions: PredictionSet, *, threshold: float) -> Interval:
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    positive = predictions.scores[predictions.labels]
-    negative = predictions.scores[~predictions.labels]
-    samples: dict[str, list[float]] = {"f1": [], "auc": []}
-    for _ in range(BOOTSTRAP_RESAMPLES):
-        drawn_positive = random.choice(positive, len(positive))
-        drawn_negative = random.choice(negative, len(negative))
-        ranks = rankdata(np.concatenate([drawn_positive, drawn_negative]))[: len(positive)]
-        rank_sum = ranks.sum() - len(positive) * (len(positive) + 1) / 2
-        samples["auc"].append(rank_sum / (len(positive) * len(negative)))
-        found, alarms = ((drawn >= threshold).sum() for drawn in (drawn_positive, drawn_negative))
-        samples["f1"].append(2 * found / (len(positive) + found + alarms))
-    return {name: percentile_interval(values) for name, values in samples.items()}
+    decided = predictions.decisions(threshold=threshold)
+    positive, negative = decided[predictions.labels], decided[~predictions.labels]
+    found = random.binomial(len(positive), positive.mean(), BOOTSTRAP_RESAMPLES)
+    alarms = random.binomial(len(negative), negative.mean(), BOOTSTRAP_RESAMPLES)
+    return percentile_interval(2 * found / (len(positive) + found + alarms))
 
 
 def percentile_interval(samples: Sequence[float] | NDArray[np.float64]) -> Interval:

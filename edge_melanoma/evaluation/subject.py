@@ -1,18 +1,21 @@
 """The model that a person names, opened: a run's network or a .tflite file, and its threshold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from edge_melanoma.data.image_files import IMAGE_SUFFIXES, names_a_picture
 from edge_melanoma.data.images import RESIZE_ID, UnreadableImageError
-from edge_melanoma.data.lesions import IMAGE_SUFFIXES, LesionRecord, names_a_picture
+from edge_melanoma.data.labels import AS_FOUND, Reading
+from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation import evaluation, judged_pictures
+from edge_melanoma.evaluation.plausibility import explain_equal, explain_reversed
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
 from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.ray import RayWorkers
@@ -24,6 +27,8 @@ from edge_melanoma.runs.pictures import leaked_test_of
 from edge_melanoma.runtime import classifiers
 from edge_melanoma.runtime.interpreters import Answer, try_and_answer, try_model
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.ends import PLAIN, Ends, states_input_range
+from edge_melanoma.tflite.inspection import inspect_model
 
 SAVED_MODEL = "saved_model.pb"
 FEW_FILES = 64
@@ -89,8 +94,10 @@ class Subject:
             return nullcontext(classifiers.open_network(self.model, self.ray))
         runtime = classifiers.choose_runtime(self.interpreter)
         try_model(self.model, runtime=runtime)
-        data, name = self.model.data, self.model.path.name
-        return classifiers.TFLiteClassifier(data, name=name, runtime=runtime, ray=self.ray)
+        data, name, ends = self.model.data, self.model.path.name, self.model.ends
+        return classifiers.TFLiteClassifier(
+            data, name=name, runtime=runtime, ray=self.ray, ends=ends
+        )
 
 
 def open_model(
@@ -99,11 +106,12 @@ def open_model(
     threshold: float | None = None,
     interpreter: Runtime | None = None,
     ray: RayWorkers | None = None,
+    ends: Ends = PLAIN,
 ) -> Subject:
     """A run folder; or a .tflite file, with the run around it where it lies in one's exports.
 
     The word `bundled` is the int8 file in the package. `threshold` is used instead of the model's
-    own.
+    own; `reading` is for a file from elsewhere, which does not tell how it wants to be read.
 
     Raises:
         EdgeMelanomaError: no such model, or one that is not opened.
@@ -121,10 +129,17 @@ def open_model(
         model = models.open_converted(path)
         folder = path.resolve().parent.parent
         run = models.open_run(folder) if (folder / models.MANIFEST).is_file() else None
+    if ends != PLAIN:
+        if isinstance(model, TrainedModel) or model.manifest:
+            raise EdgeMelanomaError(
+                f"{path} tells itself how it is to be read; leave out --input-range, "
+                f"--malignant-index and --logit."
+            )
+        model = replace(model, ends=ends)
     if isinstance(model, ConvertedModel) and "threshold" in model.manifest:
         chosen = float(model.manifest["threshold"])
         stated_by = "embedded" if model.is_alone else "manifest"
-    elif run is not None:
+    elif run is not None and run.manifest["operating_point"].get("source") != models.CONVENTION:
         chosen, stated_by = run.threshold, "manifest"
     if threshold is not None:
         chosen, stated_by = threshold, "option"
@@ -141,9 +156,10 @@ def open_model(
 
 def _refuse_other_formats(path: Path) -> None:
     if path.is_file() and path.suffix != ".tflite":
+        help_ = f"; {models.import_help(path)}" if path.suffix in models.KERAS_SUFFIXES else ""
         raise EdgeMelanomaError(
             f"{path} is neither a run folder nor a .tflite file; models of Keras, pickle and "
-            f"others are not opened, as loading them can run code that is in them."
+            f"others are not opened, as loading them can run code that is in them{help_}."
         )
     if (path / SAVED_MODEL).exists():
         raise EdgeMelanomaError(
@@ -164,10 +180,23 @@ def _answer_few(
     return try_and_answer(model, files, runtime=classifiers.choose_runtime(wanted))
 
 
+class Evaluated(NamedTuple):
+    """What `evaluate --json` writes, and the pictures and scores that its figures are of."""
+
+    result: dict[str, Any]
+    pictures: judged_pictures.JudgedPictures
+    scores: PredictionSet
+
+
 def evaluate_subject(
-    subject: Subject, *, data: Path | None, external: Mapping[str, Path], reporter: Reporter
-) -> dict[str, Any]:
-    """The content of `evaluate --json`: figures on `data`, or on the run's own test side.
+    subject: Subject,
+    *,
+    data: Path | None,
+    external: Mapping[str, Path],
+    reading: Reading = AS_FOUND,
+    reporter: Reporter,
+) -> Evaluated:
+    """Figures on `data`, or on the run's own test side.
 
     `external` has data sets from elsewhere by name, each measured too.
 
@@ -184,28 +213,34 @@ def evaluate_subject(
         ray=subject.ray,
     )
     if data is not None:
-        inside = read(data)
+        inside = read(data, reading=reading.of(None, data.resolve().name))
     elif run is not None:
         inside = judged_pictures.read_own_side(run)
     else:
         raise EdgeMelanomaError(
             f"{subject.place} is not in a run folder; say what to score with --data DIR."
         )
-    outside = [read(folder, name=name) for name, folder in external.items()]
+    outside = [read(path, name=name, reading=reading.of(name)) for name, path in external.items()]
     leaked = leaked_test_of(read_json(run.folder / models.SPLIT)) if run and data is None else ()
+    for note in _notes_on_input(subject):
+        reporter.say(note)
     scores, *others = subject.score([one.records for one in (inside, *outside)], reporter)
-    return {
+    measured = evaluation.measure_set(scores, subject.threshold)
+    for note in (*explain_equal(scores.scores.tolist()), *explain_reversed(measured)):
+        reporter.say(note)
+    result = {
         "schema": 1,
         **subject.facts,
         "resize": RESIZE_ID,
         **inside.as_dict(),
-        **evaluation.measure_set(scores, subject.threshold),
+        **measured,
         **evaluation.measure_without_leaked(scores, subject.threshold, leaked=leaked),
         "external": {
             found.name: found.as_dict() | evaluation.measure_set(of_set, subject.threshold)
             for found, of_set in zip(outside, others, strict=True)
         },
     }
+    return Evaluated(result, inside, scores)
 
 
 def predict_files(
@@ -224,12 +259,27 @@ def predict_files(
     bad = [answer for answer in answers if isinstance(answer, UnreadableImageError)]
     if len(bad) == len(answers):
         raise bad[0]
+    given = [answer.score for answer in answers if not isinstance(answer, UnreadableImageError)]
+    for note in (*_notes_on_input(subject), *explain_equal(given)):
+        reporter.say(note)
     if subject.stated_by is None:
         reporter.say(
             f"{subject.name} states no threshold: its scores are shown without a decision; give "
             f"one with --threshold, or export the model again."
         )
     return [_row_of(subject, file, answer) for file, answer in zip(named, answers, strict=True)]
+
+
+def _notes_on_input(subject: Subject) -> Iterator[str]:
+    """What is assumed of a file from elsewhere that does not tell it."""
+    model = subject.model
+    if isinstance(model, TrainedModel) or model.manifest or model.ends.input_range:
+        return
+    if not states_input_range(model.data, inspect_model(model.data).input):
+        yield (
+            f"{subject.name} does not state what its float input takes: it is given 0 for black "
+            f"and 1 for white; say it with --input-range if it takes others."
+        )
 
 
 def _without_skipped(files: Sequence[Path], reporter: Reporter) -> list[Path]:

@@ -15,7 +15,8 @@ from edge_melanoma.evaluation.evaluation import (
     format_share,
 )
 from edge_melanoma.evaluation.reliability import describe_reliability
-from edge_melanoma.machine.terminal import print_lines, results_console
+from edge_melanoma.machine.markdown import DASH
+from edge_melanoma.machine.terminal import print_lines, print_table, results_console
 from edge_melanoma.network.recipes import PUBLISHED, Variant
 from edge_melanoma.runs.models import TrainedModel
 
@@ -39,9 +40,9 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
             f"threshold {measured['threshold']:.4f} from {result['threshold_source']}",
         )
         for table in tables_within(measured):
-            console.print(table)
+            print_table(console, table)
         print_lines(console, *describe_sources(measured))
-        console.print(_table_of(measured))
+        print_table(console, _table_of(measured))
         confusion = measured["confusion"].items()
         shown = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion)
         print_lines(console, shown)
@@ -114,7 +115,7 @@ def _table_of(measured: Mapping[str, Any]) -> Table:
     table = Table("metric", "value", "95 % interval", caption=caption)
     for name, value in measured["metrics"].items():
         bounds = measured["intervals"].get(name)
-        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else "undefined"
+        interval = f"{bounds[0]:.4f} .. {bounds[1]:.4f}" if bounds else DASH
         table.add_row(name, format_share(value), interval)
     return table
 
@@ -139,15 +140,16 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     for run, evaluation in runs:
         for inside in tables_within(evaluation["sides"]["test"]):
             inside.title = f"{run.variant}: {inside.title}"
-            console.print(inside)
-    console.print(table)
+            print_table(console, inside)
+    print_table(console, table)
     lines = [line for _, evaluation in runs for line in describe_measured_sets(evaluation)]
     lines += describe_sources(runs[0][1]["sides"]["test"])
     print_lines(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
 
 
 def _rows_of(run: TrainedModel, evaluation: dict[str, Any]) -> Iterator[list[str]]:
-    seconds = f"{run.manifest['training']['seconds']:.0f} s"
+    trained = run.manifest.get("training")
+    seconds = f"{trained['seconds']:.0f} s" if trained else "not known"
     for name, measured in _measured_sets(evaluation):
         for point in ("at_half", "at_operating_point"):
             threshold, metrics = measured[point]["threshold"], measured[point]["metrics"]

@@ -51,6 +51,18 @@ def describe_rule(point: Mapping[str, Any]) -> str:
     return f"recall at least {point['min_recall']:g}{where}"
 
 
+def refuse_impossible_recall(min_recall: float | None) -> None:
+    """A recall that can be asked for is more than 0 and at most 1.
+
+    Raises:
+        EdgeMelanomaError: it is another number.
+    """
+    if min_recall is not None and not 0 < min_recall <= 1:
+        raise EdgeMelanomaError(
+            f"--min-recall is {min_recall}; expected more than 0 and at most 1, such as 0.95."
+        )
+
+
 def choose_operating_point(
     validation: PredictionSet, *, min_recall: float | None = None
 ) -> OperatingPoint:
@@ -64,10 +76,7 @@ def choose_operating_point(
     Raises:
         EdgeMelanomaError: `min_recall` is outside 0..1, or no malignant or no benign images.
     """
-    if min_recall is not None and not 0 < min_recall <= 1:
-        raise EdgeMelanomaError(
-            f"--min-recall is {min_recall}; expected more than 0 and at most 1, such as 0.95."
-        )
+    refuse_impossible_recall(min_recall)
     malignant = int(validation.labels.sum())
     benign = len(validation.labels) - malignant
     if not malignant or not benign:

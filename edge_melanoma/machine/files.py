@@ -14,10 +14,16 @@ from edge_melanoma.errors import EdgeMelanomaError
 
 UNFINISHED_PREFIX = ".unfinished-"
 """Of files that are being written: they get their names when they are whole."""
+STDOUT = Path("-")
+"""What a person writes in place of a file."""
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync."""
+    """Put a whole file at `path` or leave what was there: temporary file, fsync, rename, fsync.
+
+    A link is replaced and not followed; a device or a pipe is written into. A file that is there
+    keeps its permissions, a new one has those that the umask leaves.
+    """
     write_together({path: data})
 
 
@@ -31,6 +37,9 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     path = next(iter(contents))
     try:
         for path, data in contents.items():
+            if is_device(path):
+                path.write_bytes(data.encode() if isinstance(data, str) else data)
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED_PREFIX)
             written[path] = Path(name)
@@ -38,10 +47,10 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
                 stream.write(data.encode() if isinstance(data, str) else data)
                 stream.flush()
                 os.fsync(descriptor)
-            written[path].chmod(0o644)
+            written[path].chmod(_permissions_of(path))
         for path, temporary in written.items():
             temporary.replace(path)
-        for folder in {path.parent for path in contents}:
+        for folder in {path.parent for path in written}:
             entry = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(entry)
@@ -54,6 +63,38 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
     finally:
         for temporary in written.values():
             temporary.unlink(missing_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, that nobody else can look into."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_device(path: Path) -> bool:
+    """Whether it is there and neither a file nor a folder, such as /dev/stdout or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _permissions_of(path: Path) -> int:
+    if path.is_file() and not path.is_symlink():
+        return path.stat().st_mode & 0o777
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def write_result(path: Path | None, content: object) -> bool:
+    """Write a command's result where --json says; true where it is stdout, which then has no more.
+
+    Without a path nothing is written.
+    """
+    if path == STDOUT:
+        print(json_text(content), end="")
+    elif path is not None:
+        write_json(path, content)
+    return path == STDOUT
 
 
 def write_json(path: Path, content: object) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -64,13 +65,53 @@ def stderr_discarded() -> Iterator[None]:
         os.close(saved)
 
 
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes started meanwhile do not run the program's own file again.
+
+    It may be a script without the guard for that, or a notebook.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name, None) for name in ("__spec__", "__file__")}
+    vars(main).update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
+
+
+class _Spawned(SpawnProcess):
+    @staticmethod
+    def _Popen(process: Any) -> Any:  # noqa: N802, a method of the base class
+        with _without_main():
+            return SpawnProcess._Popen(process)
+
+
+class _Forked(ForkServerProcess):
+    @staticmethod
+    def _Popen(process: Any) -> Any:  # noqa: N802
+        with _without_main():
+            return ForkServerProcess._Popen(process)
+
+
+class _Context(SpawnContext):
+    Process = _Spawned
+
+
 def make_pool(
-    workers: int, *, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+    workers: int,
+    *,
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple[Any, ...] = (),
+    with_main: bool = False,
 ) -> ProcessPoolExecutor:
-    """A pool of fresh interpreters: a forked child would inherit TensorFlow and its threads."""
+    """A pool of fresh interpreters: a forked child would inherit TensorFlow and its threads.
+
+    `with_main` is for functions of the program's own file.
+    """
     return ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=SpawnContext() if with_main else _Context(),
         initializer=_begin,
         initargs=(initializer, initargs),
     )
@@ -97,7 +138,7 @@ def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
     Raises:
         ChildDiedError: the process died.
     """
-    with make_pool(1) as pool:
+    with make_pool(1, with_main=function.__module__ == "__main__") as pool:
         try:
             return pool.submit(function, *args, **kwargs).result()
         except BrokenProcessPool as error:
@@ -116,7 +157,8 @@ def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: floa
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(there, function, args), daemon=True)
+    kind = ForkServerProcess if function.__module__ == "__main__" else _Forked
+    process = kind(target=_answer, args=(there, function, args), daemon=True)
     process.start()
     there.close()
     try:

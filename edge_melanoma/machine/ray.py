@@ -1,6 +1,6 @@
 """Ray, the engine that spreads work over the processes of several machines: started and left.
 
-An extra: `pip install 'edge-melanoma[ray]'`. Without an address it is started on this machine for
+An extra: `pip install '.[ray]'`. Without an address it is started on this machine for
 one command alone, and listens on loopback, but for TensorFlow's own ports in a training; with one,
 this process joins a cluster that is there.
 """

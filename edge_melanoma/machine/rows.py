@@ -14,6 +14,7 @@ from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import make_private
 
 Numbers = NDArray[np.integer[Any]]
 
@@ -47,7 +48,7 @@ class RowsOnDisk:
         self._path = path
         with self._told():
             if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_private(path.parent)
             file = path.open("a+b") if path else tempfile.TemporaryFile()  # noqa: SIM115  (kept open)
         self._file: IO[bytes] = file
         weakref.finalize(self, self._file.close)

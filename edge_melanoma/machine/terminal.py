@@ -1,14 +1,21 @@
-"""What a person sees: progress on stderr, so that stdout holds results alone, and their console."""
+"""What a person sees: progress on stderr; on stdout results alone, in tables that cut no number."""
 
+import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 20.0
 """Where stderr is no terminal, a log: short work leaves no line in it."""
+NARROWEST, WIDE, FEW = 80, 120, 6
+"""Columns of a terminal below which a row becomes a block, and below which tables are narrow."""
+FRAME = 3
+"""A column's border and the blanks beside its cells."""
 
 T = TypeVar("T")
 
@@ -63,8 +70,82 @@ class TerminalReporter(Reporter):
 
 
 def results_console(*, width: int) -> Console:
-    """A console as wide as the terminal; `width` columns where stdout is none."""
-    return Console(width=None if Console().is_terminal else width)
+    """A console as wide as the terminal, or as COLUMNS says; else `width` columns."""
+    told = Console().is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return Console(width=None if told else width)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table without cutting or wrapping a cell, however narrow the terminal.
+
+    Columns that do not fit go into a further table below, behind the first column again; in less
+    than 120 columns of the terminal a table has at most six. In less than 80, or where a cell does
+    not fit, each row is a block of lines.
+    """
+    cells = [max(map(_width, column.cells), default=0) for column in table.columns]
+    heads = [_plain(column.header) for column in table.columns]
+    whole = [max(cell, len(head)) for cell, head in zip(cells, heads, strict=True)]
+    words = [max(cell, *map(len, head.split()), 1) for cell, head in zip(cells, heads, strict=True)]
+    parts, widths = _places(whole, console.width), whole
+    if len(parts) != 1:
+        parts, widths = _places(words, console.width), words
+    if console.width < NARROWEST or not parts:
+        _print_blocks(console, table)
+        return
+    for number, places in enumerate(parts):
+        part = Table(
+            *(_sized(table.columns[place], widths[place]) for place in places),
+            title=table.title if number == 0 else None,
+            caption=table.caption if len(parts) == 1 else None,
+        )
+        rows = zip(*(list(table.columns[place].cells) for place in places), strict=True)
+        for row, style in zip(rows, table.rows, strict=True):
+            part.add_row(*row, end_section=style.end_section)
+        console.print(part)
+    if table.caption and len(parts) > 1:
+        console.print(table.caption, style="table.caption")
+
+
+def _places(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Which columns stand in each table, the first in all; none where two of them do not fit."""
+    most = FEW if room < WIDE else len(widths)
+    parts = [[0]]
+    for place in range(1, len(widths)):
+        taken = [*parts[-1], place]
+        if len(taken) > most or sum(widths[one] + FRAME for one in taken) + 1 > room:
+            taken = [0, place]
+            parts.append(taken)
+        else:
+            parts[-1] = taken
+        if sum(widths[one] + FRAME for one in taken) + 1 > room:
+            return []
+    return [part for part in parts if len(part) > 1 or len(widths) == 1]
+
+
+def _sized(column: Column, width: int) -> Column:
+    return Column(column.header, justify=column.justify, width=width, overflow="fold")
+
+
+def _print_blocks(console: Console, table: Table) -> None:
+    if table.title:
+        console.print(table.title)
+    heads = [_plain(column.header) for column in table.columns]
+    room = max(map(len, heads))
+    for row in zip(*(map(_plain, column.cells) for column in table.columns), strict=True):
+        first, *others = (cell.replace("\n", ", ") for cell in row)
+        lines = [f"  {head:<{room}}  {cell}" for head, cell in zip(heads[1:], others, strict=True)]
+        for line in [first, *lines]:
+            console.print(line, highlight=False, markup=False)
+    if table.caption:
+        console.print(table.caption)
+
+
+def _plain(cell: object) -> str:
+    return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+
+
+def _width(cell: object) -> int:
+    return max((Text(line).cell_len for line in _plain(cell).splitlines()), default=0)
 
 
 def print_lines(console: Console, *lines: str) -> None:

@@ -5,22 +5,29 @@ that costs int8 accuracy: pixels are scaled to 0..1 before they enter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.tensorflow import tf, tf_keras
-from edge_melanoma.network.recipes import NAMED_DIAGNOSES, VARIANTS, Variant, VariantSpec
+from edge_melanoma.network.recipes import (
+    NAMED_DIAGNOSES,
+    VARIANTS,
+    Shape,
+    Variant,
+    VariantSpec,
+)
 from edge_melanoma.network.weight_files import read_safetensors_bytes
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
 GAP_LAYER, HIDDEN_LAYER, DROPOUT_LAYER = "gap", "hidden", "dropout"
-DIAGNOSIS_LAYER = "diagnosis"
+FIRST_LAYER, DIAGNOSIS_LAYER = "Conv1", "diagnosis"
+CLASSES_LAYER, SUMS_LAYER = "classes", "class_sums"
 FLIPS = ([1], [2], [1, 2])
 VIEWS = 8
 """Of a square: as it is and flipped along its axes, and all that turned."""
@@ -32,25 +39,36 @@ def build_network(
     spec: VariantSpec,
     *,
     seed: int = 0,
-    image_size: int = IMAGE_SIZE,
+    image_size: int | None = None,
     names_diagnoses: bool = False,
 ) -> Any:
     """An untrained network: input (batch, 224, 224, 3) in 0..1, output P(malignant) (batch, 1).
 
-    The weights have the same shapes for any `image_size`, a multiple of 32. One that names
-    diagnoses gives logits of `NAMED_DIAGNOSES` behind P(malignant), (batch, 7).
+    The weights have the same shapes for any `image_size`, which is that of the recipe's shape
+    where none is given. One that names diagnoses gives logits of `NAMED_DIAGNOSES` behind
+    P(malignant), (batch, 7).
     """
+    shape = spec.shape
+    side = image_size or shape.image_size
     tf_keras.backend.experimental.enable_tf_random_generator()
     tf_keras.utils.set_random_seed(seed)
     layers = tf_keras.layers
-    image = tf_keras.Input((image_size, image_size, 3), name="image")
+    image = tf_keras.Input((side, side, 3), name="image")
     backbone = tf_keras.applications.MobileNetV2(
-        input_tensor=image, include_top=False, weights=None, alpha=1.0
+        input_tensor=image, include_top=False, weights=None, alpha=shape.alpha
     )
+    if shape.border:
+        backbone = tf_keras.models.clone_model(
+            backbone, image, clone_function=partial(_with_border, shape.border)
+        )
     last = backbone.get_layer(spec.last_layer).output
-    features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
-    hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(features)
+    hidden = features = layers.GlobalAveragePooling2D(name=GAP_LAYER)(last)
+    if spec.dense_units:
+        hidden = layers.Dense(spec.dense_units, activation="relu", name=HIDDEN_LAYER)(hidden)
     hidden = layers.Dropout(spec.dropout, name=DROPOUT_LAYER)(hidden)
+    if shape.classes:
+        logits = layers.Dense(shape.classes, name=CLASSES_LAYER)(hidden)
+        hidden = ClassSums(shape.malignant_classes, name=SUMS_LAYER)(logits)
     score = layers.Dense(1, activation="sigmoid", name=SCORE_NAME)(hidden)
     output = score
     if names_diagnoses:
@@ -60,6 +78,53 @@ def build_network(
     for norm in _batch_norms(network):
         norm.momentum = spec.batch_norm_momentum
     return network
+
+
+class BorderedConv2D(tf_keras.layers.Conv2D):  # type: ignore[misc] # it has no types
+    """A convolution that sees `border` around a picture, where padding "same" has zeros."""
+
+    def __init__(self, *arguments: Any, border: float, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.border = border
+
+    def call(self, inputs: Any) -> Any:
+        sides = zip(inputs.shape[1:3], self.kernel_size, self.strides, strict=True)
+        missing = [max(0, kernel - (side % step or step)) for side, kernel, step in sides]
+        around = [[0, 0], *([lost // 2, lost - lost // 2] for lost in missing), [0, 0]]
+        return super().call(tf.pad(inputs, around, constant_values=self.border))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "border": self.border}
+
+
+class ClassSums(tf_keras.layers.Layer):  # type: ignore[misc] # it has no types
+    """From logits (batch, classes) to (batch, 2), whose difference is the logit of P(malignant).
+
+    They are log(sum(exp)) over the first `malignant` classes and over the others. With the largest
+    taken out first, every step is one that int8 holds well.
+    """
+
+    def __init__(self, malignant: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.malignant = malignant
+
+    def call(self, inputs: Any) -> Any:
+        sums = []
+        for logits in (inputs[:, : self.malignant], inputs[:, self.malignant :]):
+            largest = tf.reduce_max(logits, axis=1, keepdims=True)
+            total = tf.reduce_sum(tf.exp(logits - largest), axis=1, keepdims=True)
+            sums.append(largest + tf.math.log(total))
+        return tf.concat(sums, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "malignant": self.malignant}
+
+
+def _with_border(border: float, layer: Any) -> Any:
+    config = layer.get_config()
+    if layer.name != FIRST_LAYER:
+        return type(layer).from_config(config)
+    return BorderedConv2D.from_config(config | {"padding": "valid", "border": border})
 
 
 def without_diagnoses(network: Any) -> Any:
@@ -74,9 +139,28 @@ def load_network(run: TrainedModel) -> Any:
     Raises:
         EdgeMelanomaError: the weights do not fit the variant.
     """
-    network = build_network(VARIANTS[Variant(run.variant)])
+    network = build_network(spec_of(run))
     assign_arrays(network, read_safetensors(run), source=run.weights_path)
     return network
+
+
+def spec_of(run: TrainedModel) -> VariantSpec:
+    """The recipe of a run: one of `VARIANTS`, or what the manifest says of an imported one.
+
+    Raises:
+        EdgeMelanomaError: the manifest does not say it.
+    """
+    if run.variant != Variant.IMPORTED:
+        return VARIANTS[Variant(run.variant)]
+    try:
+        told = run.manifest["recipe"]
+        kept = {name: told[name] for name in ("dense_units", "dropout", "last_layer")}
+        shape = Shape(**told["shape"])
+        return VariantSpec(variant=Variant.IMPORTED, stages=(), shape=shape, **kept)
+    except (KeyError, TypeError) as error:
+        raise EdgeMelanomaError(
+            f"The manifest of {run.folder} does not say which network it has; import it again."
+        ) from error
 
 
 def read_safetensors(run: TrainedModel) -> WeightArrays:

@@ -153,6 +153,24 @@ class Variant(StrEnum):
     AUGMENTED = "augmented"
     SCRATCH = "scratch"
     COMPACT = "compact"
+    IMPORTED = "imported"
+    """Trained elsewhere: not among `VARIANTS`, its manifest holds what stands there of others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What networks that were trained elsewhere have otherwise than those of the recipes.
+
+    `border` is what the first convolution sees around the picture, of which 0 is black and 1 is
+    white: grey where it was trained on pixels in -1..1. Of a softmax over several classes, the
+    first `malignant_classes` of `classes` count as malignant; without any there is one sigmoid.
+    """
+
+    alpha: float = 1.0
+    image_size: int = 224
+    border: float = 0.0
+    classes: int = 0
+    malignant_classes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +189,7 @@ class VariantSpec:
     0.5 and left as they are.
     With `half_precision` the trained weights are rounded to float16 before anything is measured,
     and stored so, in half of the space.
+    Without `dense_units` the score follows the pooled features at once.
     """
 
     variant: Variant
@@ -186,6 +205,7 @@ class VariantSpec:
     views: int = 1
     calibrated: bool = False
     half_precision: bool = False
+    shape: Shape = Shape()
 
 
 HEAD = Stage(name="head", unfrozen_backbone_layers=0, learning_rate=1e-3, epochs=10)

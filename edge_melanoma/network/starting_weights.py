@@ -15,16 +15,16 @@ from edge_melanoma.network.network import (
     assign_arrays,
     read_safetensors,
 )
-from edge_melanoma.network.weight_files import read_weights_file
+from edge_melanoma.network.recipes import TEACHER_WEIGHTS
+from edge_melanoma.network.weight_files import (
+    IMAGENET_FILE,
+    IMAGENET_WEIGHTS_HELP,
+    read_weights_file,
+)
 from edge_melanoma.runs.bundled import WORD, bundled_run
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
-IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-IMAGENET_WEIGHTS_HELP = (
-    f"download {IMAGENET_FILE} on another machine "
-    "and pass it with --weights PATH, or train from random weights with --weights none"
-)
 IMAGENET_BYTES = 9_406_464
 """Keras publishes no hash of this file: its length, the name of its server and the names and shapes
 of its arrays are what can be checked. The hash of what was used goes to the run's manifest."""
@@ -48,9 +48,19 @@ def load_backbone_weights(network: Any, weights: str) -> None:
         assign(network, arrays, source=run.weights_path)
         return
     path = _download_imagenet() if weights == "imagenet" else Path(weights)
-    if not path.exists():
-        raise EdgeMelanomaError(f"There is no weights file {path}; {IMAGENET_WEIGHTS_HELP}.")
-    _assign_backbone(network, read_weights_file(path), source=path)
+    _assign_backbone(network, read_weights_file(path).arrays, source=path)
+
+
+def refuse_missing_weights(weights: str) -> None:
+    """Before a long training: a file is there, and ImageNet weights are, or can be downloaded.
+
+    Raises:
+        EdgeMelanomaError: they cannot be had.
+    """
+    if weights == "imagenet":
+        cached_imagenet_weights() or _download_imagenet()
+    elif weights not in {"none", TEACHER_WEIGHTS, str(WORD)} and not Path(weights).is_file():
+        raise EdgeMelanomaError(f"There is no weights file {weights}; {IMAGENET_WEIGHTS_HELP}.")
 
 
 def copy_backbone(network: Any, run: TrainedModel) -> None:

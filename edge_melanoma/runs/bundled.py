@@ -1,7 +1,7 @@
 """The model that ships inside the package: a trained run of the recipe best, with its int8 file.
 
 Its folder is laid out like any run folder. What a command would write into it (exports, benches)
-goes to a copy of its own, since an installed package may be read-only.
+goes to a copy in the working folder, since an installed package may be read-only.
 """
 
 from pathlib import Path
@@ -14,14 +14,33 @@ from edge_melanoma.runs import models
 WORD = Path("bundled")
 """What a person writes instead of a run folder or a model file."""
 
+COPY = Path("bundled-run")
+"""Where exports and benches of it go; not below runs/, where the newest run is looked for."""
+
 FOLDER = Path(edge_melanoma.__file__).with_name("bundled_run")
 MODEL = Path("exports", "model_int8.tflite")
 
 
 def find_run_or_bundled(folder: Path | None) -> models.TrainedModel:
-    """As `find_run`, and for the word `bundled` the run in the package, unpacked."""
+    """As `find_run`, and for the word `bundled` a copy of the run in the package, to write into."""
     if is_bundled(folder):
         return models.open_run(_unpack())
+    return models.find_run(folder)
+
+
+def find_own_run(folder: Path | None) -> models.TrainedModel:
+    """As `find_run`, for what needs the pictures that a run was trained on.
+
+    Raises:
+        EdgeMelanomaError: the word `bundled`, whose pictures do not come with the package; and as
+            `find_run`.
+    """
+    if is_bundled(folder):
+        raise EdgeMelanomaError(
+            "This command needs the pictures that a run was trained on, and those of the model in "
+            f"the package do not come with it. Its own card is {FOLDER / 'MODEL_CARD.md'}; for "
+            "figures on your pictures: edge-melanoma evaluate bundled --data DIR"
+        )
     return models.find_run(folder)
 
 
@@ -50,8 +69,8 @@ def _folder() -> Path:
 
 
 def _unpack() -> Path:
-    """A copy of the run below runs/, made once, that commands may write into."""
-    target = models.RUNS_FOLDER / WORD
+    """A copy of the run, made once, that commands may write into."""
+    target = COPY
     if (target / models.MANIFEST).is_file():
         files = [read_json(folder / models.MANIFEST)["files"] for folder in (target, _folder())]
         if files[0][models.WEIGHTS] == files[1][models.WEIGHTS]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import UNFINISHED_PREFIX
+from edge_melanoma.machine.files import STDOUT, UNFINISHED_PREFIX, is_device, write_atomically
 from edge_melanoma.runs.models import RUNS_FOLDER
 
 LOCK, OWNER = ".lock", ".owner"
@@ -72,13 +72,17 @@ def hold_run(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:
-        (folder / OWNER).write_text(str(os.getpid()), encoding="ascii")
+        write_atomically(folder / OWNER, str(os.getpid()))
         for leftover in folder.rglob(f"{UNFINISHED_PREFIX}*"):
             leftover.unlink(missing_ok=True)
         yield
     finally:
         (folder / OWNER).unlink(missing_ok=True)
         lock.release()
+        if {path.name for path in folder.iterdir()} <= {LOCK}:
+            # Nothing came of it.
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
 
 
 def owner_of(folder: Path) -> str:
@@ -96,6 +100,8 @@ def refuse_unwritable(*files: Path | None) -> None:
         EdgeMelanomaError: one of the files is a folder, or there is no writing where it belongs.
     """
     for file in filter(None, files):
+        if file == STDOUT or is_device(file):
+            continue
         if file.is_dir():
             raise EdgeMelanomaError(f"{file} is a folder; expected the name of a file to write.")
         folder = next(parent for parent in file.absolute().parents if parent.exists())

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.tflite.ends import PLAIN, Ends
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.metadata import MODEL_INFO, Seal, read_model_info, read_seal
 from edge_melanoma.tflite.verification import FILE_IDENTIFIER, verify_model
@@ -16,7 +18,12 @@ RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 SPLIT = "split.json"
+EVALUATION = "evaluation.json"
 LARGEST_MODEL_BYTES = 128 * 2**20
+CONVENTION = "convention"
+"""Where a threshold is from that was chosen on no pictures."""
+
+KERAS_SUFFIXES = frozenset({".h5", ".hdf5", ".keras"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +55,19 @@ class TrainedModel:
         """Over how many flips and turns of a picture its score is the mean."""
         return int(self.manifest.get("recipe", {}).get("views", 1))
 
+    @property
+    def image_size(self) -> int:
+        """The side in pixels at which its network sees a picture."""
+        shape = self.manifest.get("recipe", {}).get("shape", {})
+        return int(shape.get("image_size", IMAGE_SIZE))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedModel:
-    """A .tflite file and its manifest, if it has one; `is_alone` if that is inside of it."""
+    """A .tflite file and its manifest, if it has one; `is_alone` if that is inside of it.
+
+    `reading` is what a person says of one that has none.
+    """
 
     path: Path
     mode: str
@@ -59,6 +75,7 @@ class ConvertedModel:
     sha256: str
     manifest: Mapping[str, Any]
     is_alone: bool = False
+    ends: Ends = PLAIN
 
     @property
     def is_vouched_for(self) -> bool:
@@ -77,19 +94,21 @@ def find_run(folder: Path | None) -> TrainedModel:
     Raises:
         EdgeMelanomaError: no such run, an unfinished one, or weights that are not the manifest's.
     """
-    if folder is not None:
-        return open_run(folder)
     manifests = sorted(RUNS_FOLDER.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    if not manifests:
+    if folder is None and not manifests:
         raise EdgeMelanomaError(
             f"There is no finished run in {RUNS_FOLDER}/; "
             f"train one with: edge-melanoma train --data DIR."
         )
-    return open_run(manifests[-1].parent)
+    run = open_run(folder or manifests[-1].parent)
+    refuse_without_pictures(run)
+    return run
 
 
 def open_run(folder: Path) -> TrainedModel:
     """A finished run whose weights are those of its manifest."""
+    if folder.is_file() and folder.suffix in KERAS_SUFFIXES:
+        raise EdgeMelanomaError(f"{folder} is a file of Keras and no run; {import_help(folder)}.")
     if not folder.is_dir():
         raise EdgeMelanomaError(
             f"There is no run folder {folder}; train one with: edge-melanoma train --data DIR."
@@ -111,6 +130,24 @@ def open_run(folder: Path) -> TrainedModel:
     return TrainedModel(
         folder=folder, variant=manifest["variant"], manifest=manifest, sha256=sha256
     )
+
+
+def import_help(file: Path) -> str:
+    """What to do with a file of Keras."""
+    return f"import it first: edge-melanoma import {file} --out runs/{file.stem} --data DIR"
+
+
+def refuse_without_pictures(run: TrainedModel) -> None:
+    """Raise for a run that was imported without any.
+
+    Raises:
+        EdgeMelanomaError: what to do.
+    """
+    if "dataset" not in run.manifest:
+        raise EdgeMelanomaError(
+            f"{run.folder} was imported without pictures: it has none to calibrate with, to choose "
+            f"a threshold on or to be tested on; import it again with --data DIR --force."
+        )
 
 
 def open_exports(run: TrainedModel) -> list[ConvertedModel]:

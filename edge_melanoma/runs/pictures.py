@@ -7,11 +7,12 @@ from typing import Any
 
 from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.images import read_image_bytes
+from edge_melanoma.data.labels import Reading
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import read_json, sha256_of
-from edge_melanoma.runs.models import SPLIT, TrainedModel
+from edge_melanoma.runs.models import SPLIT, TrainedModel, refuse_without_pictures
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -20,6 +21,7 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
     Raises:
         EdgeMelanomaError: a folder is not where it was.
     """
+    refuse_without_pictures(run)
     folders = {name: Path(folder) for name, folder in run.manifest["dataset"]["folders"].items()}
     for folder in folders.values():
         if not folder.is_dir():
@@ -27,7 +29,7 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
                 f"The data folder {folder} of the run {run.folder} is not there any more; "
                 f"put it back, or link it there."
             )
-    return read_data_sets(folders)
+    return read_data_sets(folders, Reading.from_dict(run.manifest["dataset"].get("reading")))
 
 
 def find_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -44,8 +46,8 @@ def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
     Raises:
         EdgeMelanomaError: a picture is missing or has changed.
     """
-    split = read_json(run.folder / SPLIT)
     by_id = {record.image_id: record for record in read_run_records(run)}
+    split = read_json(run.folder / SPLIT)
     return tuple(_verified(by_id.get(name), f"{side} image {name}", split) for name in split[side])
 
 

@@ -87,7 +87,7 @@ def _read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
     exports = sorted((folder / "exports").glob("model_*.json"))
     paths = [
         folder / MANIFEST,
-        *sorted((folder / "bench").rglob(BENCH_RECORD)),
+        *sorted(folder.glob(f"bench*/**/{BENCH_RECORD}")),
         *(path for path in exports if "." not in path.stem),
     ]
     return {path.relative_to(folder).as_posix(): read_json(path) for path in paths}

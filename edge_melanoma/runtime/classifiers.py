@@ -36,6 +36,7 @@ from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime import interpreters
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.tflite.ends import PLAIN, Ends
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,8 +44,6 @@ R = TypeVar("R")
 KERAS_BATCH_SIZE = 32
 CHUNK_SIZE = 16
 """Pictures a process takes at once: few enough that all cores end together."""
-
-BYTES_AN_IMAGE = IMAGE_SIZE * IMAGE_SIZE * 3
 
 
 class Classifier(ABC):
@@ -133,28 +132,29 @@ def _run_chunk(model: str, function: Callable[[TFLiteSession, T], R], chunk: lis
     return [function(_sessions[model], item) for item in chunk]
 
 
-def _read_or_error(file: Path) -> NDArray[np.uint8] | UnreadableImageError:
+def _read_or_error(file: Path, *, size: int) -> NDArray[np.uint8] | UnreadableImageError:
     try:
-        return read_image(file)
+        return read_image(file, size=size)
     except UnreadableImageError as error:
         return error
 
 
 def score_file(session: TFLiteSession, file: Path) -> float:
     """P(malignant) of a picture's file."""
-    return session.score(read_image(file))
+    return session.score(read_image(file, size=session.image_size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedImages:
-    """A file of uint8 pixels (count, 224, 224, 3); small enough to be sent to a child process."""
+    """A file of uint8 pixels (count, size, size, 3); small enough to be sent to a child process."""
 
     path: Path
     count: int
+    size: int = IMAGE_SIZE
 
     def open(self) -> NDArray[np.uint8]:
         """The pixels, mapped and not read: every process shares the system's one copy."""
-        shape = (self.count, IMAGE_SIZE, IMAGE_SIZE, 3)
+        shape = (self.count, self.size, self.size, 3)
         return np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape)
 
     def score(self, session: TFLiteSession, number: int) -> float:
@@ -163,8 +163,10 @@ class DecodedImages:
 
 
 @contextmanager
-def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedImages]:
-    """Decode and resize all of `paths` in their order, once for several models.
+def decoded(
+    paths: Sequence[Path], *, size: int = IMAGE_SIZE, reporter: Reporter
+) -> Iterator[DecodedImages]:
+    """Decode and resize all of `paths` in their order, once for several models of one `size`.
 
     The one file that they are in is gone afterwards.
 
@@ -172,9 +174,9 @@ def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedIma
         EdgeMelanomaError: the temporary folder has not enough room, or a picture is broken.
     """
     with tempfile.TemporaryDirectory(prefix="edge-melanoma-") as folder:
-        _refuse_small_disk(Path(folder), len(paths))
-        images = DecodedImages(path=Path(folder) / "images.uint8", count=len(paths))
-        batches = stream_images(paths, batch_size=KERAS_BATCH_SIZE)
+        images = DecodedImages(path=Path(folder) / "images.uint8", count=len(paths), size=size)
+        _refuse_small_disk(images)
+        batches = stream_images(paths, batch_size=KERAS_BATCH_SIZE, size=size)
         ones = (image for batch in batches for image in batch)
         with images.path.open("wb") as stream:
             for image in reporter.track(ones, label="Decoding", total=len(paths)):
@@ -182,11 +184,12 @@ def decoded(paths: Sequence[Path], *, reporter: Reporter) -> Iterator[DecodedIma
         yield images
 
 
-def _refuse_small_disk(folder: Path, count: int) -> None:
-    needed, free = count * BYTES_AN_IMAGE, shutil.disk_usage(folder).free
+def _refuse_small_disk(images: DecodedImages) -> None:
+    folder, needed = images.path.parent, images.count * images.size**2 * 3
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise EdgeMelanomaError(
-            f"The decoded pixels of {count} images need {needed / 1e6:.3g} MB in "
+            f"The decoded pixels of {images.count} images need {needed / 1e6:.3g} MB in "
             f"{folder.parent}, which has {free / 1e6:.3g} MB free; make room, set TMPDIR to "
             f"another folder, or take fewer images with --limit."
         )
@@ -196,10 +199,16 @@ class TFLiteClassifier(Classifier, ExitStack):
     """One .tflite file in `Sessions` of its own: a context manager."""
 
     def __init__(
-        self, data: bytes, *, name: str, runtime: Runtime, ray: RayWorkers | None = None
+        self,
+        data: bytes,
+        *,
+        name: str,
+        runtime: Runtime,
+        ray: RayWorkers | None = None,
+        ends: Ends = PLAIN,
     ) -> None:
         super().__init__()
-        settings = SessionSettings(data=data, name=name, runtime=runtime)
+        settings = SessionSettings(data=data, name=name, runtime=runtime, ends=ends)
         self._name, self._sessions = name, open_sessions({name: settings}, ray)
 
     def __enter__(self) -> Self:
@@ -218,6 +227,7 @@ class KerasClassifier(Classifier):
         from edge_melanoma.network.network import compile_forward
 
         self._forward = compile_forward(network, views=views)
+        self._read = partial(_read_or_error, size=int(network.input_shape[1]))
 
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
@@ -226,7 +236,7 @@ class KerasClassifier(Classifier):
     def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
         """As every classifier does; threads read ahead."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            read = map_ahead(pool, _read_or_error, files, ahead=2 * KERAS_BATCH_SIZE)
+            read = map_ahead(pool, self._read, files, ahead=2 * KERAS_BATCH_SIZE)
             while batch := list(islice(read, KERAS_BATCH_SIZE)):
                 images = [found for found in batch if not isinstance(found, UnreadableImageError)]
                 scores = iter(self.malignant_scores(np.stack(images)) if images else ())

@@ -18,15 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.images import IMAGE_SIZE, UnreadableImageError, read_image
+from edge_melanoma.data.images import UnreadableImageError, read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
 from edge_melanoma.runs.models import ConvertedModel
 from edge_melanoma.runtime.names import Kernels, Runtime
-from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
+from edge_melanoma.tflite.ends import (
+    PLAIN,
+    Ends,
+    choose_columns,
+    choose_input_range,
+    score_of_classes,
+)
+from edge_melanoma.tflite.quantization import LOGIT_NAME, ScoreTensor, TensorQuantization
 
 DELEGATE_NODE = "DELEGATE"
-PICTURE_SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
+LARGEST_SIDE, MOST_CLASSES = 1024, 1000
 RESOLVERS = {
     Kernels.BUILT_IN: "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     Kernels.REFERENCE: "BUILTIN_REF",
@@ -44,6 +51,7 @@ class SessionSettings:
     runtime: Runtime
     threads: int = 1
     kernels: Kernels = Kernels.DEFAULT
+    ends: Ends = PLAIN
 
     def open(self) -> "TFLiteSession":
         """A session in a child process whose memory is limited once the interpreter is there.
@@ -77,15 +85,21 @@ class TFLiteSession:
         self._interpreter = _make_interpreter(settings)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
-        _refuse_other_networks(inputs, outputs, name=settings.name)
+        count = _refuse_other_networks(inputs, outputs, name=settings.name)
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
         self.input_quantization = quantization_of(inputs[0])
         self.output_quantization = quantization_of(outputs[0])
+        ends, data = settings.ends, settings.data
+        name = _output_name(self._interpreter.get_signature_list(), outputs[0])
         self.score_tensor = ScoreTensor(
-            name=_output_name(self._interpreter.get_signature_list(), outputs[0]),
-            quantization=self.output_quantization,
+            name=LOGIT_NAME if ends.is_logit else name, quantization=self.output_quantization
         )
-        self.pixel_table = self.input_quantization.pixel_table()
+        self._columns: tuple[int, ...] = ()
+        if count > 1:
+            self._columns = choose_columns(count, data, ends, name=settings.name)
+        self.image_size = int(inputs[0]["shape"][1])
+        black, white = choose_input_range(self.input_quantization, data, ends, name=settings.name)
+        self.pixel_table = self.input_quantization.pixel_table(black=black, white=white)
 
     @property
     def xnnpack_parts(self) -> int:
@@ -98,7 +112,7 @@ class TFLiteSession:
         return sum(operator["op_name"] == DELEGATE_NODE for operator in operators)
 
     def load_image(self, image: NDArray[np.uint8]) -> None:
-        """Put a picture (224, 224, 3) into the input tensor."""
+        """Put a picture (image_size, image_size, 3) into the input tensor."""
         self._load(self._values_of(image))
 
     def invoke(self) -> None:
@@ -106,32 +120,36 @@ class TFLiteSession:
         self._interpreter.invoke()
 
     def raw_output(self) -> NDArray[np.generic]:
-        """The output tensor's one value as it is, shape (1,)."""
+        """The output tensor's value as it is, shape (1,), or those of all classes."""
         values: NDArray[np.generic] = self._interpreter.get_tensor(self._output_index).reshape(-1)
         return values
 
     def score(self, image: NDArray[np.uint8]) -> float:
-        """P(malignant) of a picture (224, 224, 3); of a file that ends in a logit too."""
+        """P(malignant) of a picture (image_size, image_size, 3), of a logit too."""
         return self.score_values(self._values_of(image))
 
     def answer(self, image: NDArray[np.uint8]) -> Answer:
         """The same, and the integer that a quantised output gave."""
         score = self.score(image)
-        integer = None if self.output_quantization.is_float else int(self.raw_output()[0])
+        has_integer = not (self.output_quantization.is_float or self._columns)
+        integer = int(self.raw_output()[0]) if has_integer else None
         return Answer(score=score, integer=integer)
 
     def score_values(self, values: NDArray[np.generic]) -> float:
-        """The same of what the input tensor is to hold, (224, 224, 3), however it was made."""
+        """The same of what the input tensor is to hold, however it was made."""
         self._load(values)
         self.invoke()
         raw = self.raw_output()
-        if not self.score_tensor.holds_score(raw):
-            value = self.score_tensor.quantization.dequantize(raw)[0]
-            raise EdgeMelanomaError(
-                f"{self._name} is no lesion classifier: for a picture it gave {value:g}, which is "
-                f"no probability."
-            )
-        return float(self.score_tensor.scores(raw)[0])
+        numbers = self.score_tensor.quantization.dequantize(raw)
+        score: float | None = None
+        if self._columns:
+            is_logit, step = self.score_tensor.is_logit, self.output_quantization.scale
+            score = score_of_classes(numbers, self._columns, is_logit=is_logit, step=step)
+        elif self.score_tensor.holds_score(raw):
+            score = float(self.score_tensor.scores(raw)[0])
+        if score is None or not np.isfinite(score):
+            raise _no_probability(numbers, name=self._name)
+        return score
 
     def _values_of(self, image: NDArray[np.uint8]) -> NDArray[np.generic]:
         """What the pixels become at the input tensor; floats would be cut to other levels."""
@@ -143,25 +161,41 @@ class TFLiteSession:
         return values
 
     def _load(self, values: NDArray[np.generic]) -> None:
-        expected = self.input_quantization.dtype
-        if values.dtype != expected or values.shape != PICTURE_SHAPE:
+        expected, shape = self.input_quantization.dtype, (self.image_size, self.image_size, 3)
+        if values.dtype != expected or values.shape != shape:
             raise EdgeMelanomaError(
-                f"The model's input takes {expected} values of shape {PICTURE_SHAPE}; got "
+                f"The model's input takes {expected} values of shape {shape}; got "
                 f"{values.dtype} of shape {values.shape}."
             )
         self._interpreter.set_tensor(self._input_index, values[np.newaxis])
 
 
+def _no_probability(numbers: NDArray[np.float64], *, name: str) -> EdgeMelanomaError:
+    """With what it usually means."""
+    told = ", ".join(f"{number:g}" for number in numbers[:8])
+    if not np.all(np.isfinite(numbers)):
+        cause = "weights that overflowed or were not finite when it was exported"
+    else:
+        cause = "if these are logits, give --logit"
+    return EdgeMelanomaError(
+        f"{name} is no lesion classifier: for a picture it gave {told}, which is no probability; "
+        f"{cause}."
+    )
+
+
 def _refuse_other_networks(
     inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], *, name: str
-) -> None:
+) -> int:
+    """How many numbers the output has."""
     shapes = [list(details["shape"]) for details in inputs]
     ends = [list(details["shape"]) for details in outputs]
     sizes = [int(np.prod(shape)) for shape in ends if shape != MAP_SHAPE]
-    if shapes != [[1, *PICTURE_SHAPE]] or sizes != [1] or ends[0] == MAP_SHAPE:
+    side = int(shapes[0][1]) if shapes and len(shapes[0]) == 4 else 0
+    fits = shapes == [[1, side, side, 3]] and 0 < side <= LARGEST_SIDE
+    if not fits or len(sizes) != 1 or sizes[0] > MOST_CLASSES or ends[0] == MAP_SHAPE:
         raise EdgeMelanomaError(
-            f"{name} is not a lesion classifier: expected one input of shape "
-            f"(1, {IMAGE_SIZE}, {IMAGE_SIZE}, 3) and one output with one value, P(malignant)."
+            f"{name} is not a lesion classifier: expected one input of shape (1, side, side, 3) "
+            f"for square pictures and one output, P(malignant) or the classes of a softmax."
         )
     for details in [*inputs, *outputs]:
         dtype = np.dtype(details["dtype"])
@@ -170,6 +204,7 @@ def _refuse_other_networks(
                 f"{name} is not a lesion classifier: its {dtype.name} tensor {details['name']} has "
                 f"no scale, so its integers mean nothing."
             )
+    return sizes[0]
 
 
 def _output_name(signatures: dict[str, Any], output: dict[str, Any]) -> str:
@@ -227,7 +262,7 @@ def quantization_of(details: dict[str, Any]) -> TensorQuantization:
 def answer_file(session: TFLiteSession, file: Path) -> Answer | UnreadableImageError:
     """What an open model says of a picture's file, or why that cannot be read."""
     try:
-        return session.answer(read_image(file))
+        return session.answer(read_image(file, size=session.image_size))
     except UnreadableImageError as error:
         return error
 
@@ -260,7 +295,9 @@ def try_and_answer(
     Raises:
         EdgeMelanomaError, ChildDiedError: as `try_model` does.
     """
-    settings = SessionSettings(data=model.data, name=model.path.name, runtime=runtime)
+    settings = SessionSettings(
+        data=model.data, name=model.path.name, runtime=runtime, ends=model.ends
+    )
     levels = () if model.is_vouched_for else LEVELS
     seconds = None if model.is_vouched_for else TRIAL_SECONDS + PICTURE_SECONDS * len(files)
     what = f"The model {model.path}"
@@ -272,5 +309,5 @@ def _answer_all(
 ) -> list[Answer | UnreadableImageError]:
     session = settings.open()
     for level in levels:
-        session.score(np.full((IMAGE_SIZE, IMAGE_SIZE, 3), level, np.uint8))
+        session.score(np.full((session.image_size, session.image_size, 3), level, np.uint8))
     return [answer_file(session, file) for file in files]

@@ -71,7 +71,7 @@ def read_attached_files(data: bytes) -> dict[str, bytes]:
     Raises:
         EdgeMelanomaError: it has no metadata, or no files that can be read.
     """
-    if _entry_of(data, METADATA_NAME)[4:8].tobytes() != IDENTIFIER:
+    if entry_of(data, METADATA_NAME)[4:8].tobytes() != IDENTIFIER:
         raise EdgeMelanomaError(
             "The model has no metadata; expected the standard TFLite metadata that "
             "edge-melanoma writes."
@@ -101,7 +101,7 @@ def read_model_info(data: bytes, *, name: str) -> dict[str, Any] | None:
             attached is cut off.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        if MODEL_INFO.encode() in _entry_of(data, METADATA_NAME).tobytes():
+        if MODEL_INFO.encode() in entry_of(data, METADATA_NAME).tobytes():
             raise EdgeMelanomaError(
                 f"{name} is cut off: the {MODEL_INFO} that was attached to it, with its threshold, "
                 f"is not there; export it again, or fetch it again."
@@ -130,7 +130,7 @@ def _hash(data: bytes, place: int) -> bytes:
 def _find_seal(data: bytes) -> int | None:
     """Where in the file its seal begins; nowhere in a file that cannot be read."""
     try:
-        content = _entry_of(data, SEAL_NAME)
+        content = entry_of(data, SEAL_NAME)
     except Exception:
         # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
         return None
@@ -139,7 +139,7 @@ def _find_seal(data: bytes) -> int | None:
     return int(content.ctypes.data - np.frombuffer(data, np.uint8).ctypes.data)
 
 
-def _entry_of(data: bytes, name: bytes) -> NDArray[np.uint8]:
+def entry_of(data: bytes, name: bytes) -> NDArray[np.uint8]:
     """The bytes of the file that are the first metadata of a name; empty where none is."""
     from ai_edge_litert import schema_py_generated as schema
 

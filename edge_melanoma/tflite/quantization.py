@@ -13,6 +13,9 @@ LOGIT_NAME, SCORE_NAME = "logit", "p_malignant"
 MAP_NAME = "class_activation_map"
 """What it calls a second output (1, 7, 7), in units of the logit: where it looked."""
 
+HALF = 0.5 + 1e-6
+"""And what the scale's float32 may lack."""
+
 FLOAT_STEP = 1e-5
 """How far beyond 0..1 a sigmoid in float16 or float32 may round."""
 
@@ -44,15 +47,17 @@ class TensorQuantization:
         numbers = values.astype(np.float64)
         return numbers if self.is_float else (numbers - self.zero_point) * self.scale
 
-    def pixel_table(self) -> NDArray[np.generic]:
-        """What each grey level 0..255, scaled to 0..1, becomes at this tensor: 256 entries.
+    def pixel_table(self, *, black: float = 0.0, white: float = 1.0) -> NDArray[np.generic]:
+        """What each grey level 0..255, scaled to these ends, becomes at this tensor: 256 entries.
 
         One table, built in float64, gives the same integers in every language and on every machine.
+        In -1..1 every level lies half-way between two integers: there the upper one is taken, or
+        each second level would be lost.
         """
-        if self.is_float:
-            levels = np.arange(256, dtype=np.float32) / np.float32(255.0)
-            return levels.astype(self.dtype)
-        return self.quantize(np.arange(256, dtype=np.float64) / 255.0)
+        levels = black + np.arange(256, dtype=np.float64) * (white - black) / 255.0
+        if self.is_float or black == 0:
+            return self.quantize(levels)
+        return self.quantize((np.floor(levels / self.scale + HALF)) * self.scale)
 
     def as_dict(self) -> dict[str, object]:
         """For manifests."""
@@ -114,6 +119,12 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """P of a logit, without overflow for any number."""
     small = np.exp(-np.abs(logits))
     return np.where(logits < 0, small, 1.0) / (1.0 + small)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probabilities of classes (n,), which sum to 1, without overflow for any number."""
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum())
 
 
 def logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

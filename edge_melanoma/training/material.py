@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.data.cards import describe_dataset, find_card
 from edge_melanoma.data.copies.search import split_without_copies
+from edge_melanoma.data.labels import AS_FOUND, Reading
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import BadImage, leave_out_bad, read_fingerprints
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
@@ -107,6 +108,7 @@ class TrainingMaterial:
 def gather_material(
     named: Mapping[str, Path],
     records: tuple[LesionRecord, ...],
+    reading: Reading = AS_FOUND,
     *,
     kind: SplitKind,
     seed: int,
@@ -124,6 +126,8 @@ def gather_material(
     )
     card = None if several else next(iter(cards.values()))
     block = describe_dataset(" + ".join(named), prints.readable, card=card) | several
+    if reading != AS_FOUND:
+        block["reading"] = reading.as_dict()
     return TrainingMaterial(
         dataset=block | {"folders": {name: str(folder) for name, folder in named.items()}},
         split=split,
@@ -186,7 +190,7 @@ def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teache
     weights = Path(settings.weights)
     recipe = asdict(settings.spec())
     # What comes after all checkpoints.
-    del recipe["calibrated"], recipe["half_precision"], recipe["views"]
+    del recipe["calibrated"], recipe["half_precision"], recipe["views"], recipe["shape"]
     told = {
         "recipe": recipe,
         "seed": settings.seed,

@@ -34,8 +34,9 @@ from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import arrays_of, load_network, round_to_half
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.network.starting_weights import describe_weights
+from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import MANIFEST, SPLIT, WEIGHTS, TrainedModel, find_run
+from edge_melanoma.runs.models import EVALUATION, MANIFEST, SPLIT, WEIGHTS, TrainedModel
 from edge_melanoma.runs.pictures import leaked_test_of, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier
@@ -45,7 +46,6 @@ from edge_melanoma.training.material import Placement, TrainingMaterial, Trainin
 from edge_melanoma.training.training import TrainingResult
 
 HISTORY = "history.csv"
-EVALUATION = "evaluation.json"
 COPIED = (SPLIT, HISTORY, "training_curves.png", "classes.png", "samples.png")
 """What `calibrate` leaves as it is: the scores have no part in it."""
 
@@ -62,10 +62,10 @@ def record_run(
     placement: Placement,
 ) -> None:
     """Write all files of a run, its manifest last: a run without a manifest is no run."""
-    split, dataset = material.split, material.dataset
-    write_json(folder / SPLIT, split_to_json(split))
+    blocks = record_split(folder, material)
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
-    _draw_training(folder, split, dataset["name"], result)
+    title = f"Training on {blocks['dataset']['name']}"
+    figures.draw_training_curves(result.history, folder / "training_curves.png", title=title)
     manifest = {
         "schema": 1,
         "variant": settings.variant.value,
@@ -73,12 +73,7 @@ def record_run(
         "recipe": asdict(settings.spec()),
         "teacher": material.teacher.as_dict() if material.teacher else None,
         "resize": RESIZE_ID,
-        "dataset": dataset,
-        "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
-        "left_out": {
-            "unreadable": [asdict(image) for image in material.bad],
-            "also_in_test": [record.image_id for record in split.left_out],
-        },
+        **blocks,
         "calibration": calibration,
         "operating_point": asdict(operating_point),
         "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
@@ -86,33 +81,38 @@ def record_run(
         "starting_weights": describe_weights(settings.weights),
         "training": {"seconds": result.seconds},
     }
-    leaked = split.leaked_test
-    _finish_run(folder, result.network, sides, operating_point, manifest, leaked_test=leaked)
+    record_weights(folder, result.network, half_precision=settings.spec().half_precision)
+    leaked = material.split.leaked_test
+    record_scores(folder, sides, operating_point, blocks["dataset"], leaked_test=leaked)
+    close_run(folder, manifest)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _finish_run(
+def record_weights(folder: Path, network: Any, *, half_precision: bool) -> None:
+    """As safetensors; as float16 where they were rounded to it."""
+    from safetensors.numpy import save
+
+    precision = np.float16 if half_precision else np.float32
+    arrays = {name: array.astype(precision) for name, array in arrays_of(network).items()}
+    write_atomically(folder / WEIGHTS, save(arrays))
+
+
+def record_scores(
     folder: Path,
-    network: Any,
     sides: Mapping[str, PredictionSet],
     point: OperatingPoint,
-    manifest: Mapping[str, Any],
+    dataset: Mapping[str, Any],
     *,
     leaked_test: Collection[str],
 ) -> None:
-    """The weights, as float16 where rounded to it, what follows from the scores, the manifest."""
-    from safetensors.numpy import save
-
-    precision = np.float16 if manifest["recipe"].get("half_precision") else np.float32
-    arrays = {name: array.astype(precision) for name, array in arrays_of(network).items()}
-    write_atomically(folder / WEIGHTS, save(arrays))
+    """The scores of all sides, and what follows from them."""
     evaluation = evaluate_sides(
-        sides, operating_point=point, dataset=manifest["dataset"], leaked_test=leaked_test
+        sides, operating_point=point, dataset=dataset, leaked_test=leaked_test
     )
     write_json(folder / EVALUATION, evaluation)
     for side, predictions in sides.items():
         write_atomically(folder / f"predictions_{side}.csv", predictions_to_csv(predictions))
-    judged, name = {side: sides[side] for side in ("train", "test")}, evaluation["dataset"]["name"]
+    judged, name = {side: sides[side] for side in ("train", "test")}, dataset["name"]
     for figure, draw in (
         ("confusion", figures.draw_confusion_matrices),
         ("roc", figures.draw_roc_curves),
@@ -121,6 +121,10 @@ def _finish_run(
         draw(judged, folder / f"{figure}.png", threshold=point.threshold, dataset=name)
     unseen = {side: sides[side] for side in ("validation", "test")}
     figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
+
+
+def close_run(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest, with the hash of every other file of the run and what it ran on."""
     skipped = {MANIFEST, CHECKPOINT}
     paths = [path for path in folder.iterdir() if path.is_file() and path.name not in skipped]
     files = hashes_of(folder, [path for path in paths if not path.name.startswith(".")])
@@ -146,14 +150,16 @@ def score_external_sets(
         for found in pending
     ]
     folders, written = dict(run.manifest.get("external", {})), [run.folder / EVALUATION]
+    readings = dict(run.manifest.get("external_reading", {}))
     for found, predictions in scored:
         measured = evaluate_at_both(predictions, threshold=run.threshold)
         known[found.name] = found.as_dict() | measured
         folders[found.name] = str(found.folder)
+        readings[found.name] = found.reading.as_dict()
         written.append(run.folder / f"predictions_external_{found.name}.csv")
         write_atomically(written[-1], predictions_to_csv(predictions))
     write_json(run.folder / EVALUATION, {**evaluation, "external": known})
-    record_files(run, written, external=folders)
+    record_files(run, written, external=folders, external_reading=readings)
 
 
 def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> None:
@@ -167,15 +173,22 @@ def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> No
     write_json(run.folder / MANIFEST, {**run.manifest, **changes, "files": files})
 
 
-def _draw_training(folder: Path, split: DatasetSplit, dataset: str, result: TrainingResult) -> None:
-    figures.draw_training_curves(
-        result.history, folder / "training_curves.png", title=f"Training on {dataset}"
-    )
+def record_split(folder: Path, material: TrainingMaterial) -> dict[str, Any]:
+    """Write the split, its classes and a sheet of its pictures; the blocks of the manifest."""
+    split, dataset = material.split, material.dataset
+    write_json(folder / SPLIT, split_to_json(split))
     counts = {side: count_classes(records) for side, records in split.sides().items()}
-    figures.draw_class_distribution(counts, folder / "classes.png", dataset=dataset)
-    figures.draw_sample_sheet(
-        _sample_rows(split), folder / "samples.png", title=f"Training images of {dataset}"
-    )
+    figures.draw_class_distribution(counts, folder / "classes.png", dataset=dataset["name"])
+    title = f"Training images of {dataset['name']}"
+    figures.draw_sample_sheet(_sample_rows(split), folder / "samples.png", title=title)
+    return {
+        "dataset": dataset,
+        "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
+        "left_out": {
+            "unreadable": [asdict(image) for image in material.bad],
+            "also_in_test": [record.image_id for record in split.left_out],
+        },
+    }
 
 
 def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
@@ -192,13 +205,13 @@ def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
     return rows
 
 
-def calibrate_run(folder: Path, *, out: Path | None, force: bool) -> Path:
+def calibrate_run(folder: Path | None, *, out: Path | None, force: bool) -> Path:
     """Fold a scaling, fitted on validation, into a run's last layer; the folder of the new run.
 
     Raises:
         EdgeMelanomaError: the run is calibrated already, or its pictures are not there.
     """
-    run = find_run(folder)
+    run = find_own_run(folder)
     if run.manifest.get("calibration"):
         raise EdgeMelanomaError(
             f"The run {run.folder} is calibrated already; export it, or calibrate another."
@@ -243,7 +256,8 @@ def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None
     min_recall = told["operating_point"]["min_recall"]
     point = choose_operating_point(sides["validation"], min_recall=min_recall)
     for name in COPIED:
-        write_atomically(target / name, (run.folder / name).read_bytes())
+        if (run.folder / name).is_file():  # an imported run has no history
+            write_atomically(target / name, (run.folder / name).read_bytes())
     manifest = {
         **told,
         "recipe": {**told["recipe"], "calibrated": True},
@@ -251,5 +265,8 @@ def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None
         "calibrated_from": {"run": run.folder.resolve().name, "sha256": run.sha256},
         "operating_point": asdict(point),
     }
+    half = bool(told["recipe"].get("half_precision"))
+    record_weights(target, network, half_precision=half)
     leaked = leaked_test_of(read_json(run.folder / SPLIT))
-    _finish_run(target, network, sides, point, manifest, leaked_test=leaked)
+    record_scores(target, sides, point, told["dataset"], leaked_test=leaked)
+    close_run(target, manifest)

@@ -6,12 +6,14 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from edge_melanoma.data import sets
 from edge_melanoma.data.cards import find_card
 from edge_melanoma.data.clinics import count_sources, describe_sources
+from edge_melanoma.data.labels import AS_FOUND, Reading
 from edge_melanoma.data.screening import default_fingerprint_folder
-from edge_melanoma.data.splits import DatasetSplit, SplitKind, find_divided
+from edge_melanoma.data.splits import DatasetSplit, SplitKind, choose_kind, find_divided
 from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.evaluation.judged_pictures import learned_from_split, read_external_sets
 from edge_melanoma.evaluation.predictions import predict
@@ -22,8 +24,9 @@ from edge_melanoma.machine.tensorflow import make_deterministic
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import round_to_half
 from edge_melanoma.network.recipes import Variant
+from edge_melanoma.network.starting_weights import refuse_missing_weights
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import MANIFEST, open_run
+from edge_melanoma.runs.models import EVALUATION, MANIFEST, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
@@ -37,7 +40,6 @@ from edge_melanoma.training.material import (
 )
 from edge_melanoma.training.ray import train_on_ray
 from edge_melanoma.training.record import (
-    EVALUATION,
     record_run,
     scale_last_layer,
     score_external_sets,
@@ -49,7 +51,8 @@ def train_variants(
     data: Sequence[Path],
     settings: Sequence[TrainingSettings],
     *,
-    split: SplitKind = SplitKind.POOLED,
+    reading: Reading = AS_FOUND,
+    split: SplitKind | None = None,
     teacher: Path | None = None,
     min_recall: float | None = None,
     out: Path | None = None,
@@ -59,11 +62,14 @@ def train_variants(
     external: Mapping[str, Path] = MappingProxyType({}),
     placement: Placement | None = None,
     tensorboard: Path | None = None,
+    callbacks: tuple[Any, ...] = (),
 ) -> tuple[Path, ...]:
     """Train each variant on the same split, print the table of all, and return the run folders.
 
     All of `settings` differ in their variant alone. Of several variants, `out` is the folder of the
-    run folders. Without `placement` one process trains on one device.
+    run folders. Without `split`, a given validation side is kept, and else all are pooled. Without
+    `placement` one process trains on one device. `callbacks` are Keras' own, for a training on this
+    machine.
 
     Raises:
         EdgeMelanomaError: pictures, folders or options cannot be used.
@@ -77,8 +83,9 @@ def train_variants(
         raise EdgeMelanomaError("--resume needs --out DIR, the folder of the unfinished run.")
     teacher_run = open_teacher(teacher, settings)
     named = sets.name_folders(data)
-    records = sets.read_data_sets(named)
+    records = sets.read_data_sets(named, reading, reporter=reporter)
     sets.tell_skipped(named, records, reporter=reporter)
+    kind = choose_kind(records, split, reporter=reporter)
     records = sets.leave_out_one_sided(records, reporter=reporter)
     for note in describe_sources(count_sources(records)):
         reporter.say(note)
@@ -98,12 +105,14 @@ def train_variants(
             held.enter_context(hold_run(folder))
             for name in (MANIFEST, CHECKPOINT) if force else ():
                 (folder / name).unlink(missing_ok=True)
+        refuse_missing_weights(settings[0].weights)
         if settings[0].deterministic:
             make_deterministic(settings[0].seed)
         material = gather_material(
             named,
             records,
-            kind=split,
+            reading,
+            kind=kind,
             seed=settings[0].seed,
             teacher=teacher_run,
             cache_folder=fingerprints,
@@ -112,6 +121,7 @@ def train_variants(
         outside = read_external_sets(
             external,
             learned_from_split(material.split),
+            reading,
             cache_folder=fingerprints,
             reporter=reporter,
         )
@@ -129,6 +139,7 @@ def train_variants(
                     resume=resume,
                     placement=placement,
                     tensorboard=tensorboard,
+                    callbacks=callbacks,
                     reporter=reporter,
                 )
         for folder in folders.values():
@@ -169,6 +180,7 @@ def _train_one(
     resume: bool,
     placement: Placement,
     tensorboard: Path | None,
+    callbacks: tuple[Any, ...],
     reporter: Reporter,
 ) -> None:
     split, spec = material.split, settings.spec()
@@ -176,7 +188,9 @@ def _train_one(
     train: Callable[..., TrainingResult] = partial(train_on_ray, placement=placement)
     if placement.engine is not Engine.RAY:
         logs = tensorboard / settings.variant if tensorboard else None
-        train = partial(train_network, devices=placement.devices(), tensorboard=logs)
+        train = partial(
+            train_network, devices=placement.devices(), tensorboard=logs, callbacks=callbacks
+        )
     try:
         result = train(
             split,

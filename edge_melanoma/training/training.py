@@ -56,11 +56,13 @@ def train_network(
     devices: Devices = ALONE,
     keeper: checkpoints.CheckpointKeeper | None = None,
     tensorboard: Path | None = None,
+    callbacks: tuple[Any, ...] = (),
 ) -> TrainingResult:
     """Run every stage of the variant; `keeper` is told of each epoch, that of `run_folder` if none.
 
     The time includes the finished epochs of an interrupted part, not its preparation. With another
-    number of devices, a checkpoint is gone on with as well. `tensorboard` receives Keras' logs.
+    number of devices, a checkpoint is gone on with as well. `tensorboard` receives Keras' logs;
+    `callbacks` are Keras' own, and see every stage.
 
     Raises:
         EdgeMelanomaError: the devices cannot share a batch evenly, or a checkpoint is of another
@@ -82,10 +84,10 @@ def train_network(
     keeper = keeper or checkpoints.CheckpointKeeper(run_folder)
     while state.stage < len(spec.stages):
         stage = spec.stages[state.stage]
-        callbacks: tuple[Any, ...] = ()
+        watching = callbacks
         if tensorboard is not None:
             logs = tensorboard / f"{state.stage + 1} {stage.name}"
-            callbacks = (tf_keras.callbacks.TensorBoard(logs, write_graph=False),)
+            watching = (*callbacks, tf_keras.callbacks.TensorBoard(logs, write_graph=False))
         learner = _learner_of(network, build, stage.image_size, devices)
         fit_stage(
             maker.trainee(learner, stage, number=state.stage, plain=network, devices=devices),
@@ -93,7 +95,7 @@ def train_network(
             on_epoch=partial(keeper.after_epoch, state, learner),
             reporter=reporter,
             devices=devices,
-            callbacks=callbacks,
+            callbacks=watching,
         )
         assign_arrays(network, arrays_of(learner), source=None)
         state = state.next_stage()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from copied_lesions import COPIES, draw, write_lesions
 
-from edge_melanoma.data.lesions import list_lesions
+from edge_melanoma.data.listing import list_lesions
 
 Run = Callable[..., Any]
 

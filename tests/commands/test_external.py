@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import CommandResult
+from made import draw_pictures
 
 from edge_melanoma.benchmarks.parity import outside
 from edge_melanoma.data.phantoms import write_phantoms
@@ -181,19 +183,21 @@ def test_bench_measures_every_file_on_each_set_from_outside(
 ) -> None:
     shutil.copytree(exported_run.folder, tmp_path / "run")
     words = ["--external", f"clinic={clinic}", "--runs", "2", "--warmup", "0", "--limit", "6"]
+    words += ["--full"]
     result = edge_melanoma("bench", tmp_path / "run", *words)
     assert result.exit_code in (0, 1)
-    report = read(tmp_path / "run" / "bench" / "parity.json")
+    bench = tmp_path / "run" / "bench-limit-6"
+    report = read(bench / "parity.json")
     (outside,) = report["external"]
     assert (outside["dataset"]["name"], outside["dataset"]["images"]) == ("clinic", 6)
     assert [one["mode"] for one in outside["candidates"]] == ["float32", "float16", "int8"]
     assert outside["candidates"][0]["agreement"] == 1.0
     assert "latency_ms" not in outside["reference"]
-    scores = tmp_path / "run" / "bench" / "external" / "clinic" / "predictions_int8.csv"
+    scores = bench / "external" / "clinic" / "predictions_int8.csv"
     assert len(scores.read_text().splitlines()) == 7
     heading = "Outside, clinic: 6 images, 3 malignant, 0 left out as copies"
     assert heading in result.stdout
-    assert heading in (tmp_path / "run" / "bench" / "parity.md").read_text()
+    assert heading in (bench / "parity.md").read_text()
 
 
 def test_bench_needs_tensorflow_for_the_reference_outside(
@@ -205,3 +209,16 @@ def test_bench_needs_tensorflow_for_the_reference_outside(
         "bench --external, for the reference, needs the package tensorflow, which is not "
         "installed; install it with: pip install 'edge-melanoma[train]'",
     )
+
+
+def test_a_set_of_one_class_is_scored_and_what_it_does_not_define_is_told(
+    edge_melanoma: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    draw_pictures(tmp_path / "moles", 1, 3, 5)
+    out = tmp_path / "out.json"
+    result = edge_melanoma("evaluate", "bundled", "--data", tmp_path / "moles", "--json", out)
+    assert result.exit_code == 0, result.stderr
+    assert "recall, precision, F1 and AUC are undefined without malignant images" in result.stderr
+    told = json.loads(out.read_text())
+    assert (told["dataset"]["malignant"], told["metrics"]["recall"]) == (0, None)
+    assert 0 <= told["metrics"]["specificity"] <= 1

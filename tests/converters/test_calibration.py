@@ -14,7 +14,8 @@ from edge_melanoma.converters.calibration import (
     draw_calibration_set,
 )
 from edge_melanoma.data.images import decode_image, read_image_bytes
-from edge_melanoma.data.lesions import LesionRecord, count_classes, read_lesions
+from edge_melanoma.data.lesions import LesionRecord, count_classes
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 

@@ -15,8 +15,8 @@ from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.litert import quantize_float_model
 from edge_melanoma.data.images import read_image
-from edge_melanoma.data.lesions import read_lesions
-from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
+from edge_melanoma.data.listing import read_lesions
+from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError, install_command
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
@@ -204,7 +204,11 @@ def test_an_operator_that_the_quantizer_does_not_know_is_named_unless_it_stays_f
     from edge_melanoma.machine.tensorflow import tf, tf_keras
 
     layers = tf_keras.layers
-    odd = [layers.GlobalAveragePooling2D(), layers.Activation(tf.exp, name="odd")]
+    odd = [
+        layers.InputLayer((224, 224, 3)),
+        layers.GlobalAveragePooling2D(),
+        layers.Activation(tf.exp, name="odd"),
+    ]
     data = converted(tf_keras.Sequential([*odd, layers.Dense(1, "sigmoid")], name="melanoma"))
     fixed: Any = {"io": InputOutput.INT8, "calibration": calibration}
     with pytest.raises(EdgeMelanomaError) as caught:
@@ -250,5 +254,5 @@ def test_what_is_missing_is_said_and_float32_needs_nothing(
         quantize_float_model(mode=Mode.FLOAT16, **fixed)
     assert str(caught.value) == (
         "The litert backend needs the package litert-quantizer, which is not installed; "
-        "install it with: pip install 'edge-melanoma[litert]'"
+        f"install it with: {install_command('litert')}"
     )

@@ -17,10 +17,12 @@ from edge_melanoma.data.splits import (
     Components,
     DatasetSplit,
     SplitKind,
+    choose_kind,
     split_lesions,
     split_to_json,
 )
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.terminal import TerminalReporter
 
 
 def record(
@@ -35,14 +37,14 @@ def record(
     same_as: tuple[str, ...] = (),
 ) -> LesionRecord:
     """A picture with bytes of its own, in the side that its path begins with."""
-    side = image_id.split("/")[0]
+    side = image_id.split("/")[0].replace("valid", "validation")
     image_id = f"{dataset}:{image_id}" if dataset else image_id
     return LesionRecord(
         image_id=image_id,
         path=Path(image_id),
         is_malignant=is_malignant,
         lesion_id=lesion_id,
-        side=side if side in {"train", "test"} else None,
+        side=side if side in {"train", "test", "validation"} else None,
         sha256=sha256 or f"bytes of {image_id}",
         cluster=cluster,
         dataset=dataset,
@@ -424,16 +426,21 @@ DATASETS = ("given", "Free 1", "third")
 def tables(draw: st.DrawFn) -> tuple[LesionRecord, ...]:
     """Rows of two or three sets that share lesions, patients, photographs and pairs of twins.
 
-    The first set has a test side and a training side, and the third may have.
+    The first set has a test side and a training side, and the third may have; of both the test
+    side, the validation side or none may be missing.
     """
     several = DATASETS[: draw(st.integers(2, 3))]
     is_given = {"given": True, "Free 1": False, "third": draw(st.booleans())}
+    judging = st.sampled_from([["test"], ["valid"], ["test", "valid"]])
+    given_sides = {dataset: draw(judging) for dataset in several}
     keys = st.none() | st.integers(0, 25)
-    row = st.tuples(st.sampled_from(several), st.booleans(), st.booleans(), keys, keys, keys)
+    row = st.tuples(st.sampled_from(several), st.booleans(), st.integers(0, 3), keys, keys, keys)
     rows = draw(st.lists(row, min_size=60, max_size=110))
     names = [
-        f"{'test' if in_test else 'train'}/{n}.png" if is_given[dataset] else f"{n}.png"
-        for n, (dataset, _, in_test, *_) in enumerate(rows)
+        f"{dict(enumerate(given_sides[dataset])).get(place, 'train')}/{n}.png"
+        if is_given[dataset]
+        else f"{n}.png"
+        for n, (dataset, _, place, *_) in enumerate(rows)
     ]
     places = st.none() | st.none() | st.integers(0, len(rows) - 1)
     twins = draw(st.lists(places, min_size=len(rows), max_size=len(rows)))
@@ -491,11 +498,103 @@ def test_whatever_several_sets_share_nothing_that_is_kin_stands_on_two_sides(
     assert sorted(r.image_id for r in drawn) == sorted(r.image_id for r in records)
     refuse_kin_on_two_sides(split, records)
     if kind is SplitKind.FOLDERS:
-        given_sets = {r.dataset for r in records if r.side == "test"}
-        assert {r for r in records if r.side == "test"} <= {*split.test}
-        assert {r.dataset for r in split.left_out} <= given_sets
-        test = {r.image_id for r in split.test if r.dataset in given_sets}
-        assert test == {r.image_id for r in records if r.side == "test"}
+        for side, found in (("test", split.test), ("validation", split.validation)):
+            given_sets = {r.dataset for r in records if r.side == side}
+            stated = {r.image_id for r in records if r.side == side}
+            kept = {r.image_id for r in found if r.dataset in given_sets}
+            # What is kin to a test side of its own or another set cannot validate.
+            tested = {r.image_id for r in split.left_out} if side == "validation" else set()
+            assert kept <= stated <= kept | tested
+        assert {r.dataset for r in split.left_out} <= {r.dataset for r in records if r.side}
     shuffled = split_lesions(records[::-1], kind=kind, seed=seed)
     assert shuffled.fingerprint == split.fingerprint
     assert {*shuffled.left_out} == {*split.left_out}
+
+
+def sided(**sides: int) -> list[LesionRecord]:
+    """As many pictures of each class on each given side."""
+    return [
+        one
+        for side, count in sides.items()
+        for one in records_of(benign=count, malignant=count, folder=side)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sides", "counts"),
+    [
+        ({"train": 20, "test": 4}, (34, 6, 8)),
+        ({"train": 20, "valid": 5, "test": 4}, (40, 10, 8)),
+        ({"train": 20, "valid": 5}, (32, 10, 8)),
+    ],
+)
+def test_a_given_side_is_kept_and_a_missing_one_is_drawn_from_the_rest(
+    sides: dict[str, int], counts: tuple[int, int, int]
+) -> None:
+    records = sided(**sides)
+    split = split_lesions(records, kind=SplitKind.FOLDERS)
+    assert (len(split.train), len(split.validation), len(split.test)) == counts
+    for side, found in (("validation", split.validation), ("test", split.test)):
+        stated = {r.image_id for r in records if r.side == side}
+        assert not stated or stated == {r.image_id for r in found}
+
+
+def test_training_pictures_that_stand_in_validation_too_are_left_out() -> None:
+    copies = [
+        record(f"{side}/copy.png", is_malignant=True, lesion_id=lesion)
+        for side, lesion in (("train", "L1"), ("valid", "L1"))
+    ]
+    split = split_lesions([*sided(train=9, valid=3, test=3), *copies], kind=SplitKind.FOLDERS)
+    assert [r.image_id for r in split.left_out] == ["train/copy.png"]
+    assert "valid/copy.png" in {r.image_id for r in split.validation}
+    assert split.leaked_test == frozenset()
+
+
+def test_validation_pictures_that_stand_in_the_test_side_are_left_out() -> None:
+    copies = [
+        record(f"{side}/copy.png", is_malignant=True, lesion_id="L1")
+        for side in ("train", "valid", "test")
+    ]
+    split = split_lesions([*sided(train=9, valid=3, test=3), *copies], kind=SplitKind.FOLDERS)
+    assert [r.image_id for r in split.left_out] == ["train/copy.png", "valid/copy.png"]
+    assert split.leaked_test == {"test/copy.png"}
+
+
+@pytest.mark.parametrize(
+    ("sides", "wanted", "kind", "told"),
+    [
+        ({"all": 1}, None, "pooled", ""),
+        ({"train": 1}, None, "pooled", ""),
+        ({"train": 2, "test": 1}, "folders", "folders", ""),
+        (
+            {"train": 2, "test": 1},
+            None,
+            "pooled",
+            "The given sides (4 train, 2 test images) are pooled and drawn anew; --split folders "
+            "keeps them\n",
+        ),
+        (
+            {"train": 2, "valid": 1, "test": 1},
+            "pooled",
+            "pooled",
+            "The given sides (4 train, 2 validation, 2 test images) are pooled and drawn anew; "
+            "--split folders keeps them\n",
+        ),
+        (
+            {"train": 2, "valid": 1},
+            None,
+            "folders",
+            "The given sides are kept (4 train, 2 validation images): --split folders\n",
+        ),
+    ],
+)
+def test_given_sides_that_a_split_does_not_keep_are_told(
+    sides: dict[str, int],
+    wanted: str | None,
+    kind: str,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = SplitKind(wanted) if wanted else None
+    assert choose_kind(sided(**sides), asked, reporter=TerminalReporter()) == kind
+    assert capsys.readouterr().err == told

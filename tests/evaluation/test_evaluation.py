@@ -1,5 +1,6 @@
 """What is undefined is none and named; leaked pictures are taken out of a second test row."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -84,9 +85,18 @@ def test_what_is_undefined_is_told_with_its_reason(
     assert bool(undefined_metrics(benign=benign, malignant=malignant)) == (sentence is not None)
 
 
-def test_an_undefined_share_is_shown_as_a_word() -> None:
+def test_precision_without_a_positive_call_is_none_everywhere() -> None:
+    told = json.loads(json.dumps(evaluate_defined(BOTH, threshold=0.99), allow_nan=False))
+    assert (told["metrics"]["precision"], told["metrics"]["f1"]) == (None, 0.0)
+    assert told["undefined"] == ["precision"]
+    assert "precision" not in told["intervals"]
+    assert told["classification_report"]["malignant"]["precision"] is None
+    assert told["classification_report"]["benign"]["precision"] is not None
+
+
+def test_an_undefined_share_is_shown_as_a_dash() -> None:
     assert [format_share(None), format_share(0.5), format_share(0.5, sign="+")] == [
-        "undefined",
+        "-",
         "0.5000",
         "+0.5000",
     ]

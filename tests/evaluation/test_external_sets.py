@@ -8,7 +8,7 @@ from PIL import Image
 
 from edge_melanoma.data import screening
 from edge_melanoma.data.images import Pixels, decode_image
-from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError

@@ -1,5 +1,6 @@
 """Figures are PNGs that show the numbers they were given, and are the same each time."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,8 +122,10 @@ def test_the_operating_point_is_the_false_alarm_rate_recall_and_precision() -> N
     assert operating_shares(NINE, threshold=0.15) == (4 / 5, 4 / 4, 4 / 8)
 
 
-def test_precision_is_one_where_nothing_is_called_malignant() -> None:
-    assert operating_shares(NINE, threshold=0.95) == (0.0, 0.0, 1.0)
+def test_precision_has_no_point_where_nothing_is_called_malignant() -> None:
+    alarm, recall, precision = operating_shares(NINE, threshold=0.95)
+    assert (alarm, recall) == (0.0, 0.0)
+    assert math.isnan(precision)
 
 
 @pytest.mark.parametrize("draw", [draw_roc_curves, draw_precision_recall_curves])

@@ -1,7 +1,7 @@
 """Metrics agree with hand counts, with scikit-learn and with Wilson's formula."""
 
 from fractions import Fraction
-from math import sqrt
+from math import exp, log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -11,6 +11,7 @@ from made import predictions_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import (
     ConfusionCounts,
+    Interval,
     area_under_roc,
     count_confusions,
     measure,
@@ -123,9 +124,9 @@ def test_auc_agrees_with_counting_all_pairs_of_random_scores() -> None:
     )
 
 
-def test_precision_is_zero_when_nothing_is_called_malignant(ten: PredictionSet) -> None:
+def test_precision_is_undefined_when_nothing_is_called_malignant(ten: PredictionSet) -> None:
     measured = measure(ten, threshold=0.95)
-    assert (measured.precision, measured.f1, measured.recall) == (0.0, 0.0, 0.0)
+    assert (measured.precision, measured.f1, measured.recall) == (None, 0.0, 0.0)
     assert "precision" not in measure_intervals(ten, threshold=0.95)
 
 
@@ -170,20 +171,34 @@ def test_each_share_has_the_wilson_interval_of_its_own_counts(ten: PredictionSet
 
 def test_the_bootstrap_intervals_contain_their_values_and_are_seeded() -> None:
     predictions = random_predictions(count=120, seed=13)
-    measured = measure(predictions, threshold=0.5).as_dict()
+    measured = measure(predictions, threshold=0.5)
     intervals = measure_intervals(predictions, threshold=0.5)
-    for name in ("auc", "f1"):
+    for name, value in (("auc", measured.auc), ("f1", measured.f1)):
         low, high = intervals[name]
-        assert low < measured[name] < high
+        assert low < value < high
     assert measure_intervals(predictions, threshold=0.5) == intervals
 
 
-@pytest.mark.parametrize(
-    ("malignant", "benign", "auc"),
-    [((0.9, 0.8), (0.2, 0.1), 1.0), ((0.1, 0.2), (0.8, 0.9), 0.0), ((0.5, 0.5), (0.5,), 0.5)],
-)
-def test_the_auc_interval_is_a_point_when_every_resample_has_the_same_auc(
-    malignant: tuple[float, ...], benign: tuple[float, ...], auc: float
-) -> None:
+@pytest.mark.parametrize("count", [1, 2, 10, 100])
+def test_a_few_pictures_ranked_perfectly_prove_no_perfect_auc(count: int) -> None:
+    low, high = auc_interval(malignant=(0.9,) * count, benign=(0.1,) * count)
+    assert high == 1.0
+    assert low == pytest.approx(0.025 ** (1 / count))
+    low, high = auc_interval(malignant=(0.1,) * count, benign=(0.9,) * count)
+    assert low == 0.0
+    assert high == pytest.approx(1 - 0.025 ** (1 / count))
+
+
+def test_the_auc_interval_is_delongs_on_the_logit_scale() -> None:
+    """By hand: 7 of 9 pairs; shares below 1, 2/3, 2/3 and above 1, 1, 1/3."""
+    low, high = auc_interval(malignant=(0.9, 0.6, 0.5), benign=(0.1, 0.2, 0.7))
+    area = 7 / 9
+    error = sqrt((1 / 27) / 3 + (4 / 27) / 3) / (area * (1 - area))
+    middle = log(area / (1 - area))
+    bounds = [1 / (1 + exp(-(middle + sign * 1.959964 * error))) for sign in (-1, 1)]
+    assert (low, high) == pytest.approx(bounds, abs=1e-6)
+
+
+def auc_interval(*, malignant: tuple[float, ...], benign: tuple[float, ...]) -> Interval:
     predictions = predictions_of(malignant=malignant, benign=benign)
-    assert measure_intervals(predictions, threshold=0.5)["auc"] == (auc, auc)
+    return measure_intervals(predictions, threshold=0.5)["auc"]

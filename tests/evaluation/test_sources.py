@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.evaluation.evaluation import evaluate_at_both, measure_set, without_images
-from edge_melanoma.evaluation.metrics import measure_intervals, wilson_interval
+from edge_melanoma.evaluation.metrics import area_under_roc, percentile_interval, wilson_interval
 from edge_melanoma.evaluation.predictions import (
     Origin,
     PredictionSet,
@@ -218,8 +218,16 @@ def test_pictures_of_one_lesion_tell_no_more_than_one_picture() -> None:
 
 
 def test_single_lesions_have_the_interval_of_a_stratified_bootstrap() -> None:
-    plain = measure_intervals(melanomas_of(LOW), threshold=THRESHOLD)["auc"]
-    np.testing.assert_allclose(interval_of(LOW), plain, atol=0.015)
+    judged, random = melanomas_of(LOW), np.random.default_rng(8)
+    malignant, benign = judged.scores[judged.labels], judged.scores[~judged.labels]
+    drawn = [
+        area_under_roc(
+            np.concatenate([random.choice(one, len(one)) for one in (malignant, benign)]),
+            np.arange(len(judged.labels)) < len(malignant),
+        )
+        for _ in range(1000)
+    ]
+    np.testing.assert_allclose(interval_of(LOW), percentile_interval(drawn), atol=0.015)
 
 
 def test_intervals_are_the_same_again_and_in_any_order() -> None:

@@ -51,7 +51,7 @@ def fuzz_here(name: str, *, seconds: int) -> None:
     try:
         import atheris
     except ImportError:
-        sys.exit("atheris is not installed; install it with: pip install 'edge-melanoma[fuzz]'")
+        sys.exit("atheris is not installed; install it with: pip install '.[fuzz]'")
     sys.path[:0] = [str(Path(__file__).parents[1])]
     with atheris.instrument_imports(include=MODULES):
         from harnesses import run_harness, seeds

@@ -15,7 +15,7 @@ from tflite_files import empty_model, mean_model
 
 from edge_melanoma.benchmarks.parity.contract_file import read_contracts
 from edge_melanoma.data.images import decode_image, resize_image
-from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.bundled import bundled_model, bundled_run

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_melanoma.commands.options import choose_ray
-from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
+from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError, install_command
 from edge_melanoma.machine.ray import RayWorkers, connect, import_ray
 from edge_melanoma.runtime.names import Engine
 
@@ -27,7 +27,7 @@ def test_a_missing_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         import_ray(loopback=True)
     assert str(caught.value) == (
         "--engine ray needs the package ray, which is not installed; "
-        "install it with: pip install 'edge-melanoma[ray]'"
+        f"install it with: {install_command('ray')}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ship
+from conftest import CommandResult
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs import bundled
@@ -115,10 +116,33 @@ def test_a_run_folder_named_bundled_comes_first(package: Path) -> None:
 
 def test_commands_write_into_a_copy_that_is_made_once(package: Path) -> None:
     copy = bundled.find_run_or_bundled(Path("bundled"))
-    assert copy.folder == Path("runs/bundled")
+    assert copy.folder == Path("bundled-run")
     (copy.folder / "exports" / "mine.txt").write_text("kept")
     assert bundled.find_run_or_bundled(Path("bundled")).sha256 == copy.sha256
     assert (copy.folder / "exports" / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("card",), "pictures that a run was trained on"),
+        (("calibrate",), "pictures that a run was trained on"),
+        (("export", "--quantize", "int8"), "pictures that a run was trained on"),
+        (("report",), "edge-melanoma bench bundled --data DIR"),
+    ],
+)
+def test_what_needs_more_than_the_package_has_says_so_and_leaves_nothing(
+    arguments: tuple[str, ...],
+    told: str,
+    edge_melanoma: Callable[..., CommandResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = edge_melanoma(*arguments, "bundled")
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_copy_of_another_model_is_not_replaced(package: Path) -> None:
@@ -129,7 +153,7 @@ def test_a_copy_of_another_model_is_not_replaced(package: Path) -> None:
     with pytest.raises(EdgeMelanomaError) as caught:
         bundled.find_run_or_bundled(Path("bundled"))
     assert str(caught.value) == (
-        "runs/bundled holds another model than the one in the package; move it away."
+        "bundled-run holds another model than the one in the package; move it away."
     )
 
 

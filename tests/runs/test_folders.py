@@ -43,9 +43,16 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
 
 
 def test_a_folder_that_holds_a_lock_alone_is_as_good_as_new(tmp_path: Path) -> None:
-    with hold_run(tmp_path):
-        pass
+    (tmp_path / ".lock").touch()
     assert choose_run_folder(tmp_path, variant="frozen", force=False) == tmp_path
+
+
+def test_a_folder_in_which_nothing_was_written_is_not_left_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "partial-1"
+    folder.mkdir(parents=True)
+    with pytest.raises(EdgeMelanomaError), hold_run(folder):
+        raise EdgeMelanomaError("Something was missing.")
+    assert not folder.exists()
 
 
 def test_two_new_runs_get_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

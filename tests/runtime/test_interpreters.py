@@ -167,8 +167,8 @@ def test_a_model_of_other_shapes_is_no_lesion_classifier(shape: list[int]) -> No
     with pytest.raises(EdgeMelanomaError) as caught:
         TFLiteSession(SessionSettings(data=data, name="faces.tflite", runtime=Runtime.LITERT))
     assert str(caught.value) == (
-        "faces.tflite is not a lesion classifier: expected one input of shape (1, 224, 224, 3) "
-        "and one output with one value, P(malignant)."
+        "faces.tflite is not a lesion classifier: expected one input of shape (1, side, side, 3) "
+        "for square pictures and one output, P(malignant) or the classes of a softmax."
     )
 
 

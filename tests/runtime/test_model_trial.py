@@ -98,7 +98,8 @@ def test_a_number_that_is_no_probability_is_refused() -> None:
     with pytest.raises(EdgeMelanomaError) as caught:
         session.score(np.full((224, 224, 3), 255, np.uint8))
     assert str(caught.value) == (
-        "a.tflite is no lesion classifier: for a picture it gave 24, which is no probability."
+        "a.tflite is no lesion classifier: for a picture it gave 24, which is no probability; "
+        "if these are logits, give --logit."
     )
 
 

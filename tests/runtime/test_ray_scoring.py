@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from edge_melanoma.benchmarks.parity.scoring import Scoring
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import read_fingerprints
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.subject import open_model, predict_files

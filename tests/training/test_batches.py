@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.recipes import Appearance, Augmentation

@@ -12,10 +12,11 @@ import pytest
 from interruption import resume_after_death
 from PIL import Image
 
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import screen_images
 from edge_melanoma.data.splits import DatasetSplit, split_lesions
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, install_command
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.recipes import VARIANTS, Augmentation, Variant
 from edge_melanoma.runs.models import TrainedModel
@@ -184,7 +185,7 @@ def test_tensorboard_is_an_extra(
     assert (result.exit_code, result.stderr) == (
         2,
         "edge-melanoma: --tensorboard needs the package tensorboard, which is not installed; "
-        "install it with: pip install 'edge-melanoma[tensorboard]'\n",
+        f"install it with: {install_command('tensorboard')}\n",
     )
 
 

@@ -169,8 +169,11 @@ def split_without_copies(
             f"{copies} images."
         )
     if split.left_out:
+        is_given = any(record.side == "validation" for record in split.validation)
+        folders = "test or validation" if is_given else "test"
+        told = f", as {len(split.leaked_test)} images there" if split.leaked_test else ""
         reporter.say(
-            f"Left out of training: {len(split.left_out)} images that are in the test folder too, "
-            f"as {len(split.leaked_test)} images there."
+            f"Left out of training: {len(split.left_out)} images that are in the "
+            f"{folders} folder too{told}."
         )
     return split

@@ -25,7 +25,8 @@ from small_network import make_calibration, make_small_network
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.settings import ExportSettings, Job
 from edge_melanoma.data.images import read_image_bytes
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
 from edge_melanoma.machine.files import read_json, sha256_of, write_json

@@ -8,7 +8,8 @@ from copies import KINDS, measure_search
 
 from edge_melanoma.data.copies import search
 from edge_melanoma.data.copies.search import CopyKind, CopyPair, Duplicates
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import read_lesions
 
 SOURCES = {f"{kind}/0000.png": f"source {number}" for number, kind in enumerate(KINDS)}
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import clinics
 import pytest
 
-from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.machine.files import read_json
 from edge_melanoma.network.recipes import EVERY_CLINIC
 

@@ -186,7 +186,7 @@ def test_what_is_undefined_outside_is_a_word_and_a_missing_set_is_blank(tmp_path
     folders = [write_run(tmp_path / name) for name in ("frozen", "partial")]
     add_outside(folders[0], recall=None)
     lines = render_results(folders)
-    assert lines[4].endswith("| 0.9700 | undefined | 0.4000 | 0.8000 | 62 s |")
+    assert lines[4].endswith("| 0.9700 | - | 0.4000 | 0.8000 | 62 s |")
     assert lines[9].startswith("| partial | test | 0.500 ")
     assert lines[9].endswith("| 0.9700 |  |  |  | 62 s |")
 

@@ -6,7 +6,7 @@ import pytest
 from made import draw_pictures
 from throughput import TRAINED, measure_rates, render_rates
 
-from edge_melanoma.data.lesions import read_lesions
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import screen_images
 
 

@@ -1,61 +1,21 @@
-"""What is found out about a candidate beside its metrics."""
+"""What is found out about a candidate beside its metrics: its flips and its own threshold."""
 
 import json
 from typing import Any
 
 import pytest
 from made import predictions_of
-from parity_reports import INT8_OUTPUT
 
-from edge_melanoma.benchmarks.parity.comparison import KIND_NAMES, compare
-from edge_melanoma.benchmarks.parity.findings import (
+from edge_melanoma.benchmarks.parity.comparison import (
+    KIND_NAMES,
     NO_POINT_OF_ITS_OWN,
-    Findings,
+    compare,
     compare_at_points,
     describe_flips,
     integer_of,
     own_point_of,
-    study_candidate,
 )
-from edge_melanoma.benchmarks.parity.paired_tests import proof_limits
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
-
-
-def found() -> Findings:
-    """One of four malignant images is lost; of four benign, one alarms and two are cleared."""
-    before = predictions_of(malignant=(0.9,) * 4, benign=(0.1, 0.1, 0.6, 0.7))
-    after = predictions_of(malignant=(0.2,) + (0.9,) * 3, benign=(0.7, 0.1, 0.2, 0.3))
-    return study_candidate(
-        compare(before, after, threshold=0.5, output=INT8_OUTPUT),
-        manifest={"operating_point": {"threshold": 0.15, "integer": -90}},
-        is_full_int8=True,
-    )
-
-
-def test_recall_is_proved_by_malignant_images_and_accuracy_by_all() -> None:
-    assert found().limits(margin=0.01) == {
-        "recall": proof_limits(lost=1, gained=0, pairs=4, margin=0.01),
-        "accuracy": proof_limits(lost=2, gained=2, pairs=8, margin=0.01),
-    }
-
-
-def test_the_candidates_own_point_is_the_manifests() -> None:
-    *_, own = found().details["operating_points"]
-    assert (own["candidate_threshold"], own["candidate_integer"]) == (0.15, -90)
-    assert own["flips"]["lost_malignant"] == 0
-
-
-def test_the_threshold_has_an_integer_where_the_output_has() -> None:
-    told = found().as_dict({}, margin=0.01)
-    assert told["threshold_integer"] == 0
-    assert told["output"] == {
-        "name": "p_malignant",
-        "dtype": "int8",
-        "scale": 1 / 256,
-        "zero_point": -128,
-    }
-    assert told["flip_details"][0]["kind"] == "lost_malignant"
-
 
 PROBABILITY = ScoreTensor(
     name="p_malignant",

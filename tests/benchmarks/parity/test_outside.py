@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made import predictions_of
 
-from edge_melanoma.benchmarks.parity.findings import NO_POINT_OF_ITS_OWN
+from edge_melanoma.benchmarks.parity.comparison import NO_POINT_OF_ITS_OWN
 from edge_melanoma.benchmarks.parity.outside import compare_outside
 from edge_melanoma.benchmarks.report.tables import describe_outside, outside_section
 from edge_melanoma.data.cards import describe_dataset

@@ -6,7 +6,11 @@ import pytest
 from made import predictions_of
 
 from edge_melanoma.benchmarks.parity.comparison import compare
-from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, score_upper_bound
+from edge_melanoma.benchmarks.parity.paired_tests import (
+    exact_mcnemar,
+    score_interval,
+    score_upper_bound,
+)
 from edge_melanoma.benchmarks.parity.statistics import PairedStatistics, study_drops
 
 METRICS = ["recall", "specificity", "accuracy", "auc", "partial_auc"]
@@ -45,6 +49,7 @@ def test_malignant_images_have_a_mcnemar_of_their_own(statistics: PairedStatisti
 
 def test_intervals_hold_the_drop_and_wilson_the_shares(statistics: PairedStatistics) -> None:
     for drop in statistics.drops.values():
+        assert drop.interval is not None
         low, high = drop.interval
         assert low <= drop.drop <= high
         assert high > low
@@ -66,6 +71,7 @@ def test_without_a_margin_nothing_is_tested_but_the_bound_is_told(
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_margin_is_passed_from_the_bound_on(statistics: PairedStatistics, metric: str) -> None:
     bound = statistics.drops[metric].upper95
+    assert bound is not None
     # The bootstrap counts one resample in advance and may need a step more than its quantile.
     wide = statistics.tests({metric: bound * 1.2 + 0.001})[metric]
     narrow = statistics.tests({metric: bound * 0.9})[metric]
@@ -77,8 +83,23 @@ def test_a_candidate_without_flips_still_proves_nothing_below_its_number_of_imag
     same = predictions_of(malignant=(0.9,) * 10, benign=(0.1,) * 10)
     comparison = compare(same, same, threshold=0.5)
     drop = study_drops(comparison).drops["recall"]
-    assert drop.interval == (0.0, 0.0)
+    assert drop.interval == score_interval(lost=0, gained=0, pairs=10)
     assert drop.upper95 == score_upper_bound(lost=0, gained=0, pairs=10) > 0.2
+
+
+def test_areas_of_few_pictures_have_a_drop_and_nothing_else() -> None:
+    few = predictions_of(malignant=(0.9,) * 9, benign=(0.1,) * 10)
+    statistics = study_drops(compare(few, few, threshold=0.5))
+    told = json.loads(json.dumps(statistics.as_dict({"auc": 0.5}), allow_nan=False))
+    assert told["noninferiority"]["auc"] == {
+        "drop": 0.0,
+        "upper95": None,
+        "method": "delong",
+        "margin": 0.5,
+        "p": None,
+        "shown": False,
+    }
+    assert told["drop_intervals"]["partial_auc"] is None
 
 
 def test_the_statistics_are_json(statistics: PairedStatistics) -> None:
@@ -86,5 +107,5 @@ def test_the_statistics_are_json(statistics: PairedStatistics) -> None:
     assert told["partial_auc"]["min_recall"] == 0.8
     assert list(told["drop_intervals"]) == list(told["noninferiority"]) == METRICS
     assert told["noninferiority"]["recall"]["method"] == "score"
-    assert told["noninferiority"]["auc"]["method"] == "bootstrap"
+    assert told["noninferiority"]["auc"]["method"] == "delong"
     assert len(told["share_intervals"]["new_false_alarm"]) == 2

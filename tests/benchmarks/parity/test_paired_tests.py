@@ -10,8 +10,12 @@ from edge_melanoma.benchmarks.parity.paired_tests import (
     exact_mcnemar,
     noninferiority_p,
     pairs_needed,
+    pairs_that_tell,
+    pairs_without_flips,
     proof_limits,
+    score_interval,
     score_upper_bound,
+    trials_that_tell,
 )
 
 
@@ -63,6 +67,36 @@ def test_the_score_test_gives_the_published_interval() -> None:
     # Half of the last published digit moves p by 0.0002 here.
     assert upper == pytest.approx(0.025, abs=2e-4)
     assert lower == pytest.approx(0.025, abs=2e-4)
+
+
+def test_the_two_sided_interval_is_the_published_one() -> None:
+    # As above; the last published digit is half of 1e-4.
+    assert score_interval(lost=6, gained=16, pairs=161) == pytest.approx(
+        (-0.1240, -0.0054), abs=5e-5
+    )
+
+
+def test_so_many_pictures_would_tell_a_drop_from_its_limit() -> None:
+    flips = {"lost": 4, "gained": 1}
+    needed = pairs_that_tell(0.005, **flips, pairs=200)
+    assert needed is not None
+    assert needed > 200
+    for pairs, excludes in ((needed, True), (0.98 * needed, False)):
+        rates = {name: count / 200 * pairs for name, count in flips.items()}
+        low, _ = score_interval(**rates, pairs=pairs)
+        assert (low > 0.005) == excludes
+    assert pairs_that_tell(0.015, **flips, pairs=200) is None
+
+
+def test_so_many_trials_would_tell_a_share_from_its_limit() -> None:
+    # 1.96^2 * .99 * .01 / (.99 - 59/60)^2 = 855.7.
+    assert trials_that_tell(0.99, 59 / 60) == 856
+    assert trials_that_tell(0.99, 0.99) is None
+
+
+def test_without_flips_a_margin_of_nothing_is_shown_by_no_number() -> None:
+    assert pairs_without_flips(0.005) == pairs_needed(margin=0.005, discordance=0.0) == 539
+    assert (pairs_without_flips(0.0), pairs_without_flips(1.0)) == (None, None)
 
 
 @pytest.mark.parametrize(

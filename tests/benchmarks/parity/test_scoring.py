@@ -1,5 +1,6 @@
 """A whole bench's scoring: the same scores as apart, and what an interruption keeps."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +11,13 @@ import pytest
 from conftest import CommandResult
 
 from edge_melanoma.benchmarks.parity import scoring
-from edge_melanoma.benchmarks.parity.scoring import Scoring
+from edge_melanoma.benchmarks.parity.scoring import Scoring, score_or_nan
+from edge_melanoma.errors import EdgeMelanomaError, NoProbabilityError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.models import TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_side
-from edge_melanoma.runtime.classifiers import SessionPool, TFLiteClassifier
+from edge_melanoma.runtime.classifiers import KerasClassifier, SessionPool, TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
 
 
@@ -39,6 +41,51 @@ def test_scores_are_those_of_each_model_that_decodes_by_itself(exported_run: Tra
     with TFLiteClassifier(model.data, name="int8", runtime=Runtime.LITERT) as classifier:
         assert found["int8"].scores.tolist() == list(classifier.stream_scores(paths))
     assert found["int8"].image_ids == tuple(record.image_id for record in records)
+
+
+def scoring_of(run: TrainedModel, *, pictures: int) -> Scoring:
+    return Scoring(
+        run=run,
+        exports=[],
+        runtime=Runtime.LITERT,
+        records=read_side(run, "test")[:pictures],
+        is_test_side=True,
+        reporter=SilentReporter(),
+    )
+
+
+def test_a_picture_without_a_probability_counts_as_scored_nothing(
+    exported_run: TrainedModel,
+) -> None:
+    whole = scoring_of(exported_run, pictures=4)
+    session: Any = None
+
+    def refuse_odd_numbers(_session: object, number: int) -> float:
+        if number % 2:
+            raise NoProbabilityError("for a picture it gave nan, which is no probability")
+        return 0.5
+
+    scores = [score_or_nan(refuse_odd_numbers, session, number) for number in range(4)]
+    found = whole._predictions("int8", iter(scores), "int8")
+    assert found.scores.tolist() == [0.5, 0.0, 0.5, 0.0]
+    assert whole.without_score == {"int8": 2}
+
+
+def test_a_network_that_gives_no_number_is_refused(
+    exported_run: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = scoring_of(exported_run, pictures=4)
+    monkeypatch.setattr(
+        KerasClassifier,
+        "stream_decoded",
+        lambda classifier, images: iter([0.5, math.nan, 0.5, math.nan]),
+    )
+    with pytest.raises(EdgeMelanomaError) as caught:
+        whole.score()
+    assert str(caught.value) == (
+        f"The network of {exported_run.folder} gives NaN for 2 of 4 pictures; there is nothing to "
+        "compare its files with: train it again."
+    )
 
 
 def test_an_interruption_keeps_the_predictions_of_finished_models(

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -100,12 +101,12 @@ def test_a_table_of_scores_that_is_broken_is_named(tmp_path: Path, text: str | N
 def test_a_bench_of_an_older_version_is_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "bench")
     parity = read_json(folder / "parity.json")
-    del parity["candidates"][0]["flip_details"]
+    del parity["candidates"][0]["inconclusive"]
     write_json(folder / "parity.json", parity)
     (folder / "thumbnails.json").unlink()
     assert refusal(folder) == (
-        "The parity.json holds no flips with their scores, as an older version wrote it; make it "
-        "anew with: edge-melanoma bench"
+        "The parity.json lacks what the page shows, as an older version wrote it; make it anew "
+        "with: edge-melanoma bench"
     )
 
 
@@ -118,20 +119,31 @@ def test_each_rule_is_a_case_and_each_miss_a_failure_with_its_sentence() -> None
     root = ElementTree.fromstring(
         render_junit(report_of(BEFORE_JUNIT, AFTER_JUNIT, contract=contract).as_dict())
     )
-    assert (root.tag, root.attrib["tests"], root.attrib["failures"]) == ("testsuites", "5", "4")
+    counts = [root.attrib[name] for name in ("tests", "failures", "skipped")]
+    assert (root.tag, counts) == ("testsuites", ["5", "1", "2"])
     cases = root.findall("./testsuite/testcase")
     assert [(case.attrib["classname"], case.attrib["name"]) for case in cases] == [
         ("edge-melanoma.int8", "max_recall_drop"),
         ("edge-melanoma.int8", "max_accuracy_drop"),
-        ("edge-melanoma.int8", "min_agreement"),
         ("edge-melanoma.int8", "max_lost_malignant"),
         ("edge-melanoma.int8", "max_size_mb"),
+        ("edge-melanoma.int8", "require_full_int8"),
     ]
-    failures = [case.find("failure") for case in cases]
-    assert failures[4] is None
-    assert failures[3] is not None
-    assert failures[3].attrib["message"] == "max_lost_malignant is 0, measured 1"
-    assert failures[3].text == "max_lost_malignant is 0, measured 1\nlost malignant: 0.png"
+    sentence = "malignant pictures lost: 1, at most 0 allowed"
+    told = [[(one.tag, one.attrib["message"]) for one in case] for case in cases]
+    assert told[2:] == [[("failure", sentence)], [], []]
+    assert cases[2][0].text == f"{sentence}\nlost malignant: 0.png"
+    skipped = cases[0].find("skipped")
+    assert skipped is not None
+    assert skipped.attrib["message"].startswith("4 malignant pictures are too few to tell a drop")
+
+
+def test_what_is_open_is_a_failure_where_the_contract_says_so() -> None:
+    report = report_of(BEFORE_JUNIT, AFTER_JUNIT)
+    strict = replace(report, contracts=replace(report.contracts, on_inconclusive="fail"))
+    root = ElementTree.fromstring(render_junit(strict.as_dict()))
+    assert [root.attrib[name] for name in ("failures", "skipped")] == ["2", "0"]
+    assert "too few to tell" in root.findall(".//failure")[0].attrib["message"]
 
 
 def test_a_report_that_passes_has_no_failures() -> None:

@@ -14,6 +14,7 @@ import pytest
 from parity_reports import report_of
 from PIL import ExifTags, Image
 
+from edge_melanoma.benchmarks.parity.contract import ParityContract
 from edge_melanoma.benchmarks.parity.verdict import ParityReport
 from edge_melanoma.benchmarks.report import page as page_module
 from edge_melanoma.benchmarks.report.page import (
@@ -24,7 +25,7 @@ from edge_melanoma.benchmarks.report.page import (
     render_report,
     shown_thumbnails,
 )
-from edge_melanoma.benchmarks.report.text import TEMPLATES
+from edge_melanoma.benchmarks.report.text import TEMPLATES, describe_answer
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet
@@ -131,10 +132,30 @@ def test_lost_malignant_pictures_stand_first_with_scores_distances_and_integers(
 
 
 def test_a_verdict_is_said_in_words(page: str) -> None:
-    assert "<strong>Fail: int8; 1 of 3 checks missed</strong>" in page
-    kept = page_of(report_of(BEFORE, BEFORE), after=BEFORE)
-    assert "<strong>Pass: 3 checks of 1 exported models</strong>" in kept
+    told = '<p class="verdict inconclusive"><strong>Inconclusive: int8; 2 of 3 checks open</strong>'
+    assert told in page
+    loose = ParityContract(max_recall_drop=1, max_accuracy_drop=1)
+    kept = page_of(report_of(BEFORE, BEFORE, contract=loose), after=BEFORE)
+    assert '"verdict pass"><strong>Pass: 3 checks of 1 exported models</strong>' in kept
     assert "<p>No malignant picture is lost.</p>" in kept
+    failing = page_of(report_of(BEFORE, AFTER, contract=ParityContract(max_lost_malignant=0)))
+    assert "<p><strong>int8</strong> fails: malignant pictures lost: 1, at most 0 allowed.</p>" in (
+        failing
+    )
+
+
+def test_the_page_begins_with_the_answer(page: str) -> None:
+    parity = report_of(BEFORE, AFTER, name="<b>set</b>").as_dict()
+    first, *others = (
+        line.strip().replace(">", "&gt;") for line in describe_answer(parity, width=1000)
+    )
+    lines = [f'<div class="file">{first}</div>', *(f"<div>{line}</div>" for line in others)]
+    assert "\n".join(["</h1>", '<div class="answer">', *lines, "</div>"]) in page
+
+
+def test_tables_scroll_inside_themselves(page: str) -> None:
+    assert page.count("<table>") == page.count('tabindex="0">\n<table>') >= 5
+    assert ".scroll { overflow-x: auto;" in page
 
 
 def test_many_flips_are_cut_and_counted() -> None:
@@ -167,12 +188,12 @@ def test_scores_of_other_images_are_refused() -> None:
 
 def test_a_report_of_an_older_version_is_refused() -> None:
     parity = report_of(BEFORE, AFTER).as_dict()
-    del parity["candidates"][0]["flip_details"]
+    del parity["candidates"][0]["inconclusive"]
     with pytest.raises(EdgeMelanomaError) as caught:
         refuse_older(parity)
     assert str(caught.value) == (
-        "The parity.json holds no flips with their scores, as an older version wrote it; make it "
-        "anew with: edge-melanoma bench"
+        "The parity.json lacks what the page shows, as an older version wrote it; make it anew "
+        "with: edge-melanoma bench"
     )
 
 

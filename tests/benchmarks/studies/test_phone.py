@@ -12,13 +12,11 @@ from tflite_files import mean_model
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.benchmarks.studies.phone import (
     COLUMNS,
-    invocation_rows,
     open_phone,
     parse_benchmark_output,
     phone_section,
     time_on_phone,
 )
-from edge_melanoma.benchmarks.timing.tables import INVOCATION_COLUMNS
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.models import ConvertedModel
@@ -111,7 +109,7 @@ def test_each_file_is_pushed_run_on_each_number_of_threads_and_removed(
     ]
 
 
-def test_a_phone_stands_in_a_table_of_its_own_and_among_the_invocations(
+def test_a_phone_stands_in_a_table_of_its_own(
     adb: Path, binary: Path, model: ConvertedModel
 ) -> None:
     report = time_on_phone(
@@ -123,13 +121,6 @@ def test_a_phone_stands_in_a_table_of_its_own_and_among_the_invocations(
     assert section.rows == (("int8", "1", "XNNPACK", *figures),)
     assert len(section.rows[0]) == len(COLUMNS)
     assert section.key == "phone"
-    (row,) = invocation_rows(report)
-    heads = [head for head, _ in INVOCATION_COLUMNS]
-    assert dict(zip(heads, row, strict=True)) == {
-        **dict.fromkeys(heads, ""),
-        **{"model": "int8 on Pixel 8", "threads": "1", "kernels": "XNNPACK", "runs": "50"},
-        **{"p50 ms": "8.99", "min": "8.98", "mean": "9.00"},
-    }
 
 
 def test_a_program_that_fails_leaves_nothing_on_the_phone(

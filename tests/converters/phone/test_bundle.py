@@ -171,6 +171,7 @@ def test_the_tolerance_for_other_kernels_lets_no_wrong_colour_order_pass(
         prepare_pixels(
             decode_image((android_bundle_folder / GOLDEN / v["file"]).read_bytes(), name=v["file"]),
             Crop.NONE,
+            size=224,
         )[:, :, ::-1]
         for v in golden["vectors"]
     ]
@@ -188,7 +189,9 @@ def test_a_centre_crop_is_recorded_and_changes_what_is_not_square(
     names = ["golden_01.png", "golden_06.png"]
     pictures = {name: (android_bundle_folder / GOLDEN / name).read_bytes() for name in names}
     data = (bundled_run().exports_folder / "model_int8.tflite").read_bytes()
-    told = describe_vectors(pictures, int8=data, uint8=make_uint8_twin(data), crop=Crop.CENTRE)
+    told = describe_vectors(
+        pictures, int8=data, uint8=make_uint8_twin(data), crop=Crop.CENTRE, size=224
+    )
     square, wide = told["vectors"]
     whole = {vector["file"]: vector for vector in golden["vectors"]}
     assert told["crop"] == "centre"

@@ -20,7 +20,8 @@ from edge_melanoma.data.copies.search import (
     split_without_copies,
 )
 from edge_melanoma.data.images import decode_image
-from edge_melanoma.data.lesions import LesionRecord, read_lesions
+from edge_melanoma.data.lesions import LesionRecord
+from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import read_fingerprints
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.machine.terminal import TerminalReporter

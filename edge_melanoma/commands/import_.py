@@ -1,0 +1,65 @@
+"""edge-melanoma import: a trained Keras file becomes a run, and nothing of it is run."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from edge_melanoma.commands.options import Force, InputRange, MalignantIndex, MinRecall, Seed
+from edge_melanoma.data.splits import SplitKind
+
+
+def command(
+    model: Annotated[Path, Argument(metavar="MODEL", help="A .keras, .h5 or .weights.h5 file.")],
+    out: Annotated[Path, Option(metavar="RUN", help="The new run folder.")],
+    data: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="DIR",
+            help="Pictures for calibration, threshold and test; may be repeated. Without it the "
+            "run can be evaluated, and not exported.",
+        ),
+    ] = None,
+    input_range: InputRange = None,
+    malignant_index: MalignantIndex = None,
+    image_size: Annotated[
+        int | None, Option(metavar="N", help="Side in pixels, for files of weights alone.")
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        Option(
+            metavar="IMAGE=SCORE|FILE.csv",
+            help="P(malignant) as your notebook gave it, to 1e-4; a table has the columns "
+            "file,score. May be repeated.",
+        ),
+    ] = None,
+    split: Annotated[
+        SplitKind | None,
+        Option(
+            help="Without it a given test folder is kept; where there is none, sides are drawn."
+        ),
+    ] = None,
+    seed: Seed = 0,
+    min_recall: MinRecall = None,
+    force: Force = False,
+) -> None:
+    """Make a run of a MobileNetV2 that was trained in Keras elsewhere.
+
+    Its layers have to be those of MobileNetV2 with a small head; the first one that is not is
+    named.
+    """
+    from edge_melanoma.tflite.ends import choose_ends
+    from edge_melanoma.training.imported import import_run
+
+    import_run(
+        model,
+        choose_ends(input_range, malignant_index),
+        out=out,
+        image_size=image_size,
+        checks=check or (),
+        data=data or (),
+        split=split,
+        seed=seed,
+        min_recall=min_recall,
+        force=force,
+    )

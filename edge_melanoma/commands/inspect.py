@@ -1,0 +1,112 @@
+"""edge-melanoma inspect: what a .tflite file is, and what an accelerator would leave to the CPU."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from typer import Argument, Option
+
+from edge_melanoma.commands.options import JsonFile
+from edge_melanoma.machine.files import write_result
+from edge_melanoma.machine.terminal import print_lines, print_table, results_console
+from edge_melanoma.tflite.delegates import DELEGATES, Target, left_to_cpu
+
+LIMIT_NOT_KEPT = 1
+
+
+def command(
+    file: Annotated[Path, Argument(metavar="FILE", help="A .tflite file, or the word bundled.")],
+    target: Annotated[
+        Target, Option(help="Where it is to run: which operators would be left to the CPU there.")
+    ] = Target.GPU,
+    contract: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Whose max_fallback_ops must hold; ./parity.toml if there."),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """What a file is: types, scales, operators, threshold, seal; nothing of it is run.
+
+    Exit code 1: more operators would be left to the CPU than the contract's max_fallback_ops.
+    """
+    from edge_melanoma.benchmarks.parity.contract_file import find_contract, read_contracts
+    from edge_melanoma.runs.bundled import bundled_model, is_bundled
+    from edge_melanoma.runs.folders import refuse_unwritable
+    from edge_melanoma.runs.models import open_converted
+
+    refuse_unwritable(json)
+    stated = contract or find_contract()
+    contracts = read_contracts(stated) if stated else None
+    model = open_converted(bundled_model() if is_bundled(file) else file)
+    told = _describe(model, target)
+    limit = contracts.of(model.mode).max_fallback_ops if contracts and model.manifest else None
+    if not write_result(json, told):
+        _show(told)
+    if limit is not None and told["fallback_ops"] > limit:
+        print_lines(
+            results_console(width=160),
+            f"fails: {told['fallback_ops']} operators left to the CPU, at most {limit} allowed",
+        )
+        raise typer.Exit(LIMIT_NOT_KEPT)
+
+
+def _describe(model: Any, target: Target) -> dict[str, Any]:
+    """The content of `inspect --json`."""
+    from edge_melanoma.tflite.inspection import inspect_model
+    from edge_melanoma.tflite.metadata import read_seal
+
+    facts, manifest = inspect_model(model.data), model.manifest
+    left = left_to_cpu(facts.operators, target)
+    point = manifest.get("operating_point") or {}
+    return {
+        "schema": 1,
+        "file": model.path.name,
+        "mode": model.mode,
+        "size_bytes": model.size_bytes,
+        "sha256": model.sha256,
+        "seal": read_seal(model.data).name.lower(),
+        "input": {**facts.input.as_dict(), "shape": list(facts.input_shape)},
+        "output": {**facts.output.as_dict(), "name": facts.output_name},
+        "tensors": facts.tensor_types,
+        "operators": facts.operators,
+        "threshold": manifest.get("threshold"),
+        "threshold_integer": point.get("integer"),
+        "views": manifest.get("views"),
+        "target": target.value,
+        "delegate": DELEGATES[target].name,
+        "delegate_list": DELEGATES[target].source,
+        "left_to_cpu": left,
+        "fallback_ops": sum(left.values()),
+    }
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    table = Table("operator", "number", "where", title=told["file"])
+    for name, number in told["operators"].items():
+        table.add_row(name, str(number), "CPU" if name in told["left_to_cpu"] else told["target"])
+    console = results_console(width=120)
+    print_table(console, table)
+    print_lines(console, *_lines_of(told))
+
+
+def _lines_of(told: Mapping[str, Any]) -> Iterator[str]:
+    ends = (
+        f"{end}: {told[end]['dtype']}, scale {told[end]['scale']:.6g}, zero point "
+        f"{told[end]['zero_point']}"
+        for end in ("input", "output")
+    )
+    yield f"{told['mode']}, {told['size_bytes']:,} bytes, sha256 {told['sha256'][:16]}"
+    yield f"seal {told['seal']}; {'; '.join(ends)}"
+    if told["threshold"] is None:
+        yield "It states no threshold."
+    else:
+        integer = told["threshold_integer"]
+        as_integer = "" if integer is None else f", integer {integer}"
+        yield f"threshold {told['threshold']:.4f}{as_integer}"
+    total = sum(told["operators"].values())
+    yield (
+        f"{told['delegate']} takes {total - told['fallback_ops']} of {total} operators "
+        f"(by {told['delegate_list']})"
+    )
