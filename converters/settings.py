@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ExportSettings:
     views: int = 1
 
     def refuse_contradictions(self, modes: Collection[Mode]) -> None:
-        """Raise for choices that would have no effect or exclude each other."""
+        """Raise for choices that have no effect, exclude each other, or cannot be made here."""
         lacks_int8 = not any(mode.is_full_int8 for mode in modes)
         asks_for_output = self.output is not Output.PROBABILITY
         limits_drop, drop = self.max_recall_drop is not None, self.max_recall_drop or 0.0
@@ -79,6 +80,18 @@ class ExportSettings:
         for is_made, sentence in contradictions:
             if is_made:
                 raise EdgeMelanomaError(sentence)
+        needed = (
+            (by_litert, "litert-quantizer", "litert", f"--backend {self.backend}"),
+            (
+                Mode.INT8_QAT in modes,
+                "tensorflow-model-optimization",
+                "train",
+                f"--quantize {Mode.INT8_QAT}",
+            ),
+        )
+        for is_needed, package, extra, purpose in needed:
+            if is_needed and find_spec(package.replace("-", "_")) is None:
+                raise MissingExtraError.for_package(package, extra=extra, purpose=purpose)
 
     def of_mode(self, mode: Mode) -> dict[str, Any]:
         """The part that decides the bytes of the file in `mode`, for its manifest."""

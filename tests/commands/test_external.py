@@ -12,6 +12,7 @@ from made import draw_pictures
 
 from edge_melanoma.benchmarks.parity import outside
 from edge_melanoma.data.phantoms import write_phantoms
+from edge_melanoma.errors import install_command
 from edge_melanoma.runs.models import TrainedModel, open_run
 
 Cli = Callable[..., Any]
@@ -207,7 +208,7 @@ def test_bench_needs_tensorflow_for_the_reference_outside(
     refuse(
         edge_melanoma("bench", exported_run.folder, "--external", f"clinic={clinic}"),
         "bench --external, for the reference, needs the package tensorflow, which is not "
-        "installed; install it with: pip install 'edge-melanoma[train]'",
+        f"installed; install it with: {install_command('train')}",
     )
 
 

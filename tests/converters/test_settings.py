@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from edge_melanoma.converters import settings
 from edge_melanoma.converters.settings import ExportSettings
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, MissingExtraError
 from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
 
 INT8 = (Mode.FLOAT32, Mode.INT8)
@@ -88,3 +89,22 @@ def test_what_has_no_effect_on_a_file_is_not_in_its_manifest() -> None:
     other = ExportSettings(io=InputOutput.UINT8, output=Output.LOGIT, max_recall_drop=0.1)
     assert plain.of_mode(Mode.FLOAT16) == other.of_mode(Mode.FLOAT16)
     assert plain.of_mode(Mode.INT8) != other.of_mode(Mode.INT8)
+
+
+@pytest.mark.parametrize(
+    ("choices", "modes", "package"),
+    [
+        ({"backend": Backend.LITERT}, (Mode.INT8,), "litert-quantizer"),
+        ({}, (Mode.INT8, Mode.INT8_QAT), "tensorflow-model-optimization"),
+    ],
+)
+def test_a_quantiser_that_is_not_installed_is_told_before_any_work(
+    choices: dict[str, Any],
+    modes: tuple[Mode, ...],
+    package: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=f"needs the package {package}"):
+        ExportSettings(**choices).refuse_contradictions(modes)
+    ExportSettings().refuse_contradictions((Mode.INT8,))
