@@ -183,6 +183,8 @@ def _facts(candidate: Parity, parity: Parity) -> Iterator[list[str]]:
     points = math.ceil(candidate["tests"]["recall_drop_upper95"] * 1000 - 1e-9) / 10
     above = f" above {points:.1f} points" if points > 0 else ""
     yield [f"a recall drop{above} is excluded (95 %)"]
+    if (epoch := candidate.get("best_epoch")) is not None:
+        yield [f"epoch {epoch} kept" if epoch else "not tuned: no epoch was better than the start"]
     for sentence in candidate["failures"]:
         yield [f"fails: {sentence}"]
     for sentence in candidate[INCONCLUSIVE]:

@@ -54,6 +54,14 @@ def test_the_best_file_stands_first_with_size_speed_recall_and_bound() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("epoch", "told"), [(2, "epoch 2 kept"), (0, "not tuned: no epoch was better than the start")]
+)
+def test_a_tuned_file_says_which_epoch_was_kept(epoch: int, told: str) -> None:
+    lines = describe_answer(parity_of(best_epoch=epoch), width=120)
+    assert [line.strip() for line in lines].count(told) == 1
+
+
 def test_of_equal_recall_the_smaller_file_stands_first() -> None:
     parity = parity_of()
     for candidate in parity["candidates"]:
