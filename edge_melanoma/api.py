@@ -27,7 +27,6 @@ from edge_melanoma.machine.terminal import TerminalReporter
 
 StrPath = str | os.PathLike[str]
 T = TypeVar("T", bound="Shown")
-SHARES = ("recall", "specificity", "precision", "f1", "accuracy", "auc")
 NO_SETS: Mapping[str, StrPath] = MappingProxyType({})
 
 

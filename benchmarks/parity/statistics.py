@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_melanoma.benchmarks.parity import paired_tests
 from edge_melanoma.benchmarks.parity.comparison import Comparison
 from edge_melanoma.benchmarks.parity.rules import Figure, never
-from edge_melanoma.evaluation.metrics import Interval, wilson_interval
+from edge_melanoma.evaluation.metrics import Interval, placements, wilson_interval
 from edge_melanoma.evaluation.predictions import PredictionSet, refuse_other_images
 
 LEAST_OF_A_CLASS = 10
@@ -221,30 +220,12 @@ def drop_error(
     pictures that changes its order: models that rank all alike would have none, however few.
     """
     refuse_other_images(reference, candidate)
-    before, after = (_placements(one, min_recall) for one in (reference, candidate))
+    before, after = (
+        placements(one.scores, one.labels, min_recall=min_recall) for one in (reference, candidate)
+    )
     variance = sum(
         float(np.var(one - other, ddof=1)) / len(one)
         for one, other in zip(before, after, strict=True)
     )
     malignant, benign = map(len, before)
     return max(math.sqrt(variance), math.sqrt(2) / (malignant * benign))
-
-
-def _placements(
-    predictions: PredictionSet, min_recall: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What each malignant picture adds to the area, and what each benign one, ties half."""
-    malignant = predictions.scores[predictions.labels]
-    benign = predictions.scores[~predictions.labels]
-    highest = np.quantile(malignant, 1 - min_recall, keepdims=True)
-    counted = malignant <= highest
-    below = _share_below(benign, malignant) - _share_below(benign, highest)
-    above = (1 - _share_below(malignant[counted], benign)) * counted.mean()
-    return np.where(counted, below, 0.0), above
-
-
-def _share_below(others: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    ordered = np.sort(others)
-    left = np.searchsorted(ordered, scores, side="left")
-    share: NDArray[np.float64] = (left + np.searchsorted(ordered, scores, side="right")) / 2
-    return share / len(ordered)

@@ -38,7 +38,7 @@ from edge_melanoma.machine.terminal import (
     results_console,
 )
 from edge_melanoma.network.network import load_network
-from edge_melanoma.network.recipes import Variant
+from edge_melanoma.network.recipes import NAMED_WEIGHTS, Variant
 from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import EVALUATION, SPLIT, TrainedModel, open_run
@@ -48,7 +48,6 @@ from edge_melanoma.training.record import record_files, score_external_sets
 CARD, SUBGROUPS, FAILURES = "MODEL_CARD.md", "subgroups.json", "failures"
 FOLDER = Path(__file__).parent
 TEST_SIDE = "test"
-NAMED_WEIGHTS = ("imagenet", "none", "bundled", "teacher")
 SIDES = ("train", "validation", TEST_SIDE, WITHOUT_LEAKED)
 DARKER_TONES = ("tan", "brown", "dark")
 

@@ -10,11 +10,16 @@ from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.data.splits import SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.network.recipes import ORIGINAL, TEACHER_WEIGHTS, VARIANTS, Variant
+from edge_melanoma.network.recipes import (
+    NAMED_WEIGHTS,
+    ORIGINAL,
+    TEACHER_WEIGHTS,
+    VARIANTS,
+    Variant,
+)
 from edge_melanoma.runtime.names import Engine, Strategy
 
 ALL = "all"
-NAMED_WEIGHTS = frozenset({"imagenet", "bundled", "none", TEACHER_WEIGHTS})
 
 
 def command(

@@ -145,15 +145,25 @@ def delong_interval(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> I
 
 
 def placements(
-    scores: NDArray[np.float64], labels: NDArray[np.bool_]
+    scores: NDArray[np.float64], labels: NDArray[np.bool_], *, min_recall: float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each malignant picture the share of benign ones below it, and the other way round."""
-    from scipy.stats import rankdata
+    """What each malignant picture adds to the area above `min_recall`, and each benign one.
 
-    ranks, malignant, benign = rankdata(scores), scores[labels], scores[~labels]
-    below = (ranks[labels] - rankdata(malignant)) / len(benign)
-    above = 1 - (ranks[~labels] - rankdata(benign)) / len(malignant)
-    return below, above
+    Of the whole area that is the share of the others that it is ranked rightly against, ties half.
+    """
+    malignant, benign = scores[labels], scores[~labels]
+    highest = np.quantile(malignant, 1 - min_recall, keepdims=True)
+    counted = malignant <= highest
+    below = _share_below(benign, malignant) - (_share_below(benign, highest) if min_recall else 0.0)
+    above = (1 - _share_below(malignant[counted], benign)) * counted.mean()
+    return np.where(counted, below, 0.0), above
+
+
+def _share_below(others: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    ordered = np.sort(others)
+    left = np.searchsorted(ordered, scores, side="left")
+    share: NDArray[np.float64] = (left + np.searchsorted(ordered, scores, side="right")) / 2
+    return share / len(ordered)
 
 
 def _f1_interval(predictions: PredictionSet, *, threshold: float) -> Interval:

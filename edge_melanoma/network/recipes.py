@@ -142,6 +142,8 @@ LAST_LAYER = "out_relu"
 
 TEACHER_WEIGHTS = "teacher"
 """Where the backbone of a student may start from: a copy of its teacher's."""
+NAMED_WEIGHTS = frozenset({"imagenet", "bundled", "none", TEACHER_WEIGHTS})
+"""What `--weights` may say in place of a file."""
 
 
 class Variant(StrEnum):

@@ -15,7 +15,7 @@ from edge_melanoma.network.network import (
     assign_arrays,
     read_safetensors,
 )
-from edge_melanoma.network.recipes import TEACHER_WEIGHTS
+from edge_melanoma.network.recipes import NAMED_WEIGHTS
 from edge_melanoma.network.weight_files import (
     IMAGENET_FILE,
     IMAGENET_WEIGHTS_HELP,
@@ -59,7 +59,7 @@ def refuse_missing_weights(weights: str) -> None:
     """
     if weights == "imagenet":
         cached_imagenet_weights() or _download_imagenet()
-    elif weights not in {"none", TEACHER_WEIGHTS, str(WORD)} and not Path(weights).is_file():
+    elif weights not in NAMED_WEIGHTS and not Path(weights).is_file():
         raise EdgeMelanomaError(f"There is no weights file {weights}; {IMAGENET_WEIGHTS_HELP}.")
 
 
