@@ -26,10 +26,12 @@ SETS ?= melanoma-10605 ham10000-224 isic2017-msk-uda-224 isic2019-bcn-84 isic-ud
 OUTSIDE ?= ph2-200
 SHIPPED ?= build/best
 
-# The model in the package: trained, exported, measured, described, put in place. Some three hours.
+# The model in the package: trained, and then exported, measured, described, put in place. Some three hours.
 model: $(VENV)/ready
 	$(VENV)/bin/edge-melanoma train --variant best --split folders --resume --out $(SHIPPED) \
 	  $(SETS:%=--data "$(SETS_IN)/%") --weights "$(WEIGHTS)" $(foreach set,$(OUTSIDE),--external $(set)="$(SETS_IN)/$(set)")
+	$(MAKE) shipped
+shipped: $(VENV)/ready
 	$(VENV)/bin/edge-melanoma export $(SHIPPED) --quantize float16 --quantize int8 --quantize int8-qat
 	$(VENV)/bin/edge-melanoma evaluate $(SHIPPED)/exports/model_int8-qat.tflite \
 	  $(foreach set,$(OUTSIDE),--external $(set)="$(SETS_IN)/$(set)") --json $(SHIPPED)/exports/model_int8-qat.evaluation.json
@@ -37,7 +39,7 @@ model: $(VENV)/ready
 	$(VENV)/bin/edge-melanoma card $(SHIPPED) --force
 	$(VENV)/bin/python benchmarks/measurements/ship.py $(SHIPPED) --mode int8-qat
 	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
-CLIENTS = kotlin web tfjs mediapipe tflite-runtime arm64
+CLIENTS = kotlin web tfjs mediapipe tflite-runtime litert arm64
 BUNDLE ?= android_assets
 
 clients: $(CLIENTS:%=clients-%)
@@ -46,16 +48,17 @@ clients: $(CLIENTS:%=clients-%)
 	$(VENV)/bin/edge-melanoma android bundled --out $(BUNDLE) --force
 clients-kotlin: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/kotlin/kotlin_run.py --bundle $(BUNDLE)
-clients-tfjs clients-mediapipe clients-tflite-runtime clients-arm64: clients-%: $(VENV)/ready
+clients-tfjs clients-mediapipe clients-tflite-runtime clients-litert clients-arm64: clients-%: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/interpreters/$(subst -,_,$*)_client.py --bundle $(BUNDLE)
 clients-web: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/web/web_run.py --bundle $(BUNDLE)
-HAZARDS = images models interruptions
+HAZARDS = images models strangers interruptions
 ROUNDS ?= 20
 hazards: $(VENV)/ready
 	mkdir -p build/hazards
 	$(VENV)/bin/python tests/hazards/images.py --out build/hazards/images.json
 	$(VENV)/bin/python tests/hazards/models.py --out build/hazards/models.json
+	$(VENV)/bin/python tests/hazards/strangers.py --out build/hazards/strangers.json --rounds $(ROUNDS)
 	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
 	  --rounds $(ROUNDS)
 	$(VENV)/bin/python benchmarks/measurements/readme.py hazards $(HAZARDS:%=build/hazards/%.json) \
@@ -65,4 +68,4 @@ fuzz: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: docs documents model audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)
+.PHONY: docs documents model shipped audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,8 +11,10 @@ from edge_melanoma.benchmarks.measure import (
     Measured,
     keep_finished,
     measure_models,
+    risk_section,
     within_section,
 )
+from edge_melanoma.benchmarks.parity.answers import answers_section, compare_answers_of
 from edge_melanoma.benchmarks.parity.comparison import compare
 from edge_melanoma.benchmarks.parity.contract import Contracts, refuse_unmet_sections
 from edge_melanoma.benchmarks.parity.contract_file import draft_contract, read_contracts
@@ -96,7 +99,10 @@ def run_bench(
         if contract is not None:
             reporter.say(f"The contract is {contract}")
             contracts = read_contracts(contract)
-        prepared = prepare_studies(studies or StudySettings(), image_size=trained.image_size)
+        asked = studies or StudySettings()
+        if contracts.needs_stability:
+            asked = replace(asked, stability=True)
+        prepared = prepare_studies(asked, image_size=trained.image_size)
         exports = open_benched_models(trained)
         refuse_unmet_sections(contracts, trained, exports)
         refuse_missing_reference(external)
@@ -213,22 +219,32 @@ def _measure(
     thresholds = {model.mode: _own_threshold(model, run) for model in scoring.exports}
     try:
         measured = measure_models(scoring, timing=timing)
-        within = within_section(measured.scores, {REFERENCE: run.threshold, **thresholds})
+        own = {REFERENCE: run.threshold, **thresholds}
+        told = within_section(measured.scores, own), risk_section(measured.scores, own)
         sections = studies.run(scoring, timing=timing, sections=measured.sections)
         outside = measure_outside(scoring, others, folder)
     except KeyboardInterrupt:
         keep_finished(scoring, folder / UNFINISHED)
         raise
+    stability = {
+        one["mode"]: one
+        for section in sections
+        if section.key == "stability"
+        for one in section.content["models"]
+    }
+    candidates = tuple(
+        replace(_judge(measured, one, scoring, contracts), stability=stability.get(one.mode))
+        for one in scoring.exports
+    )
+    answers = {one.model.mode: one.decisions for one in candidates if one.decisions}
     report = ParityReport(
         dataset=benched.dataset,
         threshold=run.threshold,
         machine=measured.machine,
         contracts=contracts,
         reference=measured.models[REFERENCE],
-        candidates=tuple(
-            _judge(measured, export, scoring, contracts) for export in scoring.exports
-        ),
-        sections=(within, *sections),
+        candidates=candidates,
+        sections=(*answers_section(answers), *told, *sections),
         external=outside,
     )
     return measured, report
@@ -258,6 +274,8 @@ def _judge(
         is_full_int8=set(facts.tensor_types) <= WHOLE_NUMBERS,
         fallback_ops=sum(left_to_cpu(facts.operators, Target.GPU).values()),
         without_score=scoring.without_score[export.mode],
+        decisions=compare_answers_of(export, scoring.run, *comparison.scores),
+        gate=scoring.compare_gates(export.mode),
     )
 
 
@@ -284,6 +302,6 @@ def _show(parity: Mapping[str, Any], *, run: Path, page: Path, full: bool) -> No
         for table in text.terminal_tables(parity):
             print_table(console, table)
         for line in [text.describe_proof(parity), *text.describe_notes(parity)]:
-            console.print(line, markup=False, highlight=False)
+            console.print(line)
     print_lines(console, *text.describe_answer(parity, width=console.width))
     print_lines(console, *text.describe_next(parity, run=run, page=page))

@@ -20,6 +20,7 @@ from edge_melanoma.evaluation.evaluation import format_share
 from edge_melanoma.evaluation.metrics import measure, measure_intervals
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import measure_reliability
+from edge_melanoma.evaluation.risk_coverage import HEADER, measure_risk_coverage, risk_cells
 from edge_melanoma.evaluation.sources import measure_within
 from edge_melanoma.machine.environment import package_version
 
@@ -110,6 +111,29 @@ WITHIN: tuple[Column, ...] = (
     ("melanomas", "{0[malignant]}"),
     ("benign", "{0[benign]}"),
 )
+
+
+def risk_section(
+    scores: Mapping[str, PredictionSet], thresholds: Mapping[str, float]
+) -> ReportSection:
+    """What is wrong of the surest answers, a row a model and coverage.
+
+    In parity.json, `risk_coverage` has by mode what `evaluate --json` says of it.
+    """
+    content = {
+        mode: measure_risk_coverage(found, threshold=thresholds[mode])
+        for mode, found in scores.items()
+    }
+    return ReportSection(
+        title="Risk over coverage: what is wrong if the least sure pictures get no answer",
+        columns=("model", *HEADER),
+        rows=tuple(
+            (mode, *risk_cells(row)) for mode, told in content.items() for row in told["rows"]
+        ),
+        note="Each model at its own threshold; sure is what lies far from it.",
+        key="risk_coverage",
+        content=content,
+    )
 
 
 def within_section(

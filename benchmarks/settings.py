@@ -28,7 +28,7 @@ class TimingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySettings:
-    """What is looked into beyond the bench itself: kernels, preprocessing mistakes, a phone.
+    """What is looked into beyond the bench itself: kernels, mistakes, stability, a phone.
 
     `interpreter_python` is a Python with tflite-runtime, for the kernels, and `benchmark_binary`
     the program that runs on the phone.
@@ -38,6 +38,7 @@ class StudySettings:
     kernel_images: int = 100
     interpreter_python: Path | None = None
     mistakes: bool = False
+    stability: bool = False
     adb: bool = False
     benchmark_binary: Path | None = None
 

@@ -16,7 +16,7 @@ from typing import Any
 from edge_melanoma.converters.audit import LARGEST_INT8_BYTES, audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
 from edge_melanoma.converters.layer_errors import draw_layer_errors
-from edge_melanoma.converters.model_info import embed_model_info
+from edge_melanoma.converters.model_info import describe_gate, embed_model_info
 from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
 from edge_melanoma.data.images import RESIZE_ID
 from edge_melanoma.data.lesions import LesionRecord
@@ -28,13 +28,17 @@ from edge_melanoma.evaluation.predictions import (
     predictions_to_csv,
     read_predictions,
 )
+from edge_melanoma.evaluation.promises import Demand
 from edge_melanoma.machine import files
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
-from edge_melanoma.runs.models import MANIFEST, SPLIT, ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.runs.manifests import ExportManifest, read_split
+from edge_melanoma.runs.models import GATE, MANIFEST, ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.runs.own_files import remember_own
 from edge_melanoma.runs.pictures import read_run_records, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime
@@ -99,7 +103,7 @@ def _export(
     if any(mode.rounds_weights for mode in modes):
         calibration = draw_calibration_set(
             read_run_records(run),
-            split=files.read_json(run.folder / SPLIT),
+            split=read_split(run.folder),
             images=settings.calibration_images,
             seed=settings.seed,
             size=run.image_size,
@@ -141,6 +145,7 @@ def _origin(
         "variant": run.variant,
         "source_sha256": run.sha256,
         "calibration": calibration.as_dict() if calibration and mode.rounds_weights else None,
+        "gate_sha256": run.manifest["files"].get(GATE, {}).get("sha256"),
     }
 
 
@@ -192,6 +197,7 @@ def _write(
         "resize": RESIZE_ID,
         "input": facts.input.as_dict() | {"shape": list(facts.input_shape), "colour": "RGB"},
         "output": facts.output.as_dict() | {"name": facts.output_name},
+        "gate": describe_gate(run, facts),
         "threshold": run.threshold,
         "operating_point": None,
         "facts": asdict(facts),
@@ -200,6 +206,7 @@ def _write(
         "environment": describe_environment(),
     }
     files.write_together({path: data, path.with_suffix(".json"): files.json_text(manifest)})
+    remember_own(manifest["sha256"])
     forget_operating_point(path)
 
 
@@ -260,11 +267,18 @@ class ValidationScores:
 
 
 def derive_operating_point(
-    model: ConvertedModel, scores: PredictionSet, *, min_recall: float | None
+    model: ConvertedModel,
+    scores: PredictionSet,
+    *,
+    min_recall: float | None = None,
+    demand: Demand | None = None,
 ) -> thresholds.FileOperatingPoint:
-    """The point that reaches the recall on the file's own scores, on the grid of its output."""
-    point = thresholds.choose_operating_point(scores, min_recall=min_recall)
-    return thresholds.snap_to_output(point, _output_of(model))
+    """The point that reaches the recall on the file's own scores, on the grid of its output.
+
+    With a demand, the two thresholds that keep it.
+    """
+    chosen = thresholds.choose_point(scores, min_recall=min_recall, demand=demand)
+    return thresholds.snap_to_output(chosen.point, _output_of(model), chosen.promise)
 
 
 def save_operating_point(
@@ -279,8 +293,10 @@ def save_operating_point(
     changes = {"threshold": threshold, "operating_point": told}
     changes |= {"sha256": files.sha256_of(data), "size_bytes": len(data)}
     path = model.path.with_suffix(".json")
-    manifest = {**files.read_json(path), **changes}
+    manifest = {**read_json(path, ExportManifest), **changes}
     files.write_together({model.path: data, path: files.json_text(manifest)})
+    if model.is_vouched_for:
+        remember_own(manifest["sha256"])
     return open_converted(model.path)
 
 
@@ -292,7 +308,7 @@ def complete_operating_point(
     found = None if is_complete else scores.of(model)
     if found is None:
         return model
-    min_recall = run.manifest["operating_point"]["min_recall"]
+    min_recall = run.manifest["operating_point"].get("min_recall")
     point = derive_operating_point(model, found, min_recall=min_recall)
     return save_operating_point(run, model, point)
 

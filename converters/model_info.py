@@ -14,9 +14,12 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.evaluation.metrics import wilson_interval
 from edge_melanoma.evaluation.thresholds import describe_rule
-from edge_melanoma.machine.files import json_text, read_json, sha256_of
+from edge_melanoma.machine.files import json_text, sha256_of
+from edge_melanoma.machine.schemas import read_json
+from edge_melanoma.runs.manifests import FileEvaluation
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
-from edge_melanoma.tflite.inspection import SIGMOID_SCALE, inspect_model
+from edge_melanoma.tflite.gate import read_rule
+from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, inspect_model
 from edge_melanoma.tflite.metadata import MODEL_INFO
 from edge_melanoma.tflite.quantization import MAP_NAME, SCORE_NAME, TensorQuantization
 
@@ -27,6 +30,10 @@ DISCLAIMER = (
     "person may rest on it."
 )
 DECISION = "malignant where the output is at or above the threshold"
+THREE_ANSWERS = (
+    "not flagged below the threshold, flagged from the upper one on, and between them see a doctor "
+    "anyway"
+)
 
 INPUT_RULES = {"int8": "q = p - 128", "uint8": "q = p", "float32": "p / 255"}
 OUTPUT_RULES = {"int8": "p = (q + 128) / 256", "uint8": "p = q / 256", "float32": "p = q"}
@@ -54,6 +61,8 @@ class BundledModel:
     threshold: float
     threshold_integer: int | None
     mode: str | None = None
+    upper: Mapping[str, Any] | None = None
+    """Where there are three answers, the `upper` of the promise that the manifest has."""
 
 
 def describe_models(
@@ -67,7 +76,7 @@ def describe_models(
     return {
         "schema": SCHEMA,
         "tool": {"name": "edge-melanoma", "version": __version__},
-        "models": [_describe_model(model) for model in models],
+        "models": [_describe_model(model, run) for model in models],
         "views": run.views,
         "trained_on": sorted(run.manifest["dataset"]["folders"]),
         "preprocessing": {
@@ -80,7 +89,7 @@ def describe_models(
         },
         "labels": list(CLASSES),
         "positive_label": CLASSES[1],
-        "decision": DECISION,
+        "decision": DECISION if models[0].upper is None else THREE_ANSWERS,
         "operating_point": dict(operating_point),
         "disclaimer": DISCLAIMER,
     }
@@ -124,11 +133,18 @@ def embed_model_info(
         threshold=threshold,
         threshold_integer=point["integer"] if point else None,
         mode=mode,
+        upper=upper_of(point),
     )
     told = describe_point(run, point, measured_with=file) if point else {}
     return attach_info(
         data, run, describe_models([plain], run, crop=Crop.NONE, operating_point=told)
     )
+
+
+def upper_of(point: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The upper threshold of an operating point of three answers: `threshold` and `integer`."""
+    promise = (point or {}).get("promise")
+    return promise["upper"] if promise else None
 
 
 def attach_info(data: bytes, run: TrainedModel, info: Mapping[str, Any]) -> bytes:
@@ -150,12 +166,11 @@ def describe_operating_point(run: TrainedModel, model: ConvertedModel) -> dict[s
     That is validation, where it was chosen, and what the file's evaluation holds, if it has one
     beside it: `<file>.evaluation.json`, written by `evaluate --json`.
     """
-    told = describe_point(
-        run, model.manifest["operating_point"], measured_with="melanoma_int8.tflite"
-    )
+    point = model.manifest["operating_point"]
+    told = describe_point(run, point, measured_with="melanoma_int8.tflite")
     path = model.path.with_suffix(".evaluation.json")
-    if path.is_file():
-        told["measured"] += _measured_in(read_json(path), model)
+    if path.is_file() and "commissioned" not in point:
+        told["measured"] += _measured_in(read_json(path, FileEvaluation), model)
     return told
 
 
@@ -171,16 +186,25 @@ def describe_point(
     }
     counts = {"images": benign + malignant, "benign": benign, "malignant": malignant}
     name = f"{run.manifest['dataset']['name']}, validation side"
+    if "commissioned" in point:
+        name = point["commissioned"]["dataset"]["name"]
     return {
         "min_recall": point["min_recall"] or point["min_recall_bound"],
         "rule": describe_rule(point),
         "chosen_on": point["source"],
+        **{key: point[key] for key in ("promise", "correction", "commissioned") if key in point},
         "measured_with": measured_with,
         "measured": [_row(name, counts, {"metrics": point, "intervals": intervals})],
     }
 
 
-def _describe_model(model: BundledModel) -> dict[str, Any]:
+def describe_gate(run: TrainedModel, facts: ModelFacts) -> dict[str, Any] | None:
+    """What is made of a file's gate; none of a file without one."""
+    rule = read_rule(run.manifest.get("gate"), source=f"the manifest of {run.folder}")
+    return None if rule is None or facts.gate is None else rule.describe(facts.gate)
+
+
+def _describe_model(model: BundledModel, run: TrainedModel) -> dict[str, Any]:
     facts = inspect_model(model.data)
     rule = OUTPUT_RULES.get(facts.output.dtype) if _gives_steps(facts.output) else None
     image = {"name": "image", "shape": list(facts.input_shape), **facts.input.as_dict()}
@@ -190,9 +214,20 @@ def _describe_model(model: BundledModel) -> dict[str, Any]:
         **({"mode": model.mode} if model.mode else {}),
         "input": image | {"integer_rule": INPUT_RULES.get(facts.input.dtype)},
         "output": score | {"rule": rule},
-        "threshold": {"float": model.threshold, "integer": model.threshold_integer},
+        "threshold": {
+            "float": model.threshold,
+            "integer": model.threshold_integer,
+            **({"upper": _upper(model.upper)} if model.upper else {}),
+        },
     }
-    return told | {"activation_map": ACTIVATION_MAP} if facts.has_map else told
+    if facts.has_map:
+        told["activation_map"] = ACTIVATION_MAP
+    gate = describe_gate(run, facts)
+    return told if gate is None else told | {"gate": gate}
+
+
+def _upper(upper: Mapping[str, Any]) -> dict[str, Any]:
+    return {"float": upper["threshold"], "integer": upper["integer"]}
 
 
 def refuse_other_ends(model: BundledModel, *, image_size: int) -> None:

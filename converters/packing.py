@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.tflite.inspection import inspect_model, operator_names, read_tables
 from edge_melanoma.tflite.metadata import SEAL_NAME, UNSTAMPED, stamp_seal
-from edge_melanoma.tflite.quantization import MAP_NAME
+from edge_melanoma.tflite.quantization import GATE_NAME, MAP_NAME
 from edge_melanoma.tflite.verification import FILE_IDENTIFIER
 
 BUFFER_ALIGNMENT = 16
@@ -82,11 +82,36 @@ def put_score_first(data: bytes) -> bytes:
     return pack_model(model, size=len(data))
 
 
+def without_gate(data: bytes) -> bytes:
+    """The same file with the score alone, for clients that insist on one output."""
+    model = read_tables(data)
+    graph = model.subgraphs[0]
+    gates = [i for i in graph.outputs if graph.tensors[i].name == GATE_NAME.encode()]
+    if not gates:
+        return data
+    graph.outputs = [index for index in graph.outputs if index not in gates]
+    for signature in model.signatureDefs or ():
+        signature.outputs = [end for end in signature.outputs if end.tensorIndex not in gates]
+    needed, kept = set(map(int, graph.outputs)), []
+    for operator in reversed(graph.operators):
+        if needed.intersection(map(int, operator.outputs)):
+            kept.append(operator)
+            needed.update(map(int, operator.inputs))
+    graph.operators = kept[::-1]
+    # What a gate brought stands at the end of the tensors; buffers keep their numbers.
+    needed |= set(map(int, graph.inputs))
+    for tensor in graph.tensors[max(needed) + 1 :]:
+        if tensor.buffer:
+            model.buffers[tensor.buffer].data = None
+    graph.tensors = graph.tensors[: max(needed) + 1]
+    return pack_model(model, size=len(data))
+
+
 def make_uint8_twin(data: bytes) -> bytes:
     """The same network for clients that refuse int8: raw RGB bytes in, P x 256 out.
 
-    A step from uint8 stands before it and one to uint8 behind it, made from the file alone, without
-    a converter. Of the same picture it gives the int8 file's integer plus 128.
+    A step from uint8 stands before it and one to uint8 behind each output, made from the file
+    alone, without a converter. Of the same picture it gives the int8 file's integers plus 128.
 
     Raises:
         EdgeMelanomaError: the file is not int8 in and out, or cannot be read.
@@ -103,12 +128,15 @@ def make_uint8_twin(data: bytes) -> bytes:
         code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
         model.operatorCodes.append(code)
     graph, code = model.subgraphs[0], operator_names(model).index("QUANTIZE")
-    (image,), (score,) = graph.inputs, graph.outputs
-    graph.inputs = [_add_uint8_end(graph, image)]
-    graph.outputs = [_add_uint8_end(graph, score)]
-    graph.operators.insert(0, _quantize_step(code, graph.inputs[0], image))
-    graph.operators.append(_quantize_step(code, score, graph.outputs[0]))
-    moved = {image: graph.inputs[0], score: graph.outputs[0]}
+    moved = {int(end): 0 for end in (*graph.inputs, *graph.outputs)}
+    for end in moved:
+        moved[end] = _add_uint8_end(graph, end)
+    (image,), inner = graph.inputs, list(map(int, graph.outputs))
+    graph.inputs, graph.outputs = [moved[int(image)]], [moved[end] for end in inner]
+    graph.operators.insert(0, _quantize_step(code, moved[int(image)], image))
+    # The score's step is the last operator, as it is in every file.
+    for end in reversed(inner):
+        graph.operators.append(_quantize_step(code, end, moved[end]))
     for signature in model.signatureDefs or ():
         for end in [*signature.inputs, *signature.outputs]:
             end.tensorIndex = moved.get(end.tensorIndex, end.tensorIndex)

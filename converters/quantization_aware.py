@@ -6,6 +6,7 @@ runs it, by LiteRT, and kept as integers, so that training sees exactly the file
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,12 +29,13 @@ from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.processes import stderr_discarded
+from edge_melanoma.machine.tensorflow import tf
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.network import GAP_LAYER, prefix_of, suffix_of
 from edge_melanoma.network.recipes import Stage
 from edge_melanoma.runtime.interpreters import quantization_of
 from edge_melanoma.tflite.modes import InputOutput, Output
-from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME
+from edge_melanoma.tflite.quantization import LOGIT_NAME, SCORE_NAME, logit
 from edge_melanoma.training import checkpoints
 from edge_melanoma.training.activations import cache_activations
 from edge_melanoma.training.batches import CachedBatches, labels_of
@@ -45,6 +47,9 @@ TRAINED_LAYERS = 29
 
 LOGIT_RANGE = (-8.0, 8.0)
 """Beyond it a score is within 0.0004 of 0 or 1; what images give, -13..29, has coarser steps."""
+
+LARGEST_SHIFT, SMALLEST_SCORE = 1.0, 1 / 512
+"""Of the alignment: how far logits may be shifted either way, and half a step of a score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +90,9 @@ def tune_quantised(
 ) -> TunedNetwork:
     """Tune a folded network whose biases are corrected; a run that was cut off is gone on with.
 
-    Epochs are ranked by what they lose on validation: the drops of recall at the threshold and of
-    AUC, no gain counting, and the mean difference of scores. The start is ranked too, and the best
-    is restored.
+    Epochs are ranked by how far they are from the float network on validation: the share of
+    decisions that turned either way, the change of AUC, and the mean difference of scores. The
+    start is ranked too, and the best is restored.
     """
     quantised = make_quantised(corrected, ranges, output=output)
     prefix = Int8Prefix(quantised, cut=_cut_of(corrected, ranges))
@@ -144,13 +149,41 @@ def float_layers_of(output: Output) -> tuple[str, ...]:
     return (LOGIT_NAME, SCORE_NAME) if output is Output.FLOAT32 else ()
 
 
-def convert_tuned(tuned: TunedNetwork, *, io: InputOutput, output: Output, views: int) -> bytes:
-    """The int8 file of a tuned network."""
-    network = tuned.network
+def convert_quantised(network: Any, *, io: InputOutput, output: Output, views: int) -> bytes:
+    """The int8 file of a fake-quantised network."""
     if output is Output.LOGIT:
         network = prefix_of(network, cut=LOGIT_NAME)
     end = InputOutput.FLOAT32 if output is Output.FLOAT32 else io
     return convert_fake_quantised(network, ends=(io, end), views=views)
+
+
+def find_shift(reference: PredictionSet, scores: PredictionSet, *, threshold: float) -> float:
+    """What has to be added to the logits of `scores` so that as many decisions turn each way.
+
+    Pictures count by their nearness to the threshold, over one or two units of the logit: with it
+    taken off both logits, both sides' mean scores become equal.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
+    margin = SMALLEST_SCORE, 1 - SMALLEST_SCORE
+    before, after = (logit(one.scores.clip(*margin)) for one in (reference, scores))
+    centre = float(logit(np.array(threshold)))
+    wanted = expit(before - centre).mean()
+
+    def excess(shift: float) -> float:
+        return float(expit(after + shift - centre).mean() - wanted)
+
+    if excess(-LARGEST_SHIFT) * excess(LARGEST_SHIFT) >= 0:
+        return math.copysign(LARGEST_SHIFT, -excess(0.0))
+    return float(brentq(excess, -LARGEST_SHIFT, LARGEST_SHIFT))
+
+
+def shift_logits(quantised: Any, shift: float) -> None:
+    """Add to the bias of a fake-quantised network's last kernel."""
+    layer = quantised.get_layer(LOGIT_NAME)
+    bias = getattr(layer, "layer", layer).bias
+    bias.assign_add(tf.fill(bias.shape, np.float32(shift)))
 
 
 def _cut_of(corrected: Any, ranges: Ranges) -> str:
@@ -203,12 +236,14 @@ class Int8Prefix:
 
 
 def _badness(reference: PredictionSet, scores: NDArray[np.float64], *, threshold: float) -> float:
-    """What is lost on validation: recall, AUC, and the scores' nearness to the float network's."""
-    before = measure(reference, threshold=threshold)
-    after = measure(replace(reference, scores=scores), threshold=threshold)
-    drops = before.recall - after.recall, before.auc - after.auc
-    difference = float(np.abs(scores - reference.scores).mean())
-    return sum(max(0.0, drop) for drop in drops) + difference
+    """How far validation is from the float network: decisions changed either way, AUC, scores."""
+    tuned = replace(reference, scores=scores)
+    changed = np.mean(
+        reference.decisions(threshold=threshold) != tuned.decisions(threshold=threshold)
+    )
+    areas = [measure(one, threshold=threshold).auc for one in (reference, tuned)]
+    difference = np.abs(scores - reference.scores).mean()
+    return float(changed + abs(areas[0] - areas[1]) + difference)
 
 
 def _state_of(

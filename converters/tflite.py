@@ -9,7 +9,7 @@ from typing import Any
 from edge_melanoma.converters.calibration import CalibrationSet
 from edge_melanoma.converters.layer_errors import find_operators
 from edge_melanoma.converters.litert import quantize_float_model
-from edge_melanoma.converters.networks import bias_correction, rewriting
+from edge_melanoma.converters.networks import bias_correction, learned_rounding, rewriting
 from edge_melanoma.converters.packing import put_score_first
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.errors import EdgeMelanomaError
@@ -76,7 +76,7 @@ class Int8Converter:
         return bias_correction.correct_biases(
             self._network,
             self._calibration.sample(),
-            rounding=_rounding_but_of(self._network, float_layers),
+            rounding=_rounding_but_of(float_layers),
             ranges=self._ranges,
         )
 
@@ -111,7 +111,7 @@ def convert_network(
         return Int8Converter(network, calibration, settings).convert()
     elif corrects:
         # 16-bit activations lose too little to be counted.
-        rounding = bias_correction.round_to_int8
+        rounding: bias_correction.Rounding = learned_rounding.round_kernel
         if mode is Mode.FLOAT16:
             rounding = bias_correction.round_to_float16
         network = bias_correction.correct_biases(network, calibration.sample(), rounding=rounding)
@@ -141,15 +141,12 @@ def convert_fake_quantised(
     )
 
 
-def _rounding_but_of(network: Any, float_layers: Collection[str]) -> bias_correction.Rounding:
-    """To int8, but for the kernels of some layers, which are known by their values."""
-    if not float_layers:
-        return bias_correction.round_to_int8
-    folded = rewriting.fold_batch_norm(network)
-    weights = [folded.get_layer(name).get_weights() for name in float_layers]
-    kept = {arrays[0].tobytes() for arrays in weights if arrays}
-    return lambda kernel, axis: (
-        kernel if kernel.tobytes() in kept else bias_correction.round_to_int8(kernel, axis)
+def _rounding_but_of(float_layers: Collection[str]) -> bias_correction.Rounding:
+    """To int8, but for the kernels of some layers."""
+    return lambda layer, inputs: (
+        layer.get_weights()[0]
+        if layer.name in float_layers
+        else learned_rounding.round_kernel(layer, inputs)
     )
 
 

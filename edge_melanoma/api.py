@@ -22,7 +22,6 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.terminal import TerminalReporter
 
 StrPath = str | os.PathLike[str]
@@ -66,14 +65,14 @@ class Run(Shown):
     @property
     def evaluation(self) -> dict[str, Any]:
         """What evaluation.json says: every side at the operating point and at 0.5."""
-        from edge_melanoma.runs.models import EVALUATION
+        from edge_melanoma.runs.manifests import read_evaluation
 
-        return dict(read_json(self.folder / EVALUATION))
+        return read_evaluation(self.folder)
 
     def to_dict(self) -> list[dict[str, Any]]:
         """A row a side and set from elsewhere, at the operating point; recall first."""
         told = self.evaluation
-        measured = {**told["sides"], **told["external"]}
+        measured = {**told["sides"], **told.get("external", {})}
         return [
             {"variant": self.variant, "side": side, **one["at_operating_point"]["metrics"]}
             for side, one in measured.items()
@@ -99,7 +98,10 @@ class Model(Shown):
 class Prediction(Shown):
     """What a model says of one picture; `error` says why it says nothing.
 
-    `p_malignant` is in 0..1; `decision` is none where the model states no threshold.
+    `p_malignant` is in 0..1; `decision` is none where the model states no threshold. A picture that
+    the model cannot judge has the decision `not judged` and no `p_malignant`; `gate` tells why.
+    With two thresholds, `upper` is the second one and `refer` the decision between them;
+    `p_corrected` is the probability in the clinic that the model was commissioned for.
     """
 
     file: str
@@ -110,6 +112,9 @@ class Prediction(Shown):
     threshold_integer: int | None = None
     model: str | None = None
     output_integer: int | None = None
+    gate: dict[str, Any] | None = None
+    upper: dict[str, Any] | None = None
+    p_corrected: float | None = None
     error: str | None = None
 
     def to_dict(self) -> list[dict[str, Any]]:

@@ -5,23 +5,33 @@ without scikit-learn.
 """
 
 import errno
+import io
 import multiprocessing
 import os
 import signal
 import sys
 from importlib import import_module
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from edge_melanoma import __version__
-from edge_melanoma.commands import bench, data, threshold
+from edge_melanoma.commands import bench, data, inspect, threshold
 from edge_melanoma.commands.options import Command
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.processes import refuse_other_systems
+from edge_melanoma.machine.terminal import shown
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
+"""The last is that of a program that the signal SIGPIPE ends: nobody reads what it prints."""
 TOLD_INTERRUPTED = "edge-melanoma: interrupted; what was finished is kept."
+NO_MEMORY = (
+    "edge-melanoma: There is not enough memory; free some, or raise the limit of this shell "
+    "(ulimit)."
+)
+UNMAPPED = "failed to map segment"
+"""What the system's loader says of a library that memory lacks for."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 app = typer.Typer(
@@ -33,12 +43,13 @@ app = typer.Typer(
 )
 for name in (
     *("train", "evaluate", "export", "predict", "threshold", "card"),
-    *("android", "inspect", "verify", "web", "demo", "doctor"),
+    *("android", "commission", "inspect", "web", "demo", "doctor"),
 ):
     app.command(name, cls=Command)(import_module(f"edge_melanoma.commands.{name}").command)
 app.command("import", cls=Command)(import_module("edge_melanoma.commands.import_").command)
 app.command("bench", cls=Command)(bench.command)
 app.command("report")(bench.report)
+app.command("verify", cls=Command)(inspect.verify)
 app.command("calibrate")(threshold.calibrate)
 app.add_typer(data.app, name="data")
 app.add_typer(data.cache_app, name="cache")
@@ -62,34 +73,95 @@ def _options(
 
 def run() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
+    _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook has others
+            stream.reconfigure(errors="backslashreplace")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        app()
+        try:
+            os.getcwd()
+            refuse_other_systems()
+            app()
+        finally:
+            sys.stdout.flush()
     except EdgeMelanomaError as error:
-        print(f"edge-melanoma: {error}", file=sys.stderr)
-        sys.exit(USER_ERROR)
+        _end(f"edge-melanoma: {shown(str(error))}", USER_ERROR)
     except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        place = f"{error.filename} cannot be written" if error.filename else "Writing failed"
-        reason = os.strerror(error.errno)
-        print(
-            f"edge-melanoma: {place}: {reason}; free the disk or choose another folder.",
-            file=sys.stderr,
-        )
-        sys.exit(USER_ERROR)
+        _end_by_system(error)
     except SystemExit as stop:
+        # Typer and rich make 1 of a pipe whose other end is closed, which is that of a contract.
+        if isinstance(stop.__context__, BrokenPipeError):
+            _end("", READER_GONE)
         # Typer makes this of a KeyboardInterrupt, without a word.
         if stop.code == INTERRUPTED:
-            print(TOLD_INTERRUPTED, file=sys.stderr)
+            _end(TOLD_INTERRUPTED, INTERRUPTED)
         raise
-    except Exception:
+    except MemoryError:
+        _end(NO_MEMORY, USER_ERROR)
+    except Exception as error:
+        if isinstance(error, ImportError) and UNMAPPED in str(error):
+            _end(NO_MEMORY, USER_ERROR)
         # Native code that a KeyboardInterrupt comes out of makes a SystemError or another of it.
         if not _orders:
             raise
-        print(TOLD_INTERRUPTED, file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        _end(TOLD_INTERRUPTED, INTERRUPTED)
+
+
+def _open_closed_streams() -> None:
+    """Where one of the three is closed, the next file that is opened would take its place.
+
+    What is printed to a closed stdout has no reader, as in a pipe that was closed early.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            place = os.open(os.devnull, os.O_RDWR)
+            if name == "stdout":
+                reader, place = os.pipe()
+                os.close(reader)
+            if place != number:
+                os.dup2(place, number)
+                os.close(place)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+
+
+def _end_by_system(error: OSError) -> NoReturn:
+    """Where the system refuses what is nobody's mistake in here."""
+    if isinstance(error, BrokenPipeError):
+        _end("", READER_GONE)
+    if not _has_folder():
+        _end("edge-melanoma: The working folder is not there any more; go to another.", USER_ERROR)
+    if error.errno == errno.ENOMEM:
+        _end(NO_MEMORY, USER_ERROR)
+    if error.errno not in NO_ROOM:
+        raise error
+    place = f"{error.filename} cannot be written" if error.filename else "Writing failed"
+    reason = os.strerror(error.errno)
+    told = f"edge-melanoma: {place}: {reason}; free the disk or choose another folder."
+    _end(told, USER_ERROR)
+
+
+def _has_folder() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    """With the sentence, where there is a reader; nothing is left to be written at the end."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, sentence and f"{sentence}\n")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 _orders: list[int] = []

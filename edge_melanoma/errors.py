@@ -5,6 +5,8 @@ import shlex
 from importlib import metadata
 from urllib.parse import unquote, urlsplit
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 class EdgeMelanomaError(Exception):
     """A mistake that the user can mend.
@@ -50,5 +52,11 @@ def install_command(extra: str) -> str:
 
 
 def printable(name: str) -> str:
-    """A file's name in a sentence: line breaks, control codes and stray bytes as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    """A file's name in a line: breaks, control and direction codes and stray bytes as escapes."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() or c == NO_BREAK else _escaped(c) for c in name)
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")

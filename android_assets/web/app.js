@@ -1,5 +1,6 @@
 /** The page: a photo in, what the network sees, and what it says of it. */
 
+import { ADVICE } from "./faults.js";
 import { drawHeat } from "./heat.js";
 import { PhotoError, readPhoto } from "./photo.js";
 import { resize, SIZE } from "./resize.js";
@@ -29,6 +30,13 @@ document.addEventListener("drop", (event) => {
   const [file] = event.dataTransfer.files;
   if (file) show(file);
 });
+
+/** What a person is told; a model with one threshold never refers. */
+const ANSWERS = {
+  flagged: "At or above the threshold: flagged.",
+  refer: "Between the thresholds: see a doctor anyway.",
+  "not flagged": "Below the threshold: not flagged. That does not mean benign.",
+};
 
 let latest = 0;
 
@@ -67,17 +75,19 @@ function showResult({ file, photo, rgb, result, times, scorer }) {
   drawPixels(page.seen, rgb);
   page.overlay.hidden = !result.map;
   if (result.map) drawHeat(page.heat, result.map);
-  page.needle.style.setProperty("--p", result.p);
+  const isJudged = result.p !== null;
+  const advice = (result.gate?.reasons ?? []).map((reason) => `${reason}: ${ADVICE[reason]}.`).join(" ");
+  page.needle.style.setProperty("--p", result.p ?? 0);
+  page.needle.parentElement.hidden = !isJudged;
   page.mark.style.setProperty("--p", scorer.threshold);
-  page.probability.textContent = percent.format(result.p);
-  page.decision.textContent = result.isMalignant
-    ? "At or above the threshold: the model says malignant."
-    : "Below the threshold: the model says benign.";
-  page.result.className = result.isMalignant ? "card malignant" : "card benign";
+  page.probability.textContent = isJudged ? percent.format(result.p) : "Not judged";
+  page.decision.textContent = `${isJudged ? ANSWERS[result.answer] : ""} ${advice}`.trim();
+  page.result.className = isJudged && result.isMalignant ? "card malignant" : "card benign";
   page.photo.textContent = `${file.name}, ${photo.width} x ${photo.height} pixels`;
   page.time.textContent = `${times.resize.toFixed(0)} ms to resize, ${times.model.toFixed(0)} ms to run the model`;
   page.result.hidden = false;
-  page.status.textContent = `${file.name}: ${percent.format(result.p)} malignant. ${page.decision.textContent} Not a diagnosis.`;
+  const told = isJudged ? `${percent.format(result.p)} malignant` : "not judged";
+  page.status.textContent = `${file.name}: ${told}. ${page.decision.textContent} Not a diagnosis.`;
   document.body.dataset.result = JSON.stringify({ name: file.name, ...result, map: result.map && Array.from(result.map) });
 }
 

@@ -1,6 +1,7 @@
 /** The model of this page: checked against model_info.json, run by LiteRT.js in WebAssembly. */
 
 import { loadAndCompile, loadLiteRt, Tensor } from "./litert/core.js";
+import { measureFaults, nameFaults, UNLIKE } from "./faults.js";
 import { RESIZE_ID, SIZE } from "./resize.js";
 
 const UINT8 = "melanoma_uint8.tflite";
@@ -44,7 +45,10 @@ export class Scorer {
 
   /**
    * @param {Uint8Array} rgb 224 x 224 x 3 bytes
-   * @returns {Promise<{p: number, integer: ?number, isMalignant: boolean, map: ?Float32Array}>}
+   * A picture that the model cannot judge has neither p nor a decision; its gate says why. The
+   * answer is flagged, not flagged, not judged or, between two thresholds, refer.
+   *
+   * @returns {Promise<{p: ?number, integer: ?number, isMalignant: ?boolean, answer: string, gate: ?object, map: ?Float32Array}>}
    */
   async score(rgb) {
     const takesBytes = this.entry.file === UINT8;
@@ -52,14 +56,34 @@ export class Scorer {
     const outputs = await this.model.run(input);
     const values = await Promise.all(outputs.map((output) => output.data()));
     const single = values.find((value) => value.length === 1)[0];
-    const map = values.find((value) => value.length > 1);
-    const result = takesBytes
-      ? { p: single / STEPS, integer: single, isMalignant: single >= this.entry.threshold.integer }
-      : { p: single, integer: null, isMalignant: single >= this.entry.threshold.float };
+    const told = this.entry.gate;
+    const components = told && values.find((value) => value.length === told.shape.at(-1));
+    const map = values.find((value) => value.length === 49);
+    const { upper, ...lower } = this.entry.threshold;
+    const reaches = (end) => single >= (takesBytes ? end.integer : end.float);
+    const isMalignant = reaches(lower);
+    const answer = !isMalignant ? "not flagged" : reaches(upper ?? lower) ? "flagged" : "refer";
+    const result = { p: takesBytes ? single / STEPS : single, integer: takesBytes ? single : null, isMalignant, answer };
     result.map = map ? Float32Array.from(map) : null;
+    result.gate = components ? readGate(told, components, rgb) : null;
+    if (result.gate && !result.gate.in_domain) Object.assign(result, { p: null, isMalignant: null, answer: "not judged" });
     [input, ...outputs].forEach((tensor) => tensor.delete());
     return result;
   }
+}
+
+/** Where a picture lies, by the rule of model_info.json, and what is wrong with it as it was taken. */
+function readGate(told, components, rgb) {
+  const isInteger = told.limit_integer !== null;
+  const [zero, scale] = isInteger ? [told.zero_point, told.scale] : [0, 1];
+  const first = components.length - told.one_sided;
+  const sum = components.reduce((total, q, index) => {
+    const value = q - zero;
+    return index >= first && value < 0 ? total : total + value * value;
+  }, 0);
+  const in_domain = sum <= (isInteger ? told.limit_integer : told.limit);
+  const reasons = [...(in_domain ? [] : [UNLIKE]), ...nameFaults(measureFaults(rgb))];
+  return { distance: sum * scale * scale, limit: told.limit, in_domain, reasons };
 }
 
 async function fetchFile(url, kind) {

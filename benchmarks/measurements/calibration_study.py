@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.converters import calibration
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.converters.settings import ExportSettings, Job
 from edge_melanoma.data.cards import describe_dataset
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.splits import fingerprint_of
@@ -29,9 +28,10 @@ from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.machine import terminal
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import read_json, sha256_of, write_json
+from edge_melanoma.machine.files import sha256_of, write_json
 from edge_melanoma.runs.bundled import find_run_or_bundled
-from edge_melanoma.runs.models import SPLIT, TrainedModel
+from edge_melanoma.runs.manifests import read_split
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import read_run_records, read_side
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime
@@ -90,7 +90,7 @@ def study_calibration(run: TrainedModel, settings: ExportSettings) -> dict[str, 
     Raises:
         EdgeMelanomaError: there are too few images for any size.
     """
-    records, split = read_run_records(run), read_json(run.folder / SPLIT)
+    records, split = read_run_records(run), read_split(run.folder)
     own = calibration.draw_calibration_set(
         records, split=split, images=settings.calibration_images, seed=settings.seed
     )
@@ -111,7 +111,7 @@ def study_calibration(run: TrainedModel, settings: ExportSettings) -> dict[str, 
     tracked = terminal.TerminalReporter().track(subsets, label="calibration subsets", total=total)
     trials = try_subsets(
         tracked,
-        convert=make_convert(run, own, settings),
+        convert=make_convert(run, settings),
         score=lambda data: _score(data, validation),
         reference=stored,
         threshold=run.threshold,
@@ -149,22 +149,19 @@ def possible_sizes(
     return found
 
 
-def make_convert(
-    run: TrainedModel, own: CalibrationSet, settings: ExportSettings
-) -> Callable[[CalibrationSet], bytes]:
-    """What makes an int8 file of a subset as an export does.
+def make_convert(run: TrainedModel, settings: ExportSettings) -> Callable[[CalibrationSet], bytes]:
+    """What makes the int8 file that an export has which is calibrated with a subset."""
+    from edge_melanoma.converters.conversion import convert_modes
 
-    The network is folded and pruned once, the latter by an export's own images: the first subset of
-    as many images then gives that export's very file.
-    """
-    from edge_melanoma.converters.networks.pruning import prune_dead_channels
-    from edge_melanoma.converters.networks.rewriting import fold_batch_norm
-    from edge_melanoma.converters.packing import seal_model, slim_model
-    from edge_melanoma.converters.tflite import Int8Converter
-    from edge_melanoma.network.network import load_network
-
-    network, _ = prune_dead_channels(fold_batch_norm(load_network(run)), own.batches())
-    return lambda subset: seal_model(slim_model(Int8Converter(network, subset, settings).convert()))
+    job = Job(
+        folder=run.folder,
+        modes=(Mode.INT8,),
+        settings=settings,
+        calibration=None,
+        checkpoint_folder=run.exports_folder,
+        cache_folder=run.exports_folder,
+    )
+    return lambda subset: convert_modes(replace(job, calibration=subset))[Mode.INT8].data
 
 
 def try_subsets(
@@ -238,7 +235,7 @@ def tabulate(study: Study) -> Table:
         f"int8 by calibration images, {side['name']} ({side['images']} images, "
         f"{side['malignant']} malignant), threshold {threshold:.3f}"
     )
-    table = Table(*COLUMNS, title=escape(title))  # a data set may be called "a[b]"
+    table = Table(*COLUMNS, title=title)  # a data set may be called "a[b]"
     recall, auc = study["reference"]["recall"], study["reference"]["auc"]
     table.add_row("float, stored scores", "", f"{recall:.4f}", "", f"{auc:.4f}", "", "", "")
     for size in sizes_of(study):

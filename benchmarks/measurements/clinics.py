@@ -28,8 +28,9 @@ from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.sources import auc_within, without_carcinomas
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.markdown import table_of
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.recipes import (
     BEST,

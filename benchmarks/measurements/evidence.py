@@ -21,8 +21,9 @@ from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, score_up
 from edge_melanoma.benchmarks.sections import Column, rows_of
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
-from edge_melanoma.machine.files import read_json, write_atomically
+from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.markdown import table_of
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.models import open_run
 
 STUDY = "calibration_study"

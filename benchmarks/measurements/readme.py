@@ -25,8 +25,9 @@ from edge_melanoma.benchmarks.sections import Column, rows_of
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.environment import cpu_name
-from edge_melanoma.machine.files import read_json, write_atomically, write_json
+from edge_melanoma.machine.files import write_atomically, write_json
 from edge_melanoma.machine.markdown import insert_between, table_of, text_of
+from edge_melanoma.machine.schemas import read_json
 
 
 def main() -> None:
@@ -205,7 +206,7 @@ def collect_hazards(
         name = row["hazard"]
         fresh[name] = _put_together(fresh[name], row) if name in fresh else row | made
     earlier = {row["hazard"]: row for row in kept["rows"]} if kept else {}
-    return {"schema": 2, "rows": list((earlier | fresh).values())}
+    return {"schema": 1, "rows": list((earlier | fresh).values())}
 
 
 def render_hazards(told: Mapping[str, Any]) -> list[str]:

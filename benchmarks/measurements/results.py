@@ -24,8 +24,9 @@ from edge_melanoma.benchmarks.sections import Column, rows_of
 from edge_melanoma.evaluation.evaluation import METRICS, WITHOUT_LEAKED, format_share
 from edge_melanoma.evaluation.figures import save_figure
 from edge_melanoma.evaluation.tables import describe_measured_sets
-from edge_melanoma.machine.files import read_json, write_atomically
+from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.markdown import table_of
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.network.recipes import ORIGINAL, PUBLISHED, Variant
 
 PARETO = "pareto.png"

@@ -14,8 +14,10 @@ from typing import Any
 
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, sha256_of, write_atomically, write_json
+from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.bundled import FOLDER, MODEL
+from edge_melanoma.runs.manifests import read_evaluation
 from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_converted, open_run
 from edge_melanoma.runs.recorded_files import hashes_of
 
@@ -25,6 +27,7 @@ MEASURED = ".evaluation.json"
 
 KEPT = (
     "weights.safetensors",
+    "gate.safetensors",
     "split.json",
     "history.csv",
     "subgroups.json",
@@ -65,7 +68,7 @@ def bundle_run(run: TrainedModel, *, model: Path, target: Path = FOLDER) -> None
             write_atomically(target / name, (run.folder / name).read_bytes())
     if (run.folder / CARD).is_file():
         write_atomically(target / CARD, without_pictures((run.folder / CARD).read_text("utf-8")))
-    evaluation = read_json(run.folder / EVALUATION)
+    evaluation = read_evaluation(run.folder)
     write_json(target / EVALUATION, _without_paths(evaluation))
     write_atomically(target / "LICENSE.md", licence_of(evaluation))
     files = {

@@ -23,8 +23,9 @@ from typing import Any
 from readme import update_readme
 
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.markdown import table_of
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.bundled import bundled_model
 
 SIZE = 64

@@ -35,9 +35,10 @@ from edge_melanoma.data.splits import DatasetSplit, SplitKind, split_lesions
 from edge_melanoma.evaluation.metrics import measure
 from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.machine.environment import describe_environment
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.markdown import table_of
 from edge_melanoma.machine.processes import run_in_child
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.network import GAP_LAYER, build_network, load_network
 from edge_melanoma.network.recipes import VARIANTS, Stage, Variant

@@ -64,6 +64,7 @@ class ParityContract:
         "show a recall of at least {1} %",
     )
     max_lost_malignant: int | None = _most("malignant pictures lost: {}", Unit.COUNT)
+    max_gate_flips: int | None = _most("pictures that one gate alone refuses: {}", Unit.COUNT)
     recall_noninferiority_margin: float | None = _margin("recall", "recall")
     specificity_noninferiority_margin: float | None = _margin("specificity", "specificity")
     accuracy_noninferiority_margin: float | None = _margin("accuracy", "accuracy")
@@ -74,6 +75,12 @@ class ParityContract:
     max_latency_ratio: float | None = _most("{} times the time of Keras")
     max_fallback_ops: int | None = _most(
         "{} operators that a GPU leaves to the CPU", unit=Unit.COUNT
+    )
+    max_decision_changes: float | None = _rule(
+        Kind.AT_MOST,
+        "phone pipelines change {} % of the decisions",
+        "at most {} % allowed",
+        "tell {0} % of changed decisions from {1} %",
     )
     require_full_int8: bool | None = _rule(
         Kind.FLAG, "the file has other tensors than integers", "integers alone required"
@@ -87,6 +94,11 @@ class ParityContract:
     def margins(self) -> dict[str, float | None]:
         """Non-inferiority margins by metric."""
         return {metric: getattr(self, name) for metric, name in MARGINS.items()}
+
+    @property
+    def needs_stability(self) -> bool:
+        """Whether pictures have to be taken by phone pipelines too."""
+        return self.max_decision_changes is not None
 
     def check(self, measured: Mapping[str, Figure]) -> list[Check]:
         """Every rule, in the order above."""
@@ -116,6 +128,11 @@ class Contracts:
         if contract.require_full_int8 is None and Mode(mode).is_full_int8:
             return replace(contract, require_full_int8=True)
         return contract
+
+    @property
+    def needs_stability(self) -> bool:
+        """Whether one of them does."""
+        return any(one.needs_stability for one in (self.general, *self.by_mode.values()))
 
     def as_dict(self) -> dict[str, Any]:
         """For parity.json: the general limits, the source, and the sections."""

@@ -5,7 +5,6 @@ What is drafted has room for what chance changes in another export.
 
 import difflib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from edge_melanoma.benchmarks.parity.contract import RULES, Contracts, ParityContract
 from edge_melanoma.benchmarks.parity.rules import FAIL, PASS
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.schemas import read_toml
 from edge_melanoma.tflite.modes import Mode
 
 FILE_NAME = "parity.toml"
@@ -54,12 +54,7 @@ def read_contracts(path: Path) -> Contracts:
     Raises:
         EdgeMelanomaError: no such file, no TOML, an unknown key or mode, or an impossible value.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EdgeMelanomaError(
-            f"The contract {path} is not a readable TOML file: {error}."
-        ) from error
+    content = read_toml(path, what="The contract")
     sections = {
         key: value for key, value in content.items() if isinstance(value, dict) and key not in RULES
     }

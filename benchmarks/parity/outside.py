@@ -115,7 +115,12 @@ def measure_outside(
     outcomes = []
     for found in external:
         elsewhere = replace(
-            scoring, records=found.records, is_test_side=False, finished={}, without_score={}
+            scoring,
+            records=found.records,
+            is_test_side=False,
+            finished={},
+            without_score={},
+            refused={},
         )
         scoring.reporter.say(f"Scoring {found.name}")
         scores = elsewhere.score()

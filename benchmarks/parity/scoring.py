@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge_melanoma.data.images import UnreadableImageError
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError, NoProbabilityError, install_command
 from edge_melanoma.evaluation.predictions import (
@@ -24,7 +26,13 @@ from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runtime import classifiers
-from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession, try_model
+from edge_melanoma.runtime.interpreters import (
+    Answer,
+    SessionSettings,
+    TFLiteSession,
+    answer_file,
+    try_model,
+)
 from edge_melanoma.runtime.names import Runtime
 
 REFERENCE = "keras"
@@ -32,14 +40,29 @@ REFERENCE = "keras"
 T = TypeVar("T")
 
 
-def score_or_nan(
-    function: Callable[[TFLiteSession, T], float], session: TFLiteSession, item: T
-) -> float:
-    """In a child: P(malignant), or NaN where the file gives no probability."""
+def answer_or_nan(
+    function: Callable[[TFLiteSession, T], Answer], session: TFLiteSession, item: T
+) -> Answer:
+    """In a child: what the file says, or a score of NaN where it gives no probability."""
     try:
         return function(session, item)
     except NoProbabilityError:
-        return math.nan
+        return Answer(score=math.nan, integer=None)
+
+
+def answer_readable(session: TFLiteSession, file: Path) -> Answer:
+    """In a child: what the file says of a picture that can be read.
+
+    Raises:
+        UnreadableImageError: it cannot.
+    """
+    return _readable(answer_file(session, file))
+
+
+def _readable(answer: Answer | UnreadableImageError) -> Answer:
+    if isinstance(answer, UnreadableImageError):
+        raise answer
+    return answer
 
 
 def write_scores(folder: Path, scores: Mapping[str, PredictionSet]) -> None:
@@ -53,8 +76,8 @@ class Scoring:
     """Scores a run and its exports on `records`; what is finished stays in `finished` when stopped.
 
     A picture for which a file gives no probability counts as scored 0; `without_score` has their
-    numbers by mode. `is_test_side` tells whether these are the pictures whose scores the training
-    stored.
+    numbers by mode; `refused` has, where a model has a gate, which pictures (n,) it does not judge.
+    `is_test_side` tells whether these are the pictures whose scores the training stored.
     """
 
     run: TrainedModel
@@ -66,6 +89,7 @@ class Scoring:
     ray: RayWorkers | None = None
     finished: dict[str, PredictionSet] = field(default_factory=dict)
     without_score: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def score(self) -> dict[str, PredictionSet]:
         """The predictions by mode, the reference under `keras`.
@@ -77,22 +101,39 @@ class Scoring:
                 try_model(model, runtime=self.runtime)
         paths = [record.path for record in self.records]
         if self.ray is not None:
-            return self._score_all(paths, classifiers.score_file, None)
+            return self._score_all(paths, answer_readable, None)
         size = self.run.image_size
         with classifiers.decoded(paths, size=size, reporter=self.reporter) as images:
-            return self._score_all(range(images.count), images.score, images)
+            return self._score_all(range(images.count), images.answer, images)
 
     def session_settings(self) -> dict[str, SessionSettings]:
         """How each file is run, by mode."""
         return {
-            model.mode: SessionSettings(data=model.data, name=model.path.name, runtime=self.runtime)
+            model.mode: SessionSettings(
+                data=model.data, name=model.path.name, runtime=self.runtime, gate=model.gate
+            )
             for model in self.exports
+        }
+
+    def compare_gates(self, mode: str) -> dict[str, int] | None:
+        """How many pictures the network and a file refuse, and which only one of them does.
+
+        None where one of the two has no gate.
+        """
+        if not {REFERENCE, mode} <= self.refused.keys():
+            return None
+        before, after = self.refused[REFERENCE], self.refused[mode]
+        return {
+            "reference_refused": int(before.sum()),
+            "candidate_refused": int(after.sum()),
+            "newly_refused": int((after & ~before).sum()),
+            "newly_judged": int((before & ~after).sum()),
         }
 
     def _score_all(
         self,
         items: Sequence[T],
-        function: Callable[[TFLiteSession, T], float],
+        function: Callable[[TFLiteSession, T], Answer],
         images: classifiers.DecodedImages | None,
     ) -> dict[str, PredictionSet]:
         """By the network, then by each file: `function` of the open file and each of `items`."""
@@ -100,9 +141,9 @@ class Scoring:
         models = self.session_settings()
         with classifiers.open_sessions(models, self.ray) as sessions:
             for number, mode in enumerate(models, start=1):
-                scores = sessions.map(partial(score_or_nan, function), items, model=mode)
+                answers = sessions.map(partial(answer_or_nan, function), items, model=mode)
                 label = f"{mode} ({number} of {len(models)})"
-                self.finished[mode] = self._predictions(mode, scores, label)
+                self.finished[mode] = self._predictions(mode, answers, label)
         return self.finished
 
     def _score_reference(self, images: classifiers.DecodedImages | None) -> PredictionSet:
@@ -111,13 +152,10 @@ class Scoring:
             return self._stored_scores()
         if images is None:
             network = classifiers.open_network(self.run, self.ray)
-            scores = network.stream_scores([record.path for record in self.records])
+            answers = network.stream_answers([record.path for record in self.records])
         else:
-            from edge_melanoma.network.network import load_network
-
-            network = classifiers.KerasClassifier(load_network(self.run), views=self.run.views)
-            scores = network.stream_decoded(images)
-        found = self._predictions(REFERENCE, scores, "Keras")
+            answers = classifiers.open_keras(self.run).stream_decoded(images)
+        found = self._predictions(REFERENCE, map(_readable, answers), "Keras")
         if missing := self.without_score[REFERENCE]:
             raise EdgeMelanomaError(
                 f"The network of {self.run.folder} gives NaN for {missing} of {len(self.records)} "
@@ -125,9 +163,12 @@ class Scoring:
             )
         return found
 
-    def _predictions(self, mode: str, scores: Iterator[float], label: str) -> PredictionSet:
-        tracked = self.reporter.track(scores, label=label, total=len(self.records))
-        found = np.array(list(tracked), dtype=np.float64)
+    def _predictions(self, mode: str, answers: Iterator[Answer], label: str) -> PredictionSet:
+        tracked = list(self.reporter.track(answers, label=label, total=len(self.records)))
+        found = np.array([answer.score for answer in tracked], dtype=np.float64)
+        placed = [answer.placed for answer in tracked]
+        if all(one is not None for one in placed):
+            self.refused[mode] = np.array([one is not None and not one.in_domain for one in placed])
         self.without_score[mode] = int(np.isnan(found).sum())
         return make_prediction_set(self.records, np.nan_to_num(found))
 

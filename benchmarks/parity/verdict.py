@@ -80,7 +80,9 @@ class MeasuredCandidate:
 
     `manifest` is the export's, `is_full_int8` none where the file was not looked into, as are
     `fallback_ops`, the operators that a GPU leaves to the CPU; `without_score`
-    pictures got no probability from it.
+    pictures got no probability from it; `gate` counts what both refuse, none where one has no gate.
+    `decisions` compares three answers, where it gives these, `stability` says what phone pipelines
+    change, where that was looked into.
     """
 
     model: MeasuredModel
@@ -92,6 +94,9 @@ class MeasuredCandidate:
     is_full_int8: bool | None
     fallback_ops: int | None = None
     without_score: int = 0
+    decisions: Mapping[str, Any] | None = None
+    stability: Mapping[str, Any] | None = None
+    gate: Mapping[str, int] | None = None
 
     @property
     def latency_ratio(self) -> float | None:
@@ -112,6 +117,7 @@ class MeasuredCandidate:
                 **bounds,
                 "min_agreement": measured_agreement(self.comparison),
                 "min_recall_lower_bound": self._lower_bound_of_recall(),
+                "max_gate_flips": self._gate_flips(),
                 "max_lost_malignant": Figure(value=len(self.comparison.flips.lost_malignant)),
                 "max_size_mb": Figure(value=model.size_bytes / MEGABYTE),
                 "max_p90_ms": self._time(
@@ -119,6 +125,7 @@ class MeasuredCandidate:
                 ),
                 "max_latency_ratio": self._time(self.latency_ratio),
                 "max_fallback_ops": Figure(value=self.fallback_ops),
+                "max_decision_changes": self._changes(),
                 "require_full_int8": Figure(value=self.is_full_int8),
             }
         )
@@ -130,6 +137,13 @@ class MeasuredCandidate:
         )
         return [told, *checks]
 
+    def _gate_flips(self) -> Figure:
+        if self.gate is None:
+            return Figure(
+                value=None, doubt="the model has no gate, so that max_gate_flips says nothing"
+            )
+        return Figure(value=self.gate["newly_refused"] + self.gate["newly_judged"])
+
     def _lower_bound_of_recall(self) -> Figure:
         (low, high), recall = self.model.intervals["recall"], self.model.metrics.recall
         return Figure(
@@ -139,6 +153,18 @@ class MeasuredCandidate:
             of=PAIRS["recall"],
             settling=lambda limit: trials_that_tell(limit, recall),
         )
+
+    def _changes(self) -> Figure:
+        """Of all decisions under phone pipelines; pictures are drawn, pipelines are not."""
+        if self.stability is None:
+            return Figure(value=None)
+        changed, low = float(self.stability["changed"]), float(self.stability["interval"][0])
+        pictures = len(self.comparison.scores[0].labels)
+
+        def settling(limit: float) -> int | None:
+            return round(pictures * ((changed - low) / (changed - limit)) ** 2) + 1
+
+        return Figure(value=changed, lenient=low, pictures=pictures, settling=settling)
 
     def _time(self, value: float | None) -> Figure:
         """Other load makes a time longer, never shorter: what is missed under it is open."""
@@ -172,12 +198,14 @@ class MeasuredCandidate:
                 "recall_drop_upper95": comparison.recall_drop_upper95,
                 "noninferiority": noninferiority,
             },
+            "gate": None if self.gate is None else dict(self.gate),
             "latency_ratio": self.latency_ratio,
             "verdict": self.verdict(),
             "failures": [check.sentence for check in checks if check.verdict == FAIL],
             "inconclusive": [check.sentence for check in checks if check.verdict == INCONCLUSIVE],
             "checks": [check.as_dict() for check in checks],
             "operating_points": compare_at_points(comparison, own=own_point_of(self.manifest)),
+            **({"decisions": dict(self.decisions)} if self.decisions else {}),
             "flip_details": describe_flips(comparison),
             "threshold_integer": integer_of(output, comparison.threshold),
             **{name: self.manifest[name] for name in ("best_epoch",) if name in self.manifest},

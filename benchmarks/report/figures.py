@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.figures import BENIGN_COLOUR, MALIGNANT_COLOUR, operating_shares
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.risk_coverage import risk_curve
 
 INK = "#010203"
 """Stands for the page's own text colour, light or dark; no data are drawn in it."""
@@ -120,6 +121,25 @@ def draw_roc_overlay(models: Mapping[str, PredictionSet], *, threshold: float, p
         prefix=prefix,
         description=f"ROC curves of {', '.join(models)}, false alarm rates to {ZOOM:g} and recalls "
         f"from {1 - ZOOM:g}; dots at the threshold {threshold:.3f}, dotted line at 80 % recall",
+    )
+
+
+def draw_risk_overlay(models: Mapping[str, PredictionSet], *, threshold: float, prefix: str) -> str:
+    """The share of wrong answers over the share of pictures answered, the surest first."""
+    figure, axes = _one_panel()
+    for number, (name, predictions) in enumerate(models.items()):
+        colour = ROC_COLOURS[(number - 1) % len(ROC_COLOURS)] if number else INK
+        line = ROC_LINES[number % len(ROC_LINES)]
+        coverages, risks = risk_curve(predictions, threshold=threshold)
+        axes.plot(coverages, risks, line, color=colour, linewidth=1.3, label=name)
+    axes.set(xlim=(0, 1.005), xlabel="share of pictures answered", ylabel="share wrong")
+    axes.set_ylim(bottom=0)
+    _add_legend(axes)
+    return to_inline_svg(
+        figure,
+        prefix=prefix,
+        description=f"Share of wrong answers over coverage of {', '.join(models)} at the threshold "
+        f"{threshold:.3f}",
     )
 
 

@@ -8,7 +8,7 @@ import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from PIL import Image
 
@@ -26,7 +26,9 @@ from edge_melanoma.evaluation.predictions import (
     read_predictions,
     refuse_other_images,
 )
-from edge_melanoma.machine.files import read_json, write_atomically, write_json
+from edge_melanoma.machine.files import write_atomically, write_json
+from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, as_written, read_json
+from edge_melanoma.runs.manifests import Parity as ParityFile
 
 SIDE = 112
 JPEG_QUALITY = 78
@@ -42,6 +44,12 @@ UNFINISHED = "unfinished"
 PARITY, MARKDOWN, PAGE, THUMBNAILS = "parity.json", "parity.md", "report.html", "thumbnails.json"
 
 Parity = Mapping[str, Any]
+
+
+class Thumbnails(TypedDict):
+    """thumbnails.json: data URIs by image id."""
+
+    images: dict[str, str]
 
 
 def write_bench(
@@ -75,8 +83,9 @@ def render_stored(folder: Path) -> str:
         raise EdgeMelanomaError(
             f"There is no bench in {folder}; make one with: edge-melanoma bench"
         )
-    parity = read_json(folder / PARITY)
-    refuse_older(parity)
+    path = folder / PARITY
+    refuse_older(read_json(path, most=LARGEST_LIST_BYTES))
+    parity = read_json(path, ParityFile, most=LARGEST_LIST_BYTES)
     modes = [REFERENCE, *(candidate["mode"] for candidate in parity["candidates"])]
     scores = {mode: _read_scores(folder / f"predictions_{mode}.csv") for mode in modes}
     images = parity["dataset"]["images"]
@@ -85,8 +94,9 @@ def render_stored(folder: Path) -> str:
             f"{folder / PARITY} is of {images} images and predictions_{REFERENCE}.csv beside it of "
             f"{len(scores[REFERENCE].labels)}; bench the run again."
         )
-    thumbnails = read_json(folder / THUMBNAILS)["images"]
-    return render_report(parity, scores, thumbnails)
+    thumbnails = read_json(folder / THUMBNAILS, Thumbnails)["images"]
+    with as_written(path):
+        return render_report(parity, scores, thumbnails)
 
 
 def _read_scores(path: Path) -> PredictionSet:
@@ -117,13 +127,14 @@ def render_report(
     Raises:
         EdgeMelanomaError: scores of other images than the reference's.
     """
-    from edge_melanoma.benchmarks.report.figures import draw_roc_overlay
+    from edge_melanoma.benchmarks.report.figures import draw_risk_overlay, draw_roc_overlay
 
     candidates = dict(scores)
     reference = candidates.pop(REFERENCE)
     for predictions in candidates.values():
         refuse_other_images(reference, predictions)
     threshold = parity["threshold"]["reference"]
+    models = {"Keras": reference, **candidates}
     return text.render_template(
         "report.html.j2",
         parity=parity,
@@ -141,7 +152,8 @@ def render_report(
         rows_a_kind=ROWS_A_KIND,
         thumbnails=shown_thumbnails(thumbnails),
         figures=_figures(reference, candidates, threshold=threshold),
-        roc=draw_roc_overlay({"Keras": reference, **candidates}, threshold=threshold, prefix="roc"),
+        roc=draw_roc_overlay(models, threshold=threshold, prefix="roc"),
+        risk=draw_risk_overlay(models, threshold=threshold, prefix="risk"),
     )
 
 
@@ -152,7 +164,7 @@ def refuse_older(parity: Parity) -> None:
         EdgeMelanomaError: an older version wrote it.
     """
     candidates = parity.get("candidates")
-    if not candidates or not all(INCONCLUSIVE in candidate for candidate in candidates):
+    if not isinstance(candidates, list) or not all(INCONCLUSIVE in one for one in candidates):
         raise EdgeMelanomaError(
             "The parity.json lacks what the page shows, as an older version wrote it; make it anew "
             "with: edge-melanoma bench"

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.benchmarks.parity.rules import FAIL, INCONCLUSIVE
@@ -60,11 +59,11 @@ def terminal_tables(parity: Parity) -> list[Table]:
 
 
 def _terminal_table(section: ReportSection) -> Table:
-    table = Table(title=escape(section.title), caption=escape(section.note))
+    table = Table(title=section.title, caption=section.note)
     for number, column in enumerate(section.columns):
         table.add_column(column, justify="right" if number else "left")
     for cells in section.rows:
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     return table
 
 
@@ -179,6 +178,18 @@ def _facts(candidate: Parity, parity: Parity) -> Iterator[list[str]]:
         f"{flips['gained_malignant']} gained of {parity['dataset']['malignant']:,};",
         f"{math.floor(candidate['agreement'] * 1000 + 1e-9) / 10:.1f} % equal decisions",
     ]
+    if answers := candidate.get("decisions"):
+        yield [
+            f"three answers: {answers['lost']} malignant moved towards not flagged,",
+            f"{answers['gained']} away from it; {_share(answers['agreement'])} equal,",
+            f"{_share(answers['answered']['candidate'])} answered",
+        ]
+    for found in parity.get("stability", {}).get("models", ()):
+        if found["mode"] == candidate["mode"]:
+            yield [
+                f"phone pipelines change {found['changed']:.1%} of decisions,",
+                f"at worst {found['worst_changed']:.1%} ({found['worst']})",
+            ]
     # Rounded up: what is said to be excluded is.
     points = math.ceil(candidate["tests"]["recall_drop_upper95"] * 1000 - 1e-9) / 10
     above = f" above {points:.1f} points" if points > 0 else ""

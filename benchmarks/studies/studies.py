@@ -1,7 +1,8 @@
-"""What `bench` looks into when asked: kernels, preprocessing mistakes, a phone."""
+"""What `bench` looks into when asked: kernels, preprocessing mistakes, stability, a phone."""
 
 from dataclasses import dataclass, replace
 
+from edge_melanoma.benchmarks.parity.answers import ends_of
 from edge_melanoma.benchmarks.parity.scoring import Scoring
 from edge_melanoma.benchmarks.sections import ReportSection
 from edge_melanoma.benchmarks.settings import StudySettings, TimingSettings
@@ -13,6 +14,7 @@ from edge_melanoma.benchmarks.studies.phone import (
     phone_section,
     time_on_phone,
 )
+from edge_melanoma.benchmarks.studies.stability import measure_stability, stability_section
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.data.lesions import spread
 from edge_melanoma.errors import EdgeMelanomaError
@@ -46,6 +48,14 @@ class Studies:
             threshold = scoring.run.threshold
             prices = price_mistakes(priced, scoring.records, threshold=threshold, reporter=reporter)
             found.append(mistake_section(prices))
+        if self.settings.stability:
+            told = measure_stability(
+                models,
+                scoring.records,
+                thresholds={one.mode: ends_of(one, scoring.run) for one in scoring.exports},
+                reporter=reporter,
+            )
+            found.append(stability_section(told))
         if self.settings.kernels:
             outcomes = kernels.compare_kernels(
                 models,

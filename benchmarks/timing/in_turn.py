@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ from edge_melanoma.benchmarks.timing.models import (
     time_files,
     time_predict,
 )
-from edge_melanoma.machine.processes import child_died, make_pool
+from edge_melanoma.machine.processes import ProcessPool
 
 BURST = 10
 """Invocations on end before the next model has its turn: about 50 ms of a quantised model."""
@@ -48,17 +46,14 @@ class TurnTimes:
 class _Turns:
     """One model in one pass: its process and the times so far."""
 
-    pool: ProcessPoolExecutor
+    pool: ProcessPool
     times: Times = field(default_factory=list)
     files: Times = field(default_factory=list)
     predict: Times | None = None
     xnnpack_parts: int | None = None
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return self.pool.submit(function, *arguments).result()
-        except BrokenProcessPool as error:
-            raise child_died() from error
+        return self.pool.submit(function, *arguments).result()
 
 
 def time_in_turn(
@@ -95,7 +90,7 @@ def _run_pass(
     """The times of all models, and the CPU seconds of their processes."""
     files = [paths[number % len(paths)] for number in range(min(END_TO_END_RUNS, settings.runs))]
     with ExitStack() as stack:
-        turns = {name: _Turns(pool=stack.enter_context(make_pool(1))) for name in models}
+        turns = {name: _Turns(pool=stack.enter_context(ProcessPool(1))) for name in models}
         for name, model in models.items():
             turns[name].ask(open_here, model, threads, paths[0], settings.warmup)
             turns[name].xnnpack_parts = turns[name].ask(count_xnnpack_parts)

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from edge_melanoma.converters.networks import rewriting
-from edge_melanoma.converters.networks.rewriting import Float32, has_kernel, output_axis
+from edge_melanoma.converters.networks.rewriting import Float32, has_kernel
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
-LARGEST_INT8 = 127
 INPUT_RANGE = (0.0, 1.0)
-Rounding = Callable[[Float32, int], Float32]
-"""From a kernel and its output axis to the nearest kernel that the converter will keep."""
+Rounding = Callable[[Any, Any], Float32]
+"""From a layer and the inputs that it is given to a kernel that the converter will keep."""
 
 Ranges = Mapping[str, tuple[float, float]]
 """Smallest and largest output by layer, 0 among them, as an int8 tensor will hold them."""
@@ -36,18 +35,15 @@ def correct_biases(
     pairs, so n is small. With `ranges`, activations are rounded to int8 on the way too.
     """
     reference, rounded = rewriting.fold_batch_norm(network), rewriting.fold_batch_norm(network)
-    for layer in rounded.layers:
-        if has_kernel(layer):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([rounding(kernel, output_axis(layer)), bias])
-    _match_means(reference, rounded, tf.constant(images), ranges)
+    _match_means(reference, rounded, tf.constant(images), rounding, ranges)
     return rounded
 
 
 def measure_ranges(network: Any, batches: Iterable[Float32]) -> Ranges:
-    """The ranges that calibration will find on `batches`, for `correct_biases`.
+    """The ranges of the tensors that stay in a converted graph: ReLU, linear outputs, sums, mean.
 
-    Only tensors that stay in a converted graph count: ReLU and linear outputs, sums and the mean.
+    Each end is the mean of those of the `batches`, so that one picture in a hundred cannot make the
+    steps of all coarser, and another draw of pictures gives nearly the same file.
     """
     folded = rewriting.fold_batch_norm(network)
     names = [layer.name for layer in folded.layers if _is_kept_tensor(layer)]
@@ -55,28 +51,23 @@ def measure_ranges(network: Any, batches: Iterable[Float32]) -> Ranges:
     ends = [(tf.reduce_min(output), tf.reduce_max(output)) for output in outputs]
     probe = tf_keras.Model(folded.input, ends)
     forward = tf.function(lambda batch: probe(batch, training=False))
-    found = np.zeros((len(names), 2))
-    for batch in batches:
-        new = np.array(forward(tf.constant(batch)), np.float64)
-        found = np.stack([np.minimum(found, new)[:, 0], np.maximum(found, new)[:, 1]], axis=1)
-    return {name: (low, high) for name, (low, high) in zip(names, found.tolist(), strict=True)}
+    found = [np.array(forward(tf.constant(batch)), np.float64) for batch in batches]
+    means = np.mean(found, axis=0).tolist()
+    return {
+        name: (min(low, 0.0), max(high, 0.0))
+        for name, (low, high) in zip(names, means, strict=True)
+    }
 
 
-def round_to_int8(kernel: Float32, axis: int) -> Float32:
-    """The nearest values of a symmetric int8 grid with one scale an output channel."""
-    axes = tuple(other for other in range(kernel.ndim) if other != axis)
-    scale = np.abs(kernel).max(axis=axes, keepdims=True).astype(np.float64) / LARGEST_INT8
-    scale[scale == 0] = 1.0
-    rounded: Float32 = (np.round(kernel / scale) * scale).astype(np.float32)
-    return rounded
+def round_to_float16(layer: Any, inputs: Any) -> Float32:
+    """The kernel's nearest half-precision values, whatever its inputs are."""
+    kernel: Float32 = layer.get_weights()[0].astype(np.float16).astype(np.float32)
+    return kernel
 
 
-def round_to_float16(kernel: Float32, axis: int) -> Float32:
-    """The nearest half-precision values; the axis does not matter."""
-    return kernel.astype(np.float16).astype(np.float32)
-
-
-def _match_means(reference: Any, rounded: Any, images: Any, ranges: Ranges | None) -> None:
+def _match_means(
+    reference: Any, rounded: Any, images: Any, rounding: Rounding, ranges: Ranges | None
+) -> None:
     """Walk both networks side by side; each layer's bias takes up what its mean has lost."""
     first = rounded.layers[0].name
     expected, found = {first: images}, {first: images}
@@ -85,6 +76,8 @@ def _match_means(reference: Any, rounded: Any, images: Any, ranges: Ranges | Non
     uses = Counter(parent for layer in rounded.layers[1:] for parent in rewriting.parents_of(layer))
     for layer in rounded.layers[1:]:
         parents, other = rewriting.parents_of(layer), reference.get_layer(layer.name)
+        if has_kernel(layer):
+            layer.set_weights([rounding(layer, found[parents[0]]), layer.get_weights()[1]])
         before, after = _run(other, parents, expected), _run(layer, parents, found)
         if has_kernel(layer):
             shift = tf.reduce_mean(before - after, axis=range(len(before.shape) - 1))

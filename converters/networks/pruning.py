@@ -6,7 +6,7 @@ the int32 bias of an int8 file overflows in some quantisers.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +47,21 @@ class _Chain:
         return tuple(layer for layer in self.path if layer.weights)
 
 
-def prune_dead_channels(folded: Any, batches: Iterable[Float32]) -> tuple[Any, dict[str, int]]:
+def prune_dead_channels(
+    folded: Any, batches: Iterable[Float32], *, spared: Collection[str] = ()
+) -> tuple[Any, dict[str, int]]:
     """A folded network without the channels that stay constant, and how many went by layer.
 
     A channel goes if, from the range that its convolution or dense layer has on `batches`, widened
     by `MARGIN`, it follows that what arrives at the next kernel over all channels is one value; the
     value's share goes into that layer's bias. Between the two may stand depthwise layers, ReLU,
     identities, zero padding and pooling; channels on any other way stay, and one of each layer,
-    and those whose weights take less in an int8 file than the zero points of one more width.
+    those whose weights take less in an int8 file than the zero points of one more width, and all of
+    the layers `spared`.
 
     `batches` are network inputs (n, 224, 224, 3) of the training side.
     """
-    chains = tuple(_find_chains(folded))
+    chains, spared_names = tuple(_find_chains(folded)), set(spared)
     weights = {layer.name: layer.get_weights() for layer in folded.layers}
     removed: dict[str, int] = {}
     for chain, measured in zip(chains, _measure(chains, folded, batches), strict=True):
@@ -66,7 +69,8 @@ def prune_dead_channels(folded: Any, batches: Iterable[Float32]) -> tuple[Any, d
         lowest, highest = _ends_at_taker(chain, measured + np.stack([-reach, reach]))
         kept = highest - lowest > ROUNDING * np.abs(highest)
         kept[0] |= not kept.any()
-        if kept.all() or not _pays_off(chain, kept):
+        is_spared = not spared_names.isdisjoint(layer.name for layer in chain.makers)
+        if kept.all() or is_spared or not _pays_off(chain, kept):
             continue
         _fold_constants(weights[chain.taker.name], kept, (lowest + highest) / 2)
         for layer in chain.makers:

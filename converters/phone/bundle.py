@@ -8,7 +8,7 @@ from typing import Any
 
 import edge_melanoma
 from edge_melanoma.converters import metadata, model_info
-from edge_melanoma.converters.packing import make_uint8_twin, slim_model
+from edge_melanoma.converters.packing import make_uint8_twin, slim_model, without_gate
 from edge_melanoma.converters.phone.golden_vectors import describe_vectors
 from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.cards import describe_cards
@@ -108,15 +108,22 @@ def choose_int8_export(run: TrainedModel, mode: Mode | None) -> ConvertedModel:
 
 
 def bundle_files(
-    run: TrainedModel, model: ConvertedModel, *, float16: model_info.BundledModel | None, crop: Crop
+    run: TrainedModel,
+    model: ConvertedModel,
+    *,
+    float16: model_info.BundledModel | None,
+    crop: Crop,
+    gates_twin: bool = False,
 ) -> dict[str, bytes]:
     """Every file of the bundle but SHA256SUMS, by its path, in memory.
+
+    The uint8 twin is for clients that insist on one output, and has no gate unless `gates_twin`.
 
     Raises:
         EdgeMelanomaError: a model that an app cannot be told how to use, or too large a bundle.
     """
     sources = _read_sources(run.image_size)
-    plain = _plain_models(model, float16)
+    plain = _plain_models(model, float16, gates_twin=gates_twin)
     point = model_info.describe_operating_point(run, model)
     for one in plain:
         model_info.refuse_other_ends(one, image_size=run.image_size)
@@ -141,7 +148,12 @@ def bundle_files(
         if name.startswith(f"{GOLDEN}/") and name.endswith((".png", ".jpg"))
     }
     golden = describe_vectors(
-        pictures, int8=models[INT8], uint8=models[UINT8], crop=crop, size=run.image_size
+        pictures,
+        int8=models[INT8],
+        uint8=models[UINT8],
+        gate=model.gate,
+        crop=crop,
+        size=run.image_size,
     )
     return {**files, GOLDEN_FILE: json_text(golden).encode()}
 
@@ -154,13 +166,18 @@ def find_or_convert_float16(
     `with_map` asks for the second output, of which the export may have one or not.
     """
     path = run.exports_folder / f"model_{Mode.FLOAT16}.tflite"
-    exported = open_converted(path) if path.is_file() else None
+    exported, upper = open_converted(path) if path.is_file() else None, None
     if exported is not None and bool(exported.manifest.get("with_map")) == with_map:
         data, threshold = exported.data, float(exported.manifest["threshold"])
+        upper = model_info.upper_of(exported.manifest.get("operating_point"))
     else:
         data, threshold = run_in_child(_convert_to_float16, run, with_map=with_map), run.threshold
     return model_info.BundledModel(
-        file=Path(FLOAT16).name, data=data, threshold=threshold, threshold_integer=None
+        file=Path(FLOAT16).name,
+        data=data,
+        threshold=threshold,
+        threshold_integer=None,
+        upper=upper,
     )
 
 
@@ -200,31 +217,49 @@ def write_bundle(files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
 
 
 def _plain_models(
-    int8: ConvertedModel, float16: model_info.BundledModel | None
+    int8: ConvertedModel, float16: model_info.BundledModel | None, *, gates_twin: bool
 ) -> list[model_info.BundledModel]:
     integer = int(int8.manifest["operating_point"]["integer"])
+    upper = model_info.upper_of(int8.manifest["operating_point"])
+    if upper and float16 is not None and float16.upper is None:
+        raise EdgeMelanomaError(
+            f"{int8.path} gives three answers and the float16 model two; export it, and choose its "
+            f"thresholds with: edge-melanoma threshold RUN --max-miss SHARE --save."
+        )
+    twin = int8.data if gates_twin else without_gate(int8.data)
     models = [
         model_info.BundledModel(
             file=Path(name).name,
             data=data,
             threshold=float(int8.manifest["threshold"]),
             threshold_integer=integer + model_info.SHIFTS["int8"] - model_info.SHIFTS[dtype],
+            upper=upper and _shifted(upper, dtype),
         )
         for name, dtype, data in (
             (INT8, "int8", int8.data),
-            (UINT8, "uint8", make_uint8_twin(int8.data)),
+            (UINT8, "uint8", make_uint8_twin(twin)),
         )
     ]
     return models if float16 is None else [*models, float16]
 
 
+def _shifted(upper: Mapping[str, Any], dtype: str) -> dict[str, Any]:
+    """An int8 file's upper threshold on the output of its twin."""
+    integer = int(upper["integer"]) + model_info.SHIFTS["int8"] - model_info.SHIFTS[dtype]
+    return {"threshold": upper["threshold"], "integer": integer}
+
+
 def _convert_to_float16(run: TrainedModel, *, with_map: bool) -> bytes:
     """Biases are not corrected for the rounding, which takes pictures; halves hardly round."""
+    from edge_melanoma.converters.gate import attach_gate
     from edge_melanoma.converters.tflite import convert_network
+    from edge_melanoma.network.gate import read_gate
     from edge_melanoma.network.network import load_network
 
     settings = ExportSettings(correction=Correction.NONE, with_map=with_map, views=run.views)
-    return slim_model(convert_network(load_network(run), Mode.FLOAT16, settings=settings))
+    data = slim_model(convert_network(load_network(run), Mode.FLOAT16, settings=settings))
+    gate = read_gate(run)
+    return data if gate is None else attach_gate(data, gate)
 
 
 def _notice_of(run: TrainedModel) -> str:

@@ -1,25 +1,29 @@
 """Checks an Android bundle as it lies on disk, and names the first stage at which it differs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_melanoma.converters.metadata import LABELS
 from edge_melanoma.converters.model_info import without_hashes
 from edge_melanoma.converters.phone import bundle
-from edge_melanoma.converters.phone.golden_vectors import prepare_pixels, run_model
+from edge_melanoma.converters.phone.golden_vectors import Golden, prepare_pixels, run_model
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text, read_json, sha256_of
+from edge_melanoma.machine.files import json_text, sha256_of, sha256_of_file
+from edge_melanoma.machine.schemas import read_bounded, read_json
+from edge_melanoma.runs.models import LARGEST_MODEL_BYTES
+from edge_melanoma.tflite.gate import GateRule, read_rule
 from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.metadata import MODEL_INFO, read_attached_files
+from edge_melanoma.tflite.metadata import MODEL_INFO, ModelInfo, read_attached_files
 from edge_melanoma.tflite.verification import verify_model
 
 OUTPUT_STAGES = (
     (bundle.INT8, "int8_output", "integers"),
     (bundle.UINT8, "uint8_output", "integers"),
     (bundle.INT8, "p_malignant", "scores"),
+    (bundle.INT8, "gate_distance", "distances"),
 )
 """A model, what golden.json calls its outputs, and where `ModelOutputs` has them."""
 
@@ -46,23 +50,20 @@ def check_bundle(folder: Path) -> dict[str, Any]:
     sums = bundle.read_sums((folder / bundle.SUMS).read_text(encoding="utf-8", errors="replace"))
     for name, sha256 in sums.items():
         path, expected = folder / name, sha256 if (folder / name).is_file() else "the file"
-        found = sha256_of(path.read_bytes()) if path.is_file() else "none"
+        found = sha256_of_file(path) if path.is_file() else "none"
         findings.passes(name, [(bundle.SUMS, expected, found)])
-    info = read_json(folder / bundle.MODEL_INFO_FILE)
-    golden = read_json(folder / bundle.GOLDEN_FILE)
-    try:
-        models = {f"{bundle.ASSETS}/{model['file']}": model for model in info["models"]}
-        stages = {name: _stages_of_model(folder, name, models[name], info) for name in models}
-        broken = {name for name in models if not findings.passes(name, stages[name])}
-        crops = "crop", info["preprocessing"]["crop"], golden["crop"]
-        findings.passes(bundle.GOLDEN_FILE, [crops])
-        whole, size = sorted({bundle.INT8, bundle.UINT8} - broken), info["preprocessing"]["width"]
-        _check_pictures(folder, golden, whole, findings, size=int(size))
-    except (KeyError, TypeError, ValueError) as error:
-        raise EdgeMelanomaError(
-            f"{bundle.MODEL_INFO_FILE} or {bundle.GOLDEN_FILE} of {folder} is not as "
-            f"edge-melanoma android writes it ({error!r}); write the bundle again."
-        ) from error
+    info = read_json(folder / bundle.MODEL_INFO_FILE, ModelInfo)
+    golden = read_json(folder / bundle.GOLDEN_FILE, Golden)
+    models = {f"{bundle.ASSETS}/{model['file']}": model for model in info["models"]}
+    stages = {name: _stages_of_model(folder, name, models[name], info) for name in models}
+    broken = {name for name in models if not findings.passes(name, stages[name])}
+    crops = "crop", info["preprocessing"]["crop"], golden["crop"]
+    findings.passes(bundle.GOLDEN_FILE, [crops])
+    gates = {
+        name: read_rule(models[name].get("gate"), source=bundle.MODEL_INFO_FILE)
+        for name in sorted({bundle.INT8, bundle.UINT8} & models.keys() - broken)
+    }
+    _check_pictures(folder, golden, gates, findings, size=info["preprocessing"]["width"])
     return {
         "schema": 1,
         "bundle": folder.name,
@@ -92,7 +93,7 @@ def _stages_of_model(
 ) -> Iterator[Stage]:
     """A model, what is attached to it, and its ends."""
     yield "model_info.json", "the file", "the file" if (folder / name).is_file() else "none"
-    data = (folder / name).read_bytes()
+    data = read_bounded(folder / name, most=LARGEST_MODEL_BYTES)
     yield "model hash", told["sha256"], sha256_of(data)
     try:
         verify_model(data, name=name)
@@ -115,12 +116,12 @@ def _stages_of_model(
 def _check_pictures(
     folder: Path,
     golden: Mapping[str, Any],
-    models: Sequence[str],
+    gates: Mapping[str, GateRule | None],
     findings: _Findings,
     *,
     size: int,
 ) -> None:
-    """The golden pictures, decoded, resized and run by `models`."""
+    """The golden pictures, decoded, resized and run by each of the models that `gates` are of."""
     crop, ready, outputs = Crop(golden["crop"]), [], {}
     for vector in golden["vectors"]:
         name = f"{bundle.GOLDEN}/{vector['file']}"
@@ -138,14 +139,15 @@ def _check_pictures(
         )
         if findings.passes(name, stages):
             ready.append((name, vector, resized))
-    for model in models if ready else ():
+    for model in gates if ready else ():
         try:
-            outputs[model] = run_model((folder / model).read_bytes(), [one[2] for one in ready])
+            pictures = [one[2] for one in ready]
+            outputs[model] = run_model((folder / model).read_bytes(), pictures, gate=gates[model])
         except EdgeMelanomaError as error:
             findings.passes(model, [("run", "a lesion classifier", str(error))])
     for place, (name, vector, _) in enumerate(ready):
         run = [stage for stage in OUTPUT_STAGES if stage[0] in outputs]
         values = [getattr(outputs[model], kind)[place] for model, _, kind in run]
         keys = [key for _, key, _ in run]
-        told = ((key, vector[key], value) for key, value in zip(keys, values, strict=True))
+        told = ((key, vector.get(key), value) for key, value in zip(keys, values, strict=True))
         findings.passes(name, told)

@@ -2,20 +2,23 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.images import RESIZE_ID, decode_image, resize_image
+from edge_melanoma.data.faults import measure_faults
+from edge_melanoma.data.images import RESIZE_ID, ResizeId, decode_image, resize_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.schemas import Count, Inside, Integer, Sha256, Share
 from edge_melanoma.runtime.classifiers import SessionPool, choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Kernels, Runtime
+from edge_melanoma.tflite.gate import GateRule
 
 SCHEMA = 1
 EXACT_FOR = "LiteRT 2.x, CPU, XNNPACK"
@@ -23,17 +26,45 @@ SAFETY_FACTOR = 2
 """Other kernels round in yet other places than the two that were measured."""
 
 
+class Vector(TypedDict):
+    """A golden picture, and what each step makes of it."""
+
+    file: Inside
+    width: Count
+    height: Count
+    decoded_sha256: Sha256
+    resized_sha256: Sha256
+    int8_output: Integer
+    uint8_output: Integer
+    p_malignant: Share
+
+
+class Golden(TypedDict):
+    """golden.json."""
+
+    resize_id: ResizeId
+    crop: Crop
+    vectors: list[Vector]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOutputs:
-    """What a model gives for several pictures: its outputs' integers, and P(malignant)."""
+    """What a model gives for several pictures: its outputs' integers, P(malignant), distances."""
 
     integers: tuple[int, ...]
     scores: tuple[float, ...]
+    distances: tuple[float | None, ...]
     xnnpack_parts: int
 
 
 def describe_vectors(
-    pictures: Mapping[str, bytes], *, int8: bytes, uint8: bytes, crop: Crop, size: int
+    pictures: Mapping[str, bytes],
+    *,
+    int8: bytes,
+    uint8: bytes,
+    gate: GateRule | None,
+    crop: Crop,
+    size: int,
 ) -> dict[str, Any]:
     """The content of golden.json for pictures by file name.
 
@@ -42,7 +73,7 @@ def describe_vectors(
     """
     upright = {name: decode_image(data, name=name) for name, data in pictures.items()}
     inputs = [prepare_pixels(pixels, crop, size=size) for pixels in upright.values()]
-    expected, twin = run_model(int8, inputs), run_model(uint8, inputs)
+    expected, twin = run_model(int8, inputs, gate=gate), run_model(uint8, inputs)
     if not expected.xnnpack_parts:
         raise EdgeMelanomaError(
             "LiteRT runs without XNNPACK here, whose outputs the golden vectors hold; unset "
@@ -59,9 +90,17 @@ def describe_vectors(
             "int8_output": signed,
             "uint8_output": unsigned,
             "p_malignant": score,
+            **({} if gate is None else {"gate_distance": distance}),
+            "measures": asdict(measure_faults(resized)),
         }
-        for (name, pixels), resized, signed, unsigned, score in zip(
-            upright.items(), inputs, expected.integers, twin.integers, expected.scores, strict=True
+        for (name, pixels), resized, signed, unsigned, score, distance in zip(
+            upright.items(),
+            inputs,
+            expected.integers,
+            twin.integers,
+            expected.scores,
+            expected.distances,
+            strict=True,
         )
     ]
     return {
@@ -82,20 +121,34 @@ def prepare_pixels(pixels: NDArray[np.uint8], crop: Crop, *, size: int) -> NDArr
 
 
 def run_model(
-    data: bytes, images: Sequence[NDArray[np.uint8]], *, kernels: Kernels = Kernels.DEFAULT
+    data: bytes,
+    images: Sequence[NDArray[np.uint8]],
+    *,
+    kernels: Kernels = Kernels.DEFAULT,
+    gate: GateRule | None = None,
 ) -> ModelOutputs:
     """The outputs of an integer model in LiteRT for pictures (224, 224, 3), in a child process."""
     settings = SessionSettings(
-        data=data, name="the model", runtime=choose_runtime(Runtime.LITERT), kernels=kernels
+        data=data,
+        name="the model",
+        runtime=choose_runtime(Runtime.LITERT),
+        kernels=kernels,
+        gate=gate,
     )
     with SessionPool({settings.name: settings}, workers=1) as pool:
         found = list(pool.map(_run_one, list(images), model=settings.name))
-    scores, integers, xnnpack_parts = zip(*found, strict=True)
-    return ModelOutputs(integers=integers, scores=scores, xnnpack_parts=xnnpack_parts[0])
+    scores, integers, distances, xnnpack_parts = zip(*found, strict=True)
+    return ModelOutputs(
+        integers=integers, scores=scores, distances=distances, xnnpack_parts=xnnpack_parts[0]
+    )
 
 
-def _run_one(session: TFLiteSession, image: NDArray[np.uint8]) -> tuple[float, int, int]:
-    return session.score(image), int(session.raw_output()[0]), session.xnnpack_parts
+def _run_one(
+    session: TFLiteSession, image: NDArray[np.uint8]
+) -> tuple[float, int, float | None, int]:
+    score, placed = session.score(image), session.placed()
+    distance = placed.distance if placed else None
+    return score, int(session.raw_output()[0]), distance, session.xnnpack_parts
 
 
 def _tolerance(

@@ -7,16 +7,16 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
+from typing import TypedDict
 
 import platformdirs
 
 from edge_melanoma.converters.phone import bundle
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import json_text, read_json, sha256_of, write_atomically
+from edge_melanoma.machine.files import json_text, sha256_of, write_atomically
+from edge_melanoma.machine.schemas import read_bounded, read_json
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.folders import refuse_unwritable
 
@@ -40,13 +40,18 @@ NOT_SERVED = frozenset({f"{WEB}package.json", f"{WEB}package-lock.json"})
 LICENCES = ("LICENSE", bundle.NOTICE)
 SERVICE_WORKER = "service-worker.js"
 
-HOST = "127.0.0.1"
-POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+LARGEST_PART_BYTES = 64 * 2**20
+LITERT_FILES = ("core.js", "wasm-utils.js", *(f"wasm/{name}" for name in WASM_FILES))
+SHA256_OF_LITERT = (
+    "e7daccc3a31eef890848a737ccb863ded5f046a6b40c3fdc0556495adeb5d9b3",
+    "e0e20bc28ab001ac732cf40d15b6eebd24fb0deaeb95eeba5100f51eebf015f2",
+    "68efb69f770e3f76aff36a377de629ca496c131b86ac0f0f4b592a1543a898eb",
+    "7280cf4471774867e385e6c3cd53e2b45e2975b80fea338fff4ef359b0865614",
+    "4d8f894b7883654fd6e8439730aa41e79ceaab7d19184fc4f1f0b0f1a2a2c8a5",
+    "5255c8ad06eabdbd2522cdebf6b22fc10faf74625c23a49b9e072570cd1fa41c",
 )
-"""That of the page itself, and that nobody may put it into a frame."""
+"""Of each file that is taken, as the pinned packages have it."""
+LITERT_SHA256 = dict(zip(LITERT_FILES, SHA256_OF_LITERT, strict=True))
 
 
 def page_of_run(
@@ -64,7 +69,7 @@ def page_of_run(
     modules = read_litert(litert)
     reporter.say(f"Writing the page of {run.folder}")
     float16 = bundle.find_or_convert_float16(run, with_map=True) if with_map else None
-    written = bundle.bundle_files(run, model, float16=float16, crop=Crop.NONE)
+    written = bundle.bundle_files(run, model, float16=float16, crop=Crop.NONE, gates_twin=True)
     # LiteRT.js refuses int8 inputs.
     model_file = bundle.FLOAT16 if with_map else bundle.UINT8
     name = PurePosixPath(model_file).name
@@ -83,6 +88,12 @@ def page_of_run(
     return files
 
 
+class Package(TypedDict):
+    """package.json of npm."""
+
+    version: str
+
+
 def read_litert(modules: Path | None = None) -> dict[str, bytes]:
     """The files of LiteRT.js by their path below litert/.
 
@@ -90,25 +101,32 @@ def read_litert(modules: Path | None = None) -> dict[str, bytes]:
     once into the user's cache, where each archive has to have the hash of the lock file.
 
     Raises:
-        EdgeMelanomaError: npm is missing or fails, or the folder holds another version or none.
+        EdgeMelanomaError: npm is missing or fails, or the folder holds another version or other
+            files than those of the version, whoever fetched them.
     """
     folder = _fetch() if modules is None else modules
     for package, version in pinned_versions().items():
         path = folder / package / "package.json"
-        found = read_json(path).get("version") if path.is_file() else None
+        found = read_json(path, Package).get("version") if path.is_file() else None
         if found != version:
             raise EdgeMelanomaError(
                 f"{folder} holds {package} {found or 'not at all'}; expected {version}, as "
                 f"npm ci with {WEB_SOURCES / LOCK} installs it."
             )
-    core = (folder / CORE / "dist/index.js").read_text(encoding="utf-8")
-    if core.count(IMPORT) != 1:
-        raise EdgeMelanomaError(f"{folder / CORE} is not the package that the page is written for.")
-    return {
-        "core.js": core.replace(IMPORT, LOCAL_IMPORT).encode(),
-        "wasm-utils.js": (folder / UTILS / "dist/index.js").read_bytes(),
-        **{f"wasm/{name}": (folder / CORE / "wasm" / name).read_bytes() for name in WASM_FILES},
+    files = {
+        "core.js": folder / CORE / "dist/index.js",
+        "wasm-utils.js": folder / UTILS / "dist/index.js",
+        **{f"wasm/{name}": folder / CORE / "wasm" / name for name in WASM_FILES},
     }
+    found = {name: read_bounded(path, most=LARGEST_PART_BYTES) for name, path in files.items()}
+    for name, path in files.items():
+        if sha256_of(found[name]) != LITERT_SHA256[name]:
+            raise EdgeMelanomaError(
+                f"{path} is not the file that the page was made for (its sha256 differs); install "
+                f"it again, as npm ci with {WEB_SOURCES / LOCK} does."
+            )
+    core = found["core.js"].decode("utf-8").replace(IMPORT, LOCAL_IMPORT)
+    return found | {"core.js": core.encode()}
 
 
 def pinned_versions() -> Mapping[str, str]:
@@ -143,38 +161,6 @@ def install_locked(sources: Path, folder: Path) -> Path:
             raise EdgeMelanomaError(f"npm ci failed: {lines[0] if lines else 'without a word'}.")
         installed.write_bytes(pinned)
     return folder / "node_modules"
-
-
-def make_server(folder: Path, *, port: int) -> ThreadingHTTPServer:
-    """A server of a folder for this machine alone, bound, not yet running; port 0: a free one."""
-    try:
-        return ThreadingHTTPServer((HOST, port), partial(_PageHandler, directory=str(folder)))
-    except (OSError, OverflowError) as error:
-        raise EdgeMelanomaError(
-            f"--port {port} cannot be used ({error}); give another one, or 0 for any."
-        ) from error
-
-
-class _PageHandler(SimpleHTTPRequestHandler):
-    """Files with the types that browsers insist on, and without a word on stderr."""
-
-    extensions_map = {  # noqa: RUF012 - declared so by the library
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript",
-        ".wasm": "application/wasm",
-        ".webmanifest": "application/manifest+json",
-        ".tflite": "application/octet-stream",
-    }
-
-    def end_headers(self) -> None:
-        """With the policy, and without anything kept by the browser on its own."""
-        self.send_header("Content-Security-Policy", POLICY)
-        self.send_header("Cache-Control", "no-cache")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        super().end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the page's address was said, and no more is of interest."""
 
 
 def _list_files(files: Mapping[str, bytes]) -> bytes:

@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
-from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.card import subgroups
@@ -28,20 +27,25 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import WITHOUT_LEAKED
 from edge_melanoma.evaluation.judged_pictures import learned_by_run, read_external_sets
 from edge_melanoma.evaluation.predictions import PredictionSet, read_predictions
-from edge_melanoma.machine.files import read_json, sha256_of, write_atomically, write_json
+from edge_melanoma.evaluation.promises import describe_promise
+from edge_melanoma.evaluation.risk_coverage import HEADER, risk_cells
+from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
 from edge_melanoma.machine.markdown import share_of, table_of, template_environment, text_of
+from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, as_written, read_json
 from edge_melanoma.machine.terminal import (
     Reporter,
     TerminalReporter,
     print_lines,
     print_table,
     results_console,
+    shown,
 )
 from edge_melanoma.network.network import load_network
 from edge_melanoma.network.recipes import NAMED_WEIGHTS, Variant
 from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
-from edge_melanoma.runs.models import EVALUATION, SPLIT, TrainedModel, open_run
+from edge_melanoma.runs.manifests import ExportManifest, Parity, read_evaluation, read_split
+from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
 from edge_melanoma.runs.pictures import describe_own_side, leaked_test_of, read_side
 from edge_melanoma.training.record import record_files, score_external_sets
 
@@ -97,11 +101,13 @@ def make_card(
         sheets = SheetMaker(run=run, network=network, folder=failures, card=out, cases=cases)
         facts = _gather(run, sheets, reporter)
         write_json(subgroups_file, _subgroups_json(run, facts["judged"]))
-        write_atomically(out, render_card(facts))
+        with as_written(run.folder / MANIFEST):
+            card = render_card(facts)
+        write_atomically(out, card)
         record_files(run, [subgroups_file, out, *sorted(failures.rglob("*.png"))])
     for judged in facts["judged"]:
         _show(judged)
-    print(out)
+    print(shown(str(out)))
     return out
 
 
@@ -113,11 +119,11 @@ def _gather(run: TrainedModel, sheets: SheetMaker, reporter: Reporter) -> dict[s
     whose pictures are still there, the run's own test side first, each as in subgroups.json and
     with its `sheets`, by the kind of error.
     """
-    evaluation = {"external": {}, **read_json(run.folder / EVALUATION)}
+    evaluation = {"external": {}, **read_evaluation(run.folder)}
     return {
         "run": run,
         "evaluation": evaluation,
-        "leaked_test": len(leaked_test_of(read_json(run.folder / SPLIT))),
+        "leaked_test": len(leaked_test_of(read_split(run.folder))),
         "parameters": int(sheets.network.count_params()),
         "judged": tuple(_judge_run(run, evaluation, sheets, reporter)),
         "exports": dict(_read_exports(run)),
@@ -192,7 +198,7 @@ def _read_exports(run: TrainedModel) -> Iterator[tuple[str, dict[str, Any]]]:
     paths = sorted(run.exports_folder.glob("model_*.tflite"))
     for path in sorted(paths, key=lambda path: ("float" not in path.stem, path.stem)):
         manifest = path.with_suffix(".json")
-        told = read_json(manifest) if manifest.is_file() else {}
+        told = read_json(manifest, ExportManifest) if manifest.is_file() else {}
         if told.get("source_sha256") == run.sha256:
             yield path.name, told
 
@@ -200,7 +206,7 @@ def _read_exports(run: TrainedModel) -> Iterator[tuple[str, dict[str, Any]]]:
 def _read_parity(run: TrainedModel) -> dict[str, Any] | None:
     """The run's parity.json, if it is of these weights."""
     path = run.folder / "bench" / "parity.json"
-    parity = read_json(path) if path.is_file() else None
+    parity = read_json(path, Parity, most=LARGEST_LIST_BYTES) if path.is_file() else None
     return parity if parity and parity["reference"]["sha256"] == run.sha256 else None
 
 
@@ -274,6 +280,9 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         "share_of": share_of,
+        "risk_header": HEADER,
+        "risk_cells": risk_cells,
+        "describe_promise": describe_promise,
         "subgroup_table": _subgroup_table,
         "describe_findings": subgroups.describe_findings,
         "darker_tones": DARKER_TONES,
@@ -295,9 +304,9 @@ def _show(judged: Mapping[str, Any]) -> None:
         f"{judged['name']}: {data['images']} images, {data['malignant']} malignant; "
         f"threshold {judged['threshold']:.4f} from validation"
     )
-    table = Table(*header, title=escape(title), caption="Research only, not a medical device.")
+    table = Table(*header, title=title, caption="Research only, not a medical device.")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     console = results_console(width=160)
     print_table(console, table)
     print_lines(console, *subgroups.describe_findings(judged))

@@ -1,7 +1,5 @@
 """What `evaluate --out` writes for a paper: figures, scores, subgroups, a paragraph of methods."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,12 @@ from edge_melanoma.evaluation import figures
 from edge_melanoma.evaluation.evaluation import explain_undefined
 from edge_melanoma.evaluation.predictions import predictions_to_csv
 from edge_melanoma.evaluation.subject import Evaluated
-from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.files import rows_to_csv, write_atomically
+from edge_melanoma.machine.markdown import text_of
 from edge_melanoma.machine.terminal import Reporter
 
 SCORES, SUBGROUPS, METHODS = "scores.csv", "subgroups.csv", "methods.md"
-FIGURES = ("roc", "reliability", "confusion")
+FIGURES = ("roc", "reliability", "confusion", "risk_coverage")
 FORMS, DOTS_PER_INCH = ("pdf", "png"), 300
 FILES = (SCORES, SUBGROUPS, METHODS, *(f"{name}.{form}" for name in FIGURES for form in FORMS))
 
@@ -38,6 +37,7 @@ def write_paper(folder: Path, evaluated: Evaluated, *, reporter: Reporter) -> tu
             figures.draw_roc_curves(sides, folder / f"roc.{form}", with_band=True, **at)
         figures.draw_reliability(sides, folder / f"reliability.{form}", **drawn)
         figures.draw_confusion_matrices(sides, folder / f"confusion.{form}", **at)
+        figures.draw_risk_coverage(sides, folder / f"risk_coverage.{form}", **at)
     traits = read_traits(evaluated.pictures.records, reporter=reporter)
     groups = measure_subgroups(scores, traits, threshold=threshold)["groups"]
     write_atomically(folder / SCORES, predictions_to_csv(scores))
@@ -47,12 +47,8 @@ def write_paper(folder: Path, evaluated: Evaluated, *, reporter: Reporter) -> tu
 
 
 def _subgroups_to_csv(groups: list[dict[str, Any]]) -> str:
-    stream = io.StringIO()
     rows = [{name: _cell(value) for name, value in group.items()} for group in groups]
-    writer = csv.DictWriter(stream, rows[0] if rows else (), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    return rows_to_csv(rows) if rows else "\n"
 
 
 def _cell(value: object) -> object:
@@ -69,8 +65,9 @@ def describe_methods(result: dict[str, Any]) -> str:
     model, data = result["model"], result["dataset"]
     left_out = result.get("left_out")
     sentences = [
-        f"The model {model['file']} ({model['mode']}, sha256 {model['sha256'][:12]}) was evaluated "
-        f"with edge-melanoma {__version__} on {data['images']} images of {data['name']} "
+        f"The model {text_of(model['file'])} ({model['mode']}, sha256 {model['sha256'][:12]}) was "
+        f"evaluated with edge-melanoma {__version__} on {data['images']} images of "
+        f"{text_of(data['name'])} "
         f"({data['malignant']} malignant, {data['benign']} benign).",
         f"{left_out} images were left out as copies of images that it had learned from."
         if left_out

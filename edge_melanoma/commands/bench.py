@@ -81,6 +81,15 @@ def command(
     mistakes: Annotated[
         bool, Option("--mistakes", help="Price the classic preprocessing mistakes, in recall.")
     ] = False,
+    stability: Annotated[
+        bool,
+        Option(
+            "--stability",
+            help="Take each picture by 20 phone pipelines (light, JPEG, colours, scale, turns, "
+            "shifts) too, and count changed decisions; a contract's max_decision_changes asks "
+            "for it by itself.",
+        ),
+    ] = False,
     adb: Annotated[
         bool, Option("--adb", help="Time the files on the phone that adb is connected with too.")
     ] = False,
@@ -141,6 +150,7 @@ def command(
             kernel_images=kernel_images,
             interpreter_python=interpreter_python,
             mistakes=mistakes,
+            stability=stability,
             adb=adb,
             benchmark_binary=benchmark_binary,
         ),

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 from typer import Argument, Option
 
 from edge_melanoma.commands import options
 from edge_melanoma.machine.files import write_atomically, write_result
-from edge_melanoma.machine.terminal import TerminalReporter, print_lines, print_table
+from edge_melanoma.machine.terminal import (
+    PlainConsole,
+    TerminalReporter,
+    print_lines,
+    print_table,
+)
 from edge_melanoma.runtime.names import Engine
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def check(
     )
     removals = report.list_removals(found)
     if not write_result(json, found.told):
-        console = Console(highlight=False)
+        console = PlainConsole()
         print_table(console, _sets_table(found))
         print_table(console, _findings_table(found, removals=len(removals)))
         print_lines(console, *found.told["sources"]["notes"])
@@ -120,7 +123,7 @@ def _sets_table(report: "DataReport") -> Table:
         worst = [*report.shortcuts[one["name"]].items()][:SHORTCUTS_SHOWN]
         told = "\n".join(f"{feature} {auc:.3f}" for feature, auc in worst)
         counts = (str(one[count]) for count in ("benign", "malignant", "unreadable"))
-        table.add_row(escape(one["name"]), *counts, sizes + more, told or str(one["note"]))
+        table.add_row(one["name"], *counts, sizes + more, told or str(one["note"]))
     return table
 
 

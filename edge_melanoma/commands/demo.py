@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Option
 
 from edge_melanoma.commands.options import Seed
-from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.machine.terminal import TerminalReporter, shown
 
 
 def command(
@@ -60,4 +60,4 @@ def command(
     report = run_bench(folder)
     images = report.dataset["images"]
     print(f"One flip among {images} generated pictures is {1 / images:.1%} of them.")
-    print(path_of(open_run(folder), Mode.INT8))
+    print(shown(str(path_of(open_run(folder), Mode.INT8))))

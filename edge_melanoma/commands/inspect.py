@@ -1,4 +1,4 @@
-"""edge-melanoma inspect: what a .tflite file is, and what an accelerator would leave to the CPU."""
+"""edge-melanoma inspect and verify: what a file is, and whether a run is as it was recorded."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,12 +8,18 @@ import typer
 from rich.table import Table
 from typer import Argument, Option
 
-from edge_melanoma.commands.options import JsonFile
+from edge_melanoma.commands.options import JsonFile, RunArgument
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_result
-from edge_melanoma.machine.terminal import print_lines, print_table, results_console
+from edge_melanoma.machine.terminal import (
+    TerminalReporter,
+    print_lines,
+    print_table,
+    results_console,
+)
 from edge_melanoma.tflite.delegates import DELEGATES, Target, left_to_cpu
 
-LIMIT_NOT_KEPT = 1
+LIMIT_NOT_KEPT = NOT_AS_RECORDED = 1
 
 
 def command(
@@ -27,7 +33,7 @@ def command(
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """What a file is: types, scales, operators, threshold, seal; nothing of it is run.
+    """What a file is: types, scales, operators and their share of time, threshold, seal.
 
     Exit code 1: more operators would be left to the CPU than the contract's max_fallback_ops.
     """
@@ -52,6 +58,31 @@ def command(
         raise typer.Exit(LIMIT_NOT_KEPT)
 
 
+def verify(
+    run: RunArgument = None,
+    json: JsonFile = None,
+) -> None:
+    """Check weights, split, evaluation, exports and benches, and say what was changed or is gone.
+
+    Exit code 1: a file was changed, is missing, or is of other weights. A file that no manifest
+    knows is told and is no fault. A manifest itself is vouched for by nothing: keep its hash where
+    it matters who wrote it.
+    """
+    from edge_melanoma.runs.bundled import bundled_run, is_bundled
+    from edge_melanoma.runs.models import find_run
+    from edge_melanoma.runs.recorded_files import describe_finding, verify_run
+
+    folder = bundled_run().folder if is_bundled(run) else run or find_run(None).folder
+    found = verify_run(folder)
+    if not write_result(json, found):
+        verdict = "as recorded" if found["as_recorded"] else "NOT as recorded"
+        told = f"{run or folder}: {found['checked']} files with a recorded sha256, {verdict}."
+        findings = map(describe_finding, found["findings"])
+        print_lines(results_console(width=160), *findings, told)
+    if not found["as_recorded"]:
+        raise typer.Exit(NOT_AS_RECORDED)
+
+
 def _describe(model: Any, target: Target) -> dict[str, Any]:
     """The content of `inspect --json`."""
     from edge_melanoma.tflite.inspection import inspect_model
@@ -71,9 +102,11 @@ def _describe(model: Any, target: Target) -> dict[str, Any]:
         "output": {**facts.output.as_dict(), "name": facts.output_name},
         "tensors": facts.tensor_types,
         "operators": facts.operators,
+        "time_shares": _time_shares(model),
         "threshold": manifest.get("threshold"),
         "threshold_integer": point.get("integer"),
         "views": manifest.get("views"),
+        "gate": manifest.get("gate"),
         "target": target.value,
         "delegate": DELEGATES[target].name,
         "delegate_list": DELEGATES[target].source,
@@ -82,10 +115,23 @@ def _describe(model: Any, target: Target) -> dict[str, Any]:
     }
 
 
+def _time_shares(model: Any) -> dict[str, float]:
+    """Those of a file that can be run here, operator by operator; else nothing, and the reason."""
+    from edge_melanoma.tflite.operator_times import shares_of_time
+
+    try:
+        return shares_of_time(model.data, name=str(model.path))
+    except EdgeMelanomaError as error:
+        TerminalReporter().say(str(error))
+        return {}
+
+
 def _show(told: Mapping[str, Any]) -> None:
-    table = Table("operator", "number", "where", title=told["file"])
+    table = Table("operator", "number", "share of time", "where", title=told["file"])
     for name, number in told["operators"].items():
-        table.add_row(name, str(number), "CPU" if name in told["left_to_cpu"] else told["target"])
+        where = "CPU" if name in told["left_to_cpu"] else told["target"]
+        share = told["time_shares"].get(name)
+        table.add_row(name, str(number), "-" if share is None else f"{share:.1%}", where)
     console = results_console(width=120)
     print_table(console, table)
     print_lines(console, *_lines_of(told))
@@ -105,7 +151,13 @@ def _lines_of(told: Mapping[str, Any]) -> Iterator[str]:
         integer = told["threshold_integer"]
         as_integer = "" if integer is None else f", integer {integer}"
         yield f"threshold {told['threshold']:.4f}{as_integer}"
+    gate = told["gate"]
+    yield (
+        "It has no gate." if gate is None else f"gate: judges up to a distance of {gate['limit']:g}"
+    )
     total = sum(told["operators"].values())
+    if told["time_shares"]:
+        yield "Share of time: of each operator alone, on one thread of this processor."
     yield (
         f"{told['delegate']} takes {total - told['fallback_ops']} of {total} operators "
         f"(by {told['delegate_list']})"

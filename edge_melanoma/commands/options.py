@@ -132,6 +132,29 @@ MinRecall = Annotated[
         "0.95; of several clinics, 0.85 as the lower 95 % bound in each.",
     ),
 ]
+MaxMiss = Annotated[
+    float | None,
+    Option(
+        metavar="SHARE",
+        help="Three answers instead of two: at most this share of melanomas, such as 0.03, is not "
+        "flagged, in every clinic.",
+    ),
+]
+MaxFalseAlarm = Annotated[
+    float | None,
+    Option(
+        metavar="SHARE",
+        help="With --max-miss: at most this share of benign lesions is flagged; 0.1 if not given.",
+    ),
+]
+Confidence = Annotated[
+    float | None,
+    Option(
+        metavar="SHARE",
+        help="With --max-miss: how sure both are to be, by exact binomial bounds; 0.95 if not "
+        "given.",
+    ),
+]
 Force = Annotated[bool, Option("--force", help="Replace what is already there.")]
 Seed = Annotated[int, Option(help="For everything that is drawn by chance.")]
 Deterministic = Annotated[

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
@@ -15,7 +14,13 @@ from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_res
 from edge_melanoma.machine.terminal import TerminalReporter, print_table, results_console
 from edge_melanoma.runtime.names import Engine
 
-WORDS = {"malignant": "flagged", "benign": "not flagged", None: "no decision"}
+WORDS = {
+    "malignant": "flagged",
+    "refer": "see a doctor anyway",
+    "benign": "not flagged",
+    "not judged": "not judged",
+    None: "no decision",
+}
 """For a person: a picture that is not flagged is not called benign."""
 
 
@@ -88,10 +93,20 @@ def command(
     )
     rows = predict_files(subject, images, reporter=reporter)
     if csv is not None:
-        columns = dict.fromkeys(name for row in rows for name in row)
-        write_atomically(csv, rows_to_csv([dict.fromkeys(columns) | row for row in rows]))
+        flat = [_flatten(row) for row in rows]
+        columns = dict.fromkeys(name for row in flat for name in row)
+        write_atomically(csv, rows_to_csv([dict.fromkeys(columns) | row for row in flat]))
     if not write_result(json, rows):
         _show(rows)
+
+
+def _flatten(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for a table: what the gate says in columns of its own."""
+    gate = row.get("gate") or {}
+    rest = {name: value for name, value in row.items() if name != "gate"}
+    told = {f"gate_{name}": gate[name] for name in ("distance", "limit") if gate}
+    reasons = {"reasons": "; ".join(gate["reasons"])} if gate else {}
+    return rest | told | reasons
 
 
 def _read_list(name: str) -> list[str]:
@@ -110,9 +125,19 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         if "error" in row:
-            cells = "", escape(row["error"]), ""
+            cells = "", row["error"], ""
         else:
             shown = "" if row["threshold"] is None else f"{row['threshold']:.4f}"
-            cells = f"{row['p_malignant']:.4f}", WORDS[row["decision"]], shown
-        table.add_row(escape(row["file"]), *cells)
+            p = "" if row["p_malignant"] is None else f"{row['p_malignant']:.4f}"
+            cells = p, _words_of(row), shown
+        table.add_row(row["file"], *cells)
     print_table(results_console(width=140), table)
+
+
+def _words_of(row: dict[str, Any]) -> str:
+    """The decision, and behind it what is wrong with the photo, with what to do about it."""
+    from edge_melanoma.data.faults import ADVICE
+
+    reasons = (row["gate"] or {}).get("reasons", ())
+    told = "; ".join(f"{reason}: {ADVICE[reason]}" for reason in reasons)
+    return f"{WORDS[row['decision']]}: {told}" if told else WORDS[row["decision"]]

@@ -6,6 +6,7 @@ from typing import Annotated
 from typer import Option
 
 from edge_melanoma.commands.options import Force, RunArgument
+from edge_melanoma.machine.terminal import shown
 
 
 def command(
@@ -33,15 +34,16 @@ def command(
     force: Force = False,
 ) -> None:
     """Write a page that takes a photo and scores it in the browser; nothing is uploaded."""
-    from edge_melanoma.converters.phone.web_page import make_server, page_of_run
+    from edge_melanoma.converters.phone.page_server import HOST, make_server
+    from edge_melanoma.converters.phone.web_page import page_of_run
 
     files = page_of_run(run, out, with_map=with_map, litert=litert, force=force)
+    size = sum(map(len, files.values()))
     print(
-        f"{out}: {len(files)} files, {sum(map(len, files.values())):,} bytes. Serve the folder by\n"
+        f"{shown(str(out))}: {len(files)} files, {size:,} bytes. Serve the folder by\n"
         f"https, or here with --serve: browsers open no model from a file."
     )
     if serve:
-        with make_server(out, port=port) as server:
-            host, port = server.server_address[:2]
-            print(f"http://{host!s}:{port}/ until Ctrl-C", flush=True)
-            server.serve_forever()
+        server = make_server(out, port=port)
+        print(f"http://{HOST}:{server.effective_port}/ until Ctrl-C", flush=True)
+        server.run()

@@ -1,7 +1,6 @@
 """A data set's card: where its pictures come from, and what "malignant" means there."""
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import edge_melanoma
 from edge_melanoma.data.lesions import LesionRecord, count_classes
 from edge_melanoma.data.splits import fingerprint_of
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.schemas import read_toml
 
 CARD = "dataset.toml"
 SHIPPED_CARDS = Path(edge_melanoma.__file__).parent / "benchmarks" / "cards"
@@ -51,10 +51,7 @@ def read_card(path: Path) -> Card:
     Raises:
         EdgeMelanomaError: no TOML, an unknown or a missing key, or a value that is no text.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _refusal(path, f"is not a readable TOML file: {error}.") from error
+    content = read_toml(path, what="The data set card")
     known = (*REQUIRED, *OPTIONAL)
     for key, value in content.items():
         if key not in known:

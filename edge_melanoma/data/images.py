@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,9 @@ from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.machine.processes import map_ahead
 
 IMAGE_SIZE = 224
-RESIZE_ID = "triangle-22bit-v1"
+ResizeId = Literal["triangle-22bit-v1"]
+RESIZE_ID: ResizeId = "triangle-22bit-v1"
+"""Of the one resize; a manifest that names another is refused."""
 LARGEST_FILE_BYTES = 48 * 2**20
 """Refused above, unread: the whole file is held beside its pixels."""
 

@@ -118,15 +118,18 @@ def measure_shortcuts(
 ) -> dict[str, float]:
     """The AUC of each statistic alone and of all together, by name, the worst first.
 
-    None for fewer than 10 of a class. Five folds; pictures of one group, copies of one another, are
-    in one fold. A single statistic
-    is judged by a small tree, as the classes may differ in its middle and not in its ends.
+    None for fewer than 10 of a class, or 5 that are no copies. Five folds; pictures of one group,
+    copies of one another, are in one fold. A single statistic is judged by a small tree, as the
+    classes may differ in its middle and not in its ends.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.tree import DecisionTreeClassifier
     from threadpoolctl import threadpool_limits
 
     if min(labels.sum(), (~labels).sum()) < LEAST_IMAGES_A_CLASS:
+        return {}
+    _, firsts = np.unique(np.array(groups), return_index=True)
+    if min(labels[firsts].sum(), (~labels[firsts]).sum()) < FOLDS:
         return {}
     folds = _folds(labels, groups)
     leaf = max(5, len(labels) // 100)

@@ -8,7 +8,9 @@ import numpy as np
 
 from edge_melanoma.evaluation import metrics
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.promises import measure_answers
 from edge_melanoma.evaluation.reliability import measure_reliability
+from edge_melanoma.evaluation.risk_coverage import measure_risk_coverage
 from edge_melanoma.evaluation.sources import measure_within
 from edge_melanoma.evaluation.thresholds import OperatingPoint
 from edge_melanoma.machine.markdown import DASH
@@ -81,6 +83,7 @@ def evaluate_at_both(predictions: PredictionSet, *, threshold: float) -> dict[st
     return {
         **measure_within(predictions, threshold=threshold),
         "calibration": measure_reliability(predictions).as_dict(),
+        "risk_coverage": measure_risk_coverage(predictions, threshold=threshold),
         "at_operating_point": evaluate_defined(predictions, threshold=threshold),
         "at_half": evaluate_defined(predictions, threshold=CONVENTIONAL_THRESHOLD),
     }
@@ -143,10 +146,20 @@ def _classification_report(predictions: PredictionSet, *, threshold: float) -> d
     return report
 
 
-def measure_set(predictions: PredictionSet, threshold: float) -> dict[str, Any]:
-    """Figures at one threshold, within sources and over all, and the calibration."""
+def measure_set(
+    predictions: PredictionSet, threshold: float, promise: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Figures at one threshold, within sources and over all, calibration, risk over coverage.
+
+    With the promise of a model that gives three answers, what becomes of it in `decisions`.
+    """
     measured = _measure_at(predictions, threshold)
-    return measured | {"calibration": measure_reliability(predictions).as_dict()}
+    return {
+        **measured,
+        "calibration": measure_reliability(predictions).as_dict(),
+        "risk_coverage": measure_risk_coverage(predictions, threshold=threshold),
+        **({"decisions": measure_answers(predictions, promise)} if promise else {}),
+    }
 
 
 def _measure_at(predictions: PredictionSet, threshold: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import BOOTSTRAP_SEED, CONFIDENCE, count_confusions
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import EDGES, measure_reliability
+from edge_melanoma.evaluation.risk_coverage import risk_curve
 from edge_melanoma.machine.files import write_atomically
 
 BENIGN_COLOUR, MALIGNANT_COLOUR = "#0072B2", "#D55E00"
@@ -189,6 +190,24 @@ def draw_reliability(models: Sides, path: Path, *, dataset: str, dots: int = DOT
     histogram.set(xlim=(-0.02, 1.02), yscale="log", xlabel="mean score", ylabel="images")
     histogram.yaxis.set_major_formatter("{x:g}")  # powers of ten are mathematics
     figure.legend(loc="outside lower center", fontsize=8)
+    return save_figure(figure, path, dots)
+
+
+def draw_risk_coverage(
+    models: Sides, path: Path, *, threshold: float, dataset: str, dots: int = DOTS_PER_INCH
+) -> Path:
+    """Share of wrong answers over the share of pictures that get one, the surest first."""
+    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    axes = figure.subplots()
+    for colour, (name, predictions) in zip(SIDE_COLOURS, models.items(), strict=False):
+        coverages, risks = risk_curve(predictions, threshold=threshold)
+        label = f"{name}, mean {risks.mean():.3f} ({_describe(predictions)})"
+        axes.plot(coverages, risks, color=colour, label=label)
+    axes.set(title=f"Risk over coverage, {dataset}, threshold {threshold:.3f}", xlim=UNIT)
+    axes.set(xlabel="share of pictures answered", ylabel="share of answers that are wrong")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25)
+    axes.legend(loc="upper left", fontsize=8)
     return save_figure(figure, path, dots)
 
 

@@ -18,10 +18,10 @@ from edge_melanoma.data.sets import tell_skipped
 from edge_melanoma.data.splits import DatasetSplit
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import explain_undefined
-from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.models import EVALUATION, SPLIT, TrainedModel
+from edge_melanoma.runs.manifests import read_left_out, read_split
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_side
 
 LEARNED_SIDES = ("train", "validation")
@@ -113,8 +113,8 @@ def learned_by_run(run: TrainedModel) -> LearnedPictures | None:
     """
     if "dataset" not in run.manifest:
         return None
-    split, folders = read_json(run.folder / SPLIT), run.manifest["dataset"]["folders"]
-    outside = read_json(run.folder / EVALUATION).get("external", {})
+    split, folders = read_split(run.folder), run.manifest["dataset"]["folders"]
+    left_out = read_left_out(run.folder)
     ids = {image_id for side in LEARNED_SIDES for image_id in split[side]}
     return LearnedPictures(
         owner=f"the run {run.folder}",
@@ -124,7 +124,7 @@ def learned_by_run(run: TrainedModel) -> LearnedPictures | None:
         kin=frozenset(split.get("kin", ()))
         | {_photo_key_of(image_id, folders) for image_id in ids}
         # Found by their pixels when these were still there.
-        | {photo_key(i, name) for name, one in outside.items() for i in one["left_out_images"]},
+        | {photo_key(i, name) for name, images in left_out.items() for i in images},
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_melanoma.data.clinics import source_of
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import cell_text, text_of_cell
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.classifiers import Classifier
 
@@ -125,7 +126,7 @@ def predictions_to_csv(predictions: PredictionSet) -> str:
     for image_id, label, score, origin in zip(
         predictions.image_ids, labels, scores, origins, strict=True
     ):
-        writer.writerow((image_id, label, score, *origin))
+        writer.writerow(map(cell_text, (image_id, label, score, *origin)))
     return stream.getvalue()
 
 
@@ -136,8 +137,10 @@ def read_predictions(path: Path) -> PredictionSet:
         known = set(Origin._fields) <= set(reader.fieldnames or ())
         rows = list(reader)
     return PredictionSet(
-        image_ids=tuple(row["image_id"] for row in rows),
+        image_ids=tuple(text_of_cell(row["image_id"]) for row in rows),
         labels=np.array([row["is_malignant"] == "1" for row in rows], dtype=np.bool_),
         scores=np.array([float(row["score"]) for row in rows], dtype=np.float64),
-        origins=tuple(Origin(*(row[name] for name in Origin._fields)) for row in rows if known),
+        origins=tuple(
+            Origin(*(text_of_cell(row[name]) for name in Origin._fields)) for row in rows if known
+        ),
     )

@@ -30,7 +30,7 @@ EDGES = np.linspace(0.0, 1.0, BINS + 1)
 
 SMALLEST_SCORE = 1e-7
 """Scores are float32: what is nearer to 1 has no logit of its own."""
-SLOPES, OFFSETS = (0.25, 4.0), (-4.0, 4.0)
+SLOPES, OFFSETS = (1 / 16, 4.0), (-4.0, 4.0)
 """Bounds of the fit: classes that validation separates would drive the slope to infinity."""
 FOLDS, FOLD_SEED = 10, 20_260_101
 

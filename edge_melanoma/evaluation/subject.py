@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from edge_melanoma.data.faults import UNLIKE
 from edge_melanoma.data.image_files import IMAGE_SUFFIXES, names_a_picture
 from edge_melanoma.data.images import RESIZE_ID, UnreadableImageError
 from edge_melanoma.data.labels import AS_FOUND, Reading
@@ -17,11 +20,13 @@ from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation import evaluation, judged_pictures
 from edge_melanoma.evaluation.plausibility import explain_equal, explain_reversed
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.evaluation.promises import decide
+from edge_melanoma.evaluation.reliability import TemperatureScaling
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs import models
 from edge_melanoma.runs.bundled import bundled_model, is_bundled
+from edge_melanoma.runs.manifests import read_split
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
 from edge_melanoma.runs.pictures import leaked_test_of
 from edge_melanoma.runtime import classifiers
@@ -31,6 +36,9 @@ from edge_melanoma.tflite.ends import PLAIN, Ends, states_input_range
 from edge_melanoma.tflite.inspection import inspect_model
 
 SAVED_MODEL = "saved_model.pb"
+NOT_JUDGED = "not judged"
+"""The decision on a picture that is refused: it has no score either."""
+
 FEW_FILES = 64
 """For as many one process is enough: it has them scored before a second one is there."""
 
@@ -52,6 +60,13 @@ class Subject:
     stated_by: str | None
     interpreter: Runtime | None = None
     ray: RayWorkers | None = None
+
+    @property
+    def promise(self) -> Mapping[str, Any] | None:
+        """That of a file that gives three answers; none where a threshold was asked for."""
+        if isinstance(self.model, TrainedModel) or self.stated_by == "option":
+            return None
+        return self.model.promise
 
     @property
     def place(self) -> Path:
@@ -96,7 +111,7 @@ class Subject:
         try_model(self.model, runtime=runtime)
         data, name, ends = self.model.data, self.model.path.name, self.model.ends
         return classifiers.TFLiteClassifier(
-            data, name=name, runtime=runtime, ray=self.ray, ends=ends
+            data, name=name, runtime=runtime, ray=self.ray, ends=ends, gate=self.model.gate
         )
 
 
@@ -221,11 +236,11 @@ def evaluate_subject(
             f"{subject.place} is not in a run folder; say what to score with --data DIR."
         )
     outside = [read(path, name=name, reading=reading.of(name)) for name, path in external.items()]
-    leaked = leaked_test_of(read_json(run.folder / models.SPLIT)) if run and data is None else ()
+    leaked = leaked_test_of(read_split(run.folder)) if run and data is None else ()
     for note in _notes_on_input(subject):
         reporter.say(note)
     scores, *others = subject.score([one.records for one in (inside, *outside)], reporter)
-    measured = evaluation.measure_set(scores, subject.threshold)
+    measured = evaluation.measure_set(scores, subject.threshold, subject.promise)
     for note in (*explain_equal(scores.scores.tolist()), *explain_reversed(measured)):
         reporter.say(note)
     result = {
@@ -236,11 +251,31 @@ def evaluate_subject(
         **measured,
         **evaluation.measure_without_leaked(scores, subject.threshold, leaked=leaked),
         "external": {
-            found.name: found.as_dict() | evaluation.measure_set(of_set, subject.threshold)
+            found.name: found.as_dict()
+            | evaluation.measure_set(of_set, subject.threshold, subject.promise)
             for found, of_set in zip(outside, others, strict=True)
         },
     }
     return Evaluated(result, inside, scores)
+
+
+def score_clinic(
+    subject: Subject, data: Path, *, reading: Reading, reporter: Reporter
+) -> tuple[judged_pictures.JudgedPictures, PredictionSet]:
+    """The pictures of a set from elsewhere that a model has not learned from, and their scores.
+
+    Raises:
+        EdgeMelanomaError: a set that cannot be used.
+    """
+    clinic = judged_pictures.read_external_set(
+        data,
+        judged_pictures.learned_by_run(subject.run) if subject.run else None,
+        reading.of(None, data.resolve().name),
+        reporter=reporter,
+        cache_folder=default_fingerprint_folder(),
+    )
+    (scores,) = subject.score([clinic.records], reporter)
+    return clinic, scores
 
 
 def predict_files(
@@ -267,6 +302,8 @@ def predict_files(
             f"{subject.name} states no threshold: its scores are shown without a decision; give "
             f"one with --threshold, or export the model again."
         )
+    if subject.model.manifest.get("gate") is None:
+        reporter.say(f"{subject.name} has no gate: whatever a picture shows, it is judged.")
     return [_row_of(subject, file, answer) for file, answer in zip(named, answers, strict=True)]
 
 
@@ -299,14 +336,46 @@ def _row_of(subject: Subject, file: Path, answer: Answer | UnreadableImageError)
     if isinstance(answer, UnreadableImageError):
         return {"file": str(file), "error": str(answer)}
     point = subject.model.manifest.get("operating_point") or {}
-    decision = "malignant" if answer.score >= subject.threshold else "benign"
+    decision, promise = _decide(subject, answer), subject.promise
     return {
         "file": str(file),
-        "p_malignant": answer.score,
-        "decision": decision if subject.stated_by else None,
+        "p_malignant": None if decision == NOT_JUDGED else answer.score,
+        "decision": decision,
         "threshold": subject.threshold if subject.stated_by else None,
         "threshold_source": subject.stated_by,
         "threshold_integer": None if subject.stated_by == "option" else point.get("integer"),
+        **({"upper": promise["upper"]} if promise else {}),
         "model": subject.name,
-        "output_integer": answer.integer,
+        "output_integer": None if decision == NOT_JUDGED else answer.integer,
+        "gate": _describe_gate(answer),
+        **({} if decision == NOT_JUDGED else _corrected(subject, answer.score)),
     }
+
+
+def _decide(subject: Subject, answer: Answer) -> str | None:
+    if answer.placed is not None and not answer.placed.in_domain:
+        return NOT_JUDGED
+    if subject.stated_by is None:
+        return None
+    promise = subject.promise
+    upper = promise["upper"]["threshold"] if promise else subject.threshold
+    return decide(answer.score, lower=subject.threshold, upper=upper)
+
+
+def _describe_gate(answer: Answer) -> dict[str, Any] | None:
+    """The block `gate` of a row; a picture that is refused always has a reason."""
+    placed = answer.placed
+    if placed is None:
+        return None
+    refused = () if placed.in_domain else (UNLIKE,)
+    return placed.as_dict() | {"reasons": [*refused, *answer.faults]}
+
+
+def _corrected(subject: Subject, score: float) -> dict[str, float]:
+    """What a score means in the clinic that a file was commissioned for."""
+    stated = (subject.model.manifest.get("operating_point") or {}).get("correction")
+    if stated is None:
+        return {}
+    numbers = {name: float(stated[name]) for name in ("temperature", "offset")}
+    scaled = TemperatureScaling(**numbers).apply(np.array([score]))
+    return {"p_corrected": float(scaled[0])}

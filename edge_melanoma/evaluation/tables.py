@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from edge_melanoma.data.cards import describe_cards
@@ -14,7 +13,9 @@ from edge_melanoma.evaluation.evaluation import (
     explain_undefined,
     format_share,
 )
+from edge_melanoma.evaluation.promises import ANSWERS
 from edge_melanoma.evaluation.reliability import describe_reliability
+from edge_melanoma.evaluation.risk_coverage import HEADER, risk_cells
 from edge_melanoma.machine.markdown import DASH
 from edge_melanoma.machine.terminal import print_lines, print_table, results_console
 from edge_melanoma.network.recipes import PUBLISHED, Variant
@@ -22,6 +23,11 @@ from edge_melanoma.runs.models import TrainedModel
 
 WIDTH = 140
 WITHIN = ("recall", "specificity", "auc")
+ANSWER_WORDS = {
+    "not_flagged": "not flagged",
+    "refer": "see a doctor anyway",
+    "flagged": "flagged",
+}
 
 
 def show_evaluation(result: Mapping[str, Any]) -> None:
@@ -43,6 +49,8 @@ def show_evaluation(result: Mapping[str, Any]) -> None:
             print_table(console, table)
         print_lines(console, *describe_sources(measured))
         print_table(console, _table_of(measured))
+        for table in _tables_of_risk(measured):
+            print_table(console, table)
         confusion = measured["confusion"].items()
         shown = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in confusion)
         print_lines(console, shown)
@@ -76,7 +84,7 @@ def tables_within(measured: Mapping[str, Any]) -> list[Table]:
         few = "" if one["judged"] else f" (fewer than {LEAST_JUDGED} of a class)"
         counts = str(one["malignant"]), str(one["benign"])
         error = f"{one['calibration_error']:.4f}"
-        inside.add_row(escape(name) + few, *numbers, interval, error, *counts)
+        inside.add_row(name + few, *numbers, interval, error, *counts)
     if measured["macro_auc"] is not None:
         low, high = measured["macro_auc_interval"]
         means = [format_share(measured[f"macro_{key}"]) for key in WITHIN]
@@ -85,9 +93,9 @@ def tables_within(measured: Mapping[str, Any]) -> list[Table]:
     across = Table("AUC of melanomas of", title="... against benign lesions of each source")
     benign = list(dict.fromkeys(name for row in matrix.values() for name in row))
     for name in benign:
-        across.add_column(escape(name), justify="right")
+        across.add_column(name, justify="right")
     for name, row in matrix.items():
-        across.add_row(escape(name), *(f"{row[other]:.4f}" for other in benign))
+        across.add_row(name, *(f"{row[other]:.4f}" for other in benign))
     return [inside, across] if matrix else [inside]
 
 
@@ -120,6 +128,36 @@ def _table_of(measured: Mapping[str, Any]) -> Table:
     return table
 
 
+def _tables_of_risk(measured: Mapping[str, Any]) -> Iterator[Table]:
+    """What is wrong if the least sure answers are not given; and three answers, where there are."""
+    if risk := measured.get("risk_coverage"):
+        table = Table(title=f"Risk over coverage at the threshold {risk['threshold']:.4f}")
+        for column in HEADER:
+            table.add_column(column, justify="right")
+        for row in risk["rows"]:
+            table.add_row(*risk_cells(row))
+        yield table
+    if found := measured.get("decisions"):
+        table = Table(
+            "pictures", *(ANSWER_WORDS[name] for name in ANSWERS), title=describe_answers(found)
+        )
+        for label, counts in found["answers"].items():
+            table.add_row(label, *(str(counts[name]) for name in ANSWERS))
+        yield table
+
+
+def describe_answers(found: Mapping[str, Any]) -> str:
+    """What is left of a promise on other pictures: part of `evaluate`'s tables."""
+    pooled = found["pooled"]["melanomas"]
+    answered = f"Three answers: {found['answered']:.1%} answered"
+    if not pooled["lesions"]:
+        return answered
+    return (
+        f"{answered}; {pooled['wrong_share']:.1%} of {pooled['lesions']} melanomas not flagged, "
+        f"promised {found['max_miss']:.1%}, which {pooled['broken']:.1%} of resamplings break"
+    )
+
+
 def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) -> None:
     """Print one row a run, side and threshold to stdout; `runs` pairs each with its evaluation.
 
@@ -129,7 +167,7 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     dataset = runs[0][1]["dataset"]
     title = f"{dataset['name']}: {dataset['images']} images, {dataset['malignant']} malignant"
     caption = "Operating point: chosen on validation. Research only, not a medical device."
-    table = Table("variant", "side", "threshold", title=escape(title), caption=caption)
+    table = Table("variant", "side", "threshold", title=title, caption=caption)
     for column in (*METRICS, "train time"):
         table.add_column(column, justify="right")
     for run, evaluation in runs:

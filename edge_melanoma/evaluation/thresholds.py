@@ -11,6 +11,7 @@ from edge_melanoma.data.clinics import LEAST_JUDGED
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.metrics import Interval, count_confusions, wilson_interval
 from edge_melanoma.evaluation.predictions import PredictionSet
+from edge_melanoma.evaluation.promises import Demand, Promise, choose_promise, describe_promise
 from edge_melanoma.evaluation.sources import shares_within, without_carcinomas
 from edge_melanoma.tflite.quantization import ScoreTensor
 
@@ -45,6 +46,8 @@ class OperatingPoint:
 
 def describe_rule(point: Mapping[str, Any]) -> str:
     """What the threshold of an operating point keeps, as manifests have it, part of a sentence."""
+    if promise := point.get("promise"):
+        return describe_promise(promise)
     where = " in every clinic" if point.get("within") else ""
     if point["min_recall"] is None:
         return f"the lower 95 % bound of recall at least {point['min_recall_bound']:g}{where}"
@@ -95,17 +98,10 @@ def choose_operating_point(
     )
     lower = validation.scores[validation.scores < deciding]
     threshold = float((deciding + lower.max()) / 2 if len(lower) else deciding)
-    counts = count_confusions(validation, threshold=threshold)
     several = len(groups) > 1
     inside = shares_within(validation, threshold=threshold) if several else {}
-    return OperatingPoint(
-        threshold=threshold,
-        min_recall=target,
-        recall=counts.true_positive / malignant,
-        recall_interval=wilson_interval(counts.true_positive, malignant),
-        specificity=counts.true_negative / benign,
-        malignant=malignant,
-        benign=benign,
+    return replace(
+        _measure_point(validation, threshold, min_recall=target),
         min_recall_bound=bound,
         deciding=name if several else None,
         within={
@@ -113,6 +109,23 @@ def choose_operating_point(
             for source, found in inside.items()
             if source in groups
         },
+    )
+
+
+def _measure_point(
+    validation: PredictionSet, threshold: float, *, min_recall: float | None
+) -> OperatingPoint:
+    counts = count_confusions(validation, threshold=threshold)
+    malignant = counts.true_positive + counts.false_negative
+    benign = counts.true_negative + counts.false_positive
+    return OperatingPoint(
+        threshold=threshold,
+        min_recall=min_recall,
+        recall=counts.true_positive / malignant,
+        recall_interval=wilson_interval(counts.true_positive, malignant),
+        specificity=counts.true_negative / benign,
+        malignant=malignant,
+        benign=benign,
     )
 
 
@@ -141,42 +154,99 @@ class FileOperatingPoint:
     """An operating point of an exported file, in its own output's numbers.
 
     A picture is malignant if the output is at least `integer`, or, which is the same, if its score
-    is at least the threshold; a float output has no integer.
+    is at least the threshold; a float output, or a network itself, has no integer. Where there are
+    three answers, what is below is not flagged, what reaches the upper threshold of `promise` is
+    flagged, and the rest is to be seen anyway.
     """
 
     point: OperatingPoint
-    integer: int | None
-    output: ScoreTensor
+    integer: int | None = None
+    output: ScoreTensor | None = None
+    promise: Promise | None = None
+    upper_integer: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For manifests, the threshold first."""
         told = asdict(self.point)
-        output = self.output.quantization.as_dict() | {"name": self.output.name}
         threshold = told.pop("threshold")
-        return {"threshold": threshold, "integer": self.integer, "output": output, **told}
+        own: dict[str, Any] = {"threshold": threshold}
+        if self.output is not None:
+            output = self.output.quantization.as_dict() | {"name": self.output.name}
+            own |= {"integer": self.integer, "output": output}
+        return {**own, **told, **self._promised()}
+
+    def _promised(self) -> dict[str, Any]:
+        if self.promise is None:
+            return {}
+        told = {
+            **asdict(self.promise.demand),
+            "lower": {"threshold": self.point.threshold, "integer": self.integer},
+            "upper": {"threshold": self.promise.upper, "integer": self.upper_integer},
+            "clinics": self.promise.clinics,
+        }
+        return {"promise": told}
 
 
-def snap_to_output(point: OperatingPoint, output: ScoreTensor) -> FileOperatingPoint:
+def choose_point(
+    validation: PredictionSet, *, min_recall: float | None, demand: Demand | None
+) -> FileOperatingPoint:
+    """The operating point of a network; with a demand, the lower one of two thresholds.
+
+    So whoever knows of one threshold alone calls malignant what is to be seen anyway.
+
+    Raises:
+        EdgeMelanomaError: as `choose_operating_point` and `choose_promise`.
+    """
+    if demand is None:
+        point = choose_operating_point(validation, min_recall=min_recall)
+        return FileOperatingPoint(point=point)
+    promise = choose_promise(validation, demand)
+    point = _measure_point(validation, promise.lower, min_recall=1 - demand.max_miss)
+    return FileOperatingPoint(point=point, promise=promise)
+
+
+def snap_to_output(
+    point: OperatingPoint, output: ScoreTensor, promise: Promise | None = None
+) -> FileOperatingPoint:
     """The operating point of a file on the grid of its output; every decision stays.
 
-    The threshold is put half-way between the scores of the integer and of the one below, so that
-    the rounding of another language's arithmetic cannot tip a decision. Where even the lowest
-    integer is malignant it is that one's score.
+    Raises:
+        ValueError: no score of the output reaches the threshold.
+    """
+    threshold, integer = snap_threshold(point.threshold, output)
+    point = replace(point, threshold=threshold)
+    if promise is None:
+        return FileOperatingPoint(point=point, integer=integer, output=output)
+    upper, upper_integer = snap_threshold(promise.upper, output)
+    return FileOperatingPoint(
+        point=point,
+        integer=integer,
+        output=output,
+        promise=replace(promise, lower=threshold, upper=upper),
+        upper_integer=upper_integer,
+    )
+
+
+def snap_threshold(threshold: float, output: ScoreTensor) -> tuple[float, int | None]:
+    """A threshold on the grid of an output, and the integer from which on it is reached.
+
+    It is put half-way between the scores of the integer and of the one below, so that the rounding
+    of another language's arithmetic cannot tip a decision. Where even the lowest integer is
+    malignant it is that one's score.
 
     Raises:
         ValueError: no score of the output reaches the threshold.
     """
     if output.quantization.is_float:
-        return FileOperatingPoint(point=point, integer=None, output=output)
+        return threshold, None
     dtype = np.dtype(output.quantization.dtype)
     integers = np.arange(np.iinfo(dtype).min, np.iinfo(dtype).max + 1)
     scores = output.scores(integers.astype(dtype))
     # Scores do not fall: the first that is reached, as several integers may share the score 1.
-    first = int(np.searchsorted(scores, point.threshold, side="left"))
+    first = int(np.searchsorted(scores, threshold, side="left"))
     if first == len(scores):
-        raise ValueError(f"no score of the output reaches the threshold {point.threshold}")
+        raise ValueError(f"no score of the output reaches the threshold {threshold}")
     reached, missed = scores[first], scores[first - 1] if first else scores[0]
     between = (reached + missed) / 2
     # Of two neighbouring numbers the half-way one may be the lower.
-    snapped = replace(point, threshold=float(between if between > missed else reached))
-    return FileOperatingPoint(point=snapped, integer=int(integers[first]), output=output)
+    return float(between if between > missed else reached), int(integers[first])

@@ -1,19 +1,22 @@
-"""Files that get their name when they are whole, and what is written and read as JSON and CSV."""
+"""Files that get their name when they are whole, and what is written as JSON and CSV."""
 
 import csv
 import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, printable
 
 UNFINISHED_PREFIX = ".unfinished-"
 """Of files that are being written: they get their names when they are whole."""
+ESCAPES = re.compile(r"\\(?:[\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+FORMULAS = ("=", "+", "-", "@", "'")
+"""What begins a formula; and the sign that keeps text from being one."""
 STDOUT = Path("-")
 """What a person writes in place of a file."""
 
@@ -91,7 +94,7 @@ def write_result(path: Path | None, content: object) -> bool:
     Without a path nothing is written.
     """
     if path == STDOUT:
-        print(json_text(content), end="")
+        print(json_text(content).removesuffix("\n"))
     elif path is not None:
         write_json(path, content)
     return path == STDOUT
@@ -107,19 +110,10 @@ def json_text(content: object) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from disk.
-
-    Raises:
-        EdgeMelanomaError: no such file, no JSON, or no object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EdgeMelanomaError(f"{path} is not a readable JSON file: {error}.") from error
-    if not isinstance(content, dict):
-        raise EdgeMelanomaError(f"{path} holds no JSON object.")
-    return content
+def sha256_of_file(path: Path) -> str:
+    """The same of a file, however large, without holding it in memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of(data: bytes) -> str:
@@ -127,10 +121,28 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def cell_text(value: object) -> object:
+    """A cell of a CSV table: no text in it is a formula to a spreadsheet, or steers a terminal.
+
+    Text that would begin a formula has an apostrophe before it, control codes are escapes, and a
+    backslash is two; `text_of_cell` undoes it.
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value.replace("\\", "\\\\"))
+    return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+def text_of_cell(cell: str) -> str:
+    """The inverse of `cell_text`."""
+    text = cell.removeprefix("'")
+    return ESCAPES.sub(lambda found: found[0].encode().decode("unicode_escape"), text)
+
+
 def rows_to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """A header of the first row's keys and a line a row."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell_text(cell) for name, cell in row.items()} for row in rows)
     return stream.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, printable
 
 if TYPE_CHECKING:
     # Most commands write no page, and start without Jinja.
@@ -24,18 +24,25 @@ def template_environment(folder: Path, **options: Any) -> "Environment":
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    settings: dict[str, Any] = {"finalize": _plain, "trim_blocks": True, "lstrip_blocks": True}
     return Environment(
-        loader=FileSystemLoader(folder),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        **options,
+        loader=FileSystemLoader(folder), undefined=StrictUndefined, **settings | options
     )
+
+
+def _plain(value: object) -> object:
+    """What a template shows: of text, what would steer a terminal or a page, as escapes.
+
+    What is markup already, a figure or a table, is left as it is.
+    """
+    if type(value) is not str:
+        return value
+    return "\n".join(map(printable, value.split("\n")))
 
 
 def text_of(value: object) -> str:
     """`value` in one line in which nothing is taken for Markdown, HTML or the end of a cell."""
-    shown = html.escape(" ".join(str(value).split()), quote=False)
+    shown = html.escape(printable(" ".join(str(value).split())), quote=False)
     return _MARKS.sub(r"\\\g<0>", shown)
 
 

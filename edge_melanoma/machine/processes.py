@@ -2,32 +2,41 @@
 
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess, SpawnContext, SpawnProcess
+from multiprocessing.context import ForkServerProcess, SpawnProcess
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from edge_melanoma.errors import ChildDiedError
+from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
+
+try:
+    import resource
+except ModuleNotFoundError:  # on Windows
+    resource = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
+Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""A function and its arguments, which a child process can be sent."""
 
 AHEAD = 64
 """Tasks in hand at once: far more than any machine has cores, and next to no memory."""
 
 MEMORY_BYTES = 768 * 2**20
 """What a model and a picture may take beside the interpreter; a picture alone takes 400 MB."""
+
+DEATH_SECONDS = 5.0
+"""In which the system has buried a process whose connection is closed."""
 
 PRELOADED = ["edge_melanoma.runtime.interpreters", "ai_edge_litert.schema_py_generated"]
 """What the server of limited processes has loaded; TensorFlow and its threads never are."""
@@ -94,35 +103,79 @@ class _Forked(ForkServerProcess):
             return ForkServerProcess._Popen(process)
 
 
-class _Context(SpawnContext):
-    Process = _Spawned
+_starting = threading.Lock()
+"""One process begins at a time: `_without_main` changes what all of them would see."""
 
 
-def make_pool(
-    workers: int,
-    *,
-    initializer: Callable[..., None] | None = None,
-    initargs: tuple[Any, ...] = (),
-    with_main: bool = False,
-) -> ProcessPoolExecutor:
-    """A pool of fresh interpreters: a forked child would inherit TensorFlow and its threads.
+class _Child:
+    """A process that does what it is sent, one call after the other, until it is ended.
 
-    `with_main` is for functions of the program's own file.
+    It has one connection, whose other end nobody else holds: whenever the process dies, its start
+    included, both sending and waiting end at once.
     """
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=SpawnContext() if with_main else _Context(),
-        initializer=_begin,
-        initargs=(initializer, initargs),
-    )
+
+    def __init__(self, kind: type[SpawnProcess | ForkServerProcess], *, limited: bool) -> None:
+        self._connection, there = multiprocessing.Pipe()
+        self._process = kind(target=_serve, args=(there, limited), daemon=limited)
+        try:
+            with _starting:
+                self._process.start()
+        except (OSError, EOFError) as error:
+            raise ChildDiedError(
+                f"No process can be started ({str(error) or 'it died at once'}); free memory, or "
+                f"raise the limits of this shell (ulimit)."
+            ) from error
+        finally:
+            there.close()
+
+    def call(self, job: Job, *, seconds: float | None = None) -> Any:
+        """The result of a function, or what it raised.
+
+        Raises:
+            ConnectionError: the process died.
+            TimeoutError: it took longer.
+        """
+        try:
+            self._connection.send(job)
+            is_there = self._connection.poll(seconds)
+            is_error, answer = self._connection.recv() if is_there else (True, TimeoutError())
+        except (EOFError, OSError) as error:
+            raise ConnectionError from error
+        if is_error:
+            raise answer
+        return answer
+
+    def death(self) -> str:
+        """How it died, as the end of a sentence."""
+        self._process.join(DEATH_SECONDS)
+        code = self._process.exitcode or 0
+        return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+
+    def end(self) -> None:
+        """Kill it, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
 
 
-def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+def _serve(connection: Connection, limited: bool) -> None:
     """In a child: Ctrl-C is the parent's to obey, and none outlives a killed parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if initializer is not None:
-        initializer(*initargs)
+    while True:
+        try:
+            with stderr_discarded() if limited else nullcontext():
+                if limited:
+                    limit_memory()
+                function, args, kwargs = connection.recv()
+                answer = False, function(*args, **kwargs)
+        except EOFError:
+            return
+        except Exception as error:
+            if not isinstance(error, EdgeMelanomaError):
+                error.add_note(traceback.format_exc())
+            answer = True, error
+        connection.send(answer)
 
 
 def _end_with_parent() -> None:
@@ -132,17 +185,58 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class ProcessPool(ThreadPoolExecutor):
+    """Fresh interpreters, each with a thread here that waits for it.
+
+    A forked child would inherit TensorFlow and its threads; and a `ProcessPoolExecutor` waits for
+    ever where a child dies while it is sent a model or sends one back.
+    """
+
+    def __init__(self, workers: int, *, begin: Job | None = None, with_main: bool = False) -> None:
+        super().__init__(workers)
+        self._own = threading.local()
+        self._children: list[_Child] = []
+        self._begin, self._kind = begin, SpawnProcess if with_main else _Spawned
+
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
+        """Have a function of a module run; the result raises what it raised.
+
+        Of a process that died it raises `ChildDiedError`.
+        """
+        return super().submit(self._call, (function, args, kwargs))
+
+    def _call(self, job: Job) -> Any:
+        try:
+            child: _Child | None = getattr(self._own, "child", None)
+            if child is None:
+                child = self._own.child = _Child(self._kind, limited=False)
+                self._children.append(child)
+                if self._begin:
+                    child.call(self._begin)
+            return child.call(job)
+        except ConnectionError as error:
+            raise child_died() from error
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes; with `cancel_futures` in the midst of what they do."""
+        if not cancel_futures:
+            super().shutdown(wait)
+        for child in self._children:
+            child.end()
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+    def __exit__(self, kind: object, value: object, traceback: object) -> None:
+        self.shutdown(cancel_futures=kind is not None)
+
+
 def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of `function` run in a process of its own; what it raises is raised here.
 
     Raises:
         ChildDiedError: the process died.
     """
-    with make_pool(1, with_main=function.__module__ == "__main__") as pool:
-        try:
-            return pool.submit(function, *args, **kwargs).result()
-        except BrokenProcessPool as error:
-            raise child_died() from error
+    with ProcessPool(1, with_main=function.__module__ == "__main__") as pool:
+        return pool.submit(function, *args, **kwargs).result()
 
 
 def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: float | None) -> R:
@@ -154,35 +248,35 @@ def run_limited(function: Callable[..., R], *args: Any, what: str, seconds: floa
     Raises:
         ChildDiedError: it died, ran out of memory, or took longer.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    here, there = context.Pipe(duplex=False)
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     kind = ForkServerProcess if function.__module__ == "__main__" else _Forked
-    process = kind(target=_answer, args=(there, function, args), daemon=True)
-    process.start()
-    there.close()
+    child = _Child(kind, limited=True)
     try:
-        if not here.poll(seconds):
-            raise ChildDiedError(f"{what} cannot be used: it took longer than {seconds:g} s.")
-        answer = here.recv()
-    except EOFError as error:
-        process.join()
-        code = process.exitcode or 0
-        death = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        raise ChildDiedError(
-            f"{what} cannot be used: the process that ran it died {death}."
-        ) from error
+        return cast(R, child.call((function, args, {}), seconds=seconds))
+    except TimeoutError as error:
+        why = f"it took longer than {seconds:g} s"
+        raise ChildDiedError(f"{what} cannot be used: {why}.") from error
+    except ConnectionError as error:
+        why = f"the process that ran it died {child.death()}"
+        raise ChildDiedError(f"{what} cannot be used: {why}.") from error
+    except MemoryError as error:
+        why = f"it needs more than {MEMORY_BYTES // 2**20} MB of memory"
+        raise ChildDiedError(f"{what} cannot be used: {why}.") from error
     finally:
-        process.kill()
-        process.join()
-        here.close()
-    if isinstance(answer, MemoryError):
-        raise ChildDiedError(
-            f"{what} cannot be used: it needs more than {MEMORY_BYTES // 2**20} MB of memory."
+        child.end()
+
+
+def refuse_other_systems() -> None:
+    """Raise where processes cannot be limited.
+
+    Raises:
+        EdgeMelanomaError: what to use.
+    """
+    if resource is None:
+        raise EdgeMelanomaError(
+            "This system has no limits of memory for a process, without which no file from "
+            "elsewhere is opened; use Linux, on Windows that of WSL."
         )
-    if isinstance(answer, BaseException):
-        raise answer
-    return cast(R, answer)
 
 
 def limit_memory() -> None:
@@ -200,17 +294,6 @@ def limit_memory() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = int(kibibytes) * 1024 + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
-
-
-def _answer(connection: Connection, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """In the child: send the result, or what was raised."""
-    try:
-        limit_memory()
-        with stderr_discarded():
-            answer = function(*args)
-    except Exception as error:
-        answer = error
-    connection.send(answer)
 
 
 def child_died() -> ChildDiedError:

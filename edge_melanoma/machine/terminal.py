@@ -3,12 +3,14 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
+
+from edge_melanoma.errors import printable
 
 SECONDS_BETWEEN_LINES = 20.0
 """Where stderr is no terminal, a log: short work leaves no line in it."""
@@ -18,6 +20,22 @@ FRAME = 3
 """A column's border and the blanks beside its cells."""
 
 T = TypeVar("T")
+
+
+def shown(text: str) -> str:
+    """Text for a terminal: lines, and what else would steer it as escapes."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+class PlainConsole(Console):
+    """A console to which a name is text: no markup, no emoji by their codes, no colours in it."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Whatever is printed, the cells of tables too, comes by here."""
+        return super().render_str(shown(text), **options)
 
 
 class Reporter:
@@ -39,21 +57,21 @@ class TerminalReporter(Reporter):
     """Lines and progress bars on stderr; in a log, a line every 20 seconds."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True)
 
     def say(self, text: str) -> None:
         """Show one line."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        print_lines(self._console, text)
 
     def track(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
         """Pass `items` on and show how many of `total` have gone by."""
         if not self._console.is_terminal:
             yield from self._track_in_lines(items, label=label, total=total)
             return
-        text = TextColumn("{task.description}")
+        text = TextColumn("{task.description}", markup=False)
         columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console) as progress:
-            yield from progress.track(items, total=total, description=label)
+            yield from progress.track(items, total=total, description=shown(label))
 
     def _track_in_lines(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
         # The first item takes the opening of a model with it: the pace is that of the others.
@@ -72,7 +90,7 @@ class TerminalReporter(Reporter):
 def results_console(*, width: int) -> Console:
     """A console as wide as the terminal, or as COLUMNS says; else `width` columns."""
     told = Console().is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    return Console(width=None if told else width)
+    return PlainConsole(width=None if told else width)
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -135,13 +153,13 @@ def _print_blocks(console: Console, table: Table) -> None:
         first, *others = (cell.replace("\n", ", ") for cell in row)
         lines = [f"  {head:<{room}}  {cell}" for head, cell in zip(heads[1:], others, strict=True)]
         for line in [first, *lines]:
-            console.print(line, highlight=False, markup=False)
+            console.print(line)
     if table.caption:
         console.print(table.caption)
 
 
 def _plain(cell: object) -> str:
-    return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+    return cell.plain if isinstance(cell, Text) else shown(str(cell))
 
 
 def _width(cell: object) -> int:
@@ -151,4 +169,4 @@ def _width(cell: object) -> int:
 def print_lines(console: Console, *lines: str) -> None:
     """Print text as it is: no markup, no colours, and no line broken but by the terminal."""
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)

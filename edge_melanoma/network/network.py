@@ -213,10 +213,14 @@ def suffix_of(network: Any, *, cut: str) -> Any:
 def compile_forward(
     model: Any, *, views: int = 1
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out."""
+    """Inference of `model` as one compiled graph for any batch size: arrays in, arrays out.
+
+    Several outputs (n, ...) are joined along their last axis.
+    """
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), model.input.dtype)]
     graph = tf.function(
-        lambda inputs: infer(model, inputs, views=views)[0], input_signature=signature
+        lambda inputs: tf.concat(infer(model, inputs, views=views), axis=-1),
+        input_signature=signature,
     )
 
     def forward(inputs: NDArray[np.float32]) -> NDArray[np.float32]:

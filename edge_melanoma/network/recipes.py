@@ -25,8 +25,9 @@ that is the likely reason for its AUC, and not the teacher.
 
 import math
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
+
+from edge_melanoma.runs.manifests import Variant as Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,19 +145,6 @@ TEACHER_WEIGHTS = "teacher"
 """Where the backbone of a student may start from: a copy of its teacher's."""
 NAMED_WEIGHTS = frozenset({"imagenet", "bundled", "none", TEACHER_WEIGHTS})
 """What `--weights` may say in place of a file."""
-
-
-class Variant(StrEnum):
-    """The name of a recipe."""
-
-    BEST = "best"
-    FROZEN = "frozen"
-    PARTIAL = "partial"
-    AUGMENTED = "augmented"
-    SCRATCH = "scratch"
-    COMPACT = "compact"
-    IMPORTED = "imported"
-    """Trained elsewhere: not among `VARIANTS`, its manifest holds what stands there of others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Of a whole Keras model its arrays are read, and its configuration as the text th
 
 import io
 import json
+import math
 import re
 import zipfile
 from collections import Counter
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.processes import run_limited
 
 IMAGENET_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 IMAGENET_WEIGHTS_HELP = (
@@ -26,6 +28,7 @@ IMAGENET_WEIGHTS_HELP = (
     "and pass it with --weights PATH, or train from random weights with --weights none"
 )
 LARGEST_WEIGHTS_BYTES = 512 * 2**20
+READING_SECONDS = 60.0
 LARGEST_CONFIG_BYTES = 16 * 2**20
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 EXPECTED = "expected a .safetensors, .h5, .weights.h5 or .keras file"
@@ -91,6 +94,12 @@ def read_weights_file(path: Path) -> WeightsFile:
             f"The weights file {path} has {path.stat().st_size} bytes; at most "
             f"{LARGEST_WEIGHTS_BYTES} are read."
         )
+    what = f"The weights file {path}"
+    return run_limited(_read_here, path, what=what, seconds=READING_SECONDS)
+
+
+def _read_here(path: Path) -> WeightsFile:
+    """In a child, with limits of memory and time: HDF5 is large, and the file may be anybody's."""
     data = path.read_bytes()
     if path.suffix == ".safetensors":
         return WeightsFile(arrays=read_safetensors_bytes(data, source=path))
@@ -174,7 +183,7 @@ def _read_hdf5(data: bytes, path: Path, config: Mapping[str, Any] | None) -> Wei
                 config = _parse(file.attrs["model_config"])
             found = dict(_datasets(file, path, config))
             # A dataset of a few bytes can say that it holds terabytes of one number.
-            needed = sum(4 * item.size for item in found.values())
+            needed = sum(map(_bytes_to_read, found.values()))
             if needed > LARGEST_WEIGHTS_BYTES:
                 raise EdgeMelanomaError(
                     f"The weights file {path} unpacks to {needed} bytes; at most "
@@ -185,6 +194,12 @@ def _read_hdf5(data: bytes, path: Path, config: Mapping[str, Any] | None) -> Wei
         raise EdgeMelanomaError(
             f"The weights file {path} is no readable HDF5 file: {error}; {EXPECTED}."
         ) from error
+
+
+def _bytes_to_read(item: Any) -> int:
+    """As it is stored, as float32, and the chunk by which it is unpacked: that may be larger."""
+    chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
+    return int(max(item.size * max(4, item.dtype.itemsize), chunk))
 
 
 def _datasets(file: Any, path: Path, config: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:

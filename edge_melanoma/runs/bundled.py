@@ -8,8 +8,10 @@ from pathlib import Path
 
 import edge_melanoma
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, write_atomically
+from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs import models
+from edge_melanoma.runs.manifests import RunManifest
 
 WORD = Path("bundled")
 """What a person writes instead of a run folder or a model file."""
@@ -72,8 +74,11 @@ def _unpack() -> Path:
     """A copy of the run, made once, that commands may write into."""
     target = COPY
     if (target / models.MANIFEST).is_file():
-        files = [read_json(folder / models.MANIFEST)["files"] for folder in (target, _folder())]
-        if files[0][models.WEIGHTS] == files[1][models.WEIGHTS]:
+        mine, theirs = (
+            read_json(folder / models.MANIFEST, RunManifest)["files"].get(models.WEIGHTS)
+            for folder in (target, _folder())
+        )
+        if mine == theirs:
             return target
         raise EdgeMelanomaError(
             f"{target} holds another model than the one in the package; move it away."

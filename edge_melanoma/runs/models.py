@@ -1,24 +1,33 @@
 """Models on disk, each with its manifest: run folders and .tflite files, opened with their hash."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_melanoma.data.images import IMAGE_SIZE
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.machine.files import sha256_of, sha256_of_file
+from edge_melanoma.machine.schemas import read_json
+from edge_melanoma.runs.manifests import ExportManifest, RunManifest
+from edge_melanoma.runs.own_files import is_own
 from edge_melanoma.tflite.ends import PLAIN, Ends
-from edge_melanoma.tflite.inspection import inspect_model
-from edge_melanoma.tflite.metadata import MODEL_INFO, Seal, read_model_info, read_seal
+from edge_melanoma.tflite.gate import GateRule, read_rule
+from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
+from edge_melanoma.tflite.metadata import (
+    MODEL_INFO,
+    ModelInfo,
+    Seal,
+    read_model_info,
+    read_seal,
+)
+from edge_melanoma.tflite.modes import Mode
 from edge_melanoma.tflite.verification import FILE_IDENTIFIER, verify_model
 
 RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
-SPLIT = "split.json"
-EVALUATION = "evaluation.json"
+GATE = "gate.safetensors"
 LARGEST_MODEL_BYTES = 128 * 2**20
 CONVENTION = "convention"
 """Where a threshold is from that was chosen on no pictures."""
@@ -79,8 +88,20 @@ class ConvertedModel:
 
     @property
     def is_vouched_for(self) -> bool:
-        """Whether a hash says that the file is as it was written: its manifest's or its seal's."""
-        return "sha256" in self.manifest or read_seal(self.data) is Seal.INTACT
+        """Whether it was made here, or came with the package: anybody can write a seal."""
+        return is_own(self.path, self.sha256)
+
+    @property
+    def promise(self) -> Mapping[str, Any] | None:
+        """What its two thresholds keep, where it gives three answers."""
+        promise: Mapping[str, Any] | None
+        promise = (self.manifest.get("operating_point") or {}).get("promise")
+        return promise
+
+    @property
+    def gate(self) -> GateRule | None:
+        """How its second output tells what it can judge; none where it has no gate."""
+        return read_rule(self.manifest.get("gate"), source=f"the manifest of {self.path}")
 
     @property
     def size_bytes(self) -> int:
@@ -119,10 +140,9 @@ def open_run(folder: Path) -> TrainedModel:
             f"The run folder {folder} holds no trained model; "
             f"finish it with --resume or train again."
         )
-    manifest = read_json(folder / MANIFEST)
-    _refuse_nonsense(manifest, folder / MANIFEST, _RUN_FIELDS)
-    sha256 = sha256_of(weights.read_bytes())
-    if sha256 != manifest["files"][WEIGHTS]["sha256"]:
+    manifest = read_json(folder / MANIFEST, RunManifest)
+    sha256 = sha256_of_file(weights)
+    if sha256 != manifest["files"].get(WEIGHTS, {}).get("sha256"):
         raise EdgeMelanomaError(
             f"{weights} is not the file that its manifest describes (its sha256 differs); "
             f"restore it or train again."
@@ -158,6 +178,11 @@ def open_exports(run: TrainedModel) -> list[ConvertedModel]:
     """
     models = [open_converted(path) for path in sorted(run.exports_folder.glob("model_*.tflite"))]
     for model in models:
+        if model.mode not in set(Mode):
+            raise EdgeMelanomaError(
+                f"{model.path} is of no known mode; expected one of {', '.join(Mode)} in its name. "
+                f"Move it elsewhere."
+            )
         if model.manifest.get("source_sha256", run.sha256) != run.sha256:
             raise EdgeMelanomaError(
                 f"{model.path} was exported from other weights than the run's; "
@@ -197,7 +222,12 @@ def open_converted(path: Path) -> ConvertedModel:
             f"differs); export it again, or fetch it again."
         )
     verify_model(data, name=str(path))
-    inside = _read_embedded(data, path)
+    info, inside = read_model_info(data, name=str(path)), {}
+    if manifest or info:
+        facts = inspect_model(data)
+        inside = _read_embedded(info, facts, path) if info else {}
+        _refuse_other_ends(manifest or inside, facts, path)
+    _refuse_crossed(manifest or inside, path)
     if manifest and inside:
         _refuse_contradiction(manifest, inside, path)
     stated = manifest or inside
@@ -211,22 +241,30 @@ def open_converted(path: Path) -> ConvertedModel:
     )
 
 
-def _read_embedded(data: bytes, path: Path) -> dict[str, Any]:
-    """What a file says of itself, in the terms of an export's manifest; nothing if nothing."""
-    info = read_model_info(data, name=str(path))
-    if info is None:
-        return {}
-    dtype = inspect_model(data).input.dtype
-    try:
-        own = next(one for one in info["models"] if one["input"]["dtype"] == dtype)
-        manifest = _in_terms_of_an_export(info, str(own["file"]))
-    except (KeyError, TypeError, StopIteration, AttributeError) as error:
+def _refuse_other_ends(stated: Mapping[str, Any], facts: ModelFacts, path: Path) -> None:
+    """A scale that is not the file's would give other scores, unseen."""
+    ends = {"input": facts.input.as_dict(), "output": facts.output.as_dict()}
+    ends["output"]["name"] = facts.output_name
+    for end, own in ends.items():
+        for field, value in own.items():
+            told = stated.get(end, {}).get(field, value)
+            if told != value:
+                raise EdgeMelanomaError(
+                    f"{path} has an {end} with the {field} {value}, and its manifest says {told}; "
+                    f"export the file again."
+                )
+
+
+def _read_embedded(info: Mapping[str, Any], facts: ModelFacts, path: Path) -> dict[str, Any]:
+    """What a file says of itself, in the terms of an export's manifest."""
+    dtype = facts.input.dtype
+    own = next((one for one in info["models"] if one["input"]["dtype"] == dtype), None)
+    if own is None:
         raise EdgeMelanomaError(
             f"The {MODEL_INFO} inside {path} does not describe a model with an input of {dtype}; "
             f"export the file again."
-        ) from error
-    _refuse_nonsense_of_export(manifest, path)
-    return manifest
+        )
+    return _in_terms_of_an_export(info, own["file"])
 
 
 def _refuse_contradiction(
@@ -234,8 +272,11 @@ def _refuse_contradiction(
 ) -> None:
     """A threshold that was changed in one place alone would decide unseen."""
     beside = manifest.get("operating_point") or {"threshold": manifest.get("threshold")}
-    for name in ("threshold", "integer"):
-        stated, own = beside.get(name), inside["operating_point"][name]
+    within = inside["operating_point"]
+    uppers = [(point.get("promise") or {}).get("upper") or {} for point in (beside, within)]
+    pairs = [(name, beside.get(name), within[name]) for name in ("threshold", "integer")]
+    pairs.append(("upper threshold", uppers[0].get("threshold"), uppers[1].get("threshold")))
+    for name, stated, own in pairs:
         if stated is not None and own is not None and stated != own:
             raise EdgeMelanomaError(
                 f"{path} says inside that its {name} is {own}, and its manifest says {stated}; "
@@ -245,12 +286,15 @@ def _refuse_contradiction(
 
 def _read_manifest_of(model: Path, sha256: str) -> dict[str, Any]:
     """The manifest of an export, else what a bundle's model_info.json says of it, else nothing."""
-    beside = (model.with_suffix(".json"), model.with_name(MODEL_INFO))
-    path = next((path for path in beside if path.is_file()), None)
-    manifest = {} if path is None else _in_terms_of_an_export(read_json(path), model.name)
-    if path is None or not manifest:
+    path = model.with_suffix(".json")
+    if path.is_file():
+        manifest = read_json(path, ExportManifest)
+    else:
+        path = model.with_name(MODEL_INFO)
+        info = read_json(path, ModelInfo) if path.is_file() else {"models": []}
+        manifest = _in_terms_of_an_export(info, model.name)
+    if not manifest:
         return {}
-    _refuse_nonsense_of_export(manifest, path)
     if manifest.get("sha256") != sha256:
         raise EdgeMelanomaError(
             f"{model} is not the file that {path.name} describes (its sha256 "
@@ -259,73 +303,38 @@ def _read_manifest_of(model: Path, sha256: str) -> dict[str, Any]:
     return manifest
 
 
-def _in_terms_of_an_export(content: dict[str, Any], file: str) -> dict[str, Any]:
-    """What either kind of manifest says of one file; nothing where a bundle does not know it."""
-    if "models" not in content:
-        return content
-    for model in content["models"]:
+def _in_terms_of_an_export(info: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """What a bundle says of one file; nothing where it does not know it."""
+    whole = info.get("operating_point", {})
+    for model in info["models"]:
         if model["file"] == file:
             threshold = model["threshold"]
-            point = {"threshold": threshold["float"], "integer": threshold["integer"]}
+            point: dict[str, Any] = _renamed(threshold)
+            if upper := threshold.get("upper"):
+                if "promise" not in whole:
+                    raise EdgeMelanomaError(
+                        f"The {MODEL_INFO} of {file} has an upper threshold and no promise that it "
+                        f"keeps; export the file again."
+                    )
+                bounds = {"lower": point, "upper": _renamed(upper)}
+                point = {**point, "promise": {**whole["promise"], **bounds}}
+            if "correction" in whole:
+                point = {**point, "correction": whole["correction"]}
             mode = model.get("mode") or model["input"]["dtype"]
             own = {"mode": mode, "threshold": threshold["float"]}
             return {**model, **own, "operating_point": point}
     return {}
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+def _renamed(threshold: Mapping[str, Any]) -> dict[str, Any]:
+    return {"threshold": threshold["float"], "integer": threshold["integer"]}
 
 
-def _is_number(value: Any) -> bool:
-    is_plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_plain and abs(value) < 2**63 and math.isfinite(value)
-
-
-def _is_probability(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= 1
-
-
-Fields = Mapping[tuple[str, ...], Callable[[Any], bool]]
-"""The keys that lead to a field of a manifest, and what its value has to be."""
-
-_POINT_FIELDS: Fields = {
-    ("operating_point", "threshold"): _is_probability,
-    ("operating_point", "integer"): lambda value: value is None or type(value) is int,
-}
-_RUN_FIELDS: Fields = {
-    ("variant",): _is_text,
-    ("files", WEIGHTS, "sha256"): _is_text,
-    ("operating_point", "threshold"): _is_probability,
-}
-_EXPORT_FIELDS: Fields = {
-    ("sha256",): _is_text,
-    ("mode",): _is_text,
-    ("source_sha256",): _is_text,
-    ("threshold",): _is_probability,
-    ("operating_point",): lambda value: value is None or isinstance(value, Mapping),
-    ("output", "dtype"): _is_text,
-    ("output", "name"): _is_text,
-    ("output", "scale"): _is_number,
-    ("output", "zero_point"): _is_number,
-}
-
-
-def _refuse_nonsense_of_export(manifest: Mapping[str, Any], path: Path) -> None:
-    fields = {keys: check for keys, check in _EXPORT_FIELDS.items() if keys[0] in manifest}
-    if manifest.get("operating_point") is not None:
-        fields |= _POINT_FIELDS
-    _refuse_nonsense(manifest, path, fields)
-
-
-def _refuse_nonsense(content: Mapping[str, Any], path: Path, fields: Fields) -> None:
-    """Hold a manifest against what is read out of it later, so that a mistake is named at once."""
-    for keys, is_sound in fields.items():
-        value: Any = content
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if not is_sound(value):
-            raise EdgeMelanomaError(
-                f"{path} has nothing usable under {'.'.join(keys)}; restore the manifest, or make "
-                f"it again."
-            )
+def _refuse_crossed(stated: Mapping[str, Any], path: Path) -> None:
+    """Two thresholds in the wrong order would flag what is to be seen anyway."""
+    point = stated.get("operating_point") or {}
+    if "promise" in point and point["promise"]["upper"]["threshold"] < point["threshold"]:
+        raise EdgeMelanomaError(
+            f"{path} has an upper threshold below the lower one; choose them again with "
+            f"edge-melanoma threshold --max-miss --save."
+        )

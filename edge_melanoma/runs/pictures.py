@@ -11,8 +11,9 @@ from edge_melanoma.data.labels import Reading
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, sha256_of
-from edge_melanoma.runs.models import SPLIT, TrainedModel, refuse_without_pictures
+from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.runs.manifests import read_split
+from edge_melanoma.runs.models import TrainedModel, refuse_without_pictures
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -47,7 +48,7 @@ def read_side(run: TrainedModel, side: str) -> tuple[LesionRecord, ...]:
         EdgeMelanomaError: a picture is missing or has changed.
     """
     by_id = {record.image_id: record for record in read_run_records(run)}
-    split = read_json(run.folder / SPLIT)
+    split = read_split(run.folder)
     return tuple(_verified(by_id.get(name), f"{side} image {name}", split) for name in split[side])
 
 

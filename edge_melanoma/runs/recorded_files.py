@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import UNFINISHED_PREFIX, read_json, sha256_of, write_json
+from edge_melanoma.machine.files import UNFINISHED_PREFIX, sha256_of_file, write_json
+from edge_melanoma.machine.schemas import read_json
+from edge_melanoma.runs.manifests import BenchRecord, ExportManifest, RunManifest
 from edge_melanoma.runs.models import MANIFEST, WEIGHTS
 
 BENCH_RECORD = "files.json"
@@ -32,16 +34,14 @@ def verify_run(folder: Path) -> dict[str, Any]:
             f"There is no finished run in {folder}: it has no {MANIFEST}; name a run folder."
         )
     manifests = _read_manifests(folder)
-    weights = manifests[MANIFEST].get("files", {}).get(WEIGHTS, {}).get("sha256")
+    weights = manifests[MANIFEST]["files"].get(WEIGHTS, {}).get("sha256")
     recorded = [
         (manifest, file, sha256)
         for manifest, told in manifests.items()
-        for file, sha256 in _recorded_in(folder, manifest, told)
+        for file, sha256 in _recorded_in(manifest, told)
     ]
     unknown = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    hashes = {
-        file: sha256_of(unknown[file].read_bytes()) for _, file, _ in recorded if file in unknown
-    }
+    hashes = {file: sha256_of_file(unknown[file]) for _, file, _ in recorded if file in unknown}
     findings = []
     for manifest, file, expected in recorded:
         sha256 = hashes.get(file)
@@ -85,27 +85,27 @@ def _read_manifests(folder: Path) -> dict[str, dict[str, Any]]:
     Not `model_int8.evaluation.json`, which is a result of the file and no record of it.
     """
     exports = sorted((folder / "exports").glob("model_*.json"))
-    paths = [
-        folder / MANIFEST,
-        *sorted(folder.glob(f"bench*/**/{BENCH_RECORD}")),
-        *(path for path in exports if "." not in path.stem),
-    ]
-    return {path.relative_to(folder).as_posix(): read_json(path) for path in paths}
+    kinds = {
+        folder / MANIFEST: RunManifest,
+        **dict.fromkeys(sorted(folder.glob(f"bench*/**/{BENCH_RECORD}")), BenchRecord),
+        **dict.fromkeys((path for path in exports if "." not in path.stem), ExportManifest),
+    }
+    return {
+        path.relative_to(folder).as_posix(): read_json(path, kind) for path, kind in kinds.items()
+    }
 
 
-def _recorded_in(run: Path, name: str, told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _recorded_in(name: str, told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The files of a manifest by their name relative to the run, each with its sha256."""
     manifest = Path(name)
     if manifest.name in {MANIFEST, BENCH_RECORD}:
-        files = told.get("files", {})
+        files = told["files"]
     else:
         files = {manifest.with_suffix(".tflite").name: told, **told.get("companions", {})}
         if told.get("validation_scores"):
             files[manifest.with_suffix(".validation.csv").name] = told["validation_scores"]
     for file, record in files.items():
-        if not isinstance(record, Mapping) or "sha256" not in record:
-            raise EdgeMelanomaError(f"{run / name} holds no sha256 of {file}; it was damaged.")
-        yield (manifest.parent / file).as_posix(), str(record["sha256"])
+        yield (manifest.parent / file).as_posix(), record["sha256"]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -117,9 +117,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def hashes_of(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, object]]:
     """sha256 and size of files, by their name relative to `folder`."""
-    contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
     return {
-        name: {"sha256": sha256_of(data), "bytes": len(data)} for name, data in contents.items()
+        path.relative_to(folder).as_posix(): {
+            "sha256": sha256_of_file(path),
+            "bytes": path.stat().st_size,
+        }
+        for path in sorted(paths)
     }
 
 

@@ -10,17 +10,17 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.faults import find_faults
 from edge_melanoma.data.images import (
     IMAGE_SIZE,
     UnreadableImageError,
@@ -29,7 +29,7 @@ from edge_melanoma.data.images import (
     stream_images,
 )
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
-from edge_melanoma.machine.processes import child_died, make_pool, map_ahead, run_in_child
+from edge_melanoma.machine.processes import ProcessPool, map_ahead, run_in_child
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import TrainedModel
@@ -37,6 +37,10 @@ from edge_melanoma.runtime import interpreters
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 from edge_melanoma.tflite.ends import PLAIN, Ends
+from edge_melanoma.tflite.gate import GateRule, Placed
+
+if TYPE_CHECKING:
+    from edge_melanoma.network.gate import Gate
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -99,7 +103,7 @@ class SessionPool(Sessions):
     def __init__(self, models: Mapping[str, SessionSettings], *, workers: int = 0) -> None:
         super().__init__()
         workers = workers or os.cpu_count() or 1
-        self._pool = make_pool(workers, initializer=_know, initargs=(models,))
+        self._pool = ProcessPool(workers, begin=(_know, (models,), {}))
         self.callback(self._pool.shutdown, cancel_futures=True)
 
     def map(
@@ -107,11 +111,8 @@ class SessionPool(Sessions):
     ) -> Iterator[R]:
         """As `Sessions` has it."""
         chunks = [items[start : start + CHUNK_SIZE] for start in range(0, len(items), CHUNK_SIZE)]
-        try:
-            for results in map_ahead(self._pool, partial(_run_chunk, model, function), chunks):
-                yield from results
-        except BrokenProcessPool as error:
-            raise child_died() from error
+        for results in map_ahead(self._pool, partial(_run_chunk, model, function), chunks):
+            yield from results
 
 
 _models: dict[str, SessionSettings] = {}
@@ -157,8 +158,12 @@ class DecodedImages:
         shape = (self.count, self.size, self.size, 3)
         return np.memmap(self.path, dtype=np.uint8, mode="r", shape=shape)
 
+    def answer(self, session: TFLiteSession, number: int) -> Answer:
+        """What a model says of the picture with this number: to be mapped by a pool."""
+        return session.answer(self.open()[number])
+
     def score(self, session: TFLiteSession, number: int) -> float:
-        """P(malignant) of the picture with this number: to be mapped by a pool."""
+        """P(malignant) of it alone."""
         return session.score(self.open()[number])
 
 
@@ -206,9 +211,10 @@ class TFLiteClassifier(Classifier, ExitStack):
         runtime: Runtime,
         ray: RayWorkers | None = None,
         ends: Ends = PLAIN,
+        gate: GateRule | None = None,
     ) -> None:
         super().__init__()
-        settings = SessionSettings(data=data, name=name, runtime=runtime, ends=ends)
+        settings = SessionSettings(data=data, name=name, runtime=runtime, ends=ends, gate=gate)
         self._name, self._sessions = name, open_sessions({name: settings}, ray)
 
     def __enter__(self) -> Self:
@@ -223,15 +229,32 @@ class TFLiteClassifier(Classifier, ExitStack):
 class KerasClassifier(Classifier):
     """The trained network itself."""
 
-    def __init__(self, network: Any, *, views: int = 1) -> None:
+    def __init__(self, network: Any, *, views: int = 1, gate: "Gate | None" = None) -> None:
+        from edge_melanoma.network.gate import with_gate
         from edge_melanoma.network.network import compile_forward
 
-        self._forward = compile_forward(network, views=views)
+        self._gate = gate
+        seen = network if gate is None else with_gate(network, gate)
+        self._forward = compile_forward(seen, views=views)
         self._read = partial(_read_or_error, size=int(network.input_shape[1]))
 
     def malignant_scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(malignant), shape (n,), for RGB pictures (n, 224, 224, 3)."""
         return self._forward(scale_pixels(images))[:, 0].astype(np.float64)
+
+    def answers(self, images: NDArray[np.uint8]) -> Iterator[Answer]:
+        """The same, and with a gate where each picture lies."""
+        found = self._forward(scale_pixels(images)).astype(np.float64)
+        scores = found[:, 0].tolist()
+        if self._gate is None:
+            yield from (Answer(score=score, integer=None) for score in scores)
+            return
+        rule = self._gate.rule
+        for image, score, distance in zip(
+            images, scores, rule.distances(found[:, 1:]).tolist(), strict=True
+        ):
+            placed = Placed(distance=distance, limit=rule.limit)
+            yield Answer(score=score, integer=None, placed=placed, faults=find_faults(image))
 
     def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
         """As every classifier does; threads read ahead."""
@@ -239,29 +262,32 @@ class KerasClassifier(Classifier):
             read = map_ahead(pool, self._read, files, ahead=2 * KERAS_BATCH_SIZE)
             while batch := list(islice(read, KERAS_BATCH_SIZE)):
                 images = [found for found in batch if not isinstance(found, UnreadableImageError)]
-                scores = iter(self.malignant_scores(np.stack(images)) if images else ())
+                answers = self.answers(np.stack(images)) if images else iter(())
                 for found in batch:
-                    if isinstance(found, UnreadableImageError):
-                        yield found
-                    else:
-                        yield Answer(score=float(next(scores)), integer=None)
+                    yield found if isinstance(found, UnreadableImageError) else next(answers)
 
-    def stream_decoded(self, images: DecodedImages) -> Iterator[float]:
+    def stream_decoded(self, images: DecodedImages) -> Iterator[Answer]:
         """The same of pictures that are decoded already."""
         pixels = images.open()
         for start in range(0, images.count, KERAS_BATCH_SIZE):
-            yield from self.malignant_scores(pixels[start : start + KERAS_BATCH_SIZE]).tolist()
+            yield from self.answers(pixels[start : start + KERAS_BATCH_SIZE])
 
 
 def open_network(run: TrainedModel, ray: RayWorkers | None) -> Classifier:
     """The network of a run: here, or in each of Ray's actors."""
     if ray is None:
-        from edge_melanoma.network.network import load_network
-
-        return KerasClassifier(load_network(run), views=run.views)
+        return open_keras(run)
     from edge_melanoma.runtime.ray_scoring import RayNetwork
 
     return RayNetwork(run.folder, ray)
+
+
+def open_keras(run: TrainedModel) -> KerasClassifier:
+    """The network of a run with its gate, in this process."""
+    from edge_melanoma.network.gate import read_gate
+    from edge_melanoma.network.network import load_network
+
+    return KerasClassifier(load_network(run), views=run.views, gate=read_gate(run))
 
 
 def choose_runtime(wanted: Runtime | None) -> Runtime:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.data.faults import find_faults
 from edge_melanoma.data.images import UnreadableImageError, read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
@@ -30,7 +31,14 @@ from edge_melanoma.tflite.ends import (
     choose_input_range,
     score_of_classes,
 )
-from edge_melanoma.tflite.quantization import LOGIT_NAME, ScoreTensor, TensorQuantization
+from edge_melanoma.tflite.gate import GateRule, Placed
+from edge_melanoma.tflite.quantization import (
+    GATE_NAME,
+    LOGIT_NAME,
+    MAP_NAME,
+    ScoreTensor,
+    TensorQuantization,
+)
 
 DELEGATE_NODE = "DELEGATE"
 LARGEST_SIDE, MOST_CLASSES = 1024, 1000
@@ -52,6 +60,7 @@ class SessionSettings:
     threads: int = 1
     kernels: Kernels = Kernels.DEFAULT
     ends: Ends = PLAIN
+    gate: GateRule | None = None
 
     def open(self) -> "TFLiteSession":
         """A session in a child process whose memory is limited once the interpreter is there.
@@ -66,10 +75,15 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """P(malignant), and of a quantised output the integer that says it."""
+    """P(malignant), and of a quantised output the integer that says it.
+
+    Of a model with a gate also where the picture lies, and what is wrong with it as it was taken.
+    """
 
     score: float
     integer: int | None
+    placed: Placed | None = None
+    faults: tuple[str, ...] = ()
 
 
 class TFLiteSession:
@@ -87,6 +101,8 @@ class TFLiteSession:
         outputs = self._interpreter.get_output_details()
         count = _refuse_other_networks(inputs, outputs, name=settings.name)
         self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
+        self._gate = settings.gate
+        self._gate_output = _find_gate(outputs, settings)
         self.input_quantization = quantization_of(inputs[0])
         self.output_quantization = quantization_of(outputs[0])
         ends, data = settings.ends, settings.data
@@ -133,7 +149,17 @@ class TFLiteSession:
         score = self.score(image)
         has_integer = not (self.output_quantization.is_float or self._columns)
         integer = int(self.raw_output()[0]) if has_integer else None
-        return Answer(score=score, integer=integer)
+        placed = self.placed()
+        faults = () if placed is None else find_faults(image)
+        return Answer(score=score, integer=integer, placed=placed, faults=faults)
+
+    def placed(self) -> Placed | None:
+        """Where the picture lies that was run last; none of a model without a gate."""
+        if self._gate is None or self._gate_output is None:
+            return None
+        raw = self._interpreter.get_tensor(self._gate_output["index"])
+        values = quantization_of(self._gate_output).dequantize(raw.reshape(1, -1))
+        return Placed(distance=float(self._gate.distances(values)[0]), limit=self._gate.limit)
 
     def score_values(self, values: NDArray[np.generic]) -> float:
         """The same of what the input tensor is to hold, however it was made."""
@@ -183,12 +209,30 @@ def _no_probability(numbers: NDArray[np.float64], *, name: str) -> EdgeMelanomaE
     )
 
 
+def _find_gate(outputs: list[dict[str, Any]], settings: SessionSettings) -> dict[str, Any] | None:
+    """The output that the gate is read from; none where no gate is to be read."""
+    if settings.gate is None:
+        return None
+    for details in outputs:
+        if _is_gate(details) and int(details["shape"][-1]) == settings.gate.components:
+            return details
+    raise EdgeMelanomaError(
+        f"{settings.name} does not have the {settings.gate.components} outputs of the gate that is "
+        f"stated for it, which is that of another model; export it again."
+    )
+
+
+def _is_gate(details: dict[str, Any]) -> bool:
+    shape = list(details["shape"])
+    return details["name"] == GATE_NAME and len(shape) == 4 and shape[:3] == [1, 1, 1]
+
+
 def _refuse_other_networks(
     inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], *, name: str
 ) -> int:
     """How many numbers the output has."""
     shapes = [list(details["shape"]) for details in inputs]
-    ends = [list(details["shape"]) for details in outputs]
+    ends = [list(details["shape"]) for details in outputs if not _is_gate(details)]
     sizes = [int(np.prod(shape)) for shape in ends if shape != MAP_SHAPE]
     side = int(shapes[0][1]) if shapes and len(shapes[0]) == 4 else 0
     fits = shapes == [[1, side, side, 3]] and 0 < side <= LARGEST_SIDE
@@ -208,9 +252,12 @@ def _refuse_other_networks(
 
 
 def _output_name(signatures: dict[str, Any], output: dict[str, Any]) -> str:
-    """What the file's signature calls its one output; without such a one, the tensor's name."""
-    named = (one["outputs"][0] for one in signatures.values() if len(one["outputs"]) == 1)
-    return str(next(named, output["name"]))
+    """What the file's signature calls its one score; without such a one, the tensor's name."""
+    for one in signatures.values():
+        scores = [name for name in one["outputs"] if name not in {GATE_NAME, MAP_NAME}]
+        if len(scores) == 1:
+            return str(scores[0])
+    return str(output["name"])
 
 
 def _make_interpreter(settings: SessionSettings) -> Any:
@@ -296,7 +343,11 @@ def try_and_answer(
         EdgeMelanomaError, ChildDiedError: as `try_model` does.
     """
     settings = SessionSettings(
-        data=model.data, name=model.path.name, runtime=runtime, ends=model.ends
+        data=model.data,
+        name=model.path.name,
+        runtime=runtime,
+        ends=model.ends,
+        gate=model.gate,
     )
     levels = () if model.is_vouched_for else LEVELS
     seconds = None if model.is_vouched_for else TRIAL_SECONDS + PICTURE_SECONDS * len(files)

@@ -60,9 +60,7 @@ def _open_model(
 
 
 def _open_network(folder: Path) -> Callable[[Sequence[Path]], list[Answer | UnreadableImageError]]:
-    from edge_melanoma.network.network import load_network
     from edge_melanoma.runs.models import open_run
 
-    run = open_run(folder)
-    network = classifiers.KerasClassifier(load_network(run), views=run.views)
+    network = classifiers.open_keras(open_run(folder))
     return lambda files: list(network.stream_answers(files))

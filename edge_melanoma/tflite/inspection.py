@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.tflite.quantization import MAP_NAME, TensorQuantization
+from edge_melanoma.tflite.quantization import GATE_NAME, MAP_NAME, TensorQuantization
 
 SIGMOID_SCALE = 1 / 256
 
@@ -23,6 +23,8 @@ class ModelFacts:
     input_shape: tuple[int, ...]
     output_name: str
     has_map: bool = False
+    gate: TensorQuantization | None = None
+    gate_components: int = 0
 
 
 def inspect_model(data: bytes) -> ModelFacts:
@@ -30,7 +32,7 @@ def inspect_model(data: bytes) -> ModelFacts:
 
     Raises:
         EdgeMelanomaError: it cannot be read, or is not one graph with one input and one output,
-            beside which only an activation map may stand.
+            beside which only an activation map and a gate may stand.
     """
     try:
         return _describe(read_tables(data), size_bytes=len(data))
@@ -67,9 +69,13 @@ def operator_names(model: Any) -> list[str]:
 def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
     graph = model.subgraphs[0]
     output_index, *others = (int(index) for index in graph.outputs)
-    beside = [_output_name(model, graph, index) for index in others]
-    if beside not in ([], [MAP_NAME]):
-        raise ValueError(f"expected one output, found {', '.join(beside)} beside it")
+    beside = {_output_name(model, graph, index): graph.tensors[index] for index in others}
+    if not beside.keys() <= {MAP_NAME, GATE_NAME}:
+        raise ValueError(
+            f"expected one output, beside which a gate and an activation map may stand, found "
+            f"{len(graph.outputs)}"
+        )
+    gate = beside.get(GATE_NAME)
     (input_index,) = graph.inputs
     image, score = graph.tensors[input_index], graph.tensors[output_index]
     type_names, names = names_of("TensorType"), operator_names(model)
@@ -83,7 +89,9 @@ def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
         output=_quantization_of(score, type_names),
         input_shape=tuple(int(side) for side in image.shape),
         output_name=_output_name(model, graph, output_index),
-        has_map=bool(others),
+        has_map=MAP_NAME in beside,
+        gate=None if gate is None else _quantization_of(gate, type_names),
+        gate_components=0 if gate is None else int(gate.shape[-1]),
     )
 
 

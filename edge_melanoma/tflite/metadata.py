@@ -10,22 +10,37 @@ Interpreters pass both over.
 
 import hashlib
 import io
-import json
 import struct
 import zipfile
 from enum import Enum, auto
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from edge_melanoma.data.crops import Crop
+from edge_melanoma.data.images import ResizeId
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.schemas import (
+    Count,
+    Integer,
+    Name,
+    Number,
+    Sha256,
+    Share,
+    Text,
+    parse_json,
+)
+from edge_melanoma.tflite.gate import GateBlock
+from edge_melanoma.tflite.modes import Mode
 
 METADATA_NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
 MODEL_INFO = "model_info.json"
 LARGEST_ATTACHED_BYTES = 1_000_000
 MOST_ATTACHED = 20
+END_OF_ZIP, LARGEST_LIST_OF_MEMBERS = b"PK\5\6", 2**16
 
 SEAL_NAME = b"EDGE_MELANOMA_SHA256"
 HASH_SIZE = 32
@@ -33,6 +48,95 @@ SEAL_SIZE = HASH_SIZE + 8
 LARGEST_METADATA_COUNT = 100
 UNSTAMPED = (SEAL_NAME * 2)[:SEAL_SIZE]
 """What an entry holds before it is stamped: no constant is equal, which would share its place."""
+
+
+class Tensor(TypedDict):
+    """An input or output as manifests have it; of a float tensor the scale is 0."""
+
+    dtype: Literal["float32", "float16", "int8", "uint8", "int16", "int32"]
+    scale: Annotated[float, Meta(ge=0, le=1e6)]
+    zero_point: Integer
+    name: NotRequired[Text]
+    shape: NotRequired[list[Count]]
+
+
+class UpperEnd(TypedDict):
+    float: Share
+    integer: Integer | None
+
+
+class DecidesAt(UpperEnd):
+    """Where the file gives three answers, `upper` is the second threshold."""
+
+    upper: NotRequired[UpperEnd]
+
+
+class End(TypedDict):
+    threshold: Share
+    integer: Integer | None
+
+
+class PromisedShare(TypedDict):
+    lesions: Count
+    wrong: Count
+    bound: Share
+    promised: bool
+    more_needed: Count
+
+
+class PromisedClinic(TypedDict):
+    melanomas: PromisedShare
+    benign: PromisedShare
+
+
+class PromiseBlock(TypedDict):
+    """What two thresholds keep; see `evaluation.promises`."""
+
+    max_miss: Share
+    max_false_alarm: Share
+    confidence: Share
+    lower: End
+    upper: End
+    clinics: dict[str, PromisedClinic]
+
+
+class CorrectionBlock(TypedDict):
+    """How scores become probabilities in one clinic."""
+
+    temperature: Annotated[float, Meta(gt=0, le=1e3)]
+    offset: Number
+
+
+class StatedPoint(TypedDict):
+    promise: NotRequired[PromiseBlock]
+    correction: NotRequired[CorrectionBlock]
+
+
+class DescribedModel(TypedDict):
+    file: Name
+    sha256: NotRequired[Sha256]
+    size_bytes: NotRequired[Count]
+    mode: NotRequired[Mode]
+    input: Tensor
+    output: Tensor
+    threshold: DecidesAt
+    gate: NotRequired[GateBlock | None]
+
+
+class Preprocessing(TypedDict):
+    width: Annotated[int, Meta(ge=32, le=1024)]
+    height: Annotated[int, Meta(ge=32, le=1024)]
+    crop: Crop
+    resize_id: ResizeId
+
+
+class ModelInfo(TypedDict):
+    """model_info.json, as it lies in a bundle and as it is inside of each file."""
+
+    models: list[DescribedModel]
+    preprocessing: Preprocessing
+    operating_point: NotRequired[StatedPoint]
+    views: NotRequired[Literal[1, 8]]
 
 
 class Seal(Enum):
@@ -76,6 +180,7 @@ def read_attached_files(data: bytes) -> dict[str, bytes]:
             "The model has no metadata; expected the standard TFLite metadata that "
             "edge-melanoma writes."
         )
+    _refuse_long_list(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
@@ -91,6 +196,16 @@ def read_attached_files(data: bytes) -> dict[str, bytes]:
         raise EdgeMelanomaError(
             f"The files attached to the model cannot be read: {error}."
         ) from error
+
+
+def _refuse_long_list(data: bytes) -> None:
+    """The list of members is held in memory before they can be counted, and says its own size."""
+    end = data.rfind(END_OF_ZIP)
+    size = struct.unpack_from("<I", data, end + 12)[0] if 0 <= end <= len(data) - 22 else 0
+    if size > LARGEST_LIST_OF_MEMBERS:
+        raise EdgeMelanomaError(
+            f"The files attached to the model are too many; expected at most {MOST_ATTACHED}."
+        )
 
 
 def read_model_info(data: bytes, *, name: str) -> dict[str, Any] | None:
@@ -110,17 +225,7 @@ def read_model_info(data: bytes, *, name: str) -> dict[str, Any] | None:
     text = read_attached_files(data).get(MODEL_INFO)
     if text is None:
         return None
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise EdgeMelanomaError(
-            f"The {MODEL_INFO} inside {name} is no JSON; export the file again."
-        ) from error
-    if not isinstance(content, dict):
-        raise EdgeMelanomaError(
-            f"The {MODEL_INFO} inside {name} is no JSON object; export the file again."
-        )
-    return content
+    return parse_json(text, ModelInfo, name=f"The {MODEL_INFO} inside {name}")
 
 
 def _hash(data: bytes, place: int) -> bytes:

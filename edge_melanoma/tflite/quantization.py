@@ -13,6 +13,9 @@ LOGIT_NAME, SCORE_NAME = "logit", "p_malignant"
 MAP_NAME = "class_activation_map"
 """What it calls a second output (1, 7, 7), in units of the logit: where it looked."""
 
+GATE_NAME = "gate"
+"""And another, by which a picture that cannot be judged is told; see `gate`."""
+
 HALF = 0.5 + 1e-6
 """And what the scale's float32 may lack."""
 

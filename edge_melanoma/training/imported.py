@@ -27,12 +27,13 @@ from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.files import read_json, sha256_of
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter
+from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter, shown
 from edge_melanoma.network.keras_models import ImportedModel, read_keras_model
 from edge_melanoma.network.network import assign_arrays, build_network
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import CONVENTION, EVALUATION, MANIFEST, open_run
+from edge_melanoma.runs.manifests import read_evaluation
+from edge_melanoma.runs.models import CONVENTION, MANIFEST, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.tflite.ends import Ends
 from edge_melanoma.training.material import gather_material
@@ -148,9 +149,9 @@ def _report(target: Path, told: Mapping[str, Any], reporter: Reporter) -> None:
             "It is not known which pictures the network was trained on: if its test side has some "
             "of them, its figures are too good"
         )
-        print_training_table([(open_run(target), read_json(target / EVALUATION))])
+        print_training_table([(open_run(target), read_evaluation(target))])
     else:
-        print(target)
+        print(shown(str(target)))
 
 
 def read_checks(words: Sequence[str]) -> dict[Path, float]:

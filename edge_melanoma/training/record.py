@@ -29,24 +29,27 @@ from edge_melanoma.evaluation.predictions import (
 from edge_melanoma.evaluation.reliability import fit_scaling
 from edge_melanoma.evaluation.thresholds import OperatingPoint, choose_operating_point
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
-from edge_melanoma.machine.files import read_json, rows_to_csv, write_atomically, write_json
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter
+from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_json
+from edge_melanoma.machine.terminal import Reporter, TerminalReporter, shown
+from edge_melanoma.network.gate import Gate
 from edge_melanoma.network.network import arrays_of, load_network, round_to_half
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.network.starting_weights import describe_weights
 from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import EVALUATION, MANIFEST, SPLIT, WEIGHTS, TrainedModel
+from edge_melanoma.runs.manifests import EVALUATION, SPLIT, read_evaluation, read_split
+from edge_melanoma.runs.models import GATE, MANIFEST, WEIGHTS, TrainedModel
 from edge_melanoma.runs.pictures import leaked_test_of, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.augmentation import augment_images
 from edge_melanoma.training.checkpoints import CHECKPOINT
+from edge_melanoma.training.gate import record_gate
 from edge_melanoma.training.material import Placement, TrainingMaterial, TrainingSettings
 from edge_melanoma.training.training import TrainingResult
 
 HISTORY = "history.csv"
-COPIED = (SPLIT, HISTORY, "training_curves.png", "classes.png", "samples.png")
+COPIED = (SPLIT, HISTORY, GATE, "training_curves.png", "classes.png", "samples.png")
 """What `calibrate` leaves as it is: the scores have no part in it."""
 
 
@@ -60,6 +63,7 @@ def record_run(
     operating_point: OperatingPoint,
     calibration: Mapping[str, Any] | None,
     placement: Placement,
+    gate: tuple[Gate, dict[str, Any]] | None,
 ) -> None:
     """Write all files of a run, its manifest last: a run without a manifest is no run."""
     blocks = record_split(folder, material)
@@ -76,12 +80,15 @@ def record_run(
         **blocks,
         "calibration": calibration,
         "operating_point": asdict(operating_point),
+        "gate": gate and gate[1],
         "determinism": describe_determinism(settings.seed) if settings.deterministic else None,
         "distribution": placement.describe(),
         "starting_weights": describe_weights(settings.weights),
         "training": {"seconds": result.seconds},
     }
     record_weights(folder, result.network, half_precision=settings.spec().half_precision)
+    if gate is not None:
+        record_gate(folder, gate[0])
     leaked = material.split.leaked_test
     record_scores(folder, sides, operating_point, blocks["dataset"], leaked_test=leaked)
     close_run(folder, manifest)
@@ -121,6 +128,9 @@ def record_scores(
         draw(judged, folder / f"{figure}.png", threshold=point.threshold, dataset=name)
     unseen = {side: sides[side] for side in ("validation", "test")}
     figures.draw_reliability(unseen, folder / "reliability.png", dataset=name)
+    figures.draw_risk_coverage(
+        unseen, folder / "risk_coverage.png", threshold=point.threshold, dataset=name
+    )
 
 
 def close_run(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -139,7 +149,7 @@ def score_external_sets(
 
     The run is whole before, so that no such set can cost a training.
     """
-    evaluation = read_json(run.folder / EVALUATION)
+    evaluation = read_evaluation(run.folder)
     known = dict(evaluation.get("external", {}))
     pending = [f for f in external if not f.as_dict().items() <= known.get(f.name, {}).items()]
     if not pending:
@@ -223,7 +233,7 @@ def calibrate_run(folder: Path | None, *, out: Path | None, force: bool) -> Path
     target = choose_run_folder(out, variant=run.variant, force=force)
     with hold_run(target):
         _calibrate_into(target, run, TerminalReporter())
-    print(target)
+    print(shown(str(target)))
     return target
 
 
@@ -253,7 +263,7 @@ def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None
     sides = {
         side: score(members, label=f"Scoring the {side} side") for side, members in records.items()
     }
-    min_recall = told["operating_point"]["min_recall"]
+    min_recall = told["operating_point"].get("min_recall")
     point = choose_operating_point(sides["validation"], min_recall=min_recall)
     for name in COPIED:
         if (run.folder / name).is_file():  # an imported run has no history
@@ -267,6 +277,6 @@ def _calibrate_into(target: Path, run: TrainedModel, reporter: Reporter) -> None
     }
     half = bool(told["recipe"].get("half_precision"))
     record_weights(target, network, half_precision=half)
-    leaked = leaked_test_of(read_json(run.folder / SPLIT))
+    leaked = leaked_test_of(read_split(run.folder))
     record_scores(target, sides, point, told["dataset"], leaked_test=leaked)
     close_run(target, manifest)

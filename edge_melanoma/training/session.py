@@ -19,18 +19,19 @@ from edge_melanoma.evaluation.judged_pictures import learned_from_split, read_ex
 from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.files import read_json
 from edge_melanoma.machine.tensorflow import make_deterministic
 from edge_melanoma.machine.terminal import Reporter, TerminalReporter
 from edge_melanoma.network.network import round_to_half
 from edge_melanoma.network.recipes import Variant
 from edge_melanoma.network.starting_weights import refuse_missing_weights
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.models import EVALUATION, MANIFEST, open_run
+from edge_melanoma.runs.manifests import read_evaluation
+from edge_melanoma.runs.models import MANIFEST, open_run
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
 from edge_melanoma.training.checkpoints import CHECKPOINT
+from edge_melanoma.training.gate import fit_gate
 from edge_melanoma.training.material import (
     Placement,
     TrainingMaterial,
@@ -145,7 +146,7 @@ def train_variants(
         for folder in folders.values():
             score_external_sets(open_run(folder), outside, reporter=reporter)
     runs = [open_run(folder) for folder in folders.values()]
-    print_training_table([(run, read_json(run.folder / EVALUATION)) for run in runs])
+    print_training_table([(run, read_evaluation(run.folder)) for run in runs])
     return tuple(folders.values())
 
 
@@ -224,6 +225,7 @@ def _train_one(
         sides["validation"] = score(split.validation, label="Scoring the validation side")
     point = choose_operating_point(sides["validation"], min_recall=min_recall)
     sides["test"] = score(split.test, label="Scoring the test side")
+    gate = fit_gate(network, split.train, split.validation, seed=settings.seed, reporter=reporter)
     record_run(
         folder,
         settings=settings,
@@ -233,4 +235,5 @@ def _train_one(
         operating_point=point,
         calibration=calibration,
         placement=placement,
+        gate=gate,
     )

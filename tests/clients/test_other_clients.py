@@ -36,6 +36,23 @@ def test_a_client_gives_pythons_outputs(script: str, dtype: str) -> None:
     assert all(row["equal"] == row["pictures"] and row["input"] == dtype for row in rows)
 
 
+@pytest.mark.slow
+def test_the_newest_interpreters_say_how_far_they_are_from_today_s() -> None:
+    done = subprocess.run(
+        [sys.executable, CLIENTS / "interpreters/litert_client.py"],
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    if done.returncode == 2:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"version", "equal", "decision_flips"} <= rows[0].keys()
+    # A step is 1/256: more than a few of them is another model, not another rounding.
+    assert all(row["largest_difference_steps"] < 16 for row in rows)
+
+
 @pytest.mark.parametrize("script", ["web/web_run.py", "interpreters/arm64_client.py"])
 def test_a_missing_program_is_one_sentence(script: str, tmp_path: Path) -> None:
     python = shutil.which(sys.executable) or sys.executable

@@ -12,7 +12,8 @@ import typer
 from tflite_files import two_output_model
 
 from edge_melanoma.cli import app
-from edge_melanoma.machine.files import read_json, sha256_of, write_json
+from edge_melanoma.machine.files import sha256_of, write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
@@ -180,9 +181,8 @@ def test_a_candidate_with_two_outputs_is_refused(
     result = edge_melanoma("bench", folder, *QUICK)
     assert result.exit_code == 2
     assert result.stderr.strip().splitlines()[-1] == (
-        "edge-melanoma: model_int8.tflite is not a lesion classifier: expected one input of shape "
-        "(1, side, side, 3) for square pictures and one output, P(malignant) or the classes of a "
-        "softmax."
+        "edge-melanoma: The model cannot be read as a .tflite file: expected one output, beside "
+        "which a gate and an activation map may stand, found 2."
     )
 
 

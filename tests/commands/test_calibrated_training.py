@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.evaluation.reliability import TemperatureScaling
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.network.recipes import VARIANTS, Variant
 from edge_melanoma.runs.models import TrainedModel, open_run
 

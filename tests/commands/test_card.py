@@ -65,7 +65,7 @@ def test_a_card_has_subgroups_sheets_and_every_claim_item(
 
 def _check_headings(card: str) -> None:
     headings = re.findall(r"^## (.*)\n\n(.*)$", card, flags=re.MULTILINE)
-    assert len(headings) == 16
+    assert len(headings) == 17
     for title, items in headings[:-1]:
         assert items.startswith("*CLAIM 2024 item"), title
     assert len(re.findall(r"^\| \d+ \| ", card, flags=re.MULTILINE)) == 44

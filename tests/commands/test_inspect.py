@@ -25,6 +25,10 @@ def test_the_bundled_file_is_described(edge_melanoma: Command) -> None:
     assert told["threshold_integer"] is not None
     assert told["left_to_cpu"].keys() < told["operators"].keys()
     assert told["fallback_ops"] == sum(told["left_to_cpu"].values())
+    assert told["time_shares"].keys() == told["operators"].keys()
+    assert sum(told["time_shares"].values()) == pytest.approx(1)
+    # 53 convolutions beside 10 sums, a mean and a head.
+    assert told["time_shares"]["CONV_2D"] + told["time_shares"]["DEPTHWISE_CONV_2D"] > 0.5
 
 
 @pytest.mark.parametrize(("limit", "code"), [(0, 1), (1000, 0)])

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from made import draw_pictures
+from PIL import Image
+
+from edge_melanoma.runs.models import TrainedModel
 
 Run = Callable[..., Any]
 
@@ -71,8 +74,11 @@ def test_the_csv_has_the_rows_of_the_json_and_a_column_for_errors(
     assert [row["file"] for row in rows] == [row["file"] for row in told]
     assert [row["error"] for row in rows] == ["", "", told[2]["error"]]
     for row, expected in zip(rows[:2], told[:2], strict=True):
-        assert float(row["p_malignant"]) == expected["p_malignant"]
-        assert row["decision"] == expected["decision"]
+        # Patches of colour are no picture of a lesion.
+        assert (row["p_malignant"], row["decision"]) == ("", "not judged")
+        assert expected["decision"] == "not judged"
+        assert float(row["gate_distance"]) == expected["gate"]["distance"]
+        assert row["reasons"] == "; ".join(expected["gate"]["reasons"])
     assert rows[2]["p_malignant"] == ""
 
 
@@ -100,3 +106,33 @@ def test_what_cannot_be_scored_is_one_sentence(
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"edge-melanoma: {sentence}")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_picture_of_no_lesion_gets_no_score_but_reasons(
+    tmp_path: Path, edge_melanoma: Run
+) -> None:
+    page = tmp_path / "page.png"
+    Image.new("RGB", (200, 300), "white").save(page)
+    (row,) = json.loads(edge_melanoma("predict", "bundled", page, "--json").stdout)
+    assert (row["p_malignant"], row["output_integer"]) == (None, None)
+    assert row["decision"] == "not judged"
+    gate = row["gate"]
+    assert gate["distance"] > gate["limit"]
+    assert gate["in_domain"] is False
+    assert gate["reasons"][:2] == ["unlike the training pictures", "too bright"]
+    shown = " ".join(edge_melanoma("predict", "bundled", page).stdout.split())
+    assert "not judged: unlike the training pictures" in shown
+    assert "take it again with less light" in shown
+
+
+def test_a_model_without_a_gate_judges_everything_and_it_is_said(
+    tmp_path: Path, exported_run: TrainedModel, edge_melanoma: Run
+) -> None:
+    page = tmp_path / "page.png"
+    Image.new("RGB", (200, 300), "white").save(page)
+    model = exported_run.exports_folder / "model_int8.tflite"
+    result = edge_melanoma("predict", model, page, "--json")
+    (row,) = json.loads(result.stdout)
+    assert row["gate"] is None
+    assert row["decision"] in {"malignant", "benign"}
+    assert "model_int8.tflite has no gate: whatever a picture shows, it is judged." in result.stderr

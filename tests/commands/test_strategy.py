@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 
 Cli = Callable[..., Any]
 SECONDS = 280.0

@@ -10,6 +10,7 @@ import pytest
 from graded_run import make_graded_run
 from made import joined, predictions_from
 
+from edge_melanoma.api import predict
 from edge_melanoma.runs.models import TrainedModel, open_converted
 
 Cli = Callable[..., Any]
@@ -89,6 +90,84 @@ def test_predict_and_evaluate_decide_at_the_file_s_own_threshold(
     assert (told["threshold"], told["metrics"]["recall"]) == (0.125, 1.0)
     # 0 and 1 are right; of a quarter each, half and three quarters 1, 0 and 2 of 2 are malignant.
     assert told["calibration"]["ece"] == (abs(0.5 - 1) + abs(0.5 - 0) + abs(1.5 - 2)) / 8
+
+
+def test_three_answers_are_saved_in_the_file_and_decide_there(
+    edge_melanoma: Cli, tmp_path: Path
+) -> None:
+    run = make_graded_run(tmp_path)
+    out = tmp_path / "points.json"
+    shown = edge_melanoma("threshold", run.folder, "--max-miss", "0.03", "--save")
+    assert "too few melanomas to promise it in this set (4, 95 more needed)" in " ".join(
+        shown.stdout.split()
+    )
+    edge_melanoma("threshold", run.folder, "--max-miss", "0.03", "--json", out)
+    told = json.loads(out.read_text())
+    promise = told["exports"][0]["operating_point"]["promise"]
+    ends = [(promise[end]["threshold"], promise[end]["integer"]) for end in ("lower", "upper")]
+    # Melanomas give 21, 23, 23 and 24, benign pictures 20, 20, 21 and 22.
+    assert ends == [(0.125, 21), (0.625, 23)]
+    assert promise["clinics"][""]["melanomas"]["promised"] is False
+    model, data = run.exports_folder / "model_int8.tflite", tmp_path / "data"
+    pictures = [data / "benign" / f"{n}.png" for n in (0, 3)] + [data / "malignant" / "3.png"]
+    alone = tmp_path / "alone.tflite"
+    alone.write_bytes(model.read_bytes())
+    for file in (model, alone):
+        rows = json.loads(edge_melanoma("predict", file, *pictures, "--json").stdout)
+        decided = [(row["output_integer"], row["decision"]) for row in rows]
+        assert decided == [(20, "benign"), (22, "refer"), (24, "malignant")]
+        assert {row["upper"]["integer"] for row in rows} == {23}
+    assert [found.decision for found in predict(model, pictures)] == [
+        "benign",
+        "refer",
+        "malignant",
+    ]
+    words = edge_melanoma("predict", model, *pictures).stdout
+    assert "see a doctor anyway" in words
+    rows = json.loads(
+        edge_melanoma("predict", model, *pictures, "--threshold", "0.5", "--json").stdout
+    )
+    assert [row["decision"] for row in rows] == ["benign", "malignant", "malignant"]
+    edge_melanoma("evaluate", alone, "--data", data, "--json", out)
+    decisions = json.loads(out.read_text())["decisions"]
+    assert decisions["answers"]["malignant"] == {"not_flagged": 0, "refer": 1, "flagged": 3}
+
+
+def test_an_upper_threshold_below_the_lower_one_is_refused(
+    edge_melanoma: Cli, tmp_path: Path
+) -> None:
+    run = make_graded_run(tmp_path)
+    edge_melanoma("threshold", run.folder, "--max-miss", "0.03", "--save")
+    picture = tmp_path / "data" / "benign" / "0.png"
+    path = run.exports_folder / "model_int8.json"
+    manifest = json.loads(path.read_text())
+    manifest["operating_point"]["promise"]["upper"]["threshold"] = 0.1
+    path.write_text(json.dumps(manifest))
+    result = edge_melanoma("predict", run.exports_folder / "model_int8.tflite", picture)
+    assert result.exit_code == 2
+    assert "has an upper threshold below the lower one" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--confidence", "0.9"), "--confidence is for --max-miss; give both, or leave it out."),
+        (
+            ("--max-miss", "0.03", "--min-recall", "0.9"),
+            "--min-recall is for one threshold and --max-miss for two; leave one of them out.",
+        ),
+        (
+            ("--max-miss", "3"),
+            "--max-miss is 3.0; expected a number between 0 and 1, such as 0.03.",
+        ),
+    ],
+)
+def test_what_cannot_be_promised_together_is_one_sentence(
+    edge_melanoma: Cli, run: TrainedModel, options: tuple[str, ...], sentence: str
+) -> None:
+    result = edge_melanoma("threshold", run.folder, *options)
+    assert result.exit_code == 2
+    assert result.stderr == f"edge-melanoma: {sentence}\n"
 
 
 @pytest.mark.parametrize("min_recall", ["0", "1.5"])

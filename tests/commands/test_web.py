@@ -3,32 +3,33 @@
 import hashlib
 import json
 import re
-import subprocess
-import sys
 import threading
-import urllib.error
-import urllib.request
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edge_melanoma.converters.phone import web_page
 from edge_melanoma.converters.phone.bundle import SOURCES
+from edge_melanoma.converters.phone.page_server import HEADERS, POLICY, make_server
 from edge_melanoma.converters.phone.web_page import (
     CORE,
-    POLICY,
     UTILS,
     WASM_FILES,
     WEB_SOURCES,
-    make_server,
     pinned_versions,
     read_litert,
 )
 from edge_melanoma.errors import EdgeMelanomaError
 
+Run = Callable[..., Any]
+
 
 @pytest.fixture
-def modules(tmp_path: Path) -> Path:
-    """A folder with files where LiteRT.js has them."""
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with files where LiteRT.js has them, and their hashes in the table."""
     folder = tmp_path / "node_modules"
     for package, version in pinned_versions().items():
         (folder / package / "dist").mkdir(parents=True)
@@ -38,18 +39,20 @@ def modules(tmp_path: Path) -> Path:
     (folder / CORE / "wasm").mkdir()
     for name in WASM_FILES:
         (folder / CORE / "wasm" / name).write_bytes(b"wasm")
+    core = (folder / CORE / "dist/index.js").read_bytes()
+    hashes = {name: hashlib.sha256(b"wasm").hexdigest() for name in web_page.LITERT_SHA256}
+    hashes["core.js"] = hashlib.sha256(core).hexdigest()
+    hashes["wasm-utils.js"] = hashlib.sha256(b"export {};").hexdigest()
+    monkeypatch.setattr(web_page, "LITERT_SHA256", hashes)
     return folder
 
 
-def run_web(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge_melanoma", "web", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def test_the_page_holds_the_model_and_lists_what_it_keeps(modules: Path, tmp_path: Path) -> None:
+def test_the_page_holds_the_model_and_lists_what_it_keeps(
+    modules: Path, tmp_path: Path, edge_melanoma: Run
+) -> None:
     out = tmp_path / "page"
-    done = run_web("bundled", "--out", out, "--litert", modules)
-    assert done.returncode == 0, done.stderr
+    done = edge_melanoma("web", "bundled", "--out", out, "--litert", modules)
+    assert done.exit_code == 0, done.stderr
     (entry,) = (
         model
         for model in json.loads((out / "model/model_info.json").read_text())["models"]
@@ -63,8 +66,8 @@ def test_the_page_holds_the_model_and_lists_what_it_keeps(modules: Path, tmp_pat
     assert f'"model/{entry["file"]}"' in listed
     assert "litert/wasm/" not in listed
     assert not (out / "package.json").exists()
-    again = run_web("bundled", "--out", out, "--litert", modules)
-    assert again.returncode == 2
+    again = edge_melanoma("web", "bundled", "--out", out, "--litert", modules)
+    assert again.exit_code == 2
     assert "replace the files of the page with --force" in again.stderr
 
 
@@ -93,22 +96,79 @@ def test_the_page_and_its_server_allow_no_other_place() -> None:
     assert not list(SOURCES.rglob("*.wasm"))
 
 
-def test_the_server_tells_types_and_policy_and_nothing_above_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "page").mkdir()
-    (tmp_path / "secret.txt").write_text("no")
-    (tmp_path / "page/a.wasm").write_bytes(b"wasm")
-    with make_server(tmp_path / "page", port=0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        with urllib.request.urlopen(f"{address}/a.wasm") as answer:
-            assert answer.headers["Content-Type"] == "application/wasm"
-            assert answer.headers["Content-Security-Policy"] == POLICY
-        with pytest.raises(urllib.error.HTTPError, match="404") as caught:
-            urllib.request.urlopen(f"{address}/../secret.txt")
-        caught.value.close()
-        with pytest.raises(EdgeMelanomaError, match=rf"--port {server.server_port} cannot be used"):
-            make_server(tmp_path, port=server.server_port)
-        server.shutdown()
+def test_a_changed_file_of_litert_is_refused_at_every_use(modules: Path) -> None:
+    read_litert(modules)
+    for path in (path for path in modules.rglob("*.*") if path.name != "package.json"):
+        original = path.read_bytes()
+        path.write_bytes(original + b" ")
+        with pytest.raises(EdgeMelanomaError, match=r"its sha256 differs\); install it again"):
+            read_litert(modules)
+        path.write_bytes(original)
+
+
+class Served:
+    """A page, and what is beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        page = folder / "page"
+        (page / "model").mkdir(parents=True)
+        (folder / "secret.txt").write_text("no")
+        (page / "index.html").write_text("<p>")
+        (page / "a.wasm").write_bytes(b"wasm")
+        (page / ".hidden").write_text("no")
+        (page / "model" / ".hidden.js").write_text("no")
+        (page / "link.txt").symlink_to(folder / "secret.txt")
+        (page / "up").symlink_to(folder, target_is_directory=True)
+        self.page, self.server = page, make_server(page, port=0)
+        self.port = self.server.effective_port
+        threading.Thread(target=self.server.run, daemon=True).start()
+
+    def ask(self, path: str, *, host: str | None = None, method: str = "GET") -> HTTPResponse:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(method, path, headers={"Host": host or f"127.0.0.1:{self.port}"})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(tmp_path_factory.mktemp("served"))
+    yield served
+    served.server.close()
+
+
+def test_the_server_tells_types_and_policies_and_no_version(served: Served) -> None:
+    answer = served.ask("/a.wasm")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/wasm"
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert answer.headers["Server"] is None
+    assert served.ask("/").status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/../secret.txt", "/%2e%2e/secret.txt", "//etc/passwd", "/.hidden", "/model/.hidden.js"),
+        *("/link.txt", "/up/secret.txt", "/model/", "/model", "/none", "/a.wasm/", "/a%00.wasm"),
+        "/" + "x" * 5000,
+    ],
+)
+def test_nothing_else_is_there(served: Served, path: str) -> None:
+    assert served.ask(path).status == 404
+
+
+def test_another_name_of_this_machine_is_refused(served: Served) -> None:
+    for host in ("evil.example", f"localhost:{served.port}", "127.0.0.1", f"127.0.0.1:{1}"):
+        assert served.ask("/", host=host).status == 421
+    assert served.ask("/", method="POST").status == 405
+
+
+def test_a_port_that_is_taken_is_told(served: Served) -> None:
+    with pytest.raises(EdgeMelanomaError, match=rf"--port {served.port} cannot be used"):
+        make_server(served.page, port=served.port)
 
 
 @pytest.mark.parametrize("port", [-1, 70_000])

@@ -16,7 +16,8 @@ from edge_melanoma.converters.settings import ExportSettings, TuningSettings
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.machine.files import read_json, sha256_of
+from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.runs.pictures import read_run_records
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession

@@ -106,8 +106,8 @@ def test_a_reader_finds_an_rgb_input_of_224_scaled_to_0_to_1(root: Table) -> Non
 
 
 def test_a_reader_finds_one_score_with_two_label_files_and_no_threshold(root: Table) -> None:
-    (score,) = root.tables(3)[0].tables(3)
-    assert score.text(0) == "p_malignant"
+    score, gate = root.tables(3)[0].tables(3)
+    assert (score.text(0), gate.text(0)) == ("p_malignant", "gate")
     assert score.field(4) is None
     labels, display = score.tables(6)
     assert (labels.text(0), labels.number(2, "b"), labels.field(3)) == ("labels.txt", 2, None)

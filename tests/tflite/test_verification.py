@@ -13,8 +13,10 @@ from tflite_files import empty_model, mean_model, two_output_model, without_meta
 
 from edge_melanoma.converters.packing import seal_model
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.bundled import bundled_model
 from edge_melanoma.runs.models import open_converted
+from edge_melanoma.runs.own_files import remember_own
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.metadata import Seal, read_seal
@@ -202,12 +204,19 @@ def test_a_lone_file_whose_seal_is_broken_is_refused_by_name(tmp_path: Path) -> 
     )
 
 
-def test_a_file_is_vouched_for_by_a_manifest_or_a_seal(tmp_path: Path) -> None:
+def test_a_file_is_vouched_for_where_it_was_made_and_by_no_seal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     lone, sealed = tmp_path / "lone.tflite", tmp_path / "sealed.tflite"
     lone.write_bytes(MODEL)
     sealed.write_bytes(seal_model(MODEL))
-    found = [open_converted(path).is_vouched_for for path in (bundled_model(), sealed, lone)]
-    assert found == [True, True, False]
+    files = bundled_model(), sealed, lone
+    assert [open_converted(path).is_vouched_for for path in files] == [True, False, False]
+    remember_own(sha256_of(MODEL))
+    assert [open_converted(path).is_vouched_for for path in files] == [True, False, True]
+    (kept,) = (path for path in (tmp_path / "state").rglob("*") if path.is_file())
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_model_file_too_large_to_be_one_is_not_read(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A study of calibration: disjoint subsets, converted as exports, counted by hand, and told."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,20 @@ from calibration_study import (
     try_subsets,
 )
 from made import predictions_of
-from numpy.typing import NDArray
 from PIL import Image
 from small_network import make_calibration, make_small_network
 
 from edge_melanoma.converters.calibration import CalibrationSet
-from edge_melanoma.converters.settings import ExportSettings, Job
+from edge_melanoma.converters.settings import ExportSettings
 from edge_melanoma.data.images import read_image_bytes
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import make_prediction_set, predictions_to_csv
-from edge_melanoma.machine.files import read_json, sha256_of, write_json
+from edge_melanoma.machine.files import sha256_of, write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.models import TrainedModel, open_run
-from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, Output
+from edge_melanoma.tflite.modes import Backend, Output
 
 TRIAL = {
     "images": 10,
@@ -184,11 +184,8 @@ def run(records: tuple[LesionRecord, ...], tmp_path: Path) -> TrainedModel:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[CalibrationSet]:
-    """An export's own images and every subset, whose trials are replaced by ones of growing AUC."""
+    """Every subset, whose trials are replaced by ones of growing AUC."""
     asked: list[CalibrationSet] = []
-
-    def convert(run: TrainedModel, own: CalibrationSet, settings: ExportSettings) -> None:
-        asked.append(own)
 
     def answer(subsets: Iterable[CalibrationSet], **rest: Any) -> tuple[dict[str, Any], ...]:
         asked.extend(subsets)
@@ -199,10 +196,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[CalibrationSet]:
                 "fingerprint": fingerprint(subset),
                 "auc": (90 + number) / 100,
             }
-            for number, subset in enumerate(asked[1:])
+            for number, subset in enumerate(asked)
         )
 
-    monkeypatch.setattr(calibration_study, "make_convert", convert)
     monkeypatch.setattr(calibration_study, "try_subsets", answer)
     return asked
 
@@ -211,12 +207,10 @@ def test_five_disjoint_subsets_of_the_training_side_are_tried(
     run: TrainedModel, drawn: list[CalibrationSet]
 ) -> None:
     main([str(run.folder), "--calibration-images", "10"])
-    own, *subsets = drawn
+    subsets = drawn
     ids = [record.image_id for subset in subsets for record in subset.records]
     assert len(subsets) == 5
     assert sorted(ids) == sorted(read_json(run.folder / "split.json")["train"])
-    # An export's own images are the first subset of their number.
-    assert subsets[0] == own
 
 
 def test_the_file_says_what_decided_the_study_and_what_every_subset_gave(
@@ -235,7 +229,7 @@ def test_the_file_says_what_decided_the_study_and_what_every_subset_gave(
     assert content["reference"]["auc"] == 1.0
     told = content["validation"]
     assert (told["name"], told["images"], told["malignant"]) == ("greys, validation side", 6, 3)
-    fingerprints = [fingerprint(subset) for subset in drawn[1:]]
+    fingerprints = [fingerprint(subset) for subset in drawn]
     assert [trial["fingerprint"] for trial in content["subsets"]] == fingerprints
     assert [trial["auc"] for trial in content["subsets"]] == [0.9, 0.91, 0.92, 0.93, 0.94]
     assert content["conclusion"] in capsys.readouterr().out
@@ -289,7 +283,7 @@ def small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainedModel:
         monkeypatch.setattr(module, "load_network", lambda _: make_small_network())
     (tmp_path / "weights.safetensors").write_bytes(b"weights")
     manifest = {
-        "variant": "small",
+        "variant": "frozen",
         "operating_point": {"threshold": 0.5},
         "files": {"weights.safetensors": {"sha256": sha256_of(b"weights")}},
     }
@@ -297,53 +291,15 @@ def small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainedModel:
     return open_run(tmp_path)
 
 
-def export_of(run: TrainedModel, own: CalibrationSet, settings: ExportSettings) -> bytes:
-    """The int8 file of an export that calibrates with `own`."""
-    from edge_melanoma.converters.conversion import convert_modes
-
-    job = Job(
-        folder=run.folder,
-        modes=(Mode.INT8,),
-        settings=settings,
-        calibration=own,
-        checkpoint_folder=run.folder,
-        cache_folder=run.folder,
-    )
-    return convert_modes(job)[Mode.INT8].data
-
-
 @pytest.mark.parametrize(
     "settings",
-    [
-        ExportSettings(),
-        ExportSettings(io=InputOutput.UINT8, output=Output.FLOAT32, correction=Correction.NONE),
-        ExportSettings(backend=Backend.LITERT, output=Output.LOGIT),
-    ],
-    ids=["defaults", "uncorrected with a float end", "logit by litert"],
+    [ExportSettings(), ExportSettings(backend=Backend.LITERT, output=Output.LOGIT)],
+    ids=["defaults", "logit by litert"],
 )
-def test_a_subset_is_converted_as_an_export_is(
+def test_every_subset_calibrates_a_file_of_its_own(
     small_run: TrainedModel, tmp_path: Path, settings: ExportSettings
 ) -> None:
     own = make_calibration(tmp_path)
-    convert = make_convert(small_run, own, settings)
-    assert convert(own) == export_of(small_run, own, settings)
-
-
-def test_every_subset_calibrates_its_file_and_an_export_s_own_prunes_them_all(
-    small_run: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from edge_melanoma.converters.networks import pruning
-
-    pruned_by = []
-
-    def prune(network: Any, batches: Iterable[NDArray[np.float32]]) -> tuple[Any, tuple[()]]:
-        pruned_by.append(np.concatenate(list(batches)))
-        return network, ()
-
-    monkeypatch.setattr(pruning, "prune_dead_channels", prune)
-    own = make_calibration(tmp_path)
+    convert = make_convert(small_run, settings)
     darker = replace(own, records=own.records[1:6], pixels=own.pixels[1:6])
-    convert: Callable[[CalibrationSet], bytes] = make_convert(small_run, own, ExportSettings())
-    (images,) = pruned_by
-    assert np.array_equal(images, np.concatenate(list(own.batches())))
-    assert convert(own) != convert(darker)
+    assert convert(own) == convert(own) != convert(darker)

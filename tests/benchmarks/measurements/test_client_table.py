@@ -14,7 +14,7 @@ from readme import (
 )
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 
 ROOT = Path(__file__).parents[3]
 ROW = {

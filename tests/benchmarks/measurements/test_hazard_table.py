@@ -9,7 +9,7 @@ import pytest
 from readme import collect_hazards, main, render_hazards
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 
 ROOT = Path(__file__).parents[3]
 ROW = {"hazard": "a flood", "tried": 20, "survived": 19, "lost": 1, "note": "in the cellar"}
@@ -50,7 +50,7 @@ def test_readme_and_json_hold_the_rows_of_all_files(
 def test_rows_that_are_added_take_the_place_of_the_same_hazard(tmp_path: Path) -> None:
     before = {**ROW, "date": "2020-01-01", "machine": "Another"}
     fire = {**before, "hazard": "a fire"}
-    kept = {"schema": 2, "rows": [before, fire]}
+    kept = {"schema": 1, "rows": [before, fire]}
     rows = write_rows(tmp_path / "rows.json", [{**ROW, "tried": 30, "survived": 29}])
     told = collect_hazards([rows], kept=kept)
     assert [(row["hazard"], row["tried"]) for row in told["rows"]] == [

@@ -11,7 +11,7 @@ import clinics
 import pytest
 
 from edge_melanoma.data.listing import read_lesions
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.network.recipes import EVERY_CLINIC
 
 TINY = replace(

@@ -13,7 +13,8 @@ from results import (
 )
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.schemas import read_json
 
 SHA = "0123456789abcdef" * 4
 
@@ -135,9 +136,7 @@ def test_a_run_that_was_not_benched_is_named(tmp_path: Path) -> None:
     report.unlink()
     with pytest.raises(EdgeMelanomaError) as caught:
         render_results([folder])
-    assert str(caught.value) == (
-        f"{report} is not a readable JSON file: [Errno 2] No such file or directory: '{report}'."
-    )
+    assert str(caught.value) == (f"{report} cannot be read: No such file or directory.")
 
 
 def add_outside(folder: Path, *, recall: float | None) -> None:

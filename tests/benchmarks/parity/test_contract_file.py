@@ -118,10 +118,7 @@ def test_a_contract_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "contract.toml"
     with pytest.raises(EdgeMelanomaError) as caught:
         read_contracts(path)
-    assert str(caught.value) == (
-        f"The contract {path} is not a readable TOML file: "
-        f"[Errno 2] No such file or directory: '{path}'."
-    )
+    assert str(caught.value) == (f"The contract {path} cannot be read: No such file or directory.")
 
 
 def test_a_mistake_in_a_section_is_told_with_the_section(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import pytest
 from conftest import CommandResult
 
 from edge_melanoma.benchmarks.parity import scoring
-from edge_melanoma.benchmarks.parity.scoring import Scoring, score_or_nan
+from edge_melanoma.benchmarks.parity.scoring import Scoring, answer_or_nan
 from edge_melanoma.errors import EdgeMelanomaError, NoProbabilityError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.models import TrainedModel, open_converted
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import KerasClassifier, SessionPool, TFLiteClassifier
+from edge_melanoma.runtime.interpreters import Answer
 from edge_melanoma.runtime.names import Runtime
 
 
@@ -60,13 +61,13 @@ def test_a_picture_without_a_probability_counts_as_scored_nothing(
     whole = scoring_of(exported_run, pictures=4)
     session: Any = None
 
-    def refuse_odd_numbers(_session: object, number: int) -> float:
+    def refuse_odd_numbers(_session: object, number: int) -> Answer:
         if number % 2:
             raise NoProbabilityError("for a picture it gave nan, which is no probability")
-        return 0.5
+        return Answer(score=0.5, integer=None)
 
-    scores = [score_or_nan(refuse_odd_numbers, session, number) for number in range(4)]
-    found = whole._predictions("int8", iter(scores), "int8")
+    answers = [answer_or_nan(refuse_odd_numbers, session, number) for number in range(4)]
+    found = whole._predictions("int8", iter(answers), "int8")
     assert found.scores.tolist() == [0.5, 0.0, 0.5, 0.0]
     assert whole.without_score == {"int8": 2}
 
@@ -78,7 +79,9 @@ def test_a_network_that_gives_no_number_is_refused(
     monkeypatch.setattr(
         KerasClassifier,
         "stream_decoded",
-        lambda classifier, images: iter([0.5, math.nan, 0.5, math.nan]),
+        lambda classifier, images: (
+            Answer(score=score, integer=None) for score in (0.5, math.nan, 0.5, math.nan)
+        ),
     )
     with pytest.raises(EdgeMelanomaError) as caught:
         whole.score()

@@ -217,3 +217,35 @@ def test_the_candidates_own_point_is_the_manifests_and_proofs_are_of_its_picture
         "scale": 1 / 256,
         "zero_point": -128,
     }
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict"), [(0.06, "pass"), (0.045, "inconclusive"), (0.03, "fail")]
+)
+def test_changes_under_phone_pipelines_are_held_against_the_limit(
+    limit: float, verdict: str
+) -> None:
+    scores = predictions_of(malignant=(0.9,) * 50, benign=(0.1,) * 50)
+    contract = ParityContract(max_decision_changes=limit)
+    (candidate,) = report_of(scores, scores, contract=contract).candidates
+    found = {"changed": 0.05, "interval": (0.04, 0.06)}
+    checks = {one.rule: one for one in replace(candidate, stability=found).checks()}
+    assert checks["max_decision_changes"].verdict == verdict
+    if verdict == "inconclusive":
+        # Four times the pictures halve the interval's reach of .01 to the .005 that is between.
+        assert checks["max_decision_changes"].needed in {400, 401}
+    unmeasured = {one.rule: one for one in candidate.checks()}["max_decision_changes"]
+    assert (unmeasured.verdict, unmeasured.measured) == (FAIL, None)
+
+
+def test_gates_that_part_are_counted_and_one_that_is_not_there_proves_nothing() -> None:
+    contract = replace(ANYTHING_GOES, max_gate_flips=2)
+    found = {"reference_refused": 3, "candidate_refused": 4, "newly_refused": 2, "newly_judged": 1}
+    parted = judged(contract, gate=found)
+    assert failures(parted) == ["pictures that one gate alone refuses: 3, at most 2 allowed"]
+    assert parted.as_dict()["gate"] == found
+    assert judged(replace(contract, max_gate_flips=3), gate=found).verdict() == PASS
+    without = judged(contract)
+    assert (without.verdict(), without.as_dict()["gate"]) == (INCONCLUSIVE, None)
+    (told,) = without.as_dict()["inconclusive"]
+    assert "the model has no gate" in told

@@ -16,7 +16,8 @@ from edge_melanoma.benchmarks.report.page import render_junit, render_stored, wr
 from edge_melanoma.benchmarks.settings import BenchCopies
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import PredictionSet, predictions_to_csv
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]

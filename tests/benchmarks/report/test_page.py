@@ -102,7 +102,7 @@ def test_pictures_and_figures_have_words_and_tables_have_headers(page: str) -> N
     elements = Elements(page)
     assert all(image["alt"] for image in elements.named("img"))
     figures = elements.named("svg")
-    assert len(figures) == 4
+    assert len(figures) == 5
     assert all(figure["role"] == "img" and figure["aria-label"] for figure in figures)
     tags = Counter(tag for tag, _ in elements.found)
     assert tags["table"] == tags["caption"] == tags["thead"] >= 5

@@ -236,7 +236,7 @@ def test_a_ratio_to_an_untimed_reference_is_left_empty() -> None:
 def test_brackets_in_the_name_of_a_data_set_are_shown() -> None:
     report = make_report()
     named = replace(report, dataset={**report.dataset, "name": "set [old]"})
-    console = Console(file=StringIO(), width=160)
+    console = Console(file=StringIO(), width=160, markup=False)  # as all of this package are
     console.print(terminal_tables(named.as_dict())[0])
     stream = console.file
     assert isinstance(stream, StringIO)

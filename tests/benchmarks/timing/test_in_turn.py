@@ -72,7 +72,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> type[ToldPool]:
     milliseconds = itertools.cycle([1.0, 100.0])
     monkeypatch.setattr(ToldPool, "asked", [])
     monkeypatch.setattr(ToldPool, "numbers", itertools.count())
-    monkeypatch.setattr(in_turn, "make_pool", lambda workers: ToldPool(next(milliseconds)))
+    monkeypatch.setattr(in_turn, "ProcessPool", lambda workers: ToldPool(next(milliseconds)))
     return ToldPool
 
 

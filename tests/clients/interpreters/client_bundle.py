@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from edge_melanoma.data.images import resize_image
 from edge_melanoma.data.phantoms import OTHER_SIZES, draw_phantom
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 

@@ -15,7 +15,7 @@ from client_bundle import BUILD, ClientBundle, Pixels, Row, compare, resized_pic
 from environments import refuse_missing, run_command
 
 from edge_melanoma.converters.phone.web_page import install_locked
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 
 HERE = Path(__file__).parent / "tfjs"
 PROGRAMS = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}

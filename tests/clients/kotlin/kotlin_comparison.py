@@ -11,7 +11,7 @@ from kotlin_pictures import odd_pictures, write_decoded, write_index, write_pict
 
 from edge_melanoma.data.crops import Crop
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
 
@@ -90,7 +90,8 @@ def compare(
     """One line of the table of clients."""
     outputs = report["outputs"][model]
     steps = [abs(a - b) for a, b in zip(outputs["integers"], expected, strict=True)]
-    decisions = zip(outputs["malignant"], expected, strict=True)
+    judged = zip(outputs["malignant"], outputs["refused"], expected, strict=True)
+    decisions = [(said, q) for said, is_refused, q in judged if not is_refused]
     return {
         "client": "Kotlin on the JVM, LiteRT C library",
         "version": _versions(),

@@ -23,6 +23,10 @@ MUTANTS = {
         "red += (pixel shr 16 and 0xFF) * weight",
         "red += (pixel and 0xFF) * weight",
     ),
+    "the gate forgets its sides": Mutant(
+        "ModelInfo.kt", "if (index >= first && value < 0) 0L else", "if (index < 0) 0L else"
+    ),
+    "grey of other weights": Mutant("PhotoFaults.kt", "77 * red + 150", "76 * red + 151"),
     "a turned picture is mirrored": Mutant(
         "Orientation.kt",
         "(6, swapsSides = true, mirrorsColumns = false, mirrorsRows = true)",

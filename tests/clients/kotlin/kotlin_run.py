@@ -26,7 +26,8 @@ from kotlin_compiler import (
 from kotlin_mutants import MUTANTS, write_mutant
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import TerminalReporter
 
 ROOT = HERE.parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_melanoma.converters.phone.web_page import install_locked
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json
+from edge_melanoma.machine.schemas import read_json
 
 HERE = Path(__file__).parent
 DEBIAN_PACKAGES = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}

@@ -24,13 +24,17 @@ from web_pictures import (
     write_spoilt,
 )
 
-from edge_melanoma.converters.phone.web_page import CORE, make_server, page_of_run, pinned_versions
+from edge_melanoma.converters.phone.page_server import make_server
+from edge_melanoma.converters.phone.web_page import CORE, page_of_run, pinned_versions
+from edge_melanoma.data.faults import UNLIKE
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import read_json, write_json
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import TerminalReporter
-from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.gate import read_rule
 
 ROOT = Path(__file__).parents[3]
 BUTTONS = ["Take a photo", "Choose a photo"]
@@ -106,10 +110,10 @@ class WebClient:
 
     @contextmanager
     def _serving(self) -> Iterator[str]:
-        with make_server(self._page, port=0) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{server.server_port}/"
-            server.shutdown()
+        server = make_server(self._page, port=0)
+        threading.Thread(target=server.run, daemon=True).start()
+        yield f"http://127.0.0.1:{server.effective_port}/"
+        server.close()
 
     def _compare(self, told: Mapping[str, Any], pictures: Sequence[Path]) -> dict[str, Any]:
         name = read_json(self._page / "site.json")["model"]
@@ -120,17 +124,18 @@ class WebClient:
         )
         session = TFLiteSession(
             SessionSettings(
-                data=(self._page / "model" / name).read_bytes(), name=name, runtime=Runtime.LITERT
+                data=(self._page / "model" / name).read_bytes(),
+                name=name,
+                runtime=Runtime.LITERT,
+                gate=read_rule(entry.get("gate"), source=name),
             )
         )
-        expected = [session.score(read_image(path)) for path in pictures]
-        steps = [
-            abs(found["p"] - score) * 256
-            for found, score in zip(told["results"], expected, strict=True)
-        ]
+        expected = [session.answer(read_image(path)) for path in pictures]
+        pairs = list(zip(told["results"], expected, strict=True))
+        steps = [_steps_between(found, answer) for found, answer in pairs]
         flips = sum(
-            found["isMalignant"] != (score >= entry["threshold"]["float"])
-            for found, score in zip(told["results"], expected, strict=True)
+            found["isMalignant"] != _decide(answer, entry["threshold"]["float"])
+            for found, answer in pairs
         )
         return {
             "client": "LiteRT.js in Chromium, the page of edge-melanoma web",
@@ -143,6 +148,25 @@ class WebClient:
             "note": "phantoms and golden pictures, 200 odd pictures resized alike; "
             "no request elsewhere, works offline",
         }
+
+
+def _steps_between(found: Mapping[str, Any], answer: Answer) -> float:
+    """In steps of 1/256; a whole range where the gate reads another place or other faults."""
+    gate, placed = found["gate"], answer.placed
+    if (gate is None) != (placed is None):
+        return 256.0
+    if placed is not None:
+        reasons = [*([] if placed.in_domain else [UNLIKE]), *answer.faults]
+        if (gate["distance"], gate["reasons"]) != (placed.distance, reasons):
+            return 256.0
+    if found["integer"] is not None:
+        return float(abs(found["integer"] / 256 - answer.score) * 256)
+    return 0.0 if found["p"] is None else float(abs(found["p"] - answer.score) * 256)
+
+
+def _decide(answer: Answer, threshold: float) -> bool | None:
+    is_judged = answer.placed is None or answer.placed.in_domain
+    return answer.score >= threshold if is_judged else None
 
 
 def _complaints(
@@ -164,7 +188,7 @@ def _complaints(
         yield f"it said {told['complaints']} of files that are no picture"
     if told["keyboard"] != BUTTONS:
         yield f"Tab reached {told['keyboard']}"
-    if told["offline"]["p"] != told["results"][0]["p"]:
+    if told["offline"]["integer"] != told["results"][0]["integer"]:
         yield "it scored otherwise without a network"
     if told["overflow"]:
         yield "it is wider than the screen"

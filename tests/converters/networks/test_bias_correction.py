@@ -65,7 +65,7 @@ def mean_features(network: Any, inputs: Float32) -> NDArray[np.float64]:
 
 def rounded_only(network: Any) -> Any:
     """Folded and rounded to int8 as the converter does it, biases left alone."""
-    from edge_melanoma.converters.networks.bias_correction import round_to_int8
+    from edge_melanoma.converters.networks.learned_rounding import round_to_int8
     from edge_melanoma.converters.networks.rewriting import fold_batch_norm
     from edge_melanoma.machine.tensorflow import tf_keras
 
@@ -119,45 +119,26 @@ def test_a_convolution_without_batch_norm_is_refused() -> None:
     )
 
 
-def test_int8_rounding_is_to_the_nearest_step_of_the_channel_s_own_grid() -> None:
-    from edge_melanoma.converters.networks.bias_correction import round_to_int8
-
-    # Channel 0 has steps of 1, channel 1 of 2, channel 2 is nothing at all.
-    kernel = np.array([[127, -254, 0], [63.4, 2.9, 0], [-1.6, 3.1, 0]], np.float32)
-    assert round_to_int8(kernel, 1).tolist() == [[127, -254, 0], [63, 2, 0], [-2, 4, 0]]
-    assert round_to_int8(kernel.T.reshape(1, 3, 3), 1).tolist() == [
-        [[127, 63, -2], [-254, 2, 4], [0, 0, 0]]
-    ]
-
-
-@pytest.mark.parametrize("axis", [2, 3])
-def test_int8_rounding_leaves_255_values_a_channel_and_half_a_step_of_error(axis: int) -> None:
-    from edge_melanoma.converters.networks.bias_correction import round_to_int8
-
-    kernel = np.random.default_rng(3).normal(size=(9, 9, 12, 12)).astype(np.float32)
-    rounded = round_to_int8(kernel, axis)
-    for number in range(kernel.shape[axis]):
-        before, after = kernel.take(number, axis), rounded.take(number, axis)
-        assert before.size > 255 >= len(np.unique(after))
-        step = float(np.abs(before).max()) / 127
-        # Half a step, and the float32 rounding of a value that is at most 127 steps.
-        assert np.abs(after.astype(np.float64) - before).max() <= step * (0.5 + 127 * 2**-24)
-
-
 def test_float16_rounding_is_to_the_nearest_half() -> None:
     from edge_melanoma.converters.networks.bias_correction import round_to_float16
+    from edge_melanoma.machine.tensorflow import tf_keras
 
-    rounded = round_to_float16(np.array([1, 1 + 2**-11, 1 + 3 * 2**-11, 1 / 3], np.float32), 0)
+    layers = tf_keras.layers
+    dense = layers.Dense(4)
+    dense.build((None, 1))
+    dense.set_weights([np.array([[1, 1 + 2**-11, 1 + 3 * 2**-11, 1 / 3]]), np.zeros(4)])
+    (rounded,) = round_to_float16(dense, None)
     assert rounded.dtype == np.float32
     assert rounded.tolist() == [1.0, 1.0, 1 + 2 * 2**-10, 1365 / 4096]
 
 
 def test_rounded_linear_layers_keep_the_mean_of_every_channel() -> None:
-    from edge_melanoma.converters.networks.bias_correction import correct_biases, round_to_int8
+    from edge_melanoma.converters.networks.bias_correction import correct_biases
+    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     network, inputs = small_network(), small_inputs()
     expected = mean_features(network, inputs)
-    corrected = correct_biases(network, inputs, rounding=round_to_int8)
+    corrected = correct_biases(network, inputs, rounding=round_to_nearest)
     # 32 roundings of values below 16: products and sums in two layers, a sum over 25 places.
     tolerance = 32 * 16 * 2**-24
     assert np.abs(mean_features(corrected, inputs) - expected).max() <= tolerance
@@ -165,11 +146,12 @@ def test_rounded_linear_layers_keep_the_mean_of_every_channel() -> None:
 
 
 def test_corrected_kernels_lie_on_the_grid_and_the_network_is_left_as_it_was() -> None:
-    from edge_melanoma.converters.networks.bias_correction import correct_biases, round_to_int8
+    from edge_melanoma.converters.networks.bias_correction import correct_biases
+    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     network = small_network()
     before, plain = network.get_weights(), rounded_only(network)
-    corrected = correct_biases(network, small_inputs(), rounding=round_to_int8)
+    corrected = correct_biases(network, small_inputs(), rounding=round_to_nearest)
     for name in ("first", "depthwise", "hidden", "p_malignant"):
         kernel, _ = corrected.get_layer(name).get_weights()
         np.testing.assert_array_equal(kernel, plain.get_layer(name).get_weights()[0])
@@ -178,12 +160,14 @@ def test_corrected_kernels_lie_on_the_grid_and_the_network_is_left_as_it_was() -
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_ranges_hold_every_output_and_zero_however_the_images_are_divided(batches: int) -> None:
+def test_ranges_are_the_means_of_the_batches_and_hold_zero(batches: int) -> None:
     from edge_melanoma.converters.networks.bias_correction import measure_ranges
 
     network, inputs = small_network(), small_inputs()
-    ranges = measure_ranges(network, np.split(inputs, batches))
-    lowest, highest = pooled(network, inputs).min(), pooled(network, inputs).max()
+    parts = np.split(inputs, batches)
+    ranges = measure_ranges(network, parts)
+    ends = [(pooled(network, part).min(), pooled(network, part).max()) for part in parts]
+    lowest, highest = np.mean(ends, axis=0)
     assert set(ranges) == {"gap", "hidden"}
     # Sums over 25 places in another order: some ten roundings of values below 8.
     np.testing.assert_allclose(ranges["gap"], (min(0, lowest), highest), rtol=0, atol=80 * 2**-24)
@@ -193,15 +177,15 @@ def test_what_rounded_activations_lose_is_made_up_for_in_the_score() -> None:
     from edge_melanoma.converters.networks.bias_correction import (
         correct_biases,
         measure_ranges,
-        round_to_int8,
     )
+    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     network, inputs = small_network(), small_inputs()
     ranges = measure_ranges(network, [inputs])
     # A range of 64 where 1 would do: each step of activations is 1/4, as coarse as their signal.
     coarse = {name: (0.0, 64.0) for name in ranges}
-    weights_only = correct_biases(network, inputs, rounding=round_to_int8)
-    both = correct_biases(network, inputs, rounding=round_to_int8, ranges=coarse)
+    weights_only = correct_biases(network, inputs, rounding=round_to_nearest)
+    both = correct_biases(network, inputs, rounding=round_to_nearest, ranges=coarse)
     before, after = weights_only.get_layer("p_malignant"), both.get_layer("p_malignant")
     np.testing.assert_array_equal(before.get_weights()[0], after.get_weights()[0])
     assert abs(before.get_weights()[1] - after.get_weights()[1]) > 1e-3
@@ -210,10 +194,11 @@ def test_what_rounded_activations_lose_is_made_up_for_in_the_score() -> None:
 def test_correction_brings_a_trained_network_nearer_than_plain_rounding(
     network: Any, images: Float32
 ) -> None:
-    from edge_melanoma.converters.networks.bias_correction import correct_biases, round_to_int8
+    from edge_melanoma.converters.networks.bias_correction import correct_biases
+    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     expected = mean_features(network, images)
-    corrected = correct_biases(network, images, rounding=round_to_int8)
+    corrected = correct_biases(network, images, rounding=round_to_nearest)
     near = np.abs(mean_features(corrected, images) - expected)
     far = np.abs(mean_features(rounded_only(network), images) - expected)
     assert near.mean() < far.mean()

@@ -51,14 +51,14 @@ def test_the_file_gives_the_scores_of_the_network_that_was_trained(
     folded: Any, ranges: Any, output: Output
 ) -> None:
     from edge_melanoma.converters.quantization_aware import (
-        convert_tuned,
+        convert_quantised,
         float_layers_of,
         make_quantised,
     )
 
     network = make_quantised(folded, ranges, output=output)
     expected = network(scale_pixels(make_pictures()[0]), training=False).numpy()[:, 0]
-    data = convert_tuned(tuned(network), io=InputOutput.INT8, output=output, views=1)
+    data = convert_quantised(network, io=InputOutput.INT8, output=output, views=1)
     # A logit may fall on the other side of a step of 1/16, which is 1/64 of a score at most.
     np.testing.assert_allclose(file_scores(data), expected, rtol=0, atol=1 / 64 + 1 / 256)
     assert len(set(expected.tolist())) > 5

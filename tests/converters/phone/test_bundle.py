@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_melanoma.converters.model_info import describe_operating_point
-from edge_melanoma.converters.packing import make_uint8_twin
+from edge_melanoma.converters.packing import make_uint8_twin, without_gate
 from edge_melanoma.converters.phone import bundle
 from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
 from edge_melanoma.converters.phone.golden_vectors import (
@@ -188,9 +188,14 @@ def test_a_centre_crop_is_recorded_and_changes_what_is_not_square(
 ) -> None:
     names = ["golden_01.png", "golden_06.png"]
     pictures = {name: (android_bundle_folder / GOLDEN / name).read_bytes() for name in names}
-    data = (bundled_run().exports_folder / "model_int8.tflite").read_bytes()
+    model = open_converted(bundled_run().exports_folder / "model_int8.tflite")
     told = describe_vectors(
-        pictures, int8=data, uint8=make_uint8_twin(data), crop=Crop.CENTRE, size=224
+        pictures,
+        int8=model.data,
+        uint8=make_uint8_twin(without_gate(model.data)),
+        gate=model.gate,
+        crop=Crop.CENTRE,
+        size=224,
     )
     square, wide = told["vectors"]
     whole = {vector["file"]: vector for vector in golden["vectors"]}

@@ -7,6 +7,7 @@ import com.google.ai.edge.litert.JniHandle
 import java.io.File
 import java.lang.management.ManagementFactory
 import kotlin.reflect.KClass
+import org.edgemelanoma.Answer
 import org.edgemelanoma.ArgbPixels
 import org.edgemelanoma.ChangedModelException
 import org.edgemelanoma.EmptyPictureException
@@ -28,6 +29,7 @@ class ClassifierBehaviour(private val bundle: File) {
     /** Every expectation that is not met. */
     fun failures(): List<String> {
         answersAndThreads()
+        threeAnswers()
         bitmapsThatCannotBeRead()
         closedClassifiers()
         changedBundles()
@@ -45,12 +47,46 @@ class ClassifierBehaviour(private val bundle: File) {
                 val threshold = checkNotNull(classifier.model.integerThreshold)
                 val probability = (answer.integer + 128) / 256.0
                 val isMalignant = answer.integer >= threshold
-                expect("$runtime: p from the integer", answer.probability == probability)
-                expect("$runtime: the threshold decides", answer.isMalignant == isMalignant)
+                val isJudged = answer.gate?.isInDomain ?: true
+                val told = probability.takeIf { isJudged }
+                expect("$runtime: p from the integer", answer.probability == told)
+                val decided = isMalignant.takeIf { isJudged }
+                expect("$runtime: the threshold decides", answer.isMalignant == decided)
+                val isExplained = isJudged || answer.gate.reasons.isNotEmpty()
+                expect("$runtime: a refusal has a reason", isExplained)
+                val answers = if (isMalignant) Answer.FLAGGED else Answer.NOT_FLAGGED
+                val expected = answers.takeIf { isJudged } ?: Answer.NOT_JUDGED
+                expect("$runtime: one threshold gives two answers", answer.answer == expected)
             }
         }
         expect("threads reach CompiledModel", CompiledModel.threads == 3)
         expect("threads reach Interpreter", Interpreter.threads == 3)
+    }
+
+    private fun threeAnswers() {
+        val integer = open().use { it.classify(bitmap()).integer }
+        // Whatever a gate thinks of the picture.
+        val expected =
+            mapOf(
+                (integer + 1 to integer + 2) to Answer.NOT_FLAGGED,
+                (integer to integer + 1) to Answer.REFER,
+                (integer - 1 to integer) to Answer.FLAGGED,
+            )
+        for ((ends, answer) in expected) {
+            withChanged({ it.edit { setThresholds(ends) } }) { folder ->
+                LesionClassifier.open(AssetManager(folder)).use {
+                    val found = it.classify(bitmap()).answer
+                    expect("$integer is $answer between $ends, not $found", found == answer)
+                }
+            }
+        }
+    }
+
+    private fun JSONObject.setThresholds(ends: Pair<Int, Int>) {
+        val upper = JSONObject().put("float", 0.99).put("integer", ends.second)
+        val model = models().first()
+        model.remove("gate")
+        model.getJSONObject("threshold").put("integer", ends.first).put("upper", upper)
     }
 
     private fun bitmapsThatCannotBeRead() {
@@ -164,14 +200,16 @@ class ClassifierBehaviour(private val bundle: File) {
         word: String,
         runtime: Runtime = Runtime.COMPILED_MODEL,
         change: (File) -> Unit,
-    ) {
+    ) = withChanged(change) { folder ->
+        expectThrown(kind, word) { LesionClassifier.open(AssetManager(folder), runtime).close() }
+    }
+
+    private fun withChanged(change: (File) -> Unit, use: (File) -> Unit) {
         val folder = kotlin.io.path.createTempDirectory("assets").toFile()
         try {
             bundle.copyRecursively(folder, overwrite = true)
             change(folder)
-            expectThrown(kind, word) {
-                LesionClassifier.open(AssetManager(folder), runtime).close()
-            }
+            use(folder)
         } finally {
             folder.deleteRecursively()
         }

@@ -8,6 +8,7 @@ fun goldenVectors(): List<String> {
         GoldenVectorTest::pngPicturesAreDecodedEqually,
         GoldenVectorTest::resizedPixelsAreEqual,
         GoldenVectorTest::turnedPicturesAreTurnedBack,
+        GoldenVectorTest::measuresAreEqual,
         GoldenVectorTest::compiledModelGivesTheSameIntegers,
         GoldenVectorTest::interpreterGivesTheSameIntegers,
         GoldenVectorTest::unsignedTwinGivesTheSameIntegers,

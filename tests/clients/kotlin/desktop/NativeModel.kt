@@ -23,7 +23,7 @@ class NativeTensor(
 }
 
 /**
- * A model of one input and one output in libLiteRt.so, the native library of the ai-edge-litert
+ * A model of one input and one or two outputs in libLiteRt.so, the native library of the ai-edge-litert
  * wheel, through its C API: what CompiledModel is on a phone.
  */
 class NativeModel(bytes: ByteArray) : AutoCloseable {
@@ -35,52 +35,64 @@ class NativeModel(bytes: ByteArray) : AutoCloseable {
         call("LiteRtCreateModelFromBuffer", environment, modelBytes, modelBytes.size(), it)
     }
     private val signature = make { call("LiteRtGetModelSignature", model, 0L, it) }
-    val input = describe("Input")
-    val output = describe("Output")
+    val input = describe("Input", 0)
+    val outputs = List(countOutputs()) { describe("Output", it) }
     private val compiled = make { compiled ->
         val options = make { call("LiteRtCreateOptions", it) }
         call("LiteRtSetOptionsHardwareAccelerators", options, CPU)
         call("LiteRtCreateCompiledModel", environment, model, options, compiled)
         call("LiteRtDestroyOptions", options)
     }
-    private val inputBuffer = bufferFor("Input")
-    private val outputBuffer = bufferFor("Output")
+    private val inputBuffer = bufferFor("Input", 0)
+    private val outputBuffers = outputs.indices.map { bufferFor("Output", it) }
 
-    /** The output's bytes for the input's. */
-    fun run(pixels: ByteArray): ByteArray {
+    /** The bytes of each output for the input's. */
+    fun run(pixels: ByteArray): List<ByteArray> {
         locked(inputBuffer, WRITE) { it.write(0, pixels, 0, pixels.size) }
         val inputs = Memory(Long.SIZE_BYTES.toLong()).apply { setPointer(0, inputBuffer) }
-        val outputs = Memory(Long.SIZE_BYTES.toLong()).apply { setPointer(0, outputBuffer) }
-        call("LiteRtRunCompiledModel", compiled, 0L, 1L, inputs, 1L, outputs)
-        return locked(outputBuffer, READ) { it.getByteArray(0, output.byteCount) }
+        val count = outputs.size.toLong()
+        val handles = Memory(Long.SIZE_BYTES * count)
+        outputBuffers.forEachIndexed { place, buffer ->
+            handles.setPointer(Long.SIZE_BYTES.toLong() * place, buffer)
+        }
+        call("LiteRtRunCompiledModel", compiled, 0L, 1L, inputs, count, handles)
+        return outputs.zip(outputBuffers) { output, buffer ->
+            locked(buffer, READ) { it.getByteArray(0, output.byteCount) }
+        }
     }
 
     override fun close() {
         destroy("LiteRtDestroyTensorBuffer", inputBuffer)
-        destroy("LiteRtDestroyTensorBuffer", outputBuffer)
+        outputBuffers.forEach { destroy("LiteRtDestroyTensorBuffer", it) }
         destroy("LiteRtDestroyCompiledModel", compiled)
         destroy("LiteRtDestroyModel", model)
         destroy("LiteRtDestroyEnvironment", environment)
     }
 
-    private fun tensor(side: String) = make {
-        call("LiteRtGetSignature${side}TensorByIndex", signature, 0L, it)
+    private fun countOutputs(): Int {
+        val count = Memory(Long.SIZE_BYTES.toLong()).apply { clear() }
+        call("LiteRtGetNumSignatureOutputs", signature, count)
+        return count.getLong(0).toInt()
     }
 
-    private fun rankedType(side: String) =
+    private fun tensor(side: String, index: Int) = make {
+        call("LiteRtGetSignature${side}TensorByIndex", signature, index.toLong(), it)
+    }
+
+    private fun rankedType(side: String, index: Int) =
         Memory(RANKED_TYPE_BYTES).apply {
             clear()
-            call("LiteRtGetRankedTensorType", tensor(side), this)
+            call("LiteRtGetRankedTensorType", tensor(side, index), this)
         }
 
-    private fun describe(side: String): NativeTensor {
-        val name = make { call("LiteRtGetSignature${side}Name", signature, 0L, it) }
-        val type = rankedType(side)
+    private fun describe(side: String, index: Int): NativeTensor {
+        val name = make { call("LiteRtGetSignature${side}Name", signature, index.toLong(), it) }
+        val type = rankedType(side, index)
         // Element type, then the rank in the lower 7 bits, then the dimensions.
         val rank = type.getInt(4) and 0x7F
         val quantization = Memory(16).apply { clear() }
         if (type.getInt(0) != NativeTensor.FLOAT32) {
-            call("LiteRtGetPerTensorQuantization", tensor(side), quantization)
+            call("LiteRtGetPerTensorQuantization", tensor(side, index), quantization)
         }
         return NativeTensor(
             name = name.getString(0),
@@ -91,11 +103,12 @@ class NativeModel(bytes: ByteArray) : AutoCloseable {
         )
     }
 
-    private fun bufferFor(side: String): Pointer {
+    private fun bufferFor(side: String, index: Int): Pointer {
         val needs = make {
-            call("LiteRtGetCompiledModel${side}BufferRequirements", compiled, 0L, 0L, it)
+            val place = index.toLong()
+            call("LiteRtGetCompiledModel${side}BufferRequirements", compiled, 0L, place, it)
         }
-        val type = rankedType(side)
+        val type = rankedType(side, index)
         return make {
             call("LiteRtCreateManagedTensorBufferFromRequirements", environment, type, needs, it)
         }

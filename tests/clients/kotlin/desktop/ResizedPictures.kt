@@ -66,6 +66,7 @@ class ResizedPictures(folder: File) {
             JSONObject()
                 .put("integers", JSONArray(predictions.map { it.integer }))
                 .put("malignant", JSONArray(predictions.map { it.isMalignant }))
+                .put("refused", JSONArray(predictions.map { it.gate?.isInDomain == false }))
         }
 
     /** How long the largest picture takes once the code is warm: the best of five. */

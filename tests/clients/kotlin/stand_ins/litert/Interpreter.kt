@@ -46,15 +46,18 @@ class Interpreter(byteBuffer: ByteBuffer, options: Options?) : AutoCloseable {
 
     fun getInputTensor(index: Int): Tensor = LoadedTensor(native.input).also { check(index == 0) }
 
-    fun getOutputTensor(index: Int): Tensor = LoadedTensor(native.output).also { check(index == 0) }
+    fun getOutputTensorCount(): Int = native.outputs.size
 
-    fun run(input: Any, output: Any) {
+    fun getOutputTensor(index: Int): Tensor = LoadedTensor(native.outputs[index])
+
+    fun runForMultipleInputsOutputs(inputs: Array<Any>, outputs: Map<Int, Any>) {
         check(isOpen) { "Internal error: The Interpreter has already been closed." }
-        input as ByteBuffer
+        val input = inputs.single() as ByteBuffer
         require(input.remaining() == native.input.byteCount) { "The input has another size." }
         val bytes = ByteArray(input.remaining())
         input.get(bytes)
-        (output as ByteBuffer).put(native.run(bytes))
+        val found = native.run(bytes)
+        outputs.forEach { (index, output) -> (output as ByteBuffer).put(found[index]) }
     }
 
     override fun close() {

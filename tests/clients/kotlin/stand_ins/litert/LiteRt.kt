@@ -70,18 +70,17 @@ class TensorBuffer internal constructor(private val bytes: ByteArray) : JniHandl
 class Model private constructor(internal val native: NativeModel) : JniHandle() {
     fun getInputTensorType(inputName: String, signature: String? = null): TensorType {
         assertNotDestroyed()
-        return typeOf(native.input, inputName, signature)
+        return typeOf(listOf(native.input), inputName, signature)
     }
 
     fun getOutputTensorType(outputName: String, signature: String? = null): TensorType {
         assertNotDestroyed()
-        return typeOf(native.output, outputName, signature)
+        return typeOf(native.outputs, outputName, signature)
     }
 
-    private fun typeOf(tensor: NativeTensor, name: String, signature: String?): TensorType {
-        if (name != tensor.name || signature != null) {
-            throw LiteRtException("There is no tensor $name.")
-        }
+    private fun typeOf(tensors: List<NativeTensor>, name: String, signature: String?): TensorType {
+        val tensor = tensors.firstOrNull { it.name == name && signature == null }
+            ?: throw LiteRtException("There is no tensor $name.")
         val type = when (tensor.elementType) {
             NativeTensor.FLOAT32 -> TensorType.ElementType.FLOAT
             NativeTensor.INT8 -> TensorType.ElementType.INT8
@@ -122,23 +121,25 @@ class CompiledModel private constructor(private val model: Model) : JniHandle() 
 
     @JvmOverloads
     fun createInputBuffers(signatureIndex: Int = 0): List<TensorBuffer> =
-        bufferOf(model.native.input, signatureIndex)
+        buffersOf(listOf(model.native.input), signatureIndex)
 
     @JvmOverloads
     fun createOutputBuffers(signatureIndex: Int = 0): List<TensorBuffer> =
-        bufferOf(model.native.output, signatureIndex)
+        buffersOf(model.native.outputs, signatureIndex)
 
-    private fun bufferOf(tensor: NativeTensor, signatureIndex: Int): List<TensorBuffer> {
+    private fun buffersOf(tensors: List<NativeTensor>, signatureIndex: Int): List<TensorBuffer> {
         assertNotDestroyed()
         check(signatureIndex == 0) { "The models have one signature." }
-        return listOf(TensorBuffer(ByteArray(tensor.byteCount)))
+        return tensors.map { TensorBuffer(ByteArray(it.byteCount)) }
     }
 
     @JvmOverloads
     fun run(inputs: List<TensorBuffer>, outputs: List<TensorBuffer>, signatureIndex: Int = 0) {
         assertNotDestroyed()
         check(signatureIndex == 0) { "The models have one signature." }
-        model.native.run(inputs[0].data).copyInto(outputs[0].data)
+        model.native.run(inputs[0].data).zip(outputs) { bytes, output ->
+            bytes.copyInto(output.data)
+        }
     }
 
     override fun destroy() = Unit

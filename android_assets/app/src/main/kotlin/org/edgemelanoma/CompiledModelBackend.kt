@@ -15,15 +15,16 @@ import com.google.ai.edge.litert.TensorType
 internal class CompiledModelBackend private constructor(
     override val input: LoadedTensor,
     override val output: LoadedTensor,
+    override val gate: LoadedTensor?,
     private val compiled: CompiledModel,
     private val inputs: List<TensorBuffer>,
     private val outputs: List<TensorBuffer>,
     private val opened: Closeables,
 ) : ModelBackend {
-    override fun run(pixels: ByteArray): Byte {
+    override fun run(pixels: ByteArray): ModelOutput {
         inputs[0].writeInt8(pixels)
         compiled.run(inputs, outputs)
-        return outputs[0].readInt8()[0]
+        return ModelOutput(outputs[0].readInt8()[0], gate?.let { outputs[1].readInt8() })
     }
 
     override fun close() = opened.close()
@@ -40,6 +41,7 @@ internal class CompiledModelBackend private constructor(
                 return CompiledModelBackend(
                     input = loaded(model.getInputTensorType(file.input.name)),
                     output = loaded(model.getOutputTensorType(file.output.name)),
+                    gate = file.gate?.run { loaded(model.getOutputTensorType(tensor.name)) },
                     compiled = compiled,
                     inputs = compiled.createInputBuffers().onEach(opened::keep),
                     outputs = compiled.createOutputBuffers().onEach(opened::keep),

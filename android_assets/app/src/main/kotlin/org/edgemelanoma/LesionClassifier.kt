@@ -12,14 +12,40 @@ enum class Runtime(internal val encodings: Set<ElementType>) {
     INTERPRETER(setOf(ElementType.INT8, ElementType.UINT8)),
 }
 
+/** What a person is told; a model with one threshold never says [REFER]. */
+enum class Answer {
+    /** The gate refused the picture: no score, but reasons. */
+    NOT_JUDGED,
+
+    /** Below the model's threshold. */
+    NOT_FLAGGED,
+
+    /** Between its two thresholds: see a doctor anyway. */
+    REFER,
+
+    /** At or above its threshold, the upper one where there are two. */
+    FLAGGED,
+}
+
 /**
  * A classifier's answer for one picture.
  *
+ * A picture that the model cannot judge has neither probability nor decision: say why, by
+ * [GateReading.reasons], and ask for another one.
+ *
  * @property probability P(malignant), between 0 and 1
  * @property isMalignant whether the output reaches the model's threshold, which is not 0.5
- * @property integer the output as the model gave it, on its own grid
+ * @property integer the output as the model gave it, on its own grid, judged or not
+ * @property gate none of a model that judges whatever it is given
+ * @property answer what to tell a person
  */
-data class LesionPrediction(val probability: Double, val isMalignant: Boolean, val integer: Int)
+data class LesionPrediction(
+    val probability: Double?,
+    val isMalignant: Boolean?,
+    val integer: Int,
+    val gate: GateReading?,
+    val answer: Answer,
+)
 
 /**
  * From a bitmap to P(malignant) and the decision at the operating point of model_info.json.
@@ -38,8 +64,8 @@ class LesionClassifier private constructor(
     private val backend: ModelBackend,
 ) : AutoCloseable {
     private val isSigned = model.input.type == ElementType.INT8
-    private val preprocessor =
-        LesionPreprocessor(if (isSigned) PixelEncoding.INT8 else PixelEncoding.UINT8, info.crop)
+    private val encoding = if (isSigned) PixelEncoding.INT8 else PixelEncoding.UINT8
+    private val preprocessor = LesionPreprocessor(encoding, info.crop)
     private val pixels = BitmapPixels()
     private var isClosed = false
 
@@ -58,12 +84,26 @@ class LesionClassifier private constructor(
     fun classify(bitmap: Bitmap, orientation: Orientation = Orientation.UPRIGHT): LesionPrediction {
         check(!isClosed) { "This LesionClassifier was closed; open another one." }
         val input = pixels.use(bitmap) { preprocessor.process(it, orientation) }
-        val byte = runtimeFailures("run ${model.file}") { backend.run(input) }.toInt()
+        val output = runtimeFailures("run ${model.file}") { backend.run(input) }
+        val byte = output.score.toInt()
         val integer = if (isSigned) byte else byte and 0xFF
+        val gate = output.gate?.let { components ->
+            model.gate?.read(components, PhotoMeasures.of(input, encoding).faults())
+        }
+        val isJudged = gate?.isInDomain ?: true
+        val probability = (integer - model.output.zeroPoint) * model.output.scale
         return LesionPrediction(
-            probability = (integer - model.output.zeroPoint) * model.output.scale,
-            isMalignant = integer >= integerThreshold,
+            probability = probability.takeIf { isJudged },
+            isMalignant = (integer >= integerThreshold).takeIf { isJudged },
             integer = integer,
+            gate = gate,
+            answer =
+                when {
+                    !isJudged -> Answer.NOT_JUDGED
+                    integer < integerThreshold -> Answer.NOT_FLAGGED
+                    integer < (model.integerUpper ?: integerThreshold) -> Answer.REFER
+                    else -> Answer.FLAGGED
+                },
         )
     }
 
@@ -82,6 +122,9 @@ class LesionClassifier private constructor(
 
         /** Its twin for clients that take raw RGB bytes. */
         const val UINT8_MODEL = "melanoma_uint8.tflite"
+
+        private const val NO_GATE = "The file lacks the gate that model_info.json describes; " +
+            "copy both from one bundle."
 
         /** What the output has to be called; a logit, for one, is no probability. */
         private const val SCORE = "p_malignant"
@@ -113,12 +156,15 @@ class LesionClassifier private constructor(
             val backend = runtimeFailures("load $modelFile") {
                 when (runtime) {
                     Runtime.COMPILED_MODEL -> CompiledModelBackend.open(assets, model, threads)
-                    Runtime.INTERPRETER -> InterpreterBackend(bytes, threads)
+                    Runtime.INTERPRETER -> InterpreterBackend(bytes, threads, model.gate)
                 }
             }
             try {
                 model.input.mustBe(backend.input, modelFile)
                 model.output.mustBe(backend.output, modelFile)
+                model.gate?.tensor?.let { gate ->
+                    gate.mustBe(backend.gate ?: throw WrongTensorException(NO_GATE), modelFile)
+                }
             } catch (wrong: WrongTensorException) {
                 backend.close()
                 throw wrong

@@ -1,6 +1,6 @@
 package org.edgemelanoma
 
-/** A runtime with one loaded model of one 8-bit input and one 8-bit output. */
+/** A runtime with one loaded model of one 8-bit input, an 8-bit score and perhaps a gate. */
 internal interface ModelBackend : AutoCloseable {
     /** What the loaded file says of its input. */
     val input: LoadedTensor
@@ -8,9 +8,15 @@ internal interface ModelBackend : AutoCloseable {
     /** What the loaded file says of its output. */
     val output: LoadedTensor
 
-    /** The output byte for one picture of [LesionPreprocessor.BYTES] bytes. */
-    fun run(pixels: ByteArray): Byte
+    /** What the loaded file says of its gate; none where none was asked for. */
+    val gate: LoadedTensor?
+
+    /** The outputs for one picture of [LesionPreprocessor.BYTES] bytes. */
+    fun run(pixels: ByteArray): ModelOutput
 }
+
+/** The byte of the score, and the gate's components. */
+internal class ModelOutput(val score: Byte, val gate: ByteArray?)
 
 /**
  * A tensor of a loaded model.

@@ -22,11 +22,52 @@ data class TensorInfo(
 )
 
 /**
+ * A model's second output, and up to which distance a picture is one that the model can judge.
+ *
+ * @property oneSided how many of the last components count only where they are above zero
+ * @property limit the largest squared distance that is judged
+ * @property integerLimit the same on the sum of squared integers
+ */
+data class GateInfo(
+    val tensor: TensorInfo,
+    val oneSided: Int,
+    val limit: Double,
+    val integerLimit: Long,
+) {
+    /** Where a picture lies whose components are [bytes]. */
+    fun read(bytes: ByteArray, faults: List<PhotoFault>): GateReading {
+        val first = bytes.size - oneSided
+        val sum = bytes.indices.sumOf { index ->
+            val value = bytes[index] - tensor.zeroPoint
+            if (index >= first && value < 0) 0L else value.toLong() * value
+        }
+        val isInDomain = sum <= integerLimit
+        val reasons = if (isInDomain) faults else listOf(PhotoFault.UNLIKE) + faults
+        return GateReading(sum * tensor.scale * tensor.scale, limit, isInDomain, reasons)
+    }
+}
+
+/**
+ * Whether a picture is one that the model can judge, and what to do better.
+ *
+ * @property distance squared, from the training pictures
+ * @property reasons never empty where the picture is not judged
+ */
+data class GateReading(
+    val distance: Double,
+    val limit: Double,
+    val isInDomain: Boolean,
+    val reasons: List<PhotoFault>,
+)
+
+/**
  * One .tflite file of the bundle.
  *
  * @property sha256 of the whole file, 64 hexadecimal digits
  * @property threshold the operating point as a probability
  * @property integerThreshold the same on the output's integers; none for a float model
+ * @property integerUpper where the model gives three answers, the integer from which on it flags
+ * @property gate none of a model that judges whatever it is given
  */
 data class ModelFile(
     val file: String,
@@ -35,6 +76,8 @@ data class ModelFile(
     val output: TensorInfo,
     val threshold: Double,
     val integerThreshold: Int?,
+    val gate: GateInfo?,
+    val integerUpper: Int? = null,
 )
 
 /**
@@ -121,6 +164,22 @@ data class ModelInfo(
                 output = readTensor(json.getJSONObject("output")),
                 threshold = threshold.getDouble("float"),
                 integerThreshold = threshold.unlessNull("integer") { getInt(it) },
+                integerUpper =
+                    threshold
+                        .unlessNull("upper") { getJSONObject(it) }
+                        ?.unlessNull("integer") { getInt(it) },
+                gate = json.unlessNull("gate") { readGate(getJSONObject(it)) },
+            )
+        }
+
+        private fun readGate(json: JSONObject): GateInfo {
+            val tensor = readTensor(json)
+            expect("dtype of the gate", "INT8", tensor.type.name)
+            return GateInfo(
+                tensor = tensor,
+                oneSided = json.getInt("one_sided"),
+                limit = json.getDouble("limit"),
+                integerLimit = json.getLong("limit_integer"),
             )
         }
 

@@ -11,6 +11,7 @@ import androidx.activity.result.PickVisualMediaRequest
 import androidx.activity.result.contract.ActivityResultContracts.PickVisualMedia
 import java.io.IOException
 import java.util.concurrent.Executors
+import org.edgemelanoma.Answer
 import org.edgemelanoma.LesionClassifier
 import org.edgemelanoma.LesionException
 import org.edgemelanoma.LesionPrediction
@@ -84,8 +85,16 @@ class MainActivity : ComponentActivity() {
     }
 
     private fun describe(prediction: LesionPrediction, threshold: Double): String {
-        val text = if (prediction.isMalignant) R.string.flagged else R.string.not_flagged
-        return getString(text, prediction.probability, threshold)
+        val reasons = prediction.gate?.reasons.orEmpty()
+        val advice = reasons.joinToString(" ") { "${it.word}: ${it.advice}." }
+        val text =
+            when (prediction.answer) {
+                Answer.NOT_JUDGED -> return getString(R.string.not_judged, advice)
+                Answer.NOT_FLAGGED -> R.string.not_flagged
+                Answer.REFER -> R.string.refer
+                Answer.FLAGGED -> R.string.flagged
+            }
+        return "${getString(text, prediction.probability, threshold)} $advice".trim()
     }
 
     private fun showResult(text: String) {

@@ -1,0 +1,95 @@
+/** What is wrong with a photo as it was taken, by whole numbers that every client gets alike. */
+
+import { SIZE } from "./resize.js";
+
+const CELLS = 56;
+const CELL = SIZE / CELLS;
+const BURNT = 245;
+
+/** Why a picture is refused, whatever faults it has beside that. */
+export const UNLIKE = "unlike the training pictures";
+
+/** Every reason that there is, with what helps. */
+export const ADVICE = {
+  "too dark": "take it again with more light",
+  "too bright": "take it again with less light",
+  "glare": "take it again without reflections: tilt the light, or use contact fluid",
+  "blurred": "hold still, and let the camera focus",
+  "not in the middle": "put the whole lesion in the middle",
+  "too small": "go nearer, until the lesion fills a third of the width",
+  "too little lesion": "aim at the lesion: there is hardly anything but skin",
+  [UNLIKE]: "it may be no dermoscopic picture of a lesion",
+};
+
+/**
+ * Levels are grey in 0..255, shares and distances are in 1000ths.
+ *
+ * @param {Uint8Array} rgb 224 x 224 x 3 bytes
+ */
+export function measureFaults(rgb) {
+  const grey = new Int32Array(SIZE * SIZE);
+  let burnt = 0;
+  for (let place = 0; place < grey.length; place++) {
+    const [red, green, blue] = rgb.subarray(3 * place, 3 * place + 3);
+    grey[place] = (77 * red + 150 * green + 29 * blue) >> 8;
+    if (Math.min(red, green, blue) >= BURNT) burnt++;
+  }
+  const levels = grey.slice().sort();
+  return {
+    light: levels[Math.floor((levels.length * 9) / 10)],
+    middle: levels[Math.floor(levels.length / 2)],
+    burnt: Math.floor((burnt * 1000) / levels.length),
+    detail: Math.floor((differences(grey, 2) * 1000) / Math.max(1, differences(grey, 8))),
+    ...measureLesion(grey),
+  };
+}
+
+/** The faults of a picture's numbers, none of a good photo. */
+export function nameFaults(found) {
+  const isBurnt = found.burnt > 12;
+  const hasLesion = found.contrast >= 27;
+  const checks = {
+    "too dark": found.light < 100,
+    "too bright": isBurnt && found.middle >= 215,
+    "glare": isBurnt && found.middle < 215,
+    "blurred": found.detail < 271,
+    "too little lesion": !hasLesion,
+    "too small": hasLesion && found.area < 16,
+    "not in the middle": hasLesion && found.area >= 16 && found.offset > 300,
+  };
+  return Object.keys(checks).filter((name) => checks[name]);
+}
+
+/** The sum of differences of level, down and across. */
+function differences(grey, step) {
+  let sum = 0;
+  for (let place = 0; place < grey.length; place++) {
+    if (place >= step * SIZE) sum += Math.abs(grey[place] - grey[place - step * SIZE]);
+    if (place % SIZE >= step) sum += Math.abs(grey[place] - grey[place - step]);
+  }
+  return sum;
+}
+
+/** By cells of a few pixels within the disc that fits into the picture: no black corners. */
+function measureLesion(grey) {
+  const sums = new Int32Array(CELLS * CELLS);
+  grey.forEach((level, place) => {
+    sums[Math.floor(place / SIZE / CELL) * CELLS + Math.floor((place % SIZE) / CELL)] += level;
+  });
+  const cells = sums.map((sum) => Math.floor(sum / CELL ** 2));
+  const at = (index) => 2 * index + 1 - CELLS;
+  const row = (cell) => at(Math.floor(cell / CELLS));
+  const column = (cell) => at(cell % CELLS);
+  const disc = Array.from(cells.keys()).filter((cell) => row(cell) ** 2 + column(cell) ** 2 <= CELLS ** 2);
+  const sorted = Int32Array.from(disc, (cell) => cells[cell]).sort();
+  const skin = sorted[Math.floor((sorted.length * 800) / 1000)];
+  const lesion = sorted[Math.floor((sorted.length * 5) / 1000)];
+  const found = disc.filter((cell) => 2 * cells[cell] < skin + lesion);
+  const count = Math.max(1, found.length);
+  const total = (place) => Math.abs(found.reduce((sum, cell) => sum + place(cell), 0));
+  return {
+    contrast: skin - lesion,
+    area: Math.floor((count * 1000) / sorted.length),
+    offset: Math.floor((Math.max(total(row), total(column)) * 500) / (count * CELLS)),
+  };
+}

@@ -1,0 +1,41 @@
+"""Small files that would fill the memory are refused, and read in a child in any case."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.network import weight_files
+from edge_melanoma.network.weight_files import LARGEST_WEIGHTS_BYTES, read_weights_file
+
+h5py = pytest.importorskip("h5py")
+
+
+def test_a_chunk_counts_by_its_own_size(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.h5"
+    with h5py.File(path, "w") as file:
+        chunk = (LARGEST_WEIGHTS_BYTES // 4 + 1,)
+        file.create_dataset("a/kernel", (4,), "f4", chunks=chunk, maxshape=(None,), compression=9)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(EdgeMelanomaError, match=r"bomb\.h5 unpacks to 5\d{8} bytes; at most"):
+        read_weights_file(path)
+
+
+def test_a_dataset_of_a_few_bytes_may_say_that_it_is_large(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a/kernel", (2**40,), "f2", chunks=(1024,))
+    with pytest.raises(EdgeMelanomaError, match=r"bomb\.h5 unpacks to \d{13} bytes"):
+        read_weights_file(path)
+
+
+def test_foreign_weights_are_read_in_a_limited_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(weight_files, "run_limited", lambda *given, **limits: asked.append(limits))
+    (tmp_path / "a.h5").write_bytes(os.urandom(8))
+    read_weights_file(tmp_path / "a.h5")
+    assert asked == [{"what": f"The weights file {tmp_path / 'a.h5'}", "seconds": 60.0}]
