@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_melanoma.converters.networks.rewriting import (
     Float32,
+    ends_over,
     fold_batch_norm,
     has_kernel,
     output_axis,
@@ -153,11 +154,7 @@ def _measure(
             for values in probe(batch, training=False)
         ]
 
-    signature = [tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)]
-    forward = tf.function(measure, input_signature=signature)
-    found = [[ends.numpy() for ends in forward(tf.constant(batch))] for batch in batches]
-    stacks = (np.stack(ends).astype(np.float64) for ends in zip(*found, strict=True))
-    return [np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)]) for ends in stacks]
+    return ends_over(batches, measure, shape=network.input_shape[1:])
 
 
 def _reduce(reduction: Any, values: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_melanoma.converters.networks import rewriting
 from edge_melanoma.converters.networks.rewriting import Float32, output_axis
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
@@ -136,13 +137,7 @@ def _measure(chains: Sequence[_Chain], folded: Any, batches: Iterable[Float32]) 
         values = tf.nest.flatten(probe(batch, training=False))
         return [_ends(first, value) for first, value in zip(firsts, values, strict=True)]
 
-    signature = [tf.TensorSpec((None, *folded.input_shape[1:]), tf.float32)]
-    forward = tf.function(measure, input_signature=signature)
-    found = [[ends.numpy() for ends in forward(tf.constant(batch))] for batch in batches]
-    if not found:
-        raise ValueError("there are no batches of calibration images")
-    stacks = (np.stack(ends).astype(np.float64) for ends in zip(*found, strict=True))
-    return [np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)]) for ends in stacks]
+    return rewriting.ends_over(batches, measure, shape=folded.input_shape[1:])
 
 
 def _ends(first: Any, value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Networks in the shapes that conversion and training need: folded, cut, with a second output."""
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,25 @@ def output_axis(layer: Any) -> int:
 def parents_of(layer: Any) -> list[str]:
     """The names of the layers whose outputs this one takes."""
     return [node.layer.name for node in layer.inbound_nodes[0].parent_nodes]
+
+
+def ends_over(
+    batches: Iterable[Float32], measure: Callable[[Any], list[Any]], *, shape: Sequence[int]
+) -> list[NDArray[np.float64]]:
+    """The smallest and largest of all that `measure` finds in inputs (n, *shape), (2, channels).
+
+    It gives a tensor (2, channels) of each place for a batch.
+
+    Raises:
+        ValueError: there are no batches.
+    """
+    signature = [tf.TensorSpec((None, *shape), tf.float32)]
+    forward = tf.function(measure, input_signature=signature)
+    found = [[ends.numpy() for ends in forward(tf.constant(batch))] for batch in batches]
+    if not found:
+        raise ValueError("there are no batches of calibration images")
+    stacks = (np.stack(ends).astype(np.float64) for ends in zip(*found, strict=True))
+    return [np.stack([ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)]) for ends in stacks]
 
 
 def without_sigmoid(network: Any) -> Any:
