@@ -8,12 +8,19 @@ demo: $(VENV)/ready
 	$(VENV)/bin/edge-melanoma demo --out demo
 test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+thorough: $(VENV)/ready
+	$(VENV)/bin/python -m pytest -m thorough -n 2 --dist loadfile
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 docs: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[docs]' && $(VENV)/bin/zensical build --strict --clean
 	cp --parents -r benchmarks/results/*.png benchmarks/github_actions/parity.yml android_assets/README.md \
 	  edge_melanoma/data/images.py edge_melanoma/network/recipes.py tests/fixtures/bad_images/fates.json build/site
+# The pictures of README, of generated lesions.
+screenshots: clients-web
+	test -d build/demo || $(VENV)/bin/edge-melanoma demo --out build/demo
+	$(VENV)/bin/python tests/documents/screenshots.py --report build/demo/run/bench/report.html \
+	  --web build/clients/screenshots
 documents: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -m documents -n 2 --dist loadscope
 audit: $(VENV)/ready
@@ -21,6 +28,8 @@ audit: $(VENV)/ready
 results: $(VENV)/ready
 	$(VENV)/bin/python benchmarks/measurements/results.py --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  $(EXTERNAL:%=--external %) --readme docs/measurements.md --keep benchmarks/results
+	$(VENV)/bin/python benchmarks/measurements/evidence.py runs/results --data "$(DATA)" --weights "$(WEIGHTS)" \
+	  --readme docs/quantisation.md
 SETS_IN ?= $(DATA)/..
 SETS ?= melanoma-10605 ham10000-224 isic2017-msk-uda-224 isic2019-bcn-84 isic-uda1
 OUTSIDE ?= ph2-200
@@ -52,13 +61,14 @@ clients-tfjs clients-mediapipe clients-tflite-runtime clients-litert clients-arm
 	$(VENV)/bin/python tests/clients/interpreters/$(subst -,_,$*)_client.py --bundle $(BUNDLE)
 clients-web: $(VENV)/ready
 	$(VENV)/bin/python tests/clients/web/web_run.py --bundle $(BUNDLE)
-HAZARDS = images models strangers interruptions
+HAZARDS = images models strangers children interruptions
 ROUNDS ?= 20
 hazards: $(VENV)/ready
 	mkdir -p build/hazards
 	$(VENV)/bin/python tests/hazards/images.py --out build/hazards/images.json
 	$(VENV)/bin/python tests/hazards/models.py --out build/hazards/models.json
 	$(VENV)/bin/python tests/hazards/strangers.py --out build/hazards/strangers.json --rounds $(ROUNDS)
+	$(VENV)/bin/python tests/hazards/children.py --out build/hazards/children.json --rounds $(ROUNDS)
 	$(VENV)/bin/python tests/hazards/interruptions.py --out build/hazards/interruptions.json \
 	  --rounds $(ROUNDS)
 	$(VENV)/bin/python benchmarks/measurements/readme.py hazards $(HAZARDS:%=build/hazards/%.json) \
@@ -68,4 +78,4 @@ fuzz: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet -e '.[train,test]' && touch $@
-.PHONY: docs documents model shipped audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)
+.PHONY: thorough docs documents screenshots model shipped audit demo hazards test lint results fuzz clients $(CLIENTS:%=clients-%)

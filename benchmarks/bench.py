@@ -50,6 +50,7 @@ from edge_melanoma.machine.terminal import (
 from edge_melanoma.runs.bundled import find_run_or_bundled
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_exports
+from edge_melanoma.runs.options import keep_options
 from edge_melanoma.runs.recorded_files import record_bench
 from edge_melanoma.runtime.classifiers import choose_runtime
 from edge_melanoma.runtime.names import Runtime
@@ -78,13 +79,15 @@ def run_bench(
     copies: BenchCopies | None = None,
     ray: RayWorkers | None = None,
     full: bool = False,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> ParityReport:
     """Measure, write the files, print the answer and return the report.
 
     `data` is another set than the run's test side, `external` are further ones by name that no
     contract holds on; of each at most `limit` pictures are taken. Without `contract` the defaults
     hold. A contract that the run keeps is written to `draft`. With `ray`, its actors score the
-    pictures; times are taken here. All tables are printed if `full`.
+    pictures; times are taken here. All tables are printed if `full`. `options` are those of the
+    command, which the folder of the bench keeps.
 
     Raises:
         EdgeMelanomaError: something that was asked for cannot be had; told before any long work.
@@ -127,6 +130,7 @@ def run_bench(
         )
         parity = report.as_dict()
         _write_all(folder, parity, measured.scores, benched, copies=copies)
+        keep_options(folder, "bench", options)
         record_bench(folder, source_sha256=trained.sha256)
         if draft is not None:
             write_atomically(draft, draft_contract(parity))
@@ -224,17 +228,19 @@ def _measure(
         sections = studies.run(scoring, timing=timing, sections=measured.sections)
         outside = measure_outside(scoring, others, folder)
     except KeyboardInterrupt:
-        keep_finished(scoring, folder / UNFINISHED)
-        raise
+        raise KeyboardInterrupt(keep_finished(scoring, folder / UNFINISHED)) from None
     stability = {
         one["mode"]: one
         for section in sections
         if section.key == "stability"
         for one in section.content["models"]
     }
+    exports = scoring.reporter.track(
+        scoring.exports, label="Statistics", total=len(scoring.exports)
+    )
     candidates = tuple(
         replace(_judge(measured, one, scoring, contracts), stability=stability.get(one.mode))
-        for one in scoring.exports
+        for one in exports
     )
     answers = {one.model.mode: one.decisions for one in candidates if one.decisions}
     report = ParityReport(

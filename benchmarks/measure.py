@@ -65,15 +65,14 @@ def measure_models(scoring: Scoring, *, timing: TimingSettings) -> Measured:
     return Measured(models=models, scores=scores, machine=machine, sections=sections)
 
 
-def keep_finished(scoring: Scoring, folder: Path) -> None:
-    """After an interruption: the predictions that were finished go into a folder; it is said."""
+def keep_finished(scoring: Scoring, folder: Path) -> str:
+    """After an interruption: the predictions that were finished go into a folder; what to say."""
     if not scoring.finished:
-        scoring.reporter.say("Interrupted before any model was finished")
-        return
+        return "interrupted before any model was finished; nothing was kept."
     write_scores(folder, scoring.finished)
-    scoring.reporter.say(
-        f"Interrupted: the predictions of {', '.join(scoring.finished)} are kept in the bench "
-        f"folder of {scoring.run.folder}, in unfinished; no report was made"
+    return (
+        f"interrupted; the predictions of {', '.join(scoring.finished)} are kept in the bench "
+        f"folder of {scoring.run.folder}, in unfinished, and no report was made."
     )
 
 

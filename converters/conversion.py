@@ -68,7 +68,7 @@ def convert_modes(job: Job) -> dict[Mode, Conversion]:
         make_deterministic(job.settings.seed)
     converter = _RunConverter(job, TerminalReporter())
     try:
-        return {mode: converter.convert(mode) for mode in job.modes}
+        return dict(converter.convert_all(job.modes))
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         if FULL_DISK not in str(error):
             raise
@@ -124,13 +124,18 @@ class _RunConverter:
         spared = {CONVOLUTION} if self._gate else set()
         return prune_dead_channels(folded, self._calibration.batches(), spared=spared)
 
+    def convert_all(self, modes: tuple[Mode, ...]) -> Iterator[tuple[Mode, Conversion]]:
+        """Each in turn, and which of how many it is."""
+        for number, mode in enumerate(modes, start=1):
+            self._reporter.say(f"Converting to {mode}, file {number} of {len(modes)}")
+            yield mode, self.convert(mode)
+
     def convert(self, mode: Mode) -> Conversion:
         """One file, as small as it can be written, with a hash of itself inside."""
         notes = {}
         if mode is Mode.FLOAT32:
             conversion = Conversion(data=self._convert_plainly(self._network, mode))
         else:
-            self._reporter.say(f"Converting to {mode}")
             if mode.is_full_int8:
                 conversion = self._int8() if mode is Mode.INT8 else self._int8_qat()
                 reference = self._float_model(mode)

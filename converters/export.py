@@ -7,24 +7,28 @@ output has only its own steps to put a threshold between.
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from edge_melanoma.converters.audit import LARGEST_INT8_BYTES, audit_model
 from edge_melanoma.converters.calibration import CalibrationSet, draw_calibration_set
 from edge_melanoma.converters.layer_errors import draw_layer_errors
 from edge_melanoma.converters.model_info import describe_gate, embed_model_info
 from edge_melanoma.converters.settings import Conversion, ExportSettings, Job
-from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.data.images import RESIZE_ID, UnreadableImageError
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import thresholds
+from edge_melanoma.evaluation.drift import make_reference, values_of
 from edge_melanoma.evaluation.predictions import (
     PredictionSet,
-    predict,
+    make_prediction_set,
     predictions_to_csv,
     read_predictions,
 )
@@ -38,10 +42,13 @@ from edge_melanoma.network.recipes import Variant
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.manifests import ExportManifest, read_split
 from edge_melanoma.runs.models import GATE, MANIFEST, ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.runs.options import keep_options
 from edge_melanoma.runs.own_files import remember_own
 from edge_melanoma.runs.pictures import read_run_records, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runtime.classifiers import TFLiteClassifier, choose_runtime
+from edge_melanoma.runtime.interpreters import Answer
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.modes import Mode
 from edge_melanoma.tflite.quantization import ScoreTensor, score_tensor_of
@@ -59,11 +66,13 @@ def export_run(
     settings: ExportSettings,
     cache_folder: Path | None = None,
     force: bool,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[ConvertedModel]:
     """Convert, read back, audit and write one file and manifest a mode.
 
     A file that was made with the same settings from the same weights is kept. Each file gets an
-    operating point of its own, if the run's validation pictures are there.
+    operating point of its own, if the run's validation pictures are there. `options` are those of
+    the command, which the folder of the exports keeps.
 
     Raises:
         EdgeMelanomaError: a file of other settings is there and `force` is off; an audit failed.
@@ -73,7 +82,10 @@ def export_run(
     settings = replace(settings, views=run.views)
     with hold_run(run.folder):
         refuse_unwritable(run.exports_folder / MANIFEST)
-        return list(_export(run, modes, settings, cache_folder or default_cache_folder(), force))
+        exported = _export(run, modes, settings, cache_folder or default_cache_folder(), force)
+        models = list(exported)
+        keep_options(run.exports_folder, "export", options)
+        return models
 
 
 def _refuse_imported(run: TrainedModel, modes: tuple[Mode, ...], settings: ExportSettings) -> None:
@@ -235,27 +247,43 @@ class ValidationScores:
     def of(self, model: ConvertedModel) -> PredictionSet | None:
         """Those kept, or else made now; none, and the reason said, where pictures are missing.
 
+        With the scores the counts of what the pictures measure are put into the manifest.
+
         Raises:
             EdgeMelanomaError: the file has no manifest, or no interpreter runs here.
         """
         _output_of(model)
         path, noted = _scores_path(model.path), model.manifest.get("validation_scores")
+        noted = None if _lacks_counts(model) else noted
         kept = files.sha256_of(path.read_bytes()) if noted and path.is_file() else None
         if noted and kept == noted["sha256"]:
             return read_predictions(path)
         if self._records is None:
             return None
         runtime = choose_runtime(None)
-        with TFLiteClassifier(model.data, name=model.path.name, runtime=runtime) as classifier:
-            label = f"{model.mode} on validation"
-            scores = predict(classifier, self._records, reporter=self._reporter, label=label)
+        answers = self._answer(model, runtime, self._records)
+        numbers = np.array([answer.score for answer in answers], np.float64)
+        scores = make_prediction_set(self._records, numbers)
+        counts = make_reference(values_of(answers), scores.origins) if model.gate else None
         told = predictions_to_csv(scores)
         files.write_atomically(path, told)
         noted = {"sha256": files.sha256_of(told.encode()), "runtime": runtime.value}
         # By what is in it now: it may have changed since the model was opened.
         manifest = {**open_converted(model.path).manifest, "validation_scores": noted}
-        files.write_json(model.path.with_suffix(".json"), manifest)
+        files.write_json(model.path.with_suffix(".json"), manifest | {"counts": counts})
         return scores
+
+    def _answer(
+        self, model: ConvertedModel, runtime: Runtime, records: Sequence[LesionRecord]
+    ) -> list[Answer]:
+        label, paths = f"{model.mode} on validation", [record.path for record in records]
+        with TFLiteClassifier(
+            model.data, name=model.path.name, runtime=runtime, gate=model.gate
+        ) as classifier:
+            stream = self._reporter.track(
+                classifier.stream_answers(paths), label=label, total=len(paths)
+            )
+            return [_readable(answer) for answer in stream]
 
     @cached_property
     def _records(self) -> tuple[LesionRecord, ...] | None:
@@ -285,15 +313,24 @@ def save_operating_point(
     run: TrainedModel, model: ConvertedModel, point: thresholds.FileOperatingPoint
 ) -> ConvertedModel:
     """Put the point into the file and into its manifest, which `predict` and `evaluate` go by."""
-    told = point.as_dict()
-    threshold = told["threshold"]
-    data = embed_model_info(
-        run, model.data, file=model.path.name, mode=model.mode, threshold=threshold, point=told
-    )
-    changes = {"threshold": threshold, "operating_point": told}
-    changes |= {"sha256": files.sha256_of(data), "size_bytes": len(data)}
+    return _embed(run, model, point.as_dict())
+
+
+def _embed(run: TrainedModel, model: ConvertedModel, point: Mapping[str, Any]) -> ConvertedModel:
+    """With the point, the counts that the manifest has."""
     path = model.path.with_suffix(".json")
-    manifest = {**read_json(path, ExportManifest), **changes}
+    manifest = read_json(path, ExportManifest)
+    data = embed_model_info(
+        run,
+        model.data,
+        file=model.path.name,
+        mode=model.mode,
+        threshold=point["threshold"],
+        point=point,
+        counts=manifest.get("counts"),
+    )
+    manifest |= {"threshold": point["threshold"], "operating_point": point}
+    manifest |= {"sha256": files.sha256_of(data), "size_bytes": len(data)}
     files.write_together({model.path: data, path: files.json_text(manifest)})
     if model.is_vouched_for:
         remember_own(manifest["sha256"])
@@ -303,11 +340,17 @@ def save_operating_point(
 def complete_operating_point(
     run: TrainedModel, model: ConvertedModel, scores: ValidationScores
 ) -> ConvertedModel:
-    """The model with an operating point at the run's recall target, unless it has one already."""
-    is_complete = model.manifest.get("operating_point") is not None
+    """The model with an operating point at the run's recall target, unless it has one already.
+
+    And with counts of validation pictures, if it has a gate.
+    """
+    told = model.manifest.get("operating_point")
+    is_complete = told is not None and not _lacks_counts(model)
     found = None if is_complete else scores.of(model)
     if found is None:
         return model
+    if told is not None:
+        return _embed(run, model, told)
     min_recall = run.manifest["operating_point"].get("min_recall")
     point = derive_operating_point(model, found, min_recall=min_recall)
     return save_operating_point(run, model, point)
@@ -316,6 +359,16 @@ def complete_operating_point(
 def forget_operating_point(path: Path) -> None:
     """Remove the scores of a file that has been replaced."""
     _scores_path(path).unlink(missing_ok=True)
+
+
+def _lacks_counts(model: ConvertedModel) -> bool:
+    return model.gate is not None and "counts" not in model.manifest
+
+
+def _readable(answer: Answer | UnreadableImageError) -> Answer:
+    if isinstance(answer, UnreadableImageError):
+        raise answer
+    return answer
 
 
 def _output_of(model: ConvertedModel) -> ScoreTensor:

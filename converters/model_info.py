@@ -16,8 +16,8 @@ from edge_melanoma.evaluation.metrics import wilson_interval
 from edge_melanoma.evaluation.thresholds import describe_rule
 from edge_melanoma.machine.files import json_text, sha256_of
 from edge_melanoma.machine.schemas import read_json
-from edge_melanoma.runs.manifests import FileEvaluation
 from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runs.results import FileEvaluation
 from edge_melanoma.tflite.gate import read_rule
 from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, inspect_model
 from edge_melanoma.tflite.metadata import MODEL_INFO
@@ -71,6 +71,7 @@ def describe_models(
     *,
     crop: Crop,
     operating_point: Mapping[str, Any],
+    counts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of model_info.json as it is attached to each model: without hashes and sizes."""
     return {
@@ -91,6 +92,7 @@ def describe_models(
         "positive_label": CLASSES[1],
         "decision": DECISION if models[0].upper is None else THREE_ANSWERS,
         "operating_point": dict(operating_point),
+        "counts": counts,
         "disclaimer": DISCLAIMER,
     }
 
@@ -122,10 +124,12 @@ def embed_model_info(
     mode: str,
     threshold: float,
     point: Mapping[str, Any] | None,
+    counts: Mapping[str, Any] | None = None,
 ) -> bytes:
     """An export that says of itself where it decides, however it is copied or renamed.
 
     `point` is the operating point of its manifest; without one it has the network's threshold.
+    `counts` is what an app's counts are held against.
     """
     plain = BundledModel(
         file=file,
@@ -136,9 +140,8 @@ def embed_model_info(
         upper=upper_of(point),
     )
     told = describe_point(run, point, measured_with=file) if point else {}
-    return attach_info(
-        data, run, describe_models([plain], run, crop=Crop.NONE, operating_point=told)
-    )
+    info = describe_models([plain], run, crop=Crop.NONE, operating_point=told, counts=counts)
+    return attach_info(data, run, info)
 
 
 def upper_of(point: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.machine.terminal import TerminalReporter
 
 StrPath = str | os.PathLike[str]
@@ -38,7 +38,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         rows = self.to_dict()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in (rows[0] if rows else ()))
+        head = "".join(f"<th>{_cell(name)}</th>" for name in (rows[0] if rows else ()))
         body = "".join(
             f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row.values())}</tr>"
             for row in rows
@@ -65,7 +65,7 @@ class Run(Shown):
     @property
     def evaluation(self) -> dict[str, Any]:
         """What evaluation.json says: every side at the operating point and at 0.5."""
-        from edge_melanoma.runs.manifests import read_evaluation
+        from edge_melanoma.runs.results import read_evaluation
 
         return read_evaluation(self.folder)
 
@@ -227,6 +227,16 @@ def train(
         force=force,
         external={name: Path(path) for name, path in external.items()},
         callbacks=tuple(callbacks),
+        options={
+            "data": _paths(data),
+            "weights": weights,
+            "split": split,
+            "epochs": epochs,
+            "batch-size": batch_size,
+            "seed": seed,
+            "min-recall": min_recall,
+            "external": [f"{name}={path}" for name, path in external.items()],
+        },
     )
     return _open(folder)
 
@@ -330,12 +340,16 @@ def predict(
     images: StrPath | Iterable[StrPath],
     *,
     threshold: float | None = None,
+    counts: StrPath | None = None,
 ) -> Rows[Prediction]:
-    """Score pictures; the decision is made at the model's own threshold, or at `threshold`."""
+    """Score pictures; the decision is made at the model's own threshold, or at `threshold`.
+
+    What they measure is added to the file `counts`, for `edge-melanoma drift`, if one is given.
+    """
     from edge_melanoma.evaluation.subject import open_model, predict_files
 
     subject = open_model(_place(model) or Path(), threshold=threshold)
-    rows = predict_files(subject, _paths(images), reporter=TerminalReporter())
+    rows = predict_files(subject, _paths(images), reporter=TerminalReporter(), counts=_path(counts))
     return Rows(Prediction(**row) for row in rows)
 
 
@@ -397,4 +411,4 @@ def _one_of(kind: Any, name: str, argument: str) -> Any:
 
 
 def _cell(value: object) -> str:
-    return html.escape(f"{value:.3f}" if isinstance(value, float) else str(value))
+    return html.escape(f"{value:.3f}" if isinstance(value, float) else printable(str(value)))

@@ -10,18 +10,35 @@ import multiprocessing
 import os
 import signal
 import sys
-from importlib import import_module
+import traceback
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from edge_melanoma import __version__
-from edge_melanoma.commands import bench, data, inspect, threshold
-from edge_melanoma.commands.options import Command
-from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.commands import (
+    android,
+    bench,
+    card,
+    commission,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    import_,
+    inspect,
+    predict,
+    threshold,
+    train,
+    web,
+)
+from edge_melanoma.commands.options import Command, Configurable
+from edge_melanoma.errors import EdgeMelanomaError, Interrupted
+from edge_melanoma.machine.command_line import Group
 from edge_melanoma.machine.processes import refuse_other_systems
-from edge_melanoma.machine.terminal import shown
+from edge_melanoma.machine.terminal import is_verbose, shown
 
 USER_ERROR, INTERRUPTED, READER_GONE = 2, 130, 141
 """The last is that of a program that the signal SIGPIPE ends: nobody reads what it prints."""
@@ -32,27 +49,61 @@ NO_MEMORY = (
 )
 UNMAPPED = "failed to map segment"
 """What the system's loader says of a library that memory lacks for."""
+UsageError: Any = typer.BadParameter.__base__
+"""What typer raises of options that cannot be; it has no name of its own for it."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
+COMMANDS: dict[str, dict[str, Any]] = {
+    "Train": {
+        "train": train.command,
+        "import": import_.command,
+        "threshold": threshold.command,
+        "calibrate": threshold.calibrate,
+        "commission": commission.command,
+    },
+    "Ship": {
+        "export": export.command,
+        "inspect": inspect.command,
+        "android": android.command,
+        "web": web.command,
+    },
+    "Measure": {
+        "bench": bench.command,
+        "report": bench.report,
+        "evaluate": evaluate.command,
+        "predict": predict.command,
+        "card": card.command,
+        "drift": commission.drift,
+    },
+    "Data": {"data": data.app, "cache": data.cache_app},
+    "Tools": {"demo": demo.command, "verify": inspect.verify, "doctor": doctor.command},
+}
+"""By the panel of the help, in the order in which they are shown."""
+WITH_CONFIG = frozenset({"train", "export", "bench"})
+
+
+class _InOrder(Group):
+    """Typer shows groups of commands below all commands."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for panel in COMMANDS.values() for name in panel]
+
+
 app = typer.Typer(
+    cls=_InOrder,
     help="Train melanoma classifiers, export them as int8 TFLite, and prove that the file in the "
     "phone is as good as the network. For research; not a medical device.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for name in (
-    *("train", "evaluate", "export", "predict", "threshold", "card"),
-    *("android", "commission", "inspect", "web", "demo", "doctor"),
-):
-    app.command(name, cls=Command)(import_module(f"edge_melanoma.commands.{name}").command)
-app.command("import", cls=Command)(import_module("edge_melanoma.commands.import_").command)
-app.command("bench", cls=Command)(bench.command)
-app.command("report")(bench.report)
-app.command("verify", cls=Command)(inspect.verify)
-app.command("calibrate")(threshold.calibrate)
-app.add_typer(data.app, name="data")
-app.add_typer(data.cache_app, name="cache")
+for panel, commands in COMMANDS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            kind = Configurable if name in WITH_CONFIG else Command
+            app.command(name, cls=kind, rich_help_panel=panel)(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -65,7 +116,9 @@ def _show_version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -83,20 +136,27 @@ def run() -> None:
         try:
             os.getcwd()
             refuse_other_systems()
-            app()
+            code = app(prog_name="edge-melanoma", standalone_mode=False)
         finally:
             sys.stdout.flush()
+        if code == INTERRUPTED:
+            _end(TOLD_INTERRUPTED, INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
     except EdgeMelanomaError as error:
+        if is_verbose():
+            traceback.print_exc()
         _end(f"edge-melanoma: {shown(str(error))}", USER_ERROR)
+    except Interrupted as stop:
+        told = f"edge-melanoma: {shown(str(stop))}" if str(stop) else TOLD_INTERRUPTED
+        _end(told, INTERRUPTED)
+    except UsageError as error:
+        _end(_describe_usage(error), USER_ERROR)
     except OSError as error:
         _end_by_system(error)
     except SystemExit as stop:
         # Typer and rich make 1 of a pipe whose other end is closed, which is that of a contract.
         if isinstance(stop.__context__, BrokenPipeError):
             _end("", READER_GONE)
-        # Typer makes this of a KeyboardInterrupt, without a word.
-        if stop.code == INTERRUPTED:
-            _end(TOLD_INTERRUPTED, INTERRUPTED)
         raise
     except MemoryError:
         _end(NO_MEMORY, USER_ERROR)
@@ -107,6 +167,14 @@ def run() -> None:
         if not _orders:
             raise
         _end(TOLD_INTERRUPTED, INTERRUPTED)
+
+
+def _describe_usage(error: UsageError) -> str:
+    """A sentence as every other mistake has one; nothing where the help was shown instead."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if not message or error.ctx is None:
+        return message
+    return f"edge-melanoma: {shown(message)}; see: {error.ctx.command_path} --help"
 
 
 def _open_closed_streams() -> None:

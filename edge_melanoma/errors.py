@@ -36,6 +36,10 @@ class ChildDiedError(EdgeMelanomaError):
     """A process that ran a model ended without a result."""
 
 
+class Interrupted(Exception):  # noqa: N818, an order and no error
+    """A person's order to end, with the sentence about what was kept, where there is one."""
+
+
 def install_command(extra: str) -> str:
     """How an extra is installed where this package came from: no registry has it by its name."""
     try:

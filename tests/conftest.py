@@ -1,6 +1,8 @@
 """One small run, trained and exported once for all tests that need one."""
 
+import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,12 @@ from edge_melanoma.runs.models import TrainedModel, open_run
 pytest_plugins = ["light_core"]
 os.environ.pop("COLUMNS", None)  # the workers of xdist have it, which stands for a terminal
 PHANTOMS = 80
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(shared_folder: Path) -> None:
+    """What is kept of this user's own runs is kept apart from those of the tests."""
+    os.environ["XDG_STATE_HOME"] = str(shared_folder / "state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,7 @@ def edge_melanoma(
 
     def run(*arguments: str | Path) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["edge-melanoma", *map(str, arguments)])
+        monkeypatch.setenv("EDGE_MELANOMA_VERBOSITY", "NORMAL")
         code = 0
         try:
             cli.run()
@@ -50,54 +59,76 @@ def edge_melanoma(
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of generated pictures of both classes."""
-    folder = tmp_path_factory.mktemp("data") / "phantoms"
-    write_phantoms(folder, count=PHANTOMS, seed=1, size=None)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all test processes; what lies in it is not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """What the first test process that wants it makes there; the others wait for it."""
+    made = folder.with_name(f"{folder.name}.made")
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(folder)
+            made.touch()
     return folder
 
 
 @pytest.fixture(scope="session")
-def trained_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+def phantoms(shared_folder: Path) -> Path:
+    """A folder of generated pictures of both classes."""
+
+    def write(folder: Path) -> None:
+        write_phantoms(folder, count=PHANTOMS, seed=1, size=None)
+
+    return _made_once(shared_folder / "phantoms", write)
+
+
+@pytest.fixture(scope="session")
+def trained_run(phantoms: Path, shared_folder: Path) -> TrainedModel:
     """A frozen network without ImageNet weights, trained for two epochs on the phantoms."""
     from edge_melanoma.training.material import TrainingSettings
     from edge_melanoma.training.session import train_variants
 
-    folder = tmp_path_factory.mktemp("runs")
-    settings = TrainingSettings(variant=Variant.FROZEN, weights="none", epochs=2)
-    (run,) = train_variants(
-        [phantoms], [settings], out=folder / "run", cache_folder=folder / "cache"
-    )
-    return open_run(run)
+    def train(folder: Path) -> None:
+        settings = TrainingSettings(variant=Variant.FROZEN, weights="none", epochs=2)
+        train_variants([phantoms], [settings], out=folder, cache_folder=shared_folder / "cache")
+
+    return open_run(_made_once(shared_folder / "run", train))
 
 
 @pytest.fixture(scope="session")
-def exported_run(trained_run: TrainedModel) -> TrainedModel:
+def exported_run(trained_run: TrainedModel, shared_folder: Path) -> TrainedModel:
     """The same with float32, float16 and int8 files."""
     from edge_melanoma.commands.export import export_and_show
     from edge_melanoma.converters.settings import ExportSettings
     from edge_melanoma.tflite.modes import parse_modes
 
-    export_and_show(
-        trained_run.folder,
-        parse_modes(["float16", "int8"]),
-        settings=ExportSettings(calibration_images=20),
-        force=False,
-    )
-    return trained_run
+    def export(folder: Path) -> None:
+        shutil.copytree(trained_run.folder, folder)
+        settings = ExportSettings(calibration_images=20)
+        export_and_show(folder, parse_modes(["float16", "int8"]), settings=settings, force=False)
+
+    return open_run(_made_once(shared_folder / "exported_run", export))
 
 
 @pytest.fixture(scope="session")
-def android_bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def android_bundle_folder(shared_folder: Path) -> Path:
     """What `android bundled` writes; not to be changed."""
     from edge_melanoma.converters.phone.bundle import bundle_files, choose_int8_export, write_bundle
     from edge_melanoma.data.crops import Crop
     from edge_melanoma.runs.bundled import bundled_run
 
-    run, folder = bundled_run(), tmp_path_factory.mktemp("android") / "bundle"
-    files = bundle_files(run, choose_int8_export(run, None), float16=None, crop=Crop.NONE)
-    write_bundle(files, folder)
-    return folder
+    def write(folder: Path) -> None:
+        run = bundled_run()
+        int8 = choose_int8_export(run, None)
+        write_bundle(bundle_files(run, int8, float16=None, crop=Crop.NONE), folder)
+
+    return _made_once(shared_folder / "bundle", write)
 
 
 @pytest.fixture(scope="session")

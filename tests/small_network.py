@@ -15,6 +15,21 @@ GREENS = {False: (60, 70, 80, 90, 100), True: (150, 160, 170, 180, 190)}
 """Green levels of benign and malignant pictures; red says nothing."""
 
 
+def round_to_int8(kernel: Any, axis: int) -> Any:
+    """The nearest values of a symmetric int8 grid with one step an output channel."""
+    axes = tuple(other for other in range(kernel.ndim) if other != axis)
+    largest = np.abs(kernel).max(axis=axes, keepdims=True).astype(np.float64)
+    step = np.where(largest > 0, largest / 127, 1.0)
+    return np.asarray(np.round(kernel / step) * step, np.float32)
+
+
+def round_to_nearest(layer: Any, inputs: Any) -> Any:
+    """The layer's kernel rounded weight by weight, whatever its inputs are."""
+    from edge_melanoma.converters.networks.rewriting import output_axis
+
+    return round_to_int8(layer.get_weights()[0], output_axis(layer))
+
+
 def make_small_network() -> Any:
     """Mean red, red again and green; 100 red - 100 red + 0.3 green; a sigmoid of that.
 

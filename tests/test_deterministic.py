@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,15 @@ def test_without_it_nothing_is_claimed(trained_run: TrainedModel) -> None:
 
 
 @pytest.mark.slow
-def test_two_exports_give_the_same_files(edge_melanoma: Cli, trained_run: TrainedModel) -> None:
-    path = trained_run.folder / "exports" / "model_int8.tflite"
+def test_two_exports_give_the_same_files(
+    edge_melanoma: Cli, trained_run: TrainedModel, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained_run.folder, tmp_path / "run")
+    path = run / "exports" / "model_int8.tflite"
     hashes = []
     for _ in range(2):
         result = edge_melanoma(
-            *("export", trained_run.folder, "--quantize", "int8", "--calibration-images", "20"),
+            *("export", run, "--quantize", "int8", "--calibration-images", "20"),
             *("--deterministic", "--force"),
         )
         assert result.exit_code == 0, result.stderr

@@ -93,7 +93,7 @@ def commands(named: Path, out: Path) -> Iterator[tuple[str | Path, ...]]:
     yield "predict", model, named, "--recursive", "--csv", out / "p.csv"
     yield "inspect", model
     yield "inspect", out / "[none]\x1b[31m.tflite"
-    yield "evaluate", "bundled", "--data", named, "--out", out / "evaluated"
+    yield "evaluate", model, "--data", named, "--out", out / "evaluated"
     yield "evaluate", model, "--data", named, "--json"
     yield "predict", model, out / "[/x]\x1b[0m.png"
     yield "verify", named
@@ -118,6 +118,93 @@ def test_every_command_takes_names_as_text(named: Path, tmp_path: Path, edge_mel
     for path in (path for path in written if path.suffix == ".csv"):
         cells = [cell for row in csv.reader(io.StringIO(path.read_text())) for cell in row]
         assert not list(filter(is_formula, cells)), path
+
+
+@pytest.mark.slow
+def test_a_run_of_hostile_names_is_text_in_all_that_is_made_of_it(
+    tmp_path: Path, edge_melanoma: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sets = [Path(f"[red]{name}:smile:=1$x_${STYLED}") for name in ("set", "other")]
+    for seed, one in enumerate(sets):
+        write_phantoms(one, count=70, seed=seed, size=96)
+        pictures = sorted(path for path in one.rglob("*") if path.is_file())
+        for path, name in zip(pictures[::2], (*NAMES, "stray \udcff"), strict=False):
+            path.rename(path.with_name(f"{name}{path.suffix}"))
+    out = Path("out")
+    for command in _commands_of_a_run(sets[0], sets[1], out):
+        result = edge_melanoma(*command)
+        assert result.exit_code in (0, 1), (command, result.stderr)
+        assert not steers(result.stdout + result.stderr), command
+    written = [path for path in tmp_path.rglob("*") if path.suffix in TEXTS and path.is_file()]
+    assert {path.suffix for path in written} >= {".html", ".md", ".csv", ".json", ".xml"}
+    for path in written:
+        refuse_markup(path)
+
+
+STYLED = "\x1b[31m"
+TEXTS = {".html", ".md", ".csv", ".json", ".xml", ".svg", ".txt", ".toml", ".kt", ".js"}
+
+
+def _commands_of_a_run(named: Path, other: Path, out: Path) -> Iterator[tuple[Any, ...]]:
+    """All that show or write names, on a run, a model and pictures that have hostile ones."""
+    run = out / f"[red]run:smile:$x_${STYLED}"
+    exported, clinic = run / "exports" / "model_int8.tflite", other
+    model = out / f"[red]m:smile:{STYLED}.tflite"
+    picture = next(path for path in named.rglob("=1+1*"))
+    yield "data", "check", named, other, "--html", out / "d.html", "--json", out / "d.json"
+    recipe = ("--variant", "frozen", "--weights", "none", "--epochs", 1)
+    yield "train", "--data", named, "--external", f"beside={other}", *recipe, "--out", run
+    yield "export", run, "--quantize", "int8"
+    yield "bench", run, "--runs", 2, "--html", out / "b.html", "--junit", out / "b.xml"
+    yield "report", run, "--out", out / "r.html"
+    yield "card", run
+    yield "calibrate", run, "--out", out / "calibrated"
+    yield "threshold", run, "--min-recall", 0.9
+    yield "evaluate", run, "--data", other, "--out", out / "evaluated", "--json", out / "e.json"
+    shutil.copy(exported, model)
+    yield "evaluate", model, "--data", other, "--json"
+    yield "commission", run, "--data", clinic, "--out", out / "own", "--json", out / "c.json"
+    yield "android", run, "--out", out / "android"
+    yield "android", run, "--verify", out / "android"
+    yield "web", run, "--out", out / "web"
+    yield "predict", run, picture, other, "--recursive", "--csv", out / "p.csv"
+    yield "verify", run
+    keras = out / f"[red]k:smile:{STYLED}.h5"
+    _save_keras(run, keras)
+    yield "import", keras, "--data", named, "--out", out / "imported", "--input-range", "0..1"
+
+
+def refuse_markup(path: Path) -> None:
+    """Whatever a name says, the file has neither its control codes nor its tags and formulas."""
+    text = path.read_text(encoding="utf-8")
+    assert not steers(text.replace("\t", "")), path
+    if path.suffix in {".html", ".md", ".svg", ".xml"}:
+        assert "<script>alert(1)" not in text, path
+    if path.suffix == ".csv":
+        cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
+        assert not list(filter(is_formula, cells)), path
+
+
+def _save_keras(run: Path, path: Path) -> None:
+    from edge_melanoma.network.network import load_network
+    from edge_melanoma.runs.models import open_run
+
+    load_network(open_run(run)).save(path)
+
+
+def test_what_a_notebook_shows_of_names_is_text() -> None:
+    from edge_melanoma import api
+
+    class Named(api.Shown):
+        def to_dict(self) -> list[dict[str, Any]]:
+            return [{name: name, "score": 0.5} for name in NAMES]
+
+    shown_there = Named()._repr_html_()
+    assert not steers(shown_there)
+    assert "<script" not in shown_there
+    assert "&lt;script&gt;" in shown_there
 
 
 def test_the_terminal_shows_names_whole(capfd: pytest.CaptureFixture[str]) -> None:
@@ -178,11 +265,15 @@ def test_tables_of_scores_hold_no_formula_and_read_back_equal(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("setting", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}])
-def test_names_that_no_encoding_has_are_survived(setting: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["predict bundled SET --recursive", "data check SET --no-cache"])
+def test_names_that_no_encoding_has_are_survived(
+    words: str, setting: dict[str, str], tmp_path: Path
+) -> None:
+    write_phantoms(tmp_path, count=4, seed=1, size=64)
     data = encode(Image.fromarray(pattern()), "PNG")
     for name in (b"stray \xff.png", "Präparat.png".encode(), "黒.png".encode()):
-        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_bytes(data)
-    command = [sys.executable, "-m", "edge_melanoma", "predict", "bundled", str(tmp_path)]
+        Path(os.fsdecode(bytes(tmp_path) + b"/benign/" + name)).write_bytes(data)
+    command = [sys.executable, "-m", "edge_melanoma", *words.replace("SET", str(tmp_path)).split()]
     done = subprocess.run(command, capture_output=True, env=os.environ | setting, timeout=120)
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr

@@ -16,14 +16,14 @@ WAIT_FOR_CHILD = (
     "from edge_melanoma.machine.processes import run_in_child\n"
     "def work():\n    print(os.getpid(), flush=True); time.sleep(300)\n"
     "if __name__ == '__main__':\n"
-    "    cli.app = lambda: run_in_child(work)\n    cli.run()\n"
+    "    cli.app = lambda **_: run_in_child(work)\n    cli.run()\n"
 )
 
 
 SWALLOW = (
     "import os, signal\n"
     "from edge_melanoma import cli\n"
-    "def work():\n"
+    "def work(**_):\n"
     "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n"
     "    except KeyboardInterrupt as error:\n        raise SystemError('bad argument') from error\n"
     "cli.app = work\ncli.run()\n"

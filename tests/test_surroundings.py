@@ -10,6 +10,8 @@ import pytest
 from bad_images import encode, pattern
 from PIL import Image
 
+import edge_melanoma
+
 CLI = [sys.executable, "-m", "edge_melanoma"]
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount, or be another")
@@ -61,6 +63,22 @@ def test_a_clock_that_goes_back_is_survived(tmp_path: Path, picture: Path) -> No
     done = changed(change, "predict", "bundled", picture, "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     done = changed(change, "data", "phantoms", tmp_path / "p", "--count", "4", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_root
+@pytest.mark.parametrize("what", ["packages that cannot be written", "no shared memory"])
+def test_a_system_with_less_of_its_disk_is_survived(what: str, picture: Path) -> None:
+    change = "mount -t tmpfs -o ro tmpfs /dev/shm"
+    if what != "no shared memory":
+        place = Path(edge_melanoma.__file__).parents[1]
+        change = f"mount --bind {place} {place} && mount -o remount,ro,bind {place}"
+    command = f"{change} || exit 77; {' '.join(CLI)} predict bundled {picture} --json"
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", command], capture_output=True, text=True, timeout=200
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("nothing can be mounted here")
     assert done.returncode == 0, done.stderr
 
 

@@ -1,5 +1,6 @@
 /** The page: a photo in, what the network sees, and what it says of it. */
 
+import { PictureCounts } from "./counts.js";
 import { ADVICE } from "./faults.js";
 import { drawHeat } from "./heat.js";
 import { PhotoError, readPhoto } from "./photo.js";
@@ -39,6 +40,7 @@ const ANSWERS = {
 };
 
 let latest = 0;
+let counts = null;
 
 /** Score one photo; of several in a row only the last one counts. */
 async function show(file) {
@@ -53,6 +55,8 @@ async function show(file) {
     const resized = performance.now();
     const result = await scorer.score(rgb);
     const times = { resize: resized - start, model: performance.now() - resized };
+    counts?.add(result);
+    showCounts();
     if (turn === latest) showResult({ file, photo, rgb, result, times, scorer });
   } catch (error) {
     if (turn !== latest) return;
@@ -61,7 +65,28 @@ async function show(file) {
   }
 }
 
+page.counting.addEventListener("change", () => {
+  counts.switch(page.counting.checked);
+  showCounts();
+});
+page.save.addEventListener("click", () => {
+  const file = new Blob([JSON.stringify(counts.export())], { type: "application/json" });
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: "counts.json" });
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+
+function showCounts() {
+  page.save.disabled = !counts?.export();
+}
+
 function showReady(scorer) {
+  if (scorer.info.counts && scorer.entry.gate) {
+    counts = new PictureCounts(scorer.info.counts);
+    page.counts.hidden = false;
+    page.counting.checked = counts.isOn;
+    showCounts();
+  }
   page.threshold.textContent = percent.format(scorer.threshold);
   page.measured.replaceChildren(...scorer.info.operating_point.measured.map(measuredRow));
   page["measured-with"].textContent = scorer.info.operating_point.measured_with;

@@ -28,19 +28,26 @@ export const ADVICE = {
  */
 export function measureFaults(rgb) {
   const grey = new Int32Array(SIZE * SIZE);
+  const cells = CELLS * CELLS;
+  const sums = [new Int32Array(cells), new Int32Array(cells), new Int32Array(cells), new Int32Array(cells)];
   let burnt = 0;
+  let clipped = 0;
   for (let place = 0; place < grey.length; place++) {
     const [red, green, blue] = rgb.subarray(3 * place, 3 * place + 3);
     grey[place] = (77 * red + 150 * green + 29 * blue) >> 8;
     if (Math.min(red, green, blue) >= BURNT) burnt++;
+    if (Math.max(red, green, blue) === 255) clipped++;
+    const cell = Math.floor(place / SIZE / CELL) * CELLS + Math.floor((place % SIZE) / CELL);
+    [red, green, blue, grey[place]].forEach((level, colour) => (sums[colour][cell] += level));
   }
   const levels = grey.slice().sort();
   return {
     light: levels[Math.floor((levels.length * 9) / 10)],
     middle: levels[Math.floor(levels.length / 2)],
     burnt: Math.floor((burnt * 1000) / levels.length),
+    clipped: Math.floor((clipped * 1000) / levels.length),
     detail: Math.floor((differences(grey, 2) * 1000) / Math.max(1, differences(grey, 8))),
-    ...measureLesion(grey),
+    ...measureCells(sums),
   };
 }
 
@@ -48,14 +55,16 @@ export function measureFaults(rgb) {
 export function nameFaults(found) {
   const isBurnt = found.burnt > 12;
   const hasLesion = found.contrast >= 27;
+  const isBright = found.clipped > 200 || (isBurnt && found.middle >= 215);
+  const isSmall = found.area < 58 && found.contrast >= 10;
   const checks = {
     "too dark": found.light < 100,
-    "too bright": isBurnt && found.middle >= 215,
-    "glare": isBurnt && found.middle < 215,
-    "blurred": found.detail < 271,
-    "too little lesion": !hasLesion,
-    "too small": hasLesion && found.area < 16,
-    "not in the middle": hasLesion && found.area >= 16 && found.offset > 300,
+    "too bright": isBright,
+    "glare": isBurnt && !isBright,
+    "blurred": found.detail < 269,
+    "too little lesion": !hasLesion && !isSmall,
+    "too small": isSmall,
+    "not in the middle": hasLesion && !isSmall && found.offset > 205,
   };
   return Object.keys(checks).filter((name) => checks[name]);
 }
@@ -71,25 +80,29 @@ function differences(grey, step) {
 }
 
 /** By cells of a few pixels within the disc that fits into the picture: no black corners. */
-function measureLesion(grey) {
-  const sums = new Int32Array(CELLS * CELLS);
-  grey.forEach((level, place) => {
-    sums[Math.floor(place / SIZE / CELL) * CELLS + Math.floor((place % SIZE) / CELL)] += level;
-  });
-  const cells = sums.map((sum) => Math.floor(sum / CELL ** 2));
+function measureCells([reds, greens, blues, greys]) {
+  const cells = greys.map((sum) => Math.floor(sum / CELL ** 2));
   const at = (index) => 2 * index + 1 - CELLS;
   const row = (cell) => at(Math.floor(cell / CELLS));
   const column = (cell) => at(cell % CELLS);
   const disc = Array.from(cells.keys()).filter((cell) => row(cell) ** 2 + column(cell) ** 2 <= CELLS ** 2);
   const sorted = Int32Array.from(disc, (cell) => cells[cell]).sort();
-  const skin = sorted[Math.floor((sorted.length * 800) / 1000)];
-  const lesion = sorted[Math.floor((sorted.length * 5) / 1000)];
-  const found = disc.filter((cell) => 2 * cells[cell] < skin + lesion);
-  const count = Math.max(1, found.length);
-  const total = (place) => Math.abs(found.reduce((sum, cell) => sum + place(cell), 0));
+  const level = (part) => sorted[Math.floor((sorted.length * part) / 1000)];
+  const [skin, lesion] = [level(800), level(5)];
+  const total = (some, value) => some.reduce((sum, cell) => sum + value(cell), 0);
+  const darkness = (cell) => Math.min(Math.max(skin - cells[cell], 0), skin - lesion);
+  const whole = Math.max(1, total(disc, darkness));
+  const [down, across] = [row, column].map((place) => Math.abs(total(disc, (cell) => darkness(cell) * place(cell))));
+  const light = disc.filter((cell) => cells[cell] >= level(900));
+  const green = Math.max(1, total(light, (cell) => greens[cell]));
+  const highest = (cell) => Math.max(reds[cell], greens[cell], blues[cell]);
+  const spread = (cell) => highest(cell) - Math.min(reds[cell], greens[cell], blues[cell]);
   return {
     contrast: skin - lesion,
-    area: Math.floor((count * 1000) / sorted.length),
-    offset: Math.floor((Math.max(total(row), total(column)) * 500) / (count * CELLS)),
+    area: Math.floor((whole * 1000) / (Math.max(1, skin - lesion) * sorted.length)),
+    offset: Math.floor((Math.max(down, across) * 500) / (whole * CELLS)),
+    red: Math.floor((total(light, (cell) => reds[cell]) * 1000) / green),
+    blue: Math.floor((total(light, (cell) => blues[cell]) * 1000) / green),
+    colour: Math.floor((total(disc, spread) * 1000) / Math.max(1, total(disc, highest))),
   };
 }

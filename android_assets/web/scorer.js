@@ -82,8 +82,9 @@ function readGate(told, components, rgb) {
     return index >= first && value < 0 ? total : total + value * value;
   }, 0);
   const in_domain = sum <= (isInteger ? told.limit_integer : told.limit);
-  const reasons = [...(in_domain ? [] : [UNLIKE]), ...nameFaults(measureFaults(rgb))];
-  return { distance: sum * scale * scale, limit: told.limit, in_domain, reasons };
+  const measures = measureFaults(rgb);
+  const reasons = [...(in_domain ? [] : [UNLIKE]), ...nameFaults(measures)];
+  return { distance: sum * scale * scale, limit: told.limit, in_domain, reasons, measures };
 }
 
 async function fetchFile(url, kind) {

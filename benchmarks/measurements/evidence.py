@@ -1,13 +1,15 @@
-"""The README's smaller tables: calibration, seeds and quantisers, from folders that were benched.
+"""The smaller tables of docs/quantisation.md: other split seeds, the other quantiser, calibration.
 
-    python benchmarks/measurements/evidence.py RESULTS [--readme FILE] [--keep FOLDER]
+    python benchmarks/measurements/evidence.py RESULTS --data DIR --weights FILE [--readme FILE]
 
-RESULTS is what `results.py` wrote, with these beside its runs: `VARIANT-s1`, `VARIANT-s2` trained
-with `--seed 1` and `2`; `VARIANT-litert`, a copy exported with `--backend litert`; each benched.
-The study of `partial` is that of `calibration_study.py`.
+RESULTS is what `results.py` wrote. Beside its runs, `VARIANT-s1` and `VARIANT-s2` are trained with
+`--seed 1` and `2`, `VARIANT-litert` is a copy exported with `--backend litert`, and each is
+benched; what is there is kept. The study of `partial`, where there is one, is that of
+`calibration_study.py`.
 """
 
 import argparse
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from readme import update_readme
+from results import run_command
 
 from edge_melanoma.benchmarks.parity.comparison import find_flips
 from edge_melanoma.benchmarks.parity.paired_tests import exact_mcnemar, score_upper_bound
@@ -28,6 +31,8 @@ from edge_melanoma.runs.models import open_run
 
 STUDY = "calibration_study"
 STUDIED = "partial"
+COMPARED = ("frozen", "partial")
+OTHER_SEEDS = (1, 2)
 STUDY_COLUMNS = (
     "images",
     "recall, mean (min .. max)",
@@ -41,22 +46,47 @@ def main() -> None:
     """Print the tables, and put them where they belong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("results", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", required=True)
     parser.add_argument("--readme", type=Path, help="Its parts between the markers.")
     parser.add_argument("--keep", type=Path, help="Where the study and its picture are copied to.")
     options = parser.parse_args()
+    for variant in COMPARED:
+        for seed in OTHER_SEEDS:
+            folder = options.results / f"{variant}-s{seed}"
+            words = ["--variant", variant, "--seed", f"{seed}", "--resume", "--out", str(folder)]
+            run_command("train", *words, "--data", str(options.data), "--weights", options.weights)
+            _export_and_bench(folder)
+        copy_run(options.results / variant, options.results / f"{variant}-litert")
+        _export_and_bench(options.results / f"{variant}-litert", "--backend", "litert")
     for name, lines in _sections(options.results):
         print("\n".join([*lines, ""]))
         if options.readme:
             update_readme(options.readme, name=name, lines=lines)
-    if options.keep:
+    study = options.results / STUDIED / "exports" / f"{STUDY}.json"
+    if options.keep and study.is_file():
         for suffix in ("json", "png"):
-            source = options.results / STUDIED / "exports" / f"{STUDY}.{suffix}"
-            write_atomically(options.keep / f"{STUDY}.{suffix}", source.read_bytes())
+            source = study.with_suffix(f".{suffix}")
+            write_atomically(options.keep / source.name, source.read_bytes())
+
+
+def _export_and_bench(run: Path, *options: str) -> None:
+    """The int8 file of a run, held against its network, unless that was done."""
+    if not (run / "bench" / "parity.json").is_file():
+        run_command("export", str(run), "--quantize", "int8", *options)
+        run_command("bench", str(run))
+
+
+def copy_run(run: Path, copy: Path) -> None:
+    """What training wrote of a run, without exports and bench."""
+    if not copy.exists():
+        shutil.copytree(run, copy, ignore=shutil.ignore_patterns("exports", "bench"))
 
 
 def _sections(results: Path) -> Iterator[tuple[str, list[str]]]:
     study = results / STUDIED / "exports" / f"{STUDY}.json"
-    yield "study", render_study(read_json(study))
+    if study.is_file():
+        yield "study", render_study(read_json(study))
     yield "backends", render_backends(results)
     yield "seeds", render_seeds(results)
 
@@ -138,6 +168,7 @@ class PooledDrop:
     runs: int
     malignant: int
     different_malignant: int
+    agreement: float
     lost_malignant: int
     gained_malignant: int
     new_false_alarm: int
@@ -152,6 +183,7 @@ POOLED: tuple[Column, ...] = (
     ("mode", "{0.mode}"),
     ("runs", "{0.runs}"),
     ("malignant (different)", "{0.malignant} ({0.different_malignant})"),
+    ("agreement", "{0.agreement:.2%}"),
     ("lost/gained", "{0.lost_malignant}/{0.gained_malignant}"),
     ("recall drop", "{0.recall_drop:+.4f}"),
     ("upper 95 %", "{0.recall_drop_upper95:.4f}"),
@@ -176,11 +208,12 @@ def pool_drops(folders: Sequence[Path]) -> list[PooledDrop]:
 
 def _pool(mode: str, folders: Sequence[Path]) -> PooledDrop:
     counts: Counter[str] = Counter()
-    malignant: list[str] = []
+    pictures, malignant = 0, list[str]()
     for folder in folders:
         before, after = (_read(folder, name) for name in ("keras", mode))
         flips = find_flips(before, after, threshold=open_run(folder).threshold)
         counts.update(flips.counts())
+        pictures += len(before.image_ids)
         malignant += [
             i for i, is_one in zip(before.image_ids, before.labels, strict=True) if is_one
         ]
@@ -190,6 +223,7 @@ def _pool(mode: str, folders: Sequence[Path]) -> PooledDrop:
         runs=len(folders),
         malignant=len(malignant),
         different_malignant=len(set(malignant)),
+        agreement=1 - counts.total() / pictures,
         **counts,
         recall_drop=(lost - gained) / len(malignant),
         recall_drop_upper95=score_upper_bound(lost=lost, gained=gained, pairs=len(malignant)),

@@ -229,7 +229,7 @@ def _fault_rows(judge: Judge, pictures: Sequence[Pixels]) -> Iterator[str]:
 def _draw(judge: Judge, pictures: dict[str, Pixels], path: Path) -> None:
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, len(pictures) // 2, figsize=(12, 5.2))
+    figure, axes = pyplot.subplots(2, len(pictures) // 2, figsize=(13, 6))
     answers = judge.answers(list(pictures.values()))
     for axis, picture, answer in zip(axes.flat, pictures.values(), answers, strict=True):
         placed: Any = answer.placed
@@ -238,7 +238,7 @@ def _draw(judge: Judge, pictures: dict[str, Pixels], path: Path) -> None:
         axis.set_axis_off()
         word = "judged" if placed.in_domain else "not judged"
         told = "\n".join([f"{word}, {placed.distance:.0f}", *reasons[:3]])
-        axis.set_title(told, fontsize=8)
+        axis.set_title(told, fontsize=7, wrap=False)
     figure.suptitle(f"Squared distance; what is beyond {judge.gate.rule.limit:g} is not judged")
     figure.tight_layout()
     figure.savefig(path, dpi=90)

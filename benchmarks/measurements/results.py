@@ -35,6 +35,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PICTURES = ("roc.png", "training_curves.png", "confusion.png")
 SHOWN = Variant.PARTIAL
 """Whose pictures the README shows."""
+MEASURED = tuple(variant.value for variant in (*ORIGINAL, Variant.COMPACT))
+MODES = ("float16", "dynamic", "int8", "int8-qat")
+"""Without int16x8, whose layers no delegate takes: 140 ms a picture."""
 
 Model = Mapping[str, Any]
 """What a parity.json says of one file, and its variant."""
@@ -44,16 +47,18 @@ def main() -> None:
     """Train, export and bench what is missing, then write the tables."""
     options = _parse()
     external = [word for given in options.external for word in ("--external", given)]
-    common = ["--data", str(options.data), "--weights", options.weights, *external]
-    _run("train", "--variant", "all", "--resume", "--out", str(options.out), *common)
-    student = ["--variant", Variant.COMPACT, "--teacher", str(options.out / Variant.PARTIAL)]
-    out = ["--resume", "--out", str(options.out / Variant.COMPACT)]
-    _run("train", *student, *out, "--data", str(options.data), *external)
-    folders = [options.out / variant.value for variant in (*ORIGINAL, Variant.COMPACT)]
+    weights = ["--weights", options.weights]
+    for variant in options.variants:
+        start = weights
+        if variant == Variant.COMPACT:
+            start = ["--teacher", str(options.out / Variant.PARTIAL)]
+        words = ["--data", str(options.data), "--resume", "--out", str(options.out / variant)]
+        run_command("train", "--variant", variant, *words, *start, *external)
+    folders = [options.out / variant for variant in options.variants]
     for folder in folders:
-        _run("export", str(folder), "--quantize", "all")
+        run_command("export", str(folder), *(f"--quantize={mode}" for mode in MODES))
         if not _is_benched(folder, options.external):
-            _run("bench", str(folder), *external)
+            run_command("bench", str(folder), *external)
     reports = {folder.name: read_json(folder / "bench" / "parity.json") for folder in folders}
     found = [model for name, told in reports.items() for model in read_candidates(name, told)]
     data = reports[folders[0].name]["dataset"]
@@ -85,8 +90,10 @@ def render_results(folders: list[Path]) -> list[str]:
         *table_of([head for head, _ in PARITY], rows_of(PARITY, _files(reports))),
         "",
         "Drop = reference - candidate; upper 95 % is the one-sided bound of the recall drop; "
-        "lost/gained counts malignant images; front: no other file is as good in recall, AUC, "
-        "size and CPU time at once. Made by `make results`.",
+        "lost/gained counts malignant images; mean difference is that of scores; front: no other "
+        "file is as good in recall, AUC, size and CPU time at once. Made by `python "
+        "benchmarks/measurements/results.py --data DIR --weights FILE --variant "
+        f"{' '.join(reports)}`.",
         *_outside_lines(reports),
     ]
 
@@ -110,7 +117,7 @@ def _is_benched(folder: Path, external: list[str]) -> bool:
     return {given.partition("=")[0] for given in external} <= measured
 
 
-def _run(*words: str) -> None:
+def run_command(*words: str) -> None:
     """One command; a candidate that does not keep the contract (1) is a result, not a failure."""
     command = [sys.executable, "-m", "edge_melanoma", *words]
     print(json.dumps(command), file=sys.stderr)
@@ -129,6 +136,14 @@ def _parse() -> argparse.Namespace:
         default=[],
         metavar="NAME=DIR",
         help="A data set from elsewhere, measured beside the inside test side. Repeatable.",
+    )
+    parser.add_argument(
+        "--variant",
+        dest="variants",
+        nargs="+",
+        choices=MEASURED,
+        default=MEASURED,
+        help="The recipes; compact has partial as its teacher, which is to come before it.",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/results"))
     parser.add_argument("--readme", type=Path, help="Its part between the results markers.")
@@ -232,6 +247,7 @@ PARITY: tuple[Column, ...] = (
     ("drop", tables.compared("{0[drop][accuracy]:+.4f}")),
     ("AUC", "{0[metrics][auc]:.4f}"),
     ("agreement", tables.compared(tables.AGREEMENT)),
+    ("mean difference", tables.compared("{0[mean_score_difference]:.4f}")),
     ("lost/gained", tables.compared(tables.LOST_AND_GAINED)),
     ("MB", lambda model: f"{model['size_bytes'] / 1e6:.2f}"),
     ("CPU p50 ms", "{0[latency_ms][cpu_p50]:.2f}"),

@@ -159,7 +159,7 @@ class MeasuredCandidate:
         if self.stability is None:
             return Figure(value=None)
         changed, low = float(self.stability["changed"]), float(self.stability["interval"][0])
-        pictures = len(self.comparison.scores[0].labels)
+        pictures = int(self.stability["pictures"])
 
         def settling(limit: float) -> int | None:
             return round(pictures * ((changed - low) / (changed - limit)) ** 2) + 1

@@ -13,12 +13,17 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from edge_melanoma.evaluation.figures import BENIGN_COLOUR, MALIGNANT_COLOUR, operating_shares
+from edge_melanoma.evaluation.figures import (
+    BENIGN_COLOUR,
+    MALIGNANT_COLOUR,
+    operating_shares,
+    take_as_text,
+)
 from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.risk_coverage import risk_curve
+from edge_melanoma.machine.terminal import shown
 
 INK = "#010203"
 """Stands for the page's own text colour, light or dark; no data are drawn in it."""
@@ -185,8 +190,7 @@ def make_figure(width: float, height: float) -> Figure:
 
 def to_inline_svg(figure: Figure, *, prefix: str, description: str) -> str:
     """The <svg> element; `prefix` keeps its ids apart from those of other figures of the page."""
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a data set may be called "a$b"
+    take_as_text(figure)
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None})
@@ -198,5 +202,5 @@ def to_inline_svg(figure: Figure, *, prefix: str, description: str) -> str:
     svg = svg.replace("url(#", f"url(#{prefix}-").replace(INK, "currentColor")
     for size in ("width", "height"):  # The page sets the width; the viewBox has the shape.
         svg = re.sub(rf'(<svg [^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
-    label = html.escape(description, quote=True)
+    label = html.escape(shown(description), quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

@@ -28,7 +28,7 @@ from edge_melanoma.evaluation.predictions import (
 )
 from edge_melanoma.machine.files import write_atomically, write_json
 from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, as_written, read_json
-from edge_melanoma.runs.manifests import Parity as ParityFile
+from edge_melanoma.runs.results import Parity as ParityFile
 
 SIDE = 112
 JPEG_QUALITY = 78
@@ -102,7 +102,7 @@ def render_stored(folder: Path) -> str:
 def _read_scores(path: Path) -> PredictionSet:
     try:
         return read_predictions(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (EdgeMelanomaError, ValueError, KeyError) as error:
         raise EdgeMelanomaError(
             f"{path} is not a readable table of scores; bench the run again."
         ) from error

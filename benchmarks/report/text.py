@@ -2,7 +2,6 @@
 
 import math
 import re
-import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -16,6 +15,7 @@ from edge_melanoma.benchmarks.report import tables
 from edge_melanoma.benchmarks.sections import ReportSection, stored_sections
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.machine.markdown import table_of, template_environment, text_of
+from edge_melanoma.machine.terminal import next_lines
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXAMPLES_SHOWN = 5
@@ -153,16 +153,14 @@ def describe_next(parity: Parity, *, run: Path, page: Path) -> list[str]:
     """Where the page is and what to do with the run, each in a line that can be pasted whole."""
     verdicts = {one["mode"]: one["verdict"] for one in parity["candidates"]}
     usable = [mode for mode in ("int8-qat", "int8") if verdicts.get(mode, FAIL) != FAIL]
-    folder = shlex.quote(str(run))
     if usable:
-        mode = "" if usable[0] == "int8-qat" or "int8-qat" not in verdicts else " --mode int8"
-        command = f"android {folder}{mode}"
+        is_other = usable[0] == "int8" and "int8-qat" in verdicts
+        command = ["android", run, *(("--mode", "int8") if is_other else ())]
     elif "int8" not in verdicts or "int8-qat" not in verdicts:
-        missing = "int8" if "int8" not in verdicts else "int8-qat"
-        command = f"export {folder} --quantize {missing}"
+        command = ["export", run, "--quantize", "int8-qat" if "int8" in verdicts else "int8"]
     else:
-        command = f"bench {folder} --full"
-    return [f"{'Report':<8}{shlex.quote(str(page))}", f"{'Next':<8}edge-melanoma {command}"]
+        command = ["bench", run, "--full"]
+    return next_lines(page, command=command, word="Report")
 
 
 def _facts(candidate: Parity, parity: Parity) -> Iterator[list[str]]:

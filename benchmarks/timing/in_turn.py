@@ -1,5 +1,6 @@
 """Models timed in turn, burst by burst, so that a noisy machine hits all of them alike."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -72,7 +73,11 @@ def time_in_turn(
     start, own_before = latency.read_moment(), time.process_time()
     passes, own = [], 0.0
     for number in range(1, PASSES + 1):
-        say(f"Timing {len(models)} models in turn, {threads} thread(s), pass {number} of {PASSES}")
+        # A bar that moves would take time from what is timed.
+        most = len(models) * settings.max_seconds / PASSES
+        limit = f", at most {most:.0f} s" if math.isfinite(most) else ""
+        told = f"{len(models)} models in turn, {threads} thread{'' if threads == 1 else 's'}"
+        say(f"Timing {told}, pass {number} of {PASSES}{limit}")
         turns, seconds = _run_pass(models, paths, settings, threads)
         passes.append(turns)
         own += seconds

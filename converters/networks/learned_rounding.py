@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.converters.networks.rewriting import Float32, output_axis
+from edge_melanoma.converters.networks.rewriting import Float32
 from edge_melanoma.machine.tensorflow import tf, tf_keras
 
 LARGEST_INT8 = 127
@@ -49,18 +49,6 @@ def round_kernel(layer: Any, inputs: Any, *, dense_by_unit: bool = True) -> Floa
         weights, _forms_of(_patches(layer, inputs), by_channel=False), by_output=by_output
     )
     return np.asarray(rounded.reshape(kernel.shape), np.float32)
-
-
-def round_to_int8(kernel: Float32, axis: int) -> Float32:
-    """The nearest values of a symmetric int8 grid with one scale an output channel."""
-    axes = tuple(other for other in range(kernel.ndim) if other != axis)
-    scale = _step_of(np.abs(kernel).max(axis=axes, keepdims=True).astype(np.float64))
-    return np.asarray(np.round(kernel / scale) * scale, np.float32)
-
-
-def round_to_nearest(layer: Any, inputs: Any) -> Float32:
-    """The layer's kernel rounded weight by weight, whatever its inputs are."""
-    return round_to_int8(layer.get_weights()[0], output_axis(layer))
 
 
 def _descend(weights: Float64, forms: Float64, *, by_output: bool = True) -> Float64:

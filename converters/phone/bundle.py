@@ -127,7 +127,9 @@ def bundle_files(
     point = model_info.describe_operating_point(run, model)
     for one in plain:
         model_info.refuse_other_ends(one, image_size=run.image_size)
-    info = model_info.describe_models(plain, run, crop=crop, operating_point=point)
+    info = model_info.describe_models(
+        plain, run, crop=crop, operating_point=point, counts=model.manifest.get("counts")
+    )
     models = {f"{ASSETS}/{one.file}": model_info.attach_info(one.data, run, info) for one in plain}
     told = model_info.with_hashes(info, {Path(name).name: data for name, data in models.items()})
     readme = sources[README].decode()
@@ -152,6 +154,7 @@ def bundle_files(
         int8=models[INT8],
         uint8=models[UINT8],
         gate=model.gate,
+        counts=model.manifest.get("counts"),
         crop=crop,
         size=run.image_size,
     )

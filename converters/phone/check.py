@@ -47,7 +47,8 @@ def check_bundle(folder: Path) -> dict[str, Any]:
                 f"android."
             )
     findings = _Findings()
-    sums = bundle.read_sums((folder / bundle.SUMS).read_text(encoding="utf-8", errors="replace"))
+    told = read_bounded(folder / bundle.SUMS).decode("utf-8", errors="replace")
+    sums = bundle.read_sums(told)
     for name, sha256 in sums.items():
         path, expected = folder / name, sha256 if (folder / name).is_file() else "the file"
         found = sha256_of_file(path) if path.is_file() else "none"
@@ -103,7 +104,7 @@ def _stages_of_model(
         return
     contents = {
         MODEL_INFO: json_text(without_hashes(info)).encode(),
-        LABELS: (folder / bundle.LABELS_FILE).read_bytes(),
+        LABELS: read_bounded(folder / bundle.LABELS_FILE),
     }
     for file, content in contents.items():
         expected = f"the attached {file} to say what the one of the bundle says"
@@ -142,7 +143,8 @@ def _check_pictures(
     for model in gates if ready else ():
         try:
             pictures = [one[2] for one in ready]
-            outputs[model] = run_model((folder / model).read_bytes(), pictures, gate=gates[model])
+            data = read_bounded(folder / model, most=LARGEST_MODEL_BYTES)
+            outputs[model] = run_model(data, pictures, gate=gates[model])
         except EdgeMelanomaError as error:
             findings.passes(model, [("run", "a lesion classifier", str(error))])
     for place, (name, vector, _) in enumerate(ready):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from edge_melanoma.data.crops import Crop
-from edge_melanoma.data.faults import measure_faults
+from edge_melanoma.data.faults import Measures, measure_faults
 from edge_melanoma.data.images import RESIZE_ID, ResizeId, decode_image, resize_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
@@ -18,7 +18,8 @@ from edge_melanoma.machine.schemas import Count, Inside, Integer, Sha256, Share
 from edge_melanoma.runtime.classifiers import SessionPool, choose_runtime
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Kernels, Runtime
-from edge_melanoma.tflite.gate import GateRule
+from edge_melanoma.tflite.counts import bins_of, values_of
+from edge_melanoma.tflite.gate import GateRule, Placed
 
 SCHEMA = 1
 EXACT_FOR = "LiteRT 2.x, CPU, XNNPACK"
@@ -63,10 +64,11 @@ def describe_vectors(
     int8: bytes,
     uint8: bytes,
     gate: GateRule | None,
+    counts: Mapping[str, Any] | None,
     crop: Crop,
     size: int,
 ) -> dict[str, Any]:
-    """The content of golden.json for pictures by file name.
+    """The content of golden.json for pictures by file name; `counts` is the block of a manifest.
 
     Raises:
         EdgeMelanomaError: a picture cannot be read, or LiteRT does not run here with XNNPACK.
@@ -79,6 +81,7 @@ def describe_vectors(
             "LiteRT runs without XNNPACK here, whose outputs the golden vectors hold; unset "
             "TF_DISABLE_XNNPACK."
         )
+    measured = [measure_faults(one) for one in inputs]
     vectors = [
         {
             "file": name,
@@ -91,11 +94,13 @@ def describe_vectors(
             "uint8_output": unsigned,
             "p_malignant": score,
             **({} if gate is None else {"gate_distance": distance}),
-            "measures": asdict(measure_faults(resized)),
+            "measures": asdict(measures),
+            **_bins(score, distance, measures, gate, counts),
         }
-        for (name, pixels), resized, signed, unsigned, score, distance in zip(
+        for (name, pixels), resized, measures, signed, unsigned, score, distance in zip(
             upright.items(),
             inputs,
+            measured,
             expected.integers,
             twin.integers,
             expected.scores,
@@ -113,6 +118,20 @@ def describe_vectors(
         },
         "vectors": vectors,
     }
+
+
+def _bins(
+    score: float,
+    distance: float | None,
+    measures: Measures,
+    gate: GateRule | None,
+    counts: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Where an app counts the picture, if it can."""
+    if gate is None or distance is None or counts is None:
+        return {}
+    placed = Placed(distance=distance, limit=gate.limit)
+    return {"bins": bins_of(values_of(score, placed, measures), counts["edges"])}
 
 
 def prepare_pixels(pixels: NDArray[np.uint8], crop: Crop, *, size: int) -> NDArray[np.uint8]:

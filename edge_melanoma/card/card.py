@@ -35,18 +35,24 @@ from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, as_written, read_j
 from edge_melanoma.machine.terminal import (
     Reporter,
     TerminalReporter,
+    next_lines,
     print_lines,
     print_table,
     results_console,
-    shown,
 )
 from edge_melanoma.network.network import load_network
 from edge_melanoma.network.recipes import NAMED_WEIGHTS, Variant
 from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
-from edge_melanoma.runs.manifests import ExportManifest, Parity, read_evaluation, read_split
+from edge_melanoma.runs.manifests import ExportManifest, read_split
 from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
-from edge_melanoma.runs.pictures import describe_own_side, leaked_test_of, read_side
+from edge_melanoma.runs.pictures import (
+    describe_own_side,
+    find_external,
+    leaked_test_of,
+    read_side,
+)
+from edge_melanoma.runs.results import Parity, read_evaluation
 from edge_melanoma.training.record import record_files, score_external_sets
 
 CARD, SUBGROUPS, FAILURES = "MODEL_CARD.md", "subgroups.json", "failures"
@@ -107,7 +113,8 @@ def make_card(
         record_files(run, [subgroups_file, out, *sorted(failures.rglob("*.png"))])
     for judged in facts["judged"]:
         _show(judged)
-    print(shown(str(out)))
+    command = ("android", run.folder, "--out", "bundle")
+    print_lines(results_console(width=160), *next_lines(out, subgroups_file, command=command))
     return out
 
 
@@ -162,7 +169,7 @@ def _scored_sets(
     scores = read_predictions(run.folder / "predictions_test.csv")
     yield dataset["name"], TEST_SIDE, dataset, own, scores
     for name, block in evaluation.get("external", {}).items():
-        folder = Path(run.manifest["external"][name])
+        folder = find_external(run, name, block["dataset"])
         if not folder.is_dir():
             reporter.say(f"The folder of {name} is not there any more: its subgroups are left out.")
             continue

@@ -65,9 +65,9 @@ def describe_methods(result: dict[str, Any]) -> str:
     model, data = result["model"], result["dataset"]
     left_out = result.get("left_out")
     sentences = [
-        f"The model {text_of(model['file'])} ({model['mode']}, sha256 {model['sha256'][:12]}) was "
-        f"evaluated with edge-melanoma {__version__} on {data['images']} images of "
-        f"{text_of(data['name'])} "
+        f"The model {text_of(model['file'])} ({text_of(model['mode'])}, sha256 "
+        f"{model['sha256'][:12]}) was evaluated with edge-melanoma {__version__} on "
+        f"{data['images']} images of {text_of(data['name'])} "
         f"({data['malignant']} malignant, {data['benign']} benign).",
         f"{left_out} images were left out as copies of images that it had learned from."
         if left_out

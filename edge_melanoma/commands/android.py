@@ -10,8 +10,9 @@ from typer import Option
 
 from edge_melanoma.commands.options import Force, JsonFile, RunArgument
 from edge_melanoma.data.crops import Crop
+from edge_melanoma.machine.command_line import ADVANCED
 from edge_melanoma.machine.files import write_result
-from edge_melanoma.machine.terminal import print_lines, print_table, results_console
+from edge_melanoma.machine.terminal import next_lines, print_lines, print_table, results_console
 
 DIFFERS = 1
 FINDING = "{file}: {stage}: expected {expected}, found {found}."
@@ -34,21 +35,25 @@ def command(
         bool,
         Option(
             "--with-map",
-            help="Add it with a second output, class_activation_map (1, 7, 7): where it looked.",
+            rich_help_panel=ADVANCED,
+            help="The same with a second output, class_activation_map (1, 7, 7): where it looked.",
         ),
     ] = False,
     crop: Annotated[
         Crop,
         Option(
+            rich_help_panel=ADVANCED,
             help="What of a photograph the app resizes: the whole frame, as in training, or its "
-            "centre square."
+            "centre square.",
         ),
     ] = Crop.NONE,
     mode: Annotated[
         str | None,
         Option(
             metavar="int8|int8-qat",
-            help="Which of the run's int8 exports; int8-qat where there is one.",
+            show_default="int8-qat where there is one",
+            rich_help_panel=ADVANCED,
+            help="Which of the run's int8 exports.",
         ),
     ] = None,
     force: Force = False,
@@ -62,7 +67,12 @@ def command(
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """Write what an app needs: int8 and uint8 models, golden vectors, Kotlin, web page, hashes."""
+    """Write what an app needs: models, golden vectors, Kotlin, Swift, a web page, hashes.
+
+    Examples:
+        edge-melanoma android bundled --out bundle
+        edge-melanoma android --verify bundle
+    """
     if verify is not None:
         _verify(verify, json)
         return
@@ -95,8 +105,8 @@ def _show(told: Mapping[str, Any]) -> None:
     print_table(console, table)
     print_lines(
         console,
-        f"{told['bundle']}: {told['files']} files, {told['size_bytes']:,} bytes. Check them with: "
-        f"edge-melanoma android --verify {told['bundle']}",
+        f"{told['files']} files, {told['size_bytes']:,} bytes",
+        *next_lines(told["bundle"], command=("android", "--verify", told["bundle"])),
     )
 
 

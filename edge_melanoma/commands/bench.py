@@ -10,18 +10,28 @@ from edge_melanoma.benchmarks.settings import BenchCopies, StudySettings, Timing
 from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.command_line import OUTPUT, stated_options
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.runtime.names import Engine
 
 CONTRACT_NOT_MET = 1
+TIMES, STUDY = "Timing", "Studies"
+"""Panels of the help."""
 WRITE_CONTRACT, DEFAULT_CONTRACT = "--write-contract", "parity.toml"
 TIMING, STUDIES = TimingSettings(), StudySettings()
 
 
 def command(
+    context: typer.Context,
     run: options.RunArgument = None,
     data: Annotated[
-        Path | None, Option(metavar="DIR", help="Another data set than the run's test side.")
+        Path | None,
+        Option(
+            metavar="DIR",
+            rich_help_panel=options.DATA,
+            show_default="the run's test side",
+            help="Another data set to measure on.",
+        ),
     ] = None,
     labels: options.LabelTables = None,
     malignant: options.MalignantClasses = None,
@@ -31,7 +41,8 @@ def command(
         Path | None,
         Option(
             metavar="FILE",
-            help="Limits as TOML; without it ./parity.toml, or the defaults if there is none.",
+            show_default="./parity.toml, or built-in limits if there is none",
+            help="Limits as TOML that each exported file must keep.",
         ),
     ] = None,
     write_contract: Annotated[
@@ -42,60 +53,85 @@ def command(
             help="Draft a contract that this run keeps; without FILE, as parity.toml.",
         ),
     ] = None,
-    runs: Annotated[int, Option(min=2, help="Timed invocations a model, at least.")] = TIMING.runs,
-    warmup: Annotated[int, Option(min=0, help="Untimed ones before.")] = TIMING.warmup,
+    runs: Annotated[
+        int, Option(min=2, rich_help_panel=TIMES, help="Timed calls of each model, at least.")
+    ] = TIMING.runs,
+    warmup: Annotated[
+        int, Option(min=0, rich_help_panel=TIMES, help="Calls before these, which do not count.")
+    ] = TIMING.warmup,
     threads: Annotated[
         list[str] | None,
         Option(
             metavar="N|all",
-            help="For the timed ones, 1 if none is given; several: --threads 1,2,all.",
+            rich_help_panel=TIMES,
+            show_default="1",
+            help="Threads of the timed calls; several: --threads 1,2,all.",
         ),
     ] = None,
     min_seconds: Annotated[
-        float, Option(min=0, help="Time each model at least so long.")
+        float, Option(min=0, rich_help_panel=TIMES, help="Time each model at least so long.")
     ] = TIMING.min_seconds,
     max_seconds: Annotated[
-        float, Option(min=0.1, help="Stop so late, even before --runs.")
+        float,
+        Option(min=0.1, rich_help_panel=TIMES, help="Stop then, even before --runs are done."),
     ] = TIMING.max_seconds,
     mlperf: Annotated[
         bool,
         Option(
             "--mlperf",
+            rich_help_panel=TIMES,
             help="As MLPerf's single stream: at least 1,024 runs and 60 seconds a model.",
         ),
     ] = False,
     kernels: Annotated[
         bool,
-        Option("--kernels", help="Run each file by other kernels too, and compare the outputs."),
+        Option(
+            "--kernels",
+            rich_help_panel=STUDY,
+            help="Run each file by other kernels too, and compare the outputs.",
+        ),
     ] = False,
     kernel_images: Annotated[
-        int, Option(min=1, metavar="N", help="Pictures for --kernels.")
+        int, Option(min=1, metavar="N", rich_help_panel=STUDY, help="Pictures for --kernels.")
     ] = STUDIES.kernel_images,
     interpreter_python: Annotated[
         Path | None,
         Option(
             metavar="FILE",
-            help="A Python with tflite-runtime 2.14, for --kernels; without it one is looked for.",
+            rich_help_panel=STUDY,
+            show_default="one that is found on this machine",
+            help="A Python with tflite-runtime 2.14, for --kernels.",
         ),
     ] = None,
     mistakes: Annotated[
-        bool, Option("--mistakes", help="Price the classic preprocessing mistakes, in recall.")
+        bool,
+        Option(
+            "--mistakes",
+            rich_help_panel=STUDY,
+            help="Measure what the classic mistakes of preprocessing cost in recall.",
+        ),
     ] = False,
     stability: Annotated[
         bool,
         Option(
             "--stability",
-            help="Take each picture by 20 phone pipelines (light, JPEG, colours, scale, turns, "
-            "shifts) too, and count changed decisions; a contract's max_decision_changes asks "
-            "for it by itself.",
+            rich_help_panel=STUDY,
+            help="Change 400 pictures in 20 ways that phones do (light, JPEG, colours, scale, "
+            "turns, shifts) and count the decisions that change. A contract with "
+            "max_decision_changes asks for it by itself.",
         ),
     ] = False,
     adb: Annotated[
-        bool, Option("--adb", help="Time the files on the phone that adb is connected with too.")
+        bool,
+        Option("--adb", rich_help_panel=STUDY, help="Time the files on the phone behind adb too."),
     ] = False,
     benchmark_binary: Annotated[
         Path | None,
-        Option(metavar="FILE", help="TensorFlow Lite's benchmark_model for that phone, for --adb."),
+        Option(
+            metavar="FILE",
+            rich_help_panel=STUDY,
+            help="TensorFlow Lite's benchmark_model for that phone, for --adb.",
+        ),
     ] = None,
     interpreter: options.InterpreterOption = None,
     engine: options.EngineOption = Engine.LOCAL,
@@ -106,22 +142,39 @@ def command(
         Option(
             min=2,
             metavar="N",
+            rich_help_panel=options.DATA,
+            show_default="all",
             help="Only N pictures, spread over the set; kept in a folder of its own.",
         ),
     ] = None,
-    full: Annotated[bool, Option("--full", help="Print all tables too.")] = False,
+    full: Annotated[
+        bool,
+        Option("--full", rich_help_panel=OUTPUT, help="Print all tables too."),
+    ] = False,
     json: options.JsonFile = None,
-    html: Annotated[Path | None, Option(metavar="FILE", help="A copy of report.html.")] = None,
+    html: Annotated[
+        Path | None,
+        Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write a copy of report.html there."),
+    ] = None,
     junit: Annotated[
-        Path | None, Option(metavar="FILE", help="JUnit XML, a test case a model and rule.")
+        Path | None,
+        Option(
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="Write JUnit XML, a test case for each model and rule.",
+        ),
     ] = None,
 ) -> None:
-    """Score the same pictures with Keras and with every exported file, and time each model.
+    """Compare every exported file with the network, picture by picture, and time each.
 
-    Writes parity.json, parity.md, report.html and the scores into the run's bench folder, replacing
-    those of an earlier bench of the same set. On external sets models are compared, not timed, and
-    no contract holds. Exit code 1: a candidate fails, or is inconclusive and the contract says that
-    this is a failure.
+    Writes parity.json, parity.md, report.html and the scores into the run's bench folder, in place
+    of an earlier bench of the same set. On external sets models are compared, not timed, and no
+    contract holds. Exit code 1: a file fails, or is inconclusive and the contract says that this
+    is a failure.
+
+    Examples:
+        edge-melanoma bench
+        edge-melanoma bench runs/partial-1 --contract parity.toml --junit parity.xml
     """
     ray = options.choose_ray(engine, workers=workers, address=address)
     timing = options.choose_timing(
@@ -158,6 +211,7 @@ def command(
         ray=ray,
         full=full,
         copies=BenchCopies(json=json, html=html, junit=junit),
+        options=stated_options(context),
     )
     if not found.passed:
         raise typer.Exit(CONTRACT_NOT_MET)
@@ -166,15 +220,25 @@ def command(
 def report(
     run: options.RunArgument = None,
     data: Annotated[
-        Path | None, Option(metavar="DIR", help="The bench of this set, not of the test side.")
+        Path | None,
+        Option(
+            metavar="DIR",
+            show_default="the run's test side",
+            help="The data set whose bench is shown.",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, Option(metavar="FILE", help="The page; else bench/report.html of the run.")
+        Path | None,
+        Option(metavar="FILE", show_default="RUN/bench/report.html", help="Where it is written."),
     ] = None,
 ) -> None:
     """Write one self-contained HTML page of a run's bench, from what bench left there.
 
     Nothing is measured again: the page is that of the stored scores and figures.
+
+    Examples:
+        edge-melanoma report
+        edge-melanoma report runs/partial-1 --out report.html
     """
     from edge_melanoma.benchmarks.bench import bench_folder_of
     from edge_melanoma.benchmarks.report.page import PAGE, render_stored

@@ -1,31 +1,31 @@
-"""edge-melanoma commission: a clinic's own operating point, correction, and bundle."""
+"""edge-melanoma commission, and drift: a model at a clinic, when it begins and later."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from rich.table import Table
-from typer import Argument, Option
+from typer import Argument, Exit, Option
 
 from edge_melanoma.commands import options
 from edge_melanoma.commands.threshold import choose_demand
 from edge_melanoma.machine.files import write_result
 from edge_melanoma.machine.terminal import (
     TerminalReporter,
+    next_lines,
     print_lines,
     print_table,
     results_console,
 )
 
+DRIFT = 1
+
 
 def command(
-    model: Annotated[
-        Path,
-        Argument(metavar="RUN_OR_MODEL", help="A run folder, a .tflite file, or the word bundled."),
-    ],
     data: Annotated[
-        Path, Option(metavar="CLINIC_DIR", help="The clinic's labelled pictures, of both classes.")
+        Path, Option(metavar="DIR", help="The clinic's labelled pictures, of both classes.")
     ],
+    model: options.ModelArgument = None,
     labels: options.LabelTables = None,
     malignant: options.MalignantClasses = None,
     group: options.GroupBy = None,
@@ -41,11 +41,15 @@ def command(
     force: options.Force = False,
     json: options.JsonFile = None,
 ) -> None:
-    """Fit a model to a clinic without touching a weight: where it decides, what a score means.
+    """Fit a model's threshold and probabilities to a clinic; the weights stay as they are.
 
     Point and correction are chosen on all pictures of the clinic from which the model has not
     learned. What they are worth is judged by halves of its lesions, each by what the other half
     chose. Of a run its int8 file is commissioned, where it has one.
+
+    Examples:
+        edge-melanoma commission bundled --data clinic
+        edge-melanoma commission bundled --data clinic --max-miss 0.03 --out bundle
     """
     demand = choose_demand(min_recall, max_miss, max_false_alarm, confidence)
     reading = options.choose_reading(labels, malignant, group, folders=[data])
@@ -54,11 +58,13 @@ def command(
     from edge_melanoma.evaluation.commission import commission
     from edge_melanoma.evaluation.subject import open_model, score_clinic
     from edge_melanoma.runs.folders import refuse_unwritable
+    from edge_melanoma.runs.models import find_run
 
     refuse_unwritable(json)
-    subject = open_model(model, interpreter=interpreter)
-    file = commissioned.phone_file_of(model, subject)
-    if file != model:
+    place = model or find_run(None).folder
+    subject = open_model(place, interpreter=interpreter)
+    file = commissioned.phone_file_of(place, subject)
+    if file != place:
         subject = open_model(file, interpreter=interpreter)
     if out is not None:
         commissioned.refuse_without_bundle(subject)
@@ -78,6 +84,78 @@ def command(
     }
     if not write_result(json, told):
         _show(told)
+        command = ("android", "--verify", out) if out else ("commission", place, "--data", data)
+        asked = () if out else ("--out", "bundle")
+        lines = next_lines(json, out, command=(*command, *asked))
+        print_lines(results_console(width=140), *lines)
+
+
+def drift(
+    counts: Annotated[
+        Path,
+        Argument(metavar="COUNTS.json", help="What an app, the page or predict --counts wrote."),
+    ],
+    model: options.ModelArgument = None,
+    json: options.JsonFile = None,
+) -> None:
+    """Tell by counts alone whether an app's pictures are still like those of validation.
+
+    What they measure is held against all pictures of validation and against each clinic's. Exit
+    code 1: they are like none of these. Fewer than 100 are too few. Counts of the model in the
+    package are known as such.
+
+    Examples:
+        edge-melanoma drift counts.json bundled
+        edge-melanoma drift counts.json runs/partial-1 --json drift.json
+    """
+    from edge_melanoma.converters.phone.commissioned import phone_file_of
+    from edge_melanoma.evaluation.drift import compare_counts
+    from edge_melanoma.evaluation.subject import open_model
+    from edge_melanoma.runs.folders import refuse_unwritable
+    from edge_melanoma.tflite.counts import read_counts
+
+    refuse_unwritable(json)
+    place = model or _model_that_counted(counts)
+    subject = open_model(phone_file_of(place, open_model(place)))
+    told = read_counts(counts, subject.counts)
+    found = compare_counts(told["counts"], subject.counts)
+    if not write_result(json, {"schema": 1, **subject.facts, **found}):
+        _show_drift(found)
+    if found["drift"]:
+        raise Exit(DRIFT)
+
+
+def _model_that_counted(counts: Path) -> Path:
+    """The model in the package where the counts are of it, else the newest run."""
+    from edge_melanoma.evaluation.subject import open_model
+    from edge_melanoma.machine.schemas import read_json
+    from edge_melanoma.runs.bundled import WORD
+    from edge_melanoma.runs.models import find_run
+    from edge_melanoma.tflite.counts import CountsFile
+
+    reference = read_json(counts, CountsFile)["reference"]
+    is_bundled = reference == open_model(WORD).counts["reference"]
+    return WORD if is_bundled else find_run(None).folder
+
+
+def _show_drift(found: Mapping[str, Any]) -> None:
+    nearest = found["nearest"]
+    table = Table("measure", title=f"{found['judged']} judged pictures against {nearest}")
+    for column in ("how often more", "standard errors"):
+        table.add_column(column, justify="right")
+    for name, one in found["groups"][nearest]["measures"].items():
+        table.add_row(name, f"{one['more']:.3f}", f"{one['errors']:+.1f}")
+    console = results_console(width=140)
+    print_table(console, table)
+    distance = f"{nearest}, {found['groups'][nearest]['distance']:.2f} of the limit away"
+    changed = ", ".join(found["changed"])
+    print_lines(
+        console,
+        f"Drift, in {changed}: the nearest pictures of validation are {distance}"
+        if found["drift"]
+        else f"No drift: the pictures are like {distance}",
+        "Research only, not a medical device.",
+    )
 
 
 def _show(told: Mapping[str, Any]) -> None:
@@ -142,6 +220,4 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
             f"{100 * share['bound']:.1f} % with {sure}; you need {share['more_needed']} more "
             f"melanomas, none of them missed, to promise {promised}"
         )
-    if told["bundle"]:
-        yield f"{told['bundle']['bundle']}: {told['bundle']['files']} files"
     yield "Research only, not a medical device."

@@ -6,7 +6,12 @@ from typing import Annotated
 from typer import Option
 
 from edge_melanoma.commands.options import Seed
-from edge_melanoma.machine.terminal import TerminalReporter, shown
+from edge_melanoma.machine.terminal import (
+    TerminalReporter,
+    next_lines,
+    print_lines,
+    results_console,
+)
 
 
 def command(
@@ -17,8 +22,9 @@ def command(
     weights: Annotated[
         str | None,
         Option(
-            metavar="imagenet|none|PATH",
-            help="Without it: the ImageNet weights if Keras has them on this machine, else none.",
+            metavar="NAME|FILE",
+            show_default="imagenet if Keras has it on this machine, else none",
+            help="Where the network starts from: imagenet, none, or a file of Keras weights.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -26,6 +32,10 @@ def command(
     """Draw lesion pictures, train on them, export int8 and prove parity, in minutes.
 
     The figures are about drawings: they show that the tool works, and nothing about patients.
+
+    Examples:
+        edge-melanoma demo
+        edge-melanoma demo --out demo --count 120
     """
     from edge_melanoma.benchmarks.bench import run_bench
     from edge_melanoma.commands.export import export_and_show
@@ -52,7 +62,11 @@ def command(
     variant = Variant.SCRATCH if start == "none" else Variant.FROZEN
     settings = TrainingSettings(variant=variant, weights=start, seed=seed)
     (folder,) = train_variants(
-        [data], [settings], out=out / "run", cache_folder=out / "activations"
+        [data],
+        [settings],
+        out=out / "run",
+        cache_folder=out / "activations",
+        options={"data": [data], "weights": start, "seed": seed},
     )
     export_and_show(
         folder, parse_modes([Mode.INT8.value]), settings=ExportSettings(seed=seed), force=False
@@ -60,4 +74,6 @@ def command(
     report = run_bench(folder)
     images = report.dataset["images"]
     print(f"One flip among {images} generated pictures is {1 / images:.1%} of them.")
-    print(shown(str(path_of(open_run(folder), Mode.INT8))))
+    command = ("android", folder, "--out", out / "bundle")
+    file = path_of(open_run(folder), Mode.INT8)
+    print_lines(results_console(width=160), *next_lines(file, command=command, word="Model"))

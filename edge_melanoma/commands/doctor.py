@@ -23,7 +23,12 @@ EXTRAS = ("train", "litert", "ray", "tensorboard", "heif", "kaggle", "tflite-run
 def command(
     json: JsonFile = None,
 ) -> None:
-    """Look at packages, interpreters, kernels, cores and memory."""
+    """Say what this machine can do: packages, interpreters, kernels, cores, memory.
+
+    Examples:
+        edge-melanoma doctor
+        edge-melanoma doctor --json doctor.json
+    """
     findings = {
         "schema": 1,
         "version": __version__,

@@ -3,33 +3,44 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-from typer import Argument, Option
+from typer import Option
 
 from edge_melanoma.commands import options
 from edge_melanoma.data.sets import name_external_sets
+from edge_melanoma.machine.command_line import OUTPUT
 from edge_melanoma.machine.files import write_result
-from edge_melanoma.machine.terminal import TerminalReporter
+from edge_melanoma.machine.terminal import (
+    PlainConsole,
+    TerminalReporter,
+    next_lines,
+    print_lines,
+)
 from edge_melanoma.runtime.names import Engine
 
 
 def command(
-    model: Annotated[
-        Path,
-        Argument(metavar="RUN_OR_MODEL", help="A run folder, a .tflite file, or the word bundled."),
-    ],
+    model: options.ModelArgument = None,
     data: Annotated[
         Path | None,
         Option(
             metavar="DIR",
-            help="Another data set (external validation); without it, the run's own test side.",
+            rich_help_panel=options.DATA,
+            show_default="the run's test side",
+            help="Another data set (external validation).",
         ),
     ] = None,
     labels: options.LabelTables = None,
     malignant: options.MalignantClasses = None,
     group: options.GroupBy = None,
     threshold: Annotated[
-        float | None, Option(min=0.0, max=1.0, help="Instead of the model's own.")
+        float | None,
+        Option(
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            show_default="the model's own",
+            help="Flag what scores at least this.",
+        ),
     ] = None,
     input_range: options.InputRange = None,
     malignant_index: options.MalignantIndex = None,
@@ -43,12 +54,18 @@ def command(
         Path | None,
         Option(
             metavar="DIR",
+            rich_help_panel=OUTPUT,
             help="Write figures (PDF and PNG), scores, subgroups and a paragraph of methods there.",
         ),
     ] = None,
     json: options.JsonFile = None,
 ) -> None:
-    """Recall first, each metric with its 95 % interval and what it was measured on."""
+    """Measure a model: recall first, each figure with its 95 % interval.
+
+    Examples:
+        edge-melanoma evaluate
+        edge-melanoma evaluate bundled --data photos --out figures
+    """
     ray = options.choose_ray(engine, workers=workers, address=address)
     reading = options.choose_reading(labels, malignant, group, folders=[data], external=external)
     folders = name_external_sets(external or (), reading)
@@ -56,11 +73,12 @@ def command(
     from edge_melanoma.evaluation.subject import evaluate_subject, open_model
     from edge_melanoma.evaluation.tables import show_evaluation
     from edge_melanoma.runs.folders import refuse_unwritable
+    from edge_melanoma.runs.models import find_run
     from edge_melanoma.tflite.ends import choose_ends
 
     refuse_unwritable(json, *(out / name for name in FILES if out))
     subject = open_model(
-        model,
+        model or find_run(None).folder,
         threshold=threshold,
         interpreter=interpreter,
         ray=ray,
@@ -73,6 +91,8 @@ def command(
     is_told = write_result(json, evaluated.result)
     if not is_told:
         show_evaluation(evaluated.result)
-    if out is not None:
-        for path in write_paper(out, evaluated, reporter=reporter):
-            typer.echo(str(path), err=is_told)
+    written = write_paper(out, evaluated, reporter=reporter) if out is not None else []
+    others = ("--data", data) if data is not None else ()
+    command = ("evaluate", model or subject.place, *others, "--out", "figures")
+    lines = next_lines(*written, command=() if out is not None else command)
+    print_lines(PlainConsole(stderr=is_told), *lines)

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from rich.table import Table
-from typer import Option
+from typer import Context, Option
 
 from edge_melanoma.commands.options import Deterministic, Force, RunArgument, Seed
 from edge_melanoma.converters.settings import ExportSettings, TuningSettings
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.command_line import ADVANCED, stated_options
 from edge_melanoma.machine.terminal import (
     TerminalReporter,
+    next_lines,
     print_lines,
     print_table,
     results_console,
@@ -20,40 +23,47 @@ from edge_melanoma.tflite.modes import Backend, Correction, InputOutput, Mode, O
 
 
 def command(
+    context: Context,
     run: RunArgument = None,
     quantize: Annotated[
         list[str] | None,
         Option(
-            metavar="none|float16|dynamic|int8|int8-qat|int16x8|all",
-            help="May be given several times; int8 if not given. float32 is always written too: "
-            "it shows what conversion alone costs.",
+            metavar="MODE",
+            autocompletion=lambda: ["none", *(mode.value for mode in Mode), "all"],
+            show_default="int8",
+            help="none, float16, dynamic, int8, int8-qat, int16x8 or all; may be repeated. float32 "
+            "is always written too: it shows what conversion alone costs.",
         ),
     ] = None,
     io: Annotated[
         InputOutput,
         Option(
-            help="Input and output type of the int8 model: int8 takes pixel - 128, "
-            "uint8 takes raw RGB bytes."
+            help="Input and output type of the int8 model: int8 takes pixel - 128, uint8 takes "
+            "raw RGB bytes.",
         ),
     ] = InputOutput.INT8,
     output: Annotated[
         Output,
         Option(
-            help="What the int8 model gives: P(malignant) in steps of 1/256, its logit in finer "
-            "ones, or P of a float last layer."
+            metavar="KIND",
+            rich_help_panel=ADVANCED,
+            help="What the int8 model gives: probability in steps of 1/256, its logit in finer "
+            "ones, or float32, by a float last layer.",
         ),
     ] = Output.PROBABILITY,
     backend: Annotated[
         Backend,
         Option(
-            help="Who quantises: TensorFlow's converter, or LiteRT's quantizer (int8-qat is the "
-            "converter's always)."
+            rich_help_panel=ADVANCED,
+            help="What quantises: TensorFlow's converter, or LiteRT's quantizer (extra litert; "
+            "int8-qat is always the converter's).",
         ),
     ] = Backend.CONVERTER,
     max_recall_drop: Annotated[
         float | None,
         Option(
             metavar="SHARE",
+            rich_help_panel=ADVANCED,
             help="Keep the layers that harm most in float until int8 loses no more than this on "
             "validation, such as 0.005.",
         ),
@@ -62,6 +72,7 @@ def command(
         bool,
         Option(
             "--with-map",
+            rich_help_panel=ADVANCED,
             help="Give the float16 model a second output, class_activation_map (1, 7, 7): where it "
             "looked, in units of the logit.",
         ),
@@ -70,28 +81,47 @@ def command(
         int | None,
         Option(
             metavar="N",
-            help="Of the training side, half of each class; 200, or all that a smaller one has in "
-            "equal number.",
+            rich_help_panel=ADVANCED,
+            show_default="200, or what a small set has",
+            help="Training pictures that the ranges of int8 are measured on, half of each class.",
         ),
     ] = None,
     bias_correction: Annotated[
         Correction,
         Option(
-            help="Make up for what rounding does to every layer's mean, or leave it to the stock "
-            "converter, to compare."
+            rich_help_panel=ADVANCED,
+            help="Make up for what rounding does to every layer's mean, or leave it as the "
+            "converter makes it, to compare.",
         ),
     ] = Correction.LAYERWISE,
-    qat_epochs: Annotated[int, Option(min=1, help="Of int8-qat; the best is kept.")] = 3,
-    qat_learning_rate: Annotated[float, Option(min=0.0, help="Of int8-qat.")] = 1e-5,
+    qat_epochs: Annotated[
+        int,
+        Option(
+            min=1, rich_help_panel=ADVANCED, help="Epochs of int8-qat, of which the best is kept."
+        ),
+    ] = 3,
+    qat_learning_rate: Annotated[
+        float, Option(min=0.0, rich_help_panel=ADVANCED, help="Learning rate of int8-qat.")
+    ] = 1e-5,
     cache_dir: Annotated[
         Path | None,
-        Option(metavar="DIR", help="Where int8-qat keeps activations; the user's cache folder."),
+        Option(
+            metavar="DIR",
+            rich_help_panel=ADVANCED,
+            show_default="the user's cache folder",
+            help="Where int8-qat keeps what the layers before the tuned ones give.",
+        ),
     ] = None,
     seed: Seed = 0,
     deterministic: Deterministic = False,
     force: Force = False,
 ) -> None:
-    """Convert a run and read every file back: an int8 export that is not wholly int8 is refused."""
+    """Convert a run to .tflite files and audit each: int8 must be int8 throughout.
+
+    Examples:
+        edge-melanoma export --quantize int8
+        edge-melanoma export runs/partial-1 --quantize float16 --quantize int8-qat
+    """
     settings = ExportSettings(
         io=io,
         output=output,
@@ -105,7 +135,14 @@ def command(
         tuning=TuningSettings(epochs=qat_epochs, learning_rate=qat_learning_rate),
     )
     modes = parse_modes(quantize or [Mode.INT8.value])
-    export_and_show(run, modes, settings=settings, cache_folder=cache_dir, force=force)
+    export_and_show(
+        run,
+        modes,
+        settings=settings,
+        cache_folder=cache_dir,
+        force=force,
+        options=stated_options(context),
+    )
 
 
 def export_and_show(
@@ -115,6 +152,7 @@ def export_and_show(
     settings: ExportSettings,
     cache_folder: Path | None = None,
     force: bool,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Export a run, and print a row a file and where each decides."""
     from edge_melanoma.converters.export import export_run
@@ -129,27 +167,26 @@ def export_and_show(
         )
     run = find_run_or_bundled(folder)
     TerminalReporter().say(f"Converting {run.folder} to {', '.join(modes)}")
-    written = export_run(run, modes, settings=settings, cache_folder=cache_folder, force=force)
+    written = export_run(
+        run, modes, settings=settings, cache_folder=cache_folder, force=force, options=options
+    )
     columns = ("mode", "input", "output", "size MB", "calibration images", "sha256")
     table = Table(*columns, title="Exported and audited")
     for model in written:
         calibration = model.manifest["calibration"]
         table.add_row(
             model.mode,
-            *(_describe_end(model.manifest[end]) for end in ("input", "output")),
+            *(model.manifest[end]["dtype"] for end in ("input", "output")),
             f"{model.size_bytes / 1e6:.2f}",
-            f"{calibration['images']}" if calibration else "none needed",
+            f"{calibration['images']}" if calibration else "-",
             model.sha256[:16],
         )
     console = results_console(width=160)
     print_table(console, table)
     for model in written:
-        print_lines(console, str(model.path), *_explain(model.manifest))
-
-
-def _describe_end(end: Mapping[str, object]) -> str:
-    steps = f", scale {end['scale']:.6f}, zero point {end['zero_point']}"
-    return f"{end['dtype']}{steps if end['scale'] else ''}"
+        print_lines(console, *(f"{model.mode}: {line}" for line in _explain(model.manifest)))
+    paths = [model.path for model in written]
+    print_lines(console, *next_lines(*paths, command=("bench", run.folder)))
 
 
 def _explain(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -158,25 +195,25 @@ def _explain(manifest: Mapping[str, Any]) -> Iterator[str]:
         low, high = point["recall_interval"]
         integer = "" if point["integer"] is None else f", integer {point['integer']}"
         yield (
-            f"  Malignant from {point['threshold']:.4f}{integer}: recall {point['recall']:.4f} "
-            f"({low:.4f} .. {high:.4f}), specificity {point['specificity']:.4f} on validation, "
-            f"{point['malignant']} malignant and {point['benign']} benign images."
+            f"flagged from {point['threshold']:.4f}{integer}: recall {point['recall']:.3f} "
+            f"({low:.3f} to {high:.3f}), specificity {point['specificity']:.3f} on "
+            f"{point['malignant']} + {point['benign']} validation images"
         )
     if steps := manifest.get("float_layers"):
         first, last = steps[0], steps[-1]
         names = ", ".join(last["float_layers"]) or "none"
         yield (
-            f"  Kept in float: {names}. Recall drop on validation {first['recall_drop']:.4f} -> "
+            f"kept in float: {names}; recall drop on validation {first['recall_drop']:.4f} -> "
             f"{last['recall_drop']:.4f}, size {first['size_bytes']:,} -> {last['size_bytes']:,} "
-            f"bytes; {first['cpu_ms']:.2f} -> {last['cpu_ms']:.2f} CPU ms a picture."
+            f"bytes; {first['cpu_ms']:.2f} -> {last['cpu_ms']:.2f} CPU ms a picture"
         )
     if manifest.get("best_epoch") == 0:
         yield (
-            f"  Tuning did not help: none of {manifest['tuning']['epochs']} epochs was better than "
-            f"the start, which is kept. This is int8 by its own calibration."
+            f"tuning did not help: none of {manifest['tuning']['epochs']} epochs was better than "
+            f"the start, which is kept; this is int8 by its own calibration"
         )
     elif "best_epoch" in manifest:
         yield (
-            f"  Tuned after {manifest['cached_up_to']}: epoch {manifest['best_epoch']} "
-            f"of {manifest['tuning']['epochs']} kept."
+            f"tuned after {manifest['cached_up_to']}: epoch {manifest['best_epoch']} "
+            f"of {manifest['tuning']['epochs']} kept"
         )

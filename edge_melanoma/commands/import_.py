@@ -7,6 +7,7 @@ from typer import Argument, Option
 
 from edge_melanoma.commands.options import Force, InputRange, MalignantIndex, MinRecall, Seed
 from edge_melanoma.data.splits import SplitKind
+from edge_melanoma.machine.command_line import ADVANCED
 
 
 def command(
@@ -16,14 +17,20 @@ def command(
         list[Path] | None,
         Option(
             metavar="DIR",
-            help="Pictures for calibration, threshold and test; may be repeated. Without it the "
-            "run can be evaluated, and not exported.",
+            help="Pictures for calibration, threshold and test; may be repeated. Without them the "
+            "run can be evaluated on other pictures, but not exported.",
         ),
     ] = None,
     input_range: InputRange = None,
     malignant_index: MalignantIndex = None,
     image_size: Annotated[
-        int | None, Option(metavar="N", help="Side in pixels, for files of weights alone.")
+        int | None,
+        Option(
+            metavar="N",
+            rich_help_panel=ADVANCED,
+            show_default="that of the file",
+            help="Side in pixels, for files of weights alone.",
+        ),
     ] = None,
     check: Annotated[
         list[str] | None,
@@ -36,7 +43,9 @@ def command(
     split: Annotated[
         SplitKind | None,
         Option(
-            help="Without it a given test folder is kept; where there is none, sides are drawn."
+            rich_help_panel=ADVANCED,
+            show_default="folders where test is given, else pooled",
+            help="Keep a given test folder, or draw the sides from all pictures.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -47,6 +56,10 @@ def command(
 
     Its layers have to be those of MobileNetV2 with a small head; the first one that is not is
     named.
+
+    Examples:
+        edge-melanoma import model.keras --out runs/mine --data photos
+        edge-melanoma import model.h5 --out runs/mine --check photo.jpg=0.8731
     """
     from edge_melanoma.tflite.ends import choose_ends
     from edge_melanoma.training.imported import import_run

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from typer import Argument, Option
+from typer import Option
 
-from edge_melanoma.commands.options import JsonFile, RunArgument
+from edge_melanoma.commands.options import JsonFile, ModelArgument, RunArgument
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_result
 from edge_melanoma.machine.terminal import (
@@ -23,29 +23,43 @@ LIMIT_NOT_KEPT = NOT_AS_RECORDED = 1
 
 
 def command(
-    file: Annotated[Path, Argument(metavar="FILE", help="A .tflite file, or the word bundled.")],
+    file: ModelArgument = None,
     target: Annotated[
-        Target, Option(help="Where it is to run: which operators would be left to the CPU there.")
+        Target,
+        Option(help="Where it is to run: the operators that would be left to the CPU are named."),
     ] = Target.GPU,
     contract: Annotated[
         Path | None,
-        Option(metavar="FILE", help="Whose max_fallback_ops must hold; ./parity.toml if there."),
+        Option(
+            metavar="FILE",
+            show_default="./parity.toml if it is there",
+            help="A contract whose max_fallback_ops must hold.",
+        ),
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """What a file is: types, scales, operators and their share of time, threshold, seal.
+    """Show what a .tflite file is: types, scales, operators and their times, threshold, seal.
 
-    Exit code 1: more operators would be left to the CPU than the contract's max_fallback_ops.
+    Of a run it is the int8 file. Exit code 1: more operators would be left to the CPU than the
+    contract's max_fallback_ops.
+
+    Examples:
+        edge-melanoma inspect bundled
+        edge-melanoma inspect runs/partial-1/exports/model_int8.tflite --target npu
     """
     from edge_melanoma.benchmarks.parity.contract_file import find_contract, read_contracts
+    from edge_melanoma.converters.phone.bundle import choose_int8_export
     from edge_melanoma.runs.bundled import bundled_model, is_bundled
     from edge_melanoma.runs.folders import refuse_unwritable
-    from edge_melanoma.runs.models import open_converted
+    from edge_melanoma.runs.models import find_run, open_converted
 
     refuse_unwritable(json)
     stated = contract or find_contract()
     contracts = read_contracts(stated) if stated else None
-    model = open_converted(bundled_model() if is_bundled(file) else file)
+    if file is None or file.is_dir():
+        model = choose_int8_export(find_run(file), None)
+    else:
+        model = open_converted(bundled_model() if is_bundled(file) else file)
     told = _describe(model, target)
     limit = contracts.of(model.mode).max_fallback_ops if contracts and model.manifest else None
     if not write_result(json, told):
@@ -62,11 +76,15 @@ def verify(
     run: RunArgument = None,
     json: JsonFile = None,
 ) -> None:
-    """Check weights, split, evaluation, exports and benches, and say what was changed or is gone.
+    """Check a run's files against the hashes that were recorded, and name what was changed.
 
     Exit code 1: a file was changed, is missing, or is of other weights. A file that no manifest
     knows is told and is no fault. A manifest itself is vouched for by nothing: keep its hash where
     it matters who wrote it.
+
+    Examples:
+        edge-melanoma verify
+        edge-melanoma verify runs/partial-1 --json verified.json
     """
     from edge_melanoma.runs.bundled import bundled_run, is_bundled
     from edge_melanoma.runs.models import find_run
@@ -88,7 +106,7 @@ def _describe(model: Any, target: Target) -> dict[str, Any]:
     from edge_melanoma.tflite.inspection import inspect_model
     from edge_melanoma.tflite.metadata import read_seal
 
-    facts, manifest = inspect_model(model.data), model.manifest
+    facts, manifest = inspect_model(model.data, name=str(model.path)), model.manifest
     left = left_to_cpu(facts.operators, target)
     point = manifest.get("operating_point") or {}
     return {

@@ -7,26 +7,39 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
-from typer.core import TyperCommand
 
 from edge_melanoma.benchmarks.settings import MLPERF_QUERIES, MLPERF_SECONDS, TimingSettings
 from edge_melanoma.data.image_files import IMAGE_SUFFIXES
 from edge_melanoma.data.labels import Group, Reading
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine import command_line
+from edge_melanoma.machine.command_line import ADVANCED, OUTPUT
 from edge_melanoma.machine.files import STDOUT
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.runtime.names import Engine, Runtime
 
 DEFAULTS = {"--json": str(STDOUT), "--write-contract": "parity.toml"}
 """What stands for an option's file where none follows it."""
+DATA, ANSWERS = "Data", "Three answers"
+"""Panels of the help, beside those that every command has."""
 
 
-class Command(TyperCommand):
+class Command(command_line.Command):
     """A command some of whose options may stand without a value, which typer's cannot."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give them their defaults where no name of a file follows."""
         return super().parse_args(ctx, complete_options(args))
+
+
+class Configurable(Command, command_line.Configurable):
+    """The same, with --config; words of a run's own file stand for what they were."""
+
+    def recall(self, word: str, path: Path) -> str:
+        """By what was noted when the file was written."""
+        from edge_melanoma.runs.own_files import find_word
+
+        return find_word(word, file=path)
 
 
 def complete_options(arguments: Sequence[str]) -> list[str]:
@@ -51,68 +64,111 @@ def _names_a_result(word: str | None) -> bool:
     return word != "bundled" and Path(word).suffix.lower() not in {*IMAGE_SUFFIXES, ".tflite"}
 
 
+def complete_runs(incomplete: str) -> list[str]:
+    """For a shell: the runs below runs/, the word bundled, and folders and models of that name."""
+    from edge_melanoma.runs.bundled import WORD
+    from edge_melanoma.runs.models import MANIFEST, RUNS_FOLDER
+
+    runs = sorted(str(path.parent) for path in RUNS_FOLDER.glob(f"*/{MANIFEST}"))
+    places = sorted(Path().glob(f"{incomplete}*")) if incomplete else []
+    others = [str(path) for path in places if path.is_dir() or path.suffix == ".tflite"]
+    found = dict.fromkeys([*runs, str(WORD), *others])
+    return [name for name in found if name.startswith(incomplete)]
+
+
+NEWEST = "the newest below runs/"
+"""Which run is meant where none is named."""
 RunArgument = Annotated[
     Path | None,
     Argument(
-        metavar="[RUN]",
-        help="A run folder, or the word bundled for the model in the package; without it, "
-        "the newest below runs/.",
+        metavar="RUN",
+        autocompletion=complete_runs,
+        show_default=NEWEST,
+        help="A run folder, or the word bundled for the model in the package.",
+    ),
+]
+RunFolder = Annotated[
+    Path | None,
+    Argument(
+        metavar="RUN",
+        autocompletion=complete_runs,
+        show_default=NEWEST,
+        help="A run folder.",
+    ),
+]
+ModelArgument = Annotated[
+    Path | None,
+    Argument(
+        metavar="RUN_OR_MODEL",
+        autocompletion=complete_runs,
+        show_default=NEWEST,
+        help="A run folder, a .tflite file, or the word bundled for the model in the package.",
     ),
 ]
 JsonFile = Annotated[
     Path | None,
     Option(
         metavar="[FILE]",
+        rich_help_panel=OUTPUT,
         help="Write the result as JSON; without FILE, or with -, to stdout in place of the tables.",
     ),
-]
-RunFolder = Annotated[
-    Path | None,
-    Argument(metavar="[RUN]", help="A run folder; without it, the newest below runs/."),
 ]
 ExternalSets = Annotated[
     list[str] | None,
     Option(
         metavar="NAME=DIR",
-        help="A data set from elsewhere to be measured on too, without copies of images that the "
-        "run learned from. Repeat it for several.",
+        rich_help_panel=DATA,
+        help="A data set from elsewhere to measure on as well, without copies of pictures that "
+        "the run learned from. May be repeated.",
     ),
 ]
 LabelTables = Annotated[
     list[str] | None,
     Option(
         metavar="[NAME=]FILE",
-        help="A CSV table that says which pictures below DIR are malignant, with columns as in "
-        "HAM10000, the ISIC challenges and archive, PH2, derm7pt, or file,label. Repeat it where "
-        "another one tells lesions or patients; NAME= for that set alone, or an external one.",
+        rich_help_panel=DATA,
+        help="A CSV table that says which pictures below DIR are malignant, as in HAM10000, the "
+        "ISIC challenges and archive, PH2, derm7pt, or with the columns file,label. Repeat it "
+        "where a second table tells lesions or patients; NAME= for one of several sets.",
     ),
 ]
 MalignantClasses = Annotated[
     str | None,
     Option(
-        metavar="NAME[,NAME...]",
+        metavar="NAME[,NAME]",
+        rich_help_panel=DATA,
         help="Which diagnoses or class folders count as malignant, such as mel or mel,bcc,akiec.",
     ),
 ]
 GroupBy = Annotated[
     Group | None,
-    Option(help="Whose pictures stay together: a lesion's, or a patient's, where one is known."),
+    Option(
+        rich_help_panel=DATA,
+        help="Keep together the pictures of a lesion, or of a patient where one is known.",
+    ),
 ]
 InputRange = Annotated[
     str | None,
     Option(
-        metavar="0..1|-1..1|0..255",
-        help="What the model takes for black and white, where its file does not tell.",
+        metavar="LOW..HIGH",
+        rich_help_panel=ADVANCED,
+        autocompletion=lambda: ["0..1", "-1..1", "0..255"],
+        help="What the model takes for black and white, where its file does not tell: 0..1, -1..1 "
+        "or 0..255.",
     ),
 ]
 MalignantIndex = Annotated[
     str | None,
     Option(
         metavar="N[,N]",
+        rich_help_panel=ADVANCED,
         help="Which of several outputs are malignant: numbers from 0, or the file's labels.",
     ),
 ]
-IsLogit = Annotated[bool, Option("--logit", help="The outputs are logits, not probabilities.")]
+IsLogit = Annotated[
+    bool,
+    Option("--logit", rich_help_panel=ADVANCED, help="The outputs are logits, not probabilities."),
+]
 
 
 def _check_recall(min_recall: float | None) -> float | None:
@@ -127,15 +183,17 @@ def _check_recall(min_recall: float | None) -> float | None:
 MinRecall = Annotated[
     float | None,
     Option(
+        metavar="SHARE",
         callback=_check_recall,
-        help="The validation recall to reach, in every clinic where there are several. Without it: "
-        "0.95; of several clinics, 0.85 as the lower 95 % bound in each.",
+        show_default="0.95; of several clinics, 0.85 as the lower 95 % bound in each",
+        help="The recall to reach on validation, in every clinic where there are several.",
     ),
 ]
 MaxMiss = Annotated[
     float | None,
     Option(
         metavar="SHARE",
+        rich_help_panel=ANSWERS,
         help="Three answers instead of two: at most this share of melanomas, such as 0.03, is not "
         "flagged, in every clinic.",
     ),
@@ -144,42 +202,66 @@ MaxFalseAlarm = Annotated[
     float | None,
     Option(
         metavar="SHARE",
-        help="With --max-miss: at most this share of benign lesions is flagged; 0.1 if not given.",
+        rich_help_panel=ANSWERS,
+        show_default="0.1",
+        help="With --max-miss: at most this share of benign lesions is flagged.",
     ),
 ]
 Confidence = Annotated[
     float | None,
     Option(
         metavar="SHARE",
-        help="With --max-miss: how sure both are to be, by exact binomial bounds; 0.95 if not "
-        "given.",
+        rich_help_panel=ANSWERS,
+        show_default="0.95",
+        help="With --max-miss: how sure both are to be, by exact binomial bounds.",
     ),
 ]
 Force = Annotated[bool, Option("--force", help="Replace what is already there.")]
-Seed = Annotated[int, Option(help="For everything that is drawn by chance.")]
+Seed = Annotated[
+    int, Option(rich_help_panel=ADVANCED, help="For everything that is drawn by chance.")
+]
 Deterministic = Annotated[
     bool,
     Option(
         "--deterministic",
+        rich_help_panel=ADVANCED,
         help="The same bytes again on this machine, by TensorFlow's deterministic operators; "
         "recorded in the manifest. Another processor or number of threads gives others.",
     ),
 ]
 InterpreterOption = Annotated[
-    Runtime | None, Option(help="Which TFLite interpreter; without it, the first that runs here.")
+    Runtime | None,
+    Option(
+        rich_help_panel=ADVANCED,
+        metavar="NAME",
+        show_default="the first that runs here",
+        help="Which TFLite interpreter runs the model: ai_edge_litert, tflite_runtime or tf.lite.",
+    ),
 ]
 EngineOption = Annotated[
-    Engine, Option(help="ray: spread over --workers processes, of several machines with --address.")
+    Engine,
+    Option(
+        rich_help_panel=ADVANCED,
+        help="Where the work runs: here, or by Ray in --workers processes, of several machines "
+        "with --address.",
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
-    Option(min=1, help="Processes that Ray starts; without it 2 for a training, else one a core."),
+    Option(
+        min=1,
+        rich_help_panel=ADVANCED,
+        show_default="2 for a training, else one a core",
+        help="Processes that Ray starts.",
+    ),
 ]
 AddressOption = Annotated[
     str | None,
     Option(
         metavar="HOST:PORT",
-        help="The head of a Ray cluster to join, or auto; without it, this machine alone.",
+        rich_help_panel=ADVANCED,
+        show_default="this machine alone",
+        help="The head of a Ray cluster to join, or auto.",
     ),
 ]
 RAY_WORKERS = 2

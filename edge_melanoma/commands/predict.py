@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from edge_melanoma.commands import options
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.command_line import ADVANCED, OUTPUT
 from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_result
 from edge_melanoma.machine.terminal import TerminalReporter, print_table, results_console
 from edge_melanoma.runtime.names import Engine
@@ -28,27 +29,41 @@ def command(
     words: Annotated[
         list[str] | None,
         Argument(
-            metavar="[MODEL] WHAT...",
+            metavar="MODEL WHAT...",
             help="A .tflite file, a run folder, or the word bundled; then pictures, folders of "
             "pictures, or patterns such as 'scans/*.jpg'.",
         ),
     ] = None,
     model: Annotated[
-        Path | None, Option(metavar="MODEL", help="The model, instead of the first argument.")
+        Path | None,
+        Option(
+            metavar="MODEL",
+            autocompletion=options.complete_runs,
+            show_default="the first argument",
+            help="The model.",
+        ),
     ] = None,
     recursive: Annotated[
-        bool, Option("--recursive", help="Pictures in folders of the folders too.")
+        bool, Option("--recursive", help="Take the pictures in folders inside the folders too.")
     ] = False,
     listed: Annotated[
         str | None,
         Option(
             "--list",
             metavar="FILE",
+            rich_help_panel=ADVANCED,
             help="A text file with further pictures, folders or patterns, one a line; - is stdin.",
         ),
     ] = None,
     threshold: Annotated[
-        float | None, Option(min=0.0, max=1.0, help="Instead of the model's own.")
+        float | None,
+        Option(
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            show_default="the model's own",
+            help="Flag what scores at least this.",
+        ),
     ] = None,
     input_range: options.InputRange = None,
     malignant_index: options.MalignantIndex = None,
@@ -57,15 +72,28 @@ def command(
     engine: options.EngineOption = Engine.LOCAL,
     workers: options.WorkersOption = None,
     address: options.AddressOption = None,
+    counts: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Add what the pictures measure to a file of counts, by 20 pictures or more, for "
+            "edge-melanoma drift; it holds nothing of any one picture.",
+        ),
+    ] = None,
     json: options.JsonFile = None,
     csv: Annotated[
-        Path | None, Option(metavar="FILE", help="Write the result as a CSV table too.")
+        Path | None,
+        Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write the result as a CSV table too."),
     ] = None,
 ) -> None:
     """Score pictures; the decision is made at the model's operating point. Research only.
 
     Of a picture that cannot be read the reason is told; the others are scored. Files that a data
     set would skip are skipped here too.
+
+    Examples:
+        edge-melanoma predict bundled photo.jpg
+        edge-melanoma predict --model bundled photos --recursive --csv scores.csv
     """
     ray = options.choose_ray(engine, workers=workers, address=address)
     rest = list(words or ())
@@ -91,7 +119,7 @@ def command(
         ray=ray,
         ends=choose_ends(input_range, malignant_index, logit),
     )
-    rows = predict_files(subject, images, reporter=reporter)
+    rows = predict_files(subject, images, reporter=reporter, counts=counts)
     if csv is not None:
         flat = [_flatten(row) for row in rows]
         columns = dict.fromkeys(name for row in flat for name in row)

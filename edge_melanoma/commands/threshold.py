@@ -10,7 +10,13 @@ from typer import Option
 from edge_melanoma.commands import options
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_result
-from edge_melanoma.machine.terminal import TerminalReporter, print_table, results_console
+from edge_melanoma.machine.terminal import (
+    TerminalReporter,
+    next_lines,
+    print_lines,
+    print_table,
+    results_console,
+)
 
 if TYPE_CHECKING:
     from edge_melanoma.evaluation.promises import Demand
@@ -20,7 +26,7 @@ COLUMNS = ("model", "recall", "95 % interval", "specificity", "threshold", "inte
 
 
 def command(
-    run: options.RunFolder = None,
+    run: options.RunArgument = None,
     min_recall: options.MinRecall = None,
     max_miss: options.MaxMiss = None,
     max_false_alarm: options.MaxFalseAlarm = None,
@@ -33,7 +39,7 @@ def command(
     ] = False,
     json: options.JsonFile = None,
 ) -> None:
-    """The highest threshold that misses few enough on the run's validation side, model by model.
+    """Find the highest threshold that reaches a recall on validation, model by model.
 
     Where the set has several clinics, the worst one decides, by its melanomas alone.
 
@@ -44,6 +50,10 @@ def command(
     With --max-miss there are two thresholds, and between them the answer is to see a doctor anyway.
     Lesions are counted, not pictures. In a clinic with too few melanomas to promise the share, none
     of them is missed, and it is told how many more a promise would need.
+
+    Examples:
+        edge-melanoma threshold --min-recall 0.97
+        edge-melanoma threshold runs/partial-1 --max-miss 0.03 --save
     """
     demand = choose_demand(min_recall, max_miss, max_false_alarm, confidence)
     from edge_melanoma.runs.bundled import bundled_run, find_run_or_bundled, is_bundled
@@ -54,20 +64,27 @@ def command(
     result = _choose_points(found, min_recall=min_recall, demand=demand, save=save)
     if not write_result(json, result):
         _show(result)
+        more = ("bench", found.folder) if result["exports"] else ("export", found.folder)
+        command = ("evaluate", "bundled", "--data", "DIR") if is_bundled(run) else more
+        print_lines(results_console(width=130), *next_lines(json, command=command))
 
 
 def calibrate(
     run: options.RunFolder = None,
     out: Annotated[
         Path | None,
-        Option(metavar="DIR", help="The new run folder; runs/<variant>-<n> if not given."),
+        Option(metavar="DIR", show_default="runs/VARIANT-N", help="The new run folder."),
     ] = None,
     force: options.Force = False,
 ) -> None:
-    """Write a run again whose last layer is scaled so that validation scores are probabilities.
+    """Write a run anew with its last layer scaled, so that scores are probabilities.
 
     What `train --variant best` does at its end, for other recipes. The order of the scores stays,
     the operating point is chosen anew; export and bench the new run afterwards.
+
+    Examples:
+        edge-melanoma calibrate
+        edge-melanoma calibrate runs/partial-1 --out runs/partial-calibrated
     """
     from edge_melanoma.training.record import calibrate_run
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from edge_melanoma.errors import EdgeMelanomaError, printable
+from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, read_bounded
 
 DELIMITERS = ",;\t|"
 """PH2's own text file has two bars between its columns: every other cell is empty."""
@@ -198,7 +199,7 @@ def read_table(path: Path) -> tuple[Layout, list[Stated]]:
         EdgeMelanomaError: it cannot be read, or is of no known layout.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, most=LARGEST_LIST_BYTES).decode("utf-8-sig")
         layout, delimiter, above = _find_header(path, text)
         reader = csv.reader(io.StringIO(text), delimiter=delimiter)
         *_, header = islice(reader, above + 1)
@@ -208,8 +209,6 @@ def read_table(path: Path) -> tuple[Layout, list[Stated]]:
             for line in reader
             if (number := reader.line_num) and any(map(str.strip, line))
         ]
-    except OSError as error:
-        raise EdgeMelanomaError(f"{path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise EdgeMelanomaError(f"{path} is not a UTF-8 CSV file: {error}.") from error
     # Public tables end in notes and legends.

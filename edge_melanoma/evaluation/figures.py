@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edge_melanoma.evaluation.predictions import PredictionSet
 from edge_melanoma.evaluation.reliability import EDGES, measure_reliability
 from edge_melanoma.evaluation.risk_coverage import risk_curve
 from edge_melanoma.machine.files import write_atomically
+from edge_melanoma.machine.terminal import shown
 
 BENIGN_COLOUR, MALIGNANT_COLOUR = "#0072B2", "#D55E00"
 SIDE_COLOURS = ("#7F7F7F", "#009E73", "#CC79A7")
@@ -270,11 +272,19 @@ def draw_sample_sheet(
     return save_figure(figure, path)
 
 
+def take_as_text(figure: Figure) -> None:
+    """Whatever is written in it: a data set may be called `a$b`, or steer a reader of SVG."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text(shown(text.get_text()))
+    # A sign that the font lacks is a box, whose code the warning tells.
+    warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+
+
 def save_figure(figure: Figure, path: Path, dots: int = DOTS_PER_INCH) -> Path:
     """Write a picture as PNG or PDF, by its name, the same bytes for the same content."""
     buffer = io.BytesIO()
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a data set may be called "a$b"
+    take_as_text(figure)
     form = path.suffix.removeprefix(".")
     date = {"CreationDate": None} if form == "pdf" else {"Software": None}
     figure.savefig(buffer, format=form, dpi=dots, metadata=date)

@@ -20,9 +20,10 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import explain_undefined
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.manifests import read_left_out, read_split
+from edge_melanoma.runs.manifests import read_split
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import describe_own_side, find_run_records, read_side
+from edge_melanoma.runs.results import read_left_out
 
 LEARNED_SIDES = ("train", "validation")
 

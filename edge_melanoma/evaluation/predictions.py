@@ -14,6 +14,7 @@ from edge_melanoma.data.clinics import source_of
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import cell_text, text_of_cell
+from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, read_bounded
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runtime.classifiers import Classifier
 
@@ -132,10 +133,10 @@ def predictions_to_csv(predictions: PredictionSet) -> str:
 
 def read_predictions(path: Path) -> PredictionSet:
     """The inverse of `predictions_to_csv`."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        known = set(Origin._fields) <= set(reader.fieldnames or ())
-        rows = list(reader)
+    text = read_bounded(path, most=LARGEST_LIST_BYTES).decode("utf-8")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    known = set(Origin._fields) <= set(reader.fieldnames or ())
+    rows = list(reader)
     return PredictionSet(
         image_ids=tuple(text_of_cell(row["image_id"]) for row in rows),
         labels=np.array([row["is_malignant"] == "1" for row in rows], dtype=np.bool_),

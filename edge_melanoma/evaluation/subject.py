@@ -17,7 +17,7 @@ from edge_melanoma.data.labels import AS_FOUND, Reading
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.evaluation import evaluation, judged_pictures
+from edge_melanoma.evaluation import drift, evaluation, judged_pictures
 from edge_melanoma.evaluation.plausibility import explain_equal, explain_reversed
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
 from edge_melanoma.evaluation.promises import decide
@@ -67,6 +67,19 @@ class Subject:
         if isinstance(self.model, TrainedModel) or self.stated_by == "option":
             return None
         return self.model.promise
+
+    @property
+    def counts(self) -> Mapping[str, Any]:
+        """What the counts of an app are held against.
+
+        Raises:
+            EdgeMelanomaError: it is a run, or a file without them.
+        """
+        if isinstance(self.model, TrainedModel):
+            raise EdgeMelanomaError(
+                f"{self.name} is a run; pictures are counted for one of its files: give that."
+            )
+        return self.model.counts
 
     @property
     def place(self) -> Path:
@@ -279,17 +292,19 @@ def score_clinic(
 
 
 def predict_files(
-    subject: Subject, files: Sequence[Path], *, reporter: Reporter
+    subject: Subject, files: Sequence[Path], *, reporter: Reporter, counts: Path | None = None
 ) -> list[dict[str, Any]]:
     """The content of `predict --json`: a row for each file that has the name of a picture.
 
     Of one that cannot be read, the row has the reason as `error`. A model that states no threshold
-    decides nothing.
+    decides nothing. What the pictures measure is added to the file `counts`, if one is given.
 
     Raises:
-        EdgeMelanomaError: no such file, or none that can be read.
+        EdgeMelanomaError: no such file, or none that can be read; or counts of another model.
     """
     named = _without_skipped(files, reporter)
+    if counts is not None:
+        drift.refuse_uncounted(counts, subject.counts, pictures=len(named))
     answers = subject.answer(named)
     bad = [answer for answer in answers if isinstance(answer, UnreadableImageError)]
     if len(bad) == len(answers):
@@ -304,6 +319,9 @@ def predict_files(
         )
     if subject.model.manifest.get("gate") is None:
         reporter.say(f"{subject.name} has no gate: whatever a picture shows, it is judged.")
+    if counts is not None:
+        read = [one for one in answers if not isinstance(one, UnreadableImageError)]
+        reporter.say(drift.count_answers(counts, subject.counts, read))
     return [_row_of(subject, file, answer) for file, answer in zip(named, answers, strict=True)]
 
 

@@ -1,5 +1,6 @@
 """The tables that end an `evaluate` and a training: recall first, and below it what each set is."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,6 @@ from rich.table import Table
 from edge_melanoma.data.cards import describe_cards
 from edge_melanoma.data.clinics import LEAST_JUDGED
 from edge_melanoma.evaluation.evaluation import (
-    METRICS,
     WITHOUT_LEAKED,
     explain_undefined,
     format_share,
@@ -17,12 +17,17 @@ from edge_melanoma.evaluation.promises import ANSWERS
 from edge_melanoma.evaluation.reliability import describe_reliability
 from edge_melanoma.evaluation.risk_coverage import HEADER, risk_cells
 from edge_melanoma.machine.markdown import DASH
-from edge_melanoma.machine.terminal import print_lines, print_table, results_console
-from edge_melanoma.network.recipes import PUBLISHED, Variant
-from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.machine.terminal import (
+    next_lines,
+    print_lines,
+    print_table,
+    results_console,
+)
+from edge_melanoma.runs.models import HISTORY, TrainedModel
 
 WIDTH = 140
-WITHIN = ("recall", "specificity", "auc")
+NARROW = ("recall", "specificity", "accuracy", "auc")
+"""What fits a terminal of 80 columns; the others are in evaluation.json."""
 ANSWER_WORDS = {
     "not_flagged": "not flagged",
     "refer": "see a doctor anyway",
@@ -75,28 +80,33 @@ def tables_within(measured: Mapping[str, Any]) -> list[Table]:
     if len(sources) < 2:
         return []
     inside = Table("within source", title="Melanomas against benign lesions of the same source")
-    for column in (*WITHIN, "AUC 95 %", "calibration error", "malignant", "benign"):
+    for column in ("recall", "specificity", "AUC (95 %)", "malignant / benign"):
         inside.add_column(column, justify="right")
     for name, one in sources.items():
-        low, high = one["interval"] or (None, None)
-        numbers = [*(format_share(one[key]) for key in WITHIN)]
-        interval = "" if low is None else f"{low:.3f} .. {high:.3f}"
-        few = "" if one["judged"] else f" (fewer than {LEAST_JUDGED} of a class)"
-        counts = str(one["malignant"]), str(one["benign"])
-        error = f"{one['calibration_error']:.4f}"
-        inside.add_row(name + few, *numbers, interval, error, *counts)
+        shares = [_short(one[key]) for key in ("recall", "specificity")]
+        area = _short(one["auc"], one["interval"])
+        mark = "" if one["judged"] else " *"
+        inside.add_row(name + mark, *shares, area, f"{one['malignant']}/{one['benign']}")
     if measured["macro_auc"] is not None:
-        low, high = measured["macro_auc_interval"]
-        means = [format_share(measured[f"macro_{key}"]) for key in WITHIN]
-        inside.add_row("mean of sources", *means, f"{low:.3f} .. {high:.3f}", "", "", "")
+        means = [_short(measured[f"macro_{key}"]) for key in ("recall", "specificity")]
+        area = _short(measured["macro_auc"], measured["macro_auc_interval"])
+        inside.add_row("mean of sources", *means, area, "")
+    if not all(one["judged"] for one in sources.values()):
+        inside.caption = f"* fewer than {LEAST_JUDGED} of a class: not in the mean"
     matrix = measured["source_matrix"]
     across = Table("AUC of melanomas of", title="... against benign lesions of each source")
     benign = list(dict.fromkeys(name for row in matrix.values() for name in row))
     for name in benign:
         across.add_column(name, justify="right")
     for name, row in matrix.items():
-        across.add_row(name, *(f"{row[other]:.4f}" for other in benign))
+        across.add_row(name, *(f"{row[other]:.3f}" for other in benign))
     return [inside, across] if matrix else [inside]
+
+
+def _short(value: float | None, interval: Sequence[float] | None = None) -> str:
+    """A share in a narrow column, with its interval where there is one."""
+    bounds = f" ({interval[0]:.3f}..{interval[1]:.3f})" if interval else ""
+    return DASH if value is None else f"{value:.3f}{bounds}"
 
 
 def describe_sources(measured: Mapping[str, Any]) -> list[str]:
@@ -162,16 +172,17 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     """Print one row a run, side and threshold to stdout; `runs` pairs each with its evaluation.
 
     Of several sources, how each run does within them stands above that. Data sets from elsewhere
-    stand below the test side. Under the table: what each set is.
+    stand below the test side. Under the table: what each set is, what did not hold, where the runs
+    are and what to do with them.
     """
     dataset = runs[0][1]["dataset"]
     title = f"{dataset['name']}: {dataset['images']} images, {dataset['malignant']} malignant"
     caption = "Operating point: chosen on validation. Research only, not a medical device."
-    table = Table("variant", "side", "threshold", title=title, caption=caption)
-    for column in (*METRICS, "train time"):
+    table = Table("side", "threshold", title=title, caption=caption)
+    for column in NARROW:
         table.add_column(column, justify="right")
     for run, evaluation in runs:
-        for row in _rows_of(run, evaluation):
+        for row in _rows_of(run, evaluation, named=len(runs) > 1):
             table.add_row(*row)
         table.add_section()
     console = results_console(width=WIDTH)
@@ -182,20 +193,53 @@ def print_training_table(runs: Sequence[tuple[TrainedModel, dict[str, Any]]]) ->
     print_table(console, table)
     lines = [line for _, evaluation in runs for line in describe_measured_sets(evaluation)]
     lines += describe_sources(runs[0][1]["sides"]["test"])
-    print_lines(console, *dict.fromkeys(lines), *(str(run.folder) for run, _ in runs))
+    for run, evaluation in runs:
+        lines += describe_missed_aims(run, evaluation)
+    last = runs[-1][0].folder
+    command = ("export", last, "--quantize", "int8")
+    folders = (run.folder for run, _ in runs)
+    print_lines(console, *dict.fromkeys(lines), *next_lines(*folders, command=command, word="Run"))
 
 
-def _rows_of(run: TrainedModel, evaluation: dict[str, Any]) -> Iterator[list[str]]:
-    trained = run.manifest.get("training")
-    seconds = f"{trained['seconds']:.0f} s" if trained else "not known"
+def _rows_of(run: TrainedModel, evaluation: dict[str, Any], *, named: bool) -> Iterator[list[str]]:
     for name, measured in _measured_sets(evaluation):
+        side = f"{run.variant}, {name}" if named else name
         for point in ("at_half", "at_operating_point"):
             threshold, metrics = measured[point]["threshold"], measured[point]["metrics"]
-            cells = [format_share(metrics[metric]) for metric in METRICS]
-            yield [run.variant, name, f"{threshold:.3f}", *cells, seconds]
-    if published := PUBLISHED.get(Variant(run.variant)):
-        cells = [f"{published[name]:.4f}" if name in published else "" for name in METRICS]
-        yield [run.variant, "original work (13,879 images)", "0.5", *cells, ""]
+            yield [side, f"{threshold:.3f}", *(_short(metrics[metric]) for metric in NARROW)]
+
+
+def describe_missed_aims(run: TrainedModel, evaluation: Mapping[str, Any]) -> list[str]:
+    """What the training was to reach and did not, a line each."""
+    point, lines = run.manifest["operating_point"], []
+    test = evaluation["sides"]["test"]["at_operating_point"]
+    recall, wanted = test["metrics"]["recall"], point.get("min_recall")
+    if wanted is not None and recall is not None and recall < wanted:
+        low, high = test["intervals"]["recall"]
+        lines.append(
+            f"Test recall {recall:.3f} ({low:.3f} to {high:.3f}): the {wanted:g} chosen on "
+            f"{point['malignant']} validation melanomas did not hold."
+        )
+    bound = point.get("min_recall_bound")
+    for name in point.get("within", {}) if bound else ():
+        found = evaluation["sides"]["test"]["within_source"].get(name, {}).get("recall")
+        if found is not None and found < bound:
+            lines.append(
+                f"Test recall of {name} {found:.3f}: the lower bound of {bound:g} chosen on its "
+                f"validation melanomas did not hold."
+            )
+    path = run.folder / HISTORY
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    epochs = list(csv.DictReader(text.splitlines()))
+    last = [row for row in epochs if row["stage"] == epochs[-1]["stage"]]
+    losses = [float(row["val_loss"]) for row in last]
+    if losses and losses[-1] > losses[0]:
+        best = losses.index(min(losses)) + 1
+        lines.append(
+            f"Validation loss rose from {losses[0]:.3f} to {losses[-1]:.3f} in the {len(losses)} "
+            f"epochs of the last stage; it was least after epoch {best}."
+        )
+    return lines
 
 
 def _measured_sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

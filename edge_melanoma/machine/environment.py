@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import sys
 from importlib import metadata
@@ -31,8 +32,29 @@ def describe_environment() -> dict[str, object]:
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-        "command": shlex.join(["edge-melanoma", *sys.argv[1:]]),
+        "command": shlex.join(["edge-melanoma", *map(portable_word, sys.argv[1:])]),
     }
+
+
+def portable_path(path: str | Path, *, start: Path) -> str:
+    """A path as files tell it that are handed on: from `start`, or its last name alone.
+
+    Alone where the way leads through the root of the system, as an absolute path does, or through
+    what the home of this user is called.
+    """
+    real = start.resolve()
+    place = Path(os.path.relpath(Path(path).absolute(), real))
+    leads_through_root = place.parts.count("..") >= len(real.parts) - 1
+    if leads_through_root or {*place.parts} & {*Path.home().parts}:
+        return Path(path).absolute().name
+    return place.as_posix()
+
+
+def portable_word(word: str) -> str:
+    """A word of a command line, such as DIR, --option=DIR or NAME=DIR."""
+    names = re.match("(?:[^/=]*=)*", word)
+    path = word[names.end() :] if names else word
+    return word.removesuffix(path) + portable_path(path, start=Path()) if "/" in path else word
 
 
 def describe_determinism(seed: int) -> dict[str, object]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_melanoma.errors import EdgeMelanomaError, printable
+from edge_melanoma.machine.terminal import say_more
 
 UNFINISHED_PREFIX = ".unfinished-"
 """Of files that are being written: they get their names when they are whole."""
@@ -53,6 +54,7 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
             written[path].chmod(_permissions_of(path))
         for path, temporary in written.items():
             temporary.replace(path)
+            say_more(f"Wrote {path}, {path.stat().st_size:,} bytes")
         for folder in {path.parent for path in written}:
             entry = os.open(folder, os.O_RDONLY)
             try:

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections import deque
@@ -13,12 +15,15 @@ from contextlib import contextmanager, nullcontext
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess, SpawnProcess
+from multiprocessing.reduction import ForkingPickler, recv_handle, send_handle
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
+from edge_melanoma.machine.terminal import is_verbose
 
 try:
+    import fcntl
     import resource
 except ModuleNotFoundError:  # on Windows
     resource = None  # type: ignore[assignment]
@@ -59,10 +64,13 @@ def map_ahead(
 
 @contextmanager
 def stderr_discarded() -> Iterator[None]:
-    """Discard what is written to file descriptor 2.
+    """Discard what is written to file descriptor 2, unless --verbose was given.
 
     TensorFlow, its converter and LiteRT print there while they load, at any log level.
     """
+    if is_verbose():
+        yield
+        return
     sys.stderr.flush()
     saved = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
@@ -107,6 +115,36 @@ _starting = threading.Lock()
 """One process begins at a time: `_without_main` changes what all of them would see."""
 
 
+def _send(connection: Connection, thing: object) -> None:
+    """Put it into a file without a name and send the file: no size of it fills a connection."""
+    with _nameless_file() as stream:
+        ForkingPickler(stream, pickle.HIGHEST_PROTOCOL).dump(thing)
+        stream.flush()
+        _seal(stream)
+        stream.seek(0)
+        send_handle(connection, stream.fileno(), None)
+
+
+def _receive(connection: Connection) -> Any:
+    with open(recv_handle(connection), "rb") as stream:
+        return pickle.load(stream)
+
+
+def _nameless_file() -> BinaryIO:
+    """In memory where the system has such files, else on disk; nobody else can open it."""
+    if not hasattr(os, "memfd_create"):
+        return cast(BinaryIO, tempfile.TemporaryFile())
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    return open(os.memfd_create("edge-melanoma", flags), "w+b")
+
+
+def _seal(stream: BinaryIO) -> None:
+    """From here on the file is neither written nor cut by who has it."""
+    if hasattr(os, "memfd_create"):
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(stream, fcntl.F_ADD_SEALS, seals)
+
+
 class _Child:
     """A process that does what it is sent, one call after the other, until it is ended.
 
@@ -136,9 +174,9 @@ class _Child:
             TimeoutError: it took longer.
         """
         try:
-            self._connection.send(job)
+            _send(self._connection, job)
             is_there = self._connection.poll(seconds)
-            is_error, answer = self._connection.recv() if is_there else (True, TimeoutError())
+            is_error, answer = _receive(self._connection) if is_there else (True, TimeoutError())
         except (EOFError, OSError) as error:
             raise ConnectionError from error
         if is_error:
@@ -167,7 +205,7 @@ def _serve(connection: Connection, limited: bool) -> None:
             with stderr_discarded() if limited else nullcontext():
                 if limited:
                     limit_memory()
-                function, args, kwargs = connection.recv()
+                function, args, kwargs = _receive(connection)
                 answer = False, function(*args, **kwargs)
         except EOFError:
             return
@@ -175,7 +213,7 @@ def _serve(connection: Connection, limited: bool) -> None:
             if not isinstance(error, EdgeMelanomaError):
                 error.add_note(traceback.format_exc())
             answer = True, error
-        connection.send(answer)
+        _send(connection, answer)
 
 
 def _end_with_parent() -> None:

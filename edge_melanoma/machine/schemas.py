@@ -9,6 +9,7 @@ import math
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -56,6 +57,24 @@ class Recorded(TypedDict):
     sha256: Sha256
 
 
+class MissingFieldError(EdgeMelanomaError, KeyError):
+    """A field that is read and that the file does not have, though its schema allows that."""
+
+    __str__ = Exception.__str__
+
+
+class Told(dict[str, Any]):
+    """An object out of a file of this name, of which a missing field is a sentence."""
+
+    file = ""
+
+    def __missing__(self, field: str) -> Any:
+        raise MissingFieldError(
+            f"{self.file} cannot be used: it has no field {printable(str(field))} where one is "
+            f"read; restore the file, or make it again."
+        )
+
+
 def read_json(
     path: Path, kind: Any = dict[str, Any], *, most: int = LARGEST_BYTES
 ) -> dict[str, Any]:
@@ -71,7 +90,9 @@ def read_json(
 def parse_json(data: bytes, kind: Any, *, name: str) -> dict[str, Any]:
     """The same of bytes; `name` is what the sentence calls them."""
     try:
-        content: dict[str, Any] = json.loads(data, parse_float=_finite, parse_constant=_finite)
+        content: dict[str, Any] = json.loads(
+            data, parse_float=_finite, parse_constant=_finite, object_hook=partial(_told, name)
+        )
     except (ValueError, RecursionError) as error:
         raise EdgeMelanomaError(f"{name} is not a readable JSON file: {error}.") from error
     _refuse_deep(content, name)
@@ -81,11 +102,28 @@ def parse_json(data: bytes, kind: Any, *, name: str) -> dict[str, Any]:
             f"{name} was made by a newer version of edge-melanoma (its schema is {stated}, and "
             f"this version reads {SCHEMA}); install that version."
         )
+    hold_against(content, kind, name=name, remedy="restore the file, or make it again")
+    return content
+
+
+def hold_against(
+    content: Any, kind: Any, *, name: str, remedy: str = "change it in the file"
+) -> None:
+    """Refuse what is not of a kind.
+
+    Raises:
+        EdgeMelanomaError: the sentence names `name` and the field, and ends with the remedy.
+    """
     try:
         msgspec.convert(content, type=kind)
     except msgspec.ValidationError as error:
-        raise _refusal(name, error) from error
-    return content
+        raise _refusal(name, error, remedy) from error
+
+
+def _told(file: str, content: dict[str, Any]) -> Told:
+    told = Told(content)
+    told.file = file
+    return told
 
 
 def _finite(text: str) -> float:
@@ -97,10 +135,13 @@ def _finite(text: str) -> float:
 
 @contextmanager
 def as_written(path: Path) -> Iterator[None]:
-    """What a page shows of a stored file beyond its schema: a mistake there is one sentence too."""
+    """A page is made of a stored file: a value of another kind there is one sentence too.
+
+    A missing field is a sentence in any case; other errors are our own, and keep their traceback.
+    """
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise EdgeMelanomaError(
             f"{path} is not as edge-melanoma writes it ({error!r}); make it again."
         ) from error
@@ -140,7 +181,7 @@ def read_bounded(path: Path, *, most: int = LARGEST_BYTES, what: str | None = No
     return data
 
 
-def _refusal(name: str, error: msgspec.ValidationError) -> EdgeMelanomaError:
+def _refusal(name: str, error: msgspec.ValidationError, remedy: str) -> EdgeMelanomaError:
     """`Expected `float`, got `str` - at `$.operating_point.threshold`` in a sentence."""
     reason, _, place = str(error).partition(" - at ")
     for pattern, words in PATTERNS.items():
@@ -148,9 +189,7 @@ def _refusal(name: str, error: msgspec.ValidationError) -> EdgeMelanomaError:
     reason = printable(reason[:1].lower() + reason[1:]).replace("`", "")
     field = place.replace("`", "").replace("key in ", "a key of ").replace("$.", "")
     field = field.replace("$", "the top") or "the top"
-    return EdgeMelanomaError(
-        f"{name} cannot be used: at {field}, {reason}; restore the file, or make it again."
-    )
+    return EdgeMelanomaError(f"{name} cannot be used: at {field}, {reason}; {remedy}.")
 
 
 def _refuse_deep(content: Any, name: str) -> None:

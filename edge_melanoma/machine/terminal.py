@@ -1,12 +1,21 @@
 """What a person sees: progress on stderr; on stdout results alone, in tables that cut no number."""
 
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -20,6 +29,38 @@ FRAME = 3
 """A column's border and the blanks beside its cells."""
 
 T = TypeVar("T")
+
+
+class Verbosity(IntEnum):
+    """How much of its work a command shows on stderr."""
+
+    QUIET, NORMAL, VERBOSE = range(3)
+
+
+_VERBOSITY = "EDGE_MELANOMA_VERBOSITY"
+"""A variable of the environment: child processes have it too."""
+_started = time.monotonic()
+
+
+def set_verbosity(value: Verbosity) -> None:
+    """Choose it for this process and those that it starts."""
+    os.environ[_VERBOSITY] = value.name
+
+
+def _verbosity() -> Verbosity:
+    return Verbosity[os.environ.get(_VERBOSITY, Verbosity.NORMAL.name)]
+
+
+def is_verbose() -> bool:
+    """Whether --verbose was given."""
+    return _verbosity() is Verbosity.VERBOSE
+
+
+def say_more(text: str) -> None:
+    """A line on stderr where --verbose was given, with the seconds since the start."""
+    if is_verbose():
+        line = f"[{time.monotonic() - _started:.1f} s] {text}"
+        print_lines(PlainConsole(stderr=True), line)
 
 
 def shown(text: str) -> str:
@@ -60,16 +101,26 @@ class TerminalReporter(Reporter):
         self._console = PlainConsole(stderr=True)
 
     def say(self, text: str) -> None:
-        """Show one line."""
-        print_lines(self._console, text)
+        """Show one line, with the seconds since the start where --verbose was given."""
+        if is_verbose():
+            say_more(text)
+        elif _verbosity() is Verbosity.NORMAL:
+            print_lines(self._console, text)
 
     def track(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
         """Pass `items` on and show how many of `total` have gone by."""
-        if not self._console.is_terminal:
+        if _verbosity() is Verbosity.QUIET:
+            yield from items
+        elif self._console.is_terminal:
+            yield from self._track_in_bar(items, label=label, total=total)
+        else:
             yield from self._track_in_lines(items, label=label, total=total)
-            return
+        say_more(f"{label}: {total} done")
+
+    def _track_in_bar(self, items: Iterable[T], *, label: str, total: int) -> Iterator[T]:
         text = TextColumn("{task.description}", markup=False)
-        columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bars = (BarColumn(bar_width=24), MofNCompleteColumn())
+        columns = (text, *bars, TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console) as progress:
             yield from progress.track(items, total=total, description=shown(label))
 
@@ -164,6 +215,13 @@ def _plain(cell: object) -> str:
 
 def _width(cell: object) -> int:
     return max((Text(line).cell_len for line in _plain(cell).splitlines()), default=0)
+
+
+def next_lines(*places: object, command: Iterable[object] = (), word: str = "Wrote") -> list[str]:
+    """How a command ends: where its files are, and what to run next, each to be pasted whole."""
+    lines = [f"{word:<8}{shlex.quote(str(place))}" for place in places if place is not None]
+    words = shlex.join(map(str, command))
+    return [*lines, *([f"{'Next':<8}edge-melanoma {words}"] if words else [])]
 
 
 def print_lines(console: Console, *lines: str) -> None:

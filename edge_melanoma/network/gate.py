@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.files import sha256_of_file
 from edge_melanoma.machine.tensorflow import tf_keras
-from edge_melanoma.network.weight_files import read_safetensors_bytes
+from edge_melanoma.network.weight_files import read_weights_file
 from edge_melanoma.runs.models import GATE, TrainedModel
 from edge_melanoma.tflite.gate import GateRule, read_rule
 from edge_melanoma.tflite.quantization import GATE_NAME
@@ -62,13 +62,13 @@ def read_gate(run: TrainedModel) -> Gate | None:
     rule = read_rule(told, source=str(run.folder / "manifest.json"))
     if rule is None:
         return None
-    data = path.read_bytes() if path.is_file() else b""
-    if sha256_of(data) != run.manifest["files"].get(GATE, {}).get("sha256"):
+    found = sha256_of_file(path) if path.is_file() else None
+    if found is None or found != run.manifest["files"].get(GATE, {}).get("sha256"):
         raise EdgeMelanomaError(
             f"{path} is missing, or is the gate of another model than the manifest's; restore it, "
             f"or train again."
         )
-    arrays = read_safetensors_bytes(data, source=path)
+    arrays = read_weights_file(path).arrays
     kernel, bias = arrays["kernel"], arrays["bias"]
     if kernel.shape[1:] != bias.shape or bias.shape != (rule.components,):
         raise EdgeMelanomaError(

@@ -21,7 +21,7 @@ from edge_melanoma.network.recipes import (
     Variant,
     VariantSpec,
 )
-from edge_melanoma.network.weight_files import read_safetensors_bytes
+from edge_melanoma.network.weight_files import read_weights_file
 from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import SCORE_NAME
 
@@ -165,7 +165,7 @@ def spec_of(run: TrainedModel) -> VariantSpec:
 
 def read_safetensors(run: TrainedModel) -> WeightArrays:
     """The arrays of a run, as float32 whatever they are stored as."""
-    return read_safetensors_bytes(run.weights_path.read_bytes(), source=run.weights_path)
+    return read_weights_file(run.weights_path).arrays
 
 
 def count_backbone_layers(network: Any) -> int:

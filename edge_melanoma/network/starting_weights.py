@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.files import sha256_of_file
 from edge_melanoma.machine.tensorflow import tf_keras
 from edge_melanoma.network.network import (
     HIDDEN_LAYER,
@@ -80,7 +80,7 @@ def describe_weights(weights: str) -> dict[str, str | None]:
     if path is None or not path.is_file():
         return {"name": weights, "sha256": None}
     name = weights if weights == "imagenet" else path.name
-    return {"name": name, "sha256": sha256_of(path.read_bytes())}
+    return {"name": name, "sha256": sha256_of_file(path)}
 
 
 def cached_imagenet_weights() -> Path | None:

@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ NUMBERED = re.compile(
 
 NOT_OF_LAYERS = re.compile(r"(^|/)(_?optimizer|optimizer_weights|seed_generator|metrics)\b")
 
-Arrays = dict[str, NDArray[np.float32]]
+Arrays = dict[str, NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +95,16 @@ def read_weights_file(path: Path) -> WeightsFile:
             f"{LARGEST_WEIGHTS_BYTES} are read."
         )
     what = f"The weights file {path}"
-    return run_limited(_read_here, path, what=what, seconds=READING_SECONDS)
+    file = run_limited(_read_here, path, what=what, seconds=READING_SECONDS)
+    arrays = {name: array.astype(np.float32, copy=False) for name, array in file.arrays.items()}
+    return replace(file, arrays=arrays)
 
 
 def _read_here(path: Path) -> WeightsFile:
     """In a child, with limits of memory and time: HDF5 is large, and the file may be anybody's."""
     data = path.read_bytes()
     if path.suffix == ".safetensors":
-        return WeightsFile(arrays=read_safetensors_bytes(data, source=path))
+        return WeightsFile(arrays=_read_safetensors(data, path))
     if data.startswith(b"PK"):
         config, data = _unzip(data, path)
         return _read_hdf5(data, path, config)
@@ -111,12 +113,7 @@ def _read_here(path: Path) -> WeightsFile:
     raise EdgeMelanomaError(f"The weights file {path} is no HDF5 file; {EXPECTED}.")
 
 
-def read_safetensors_bytes(data: bytes, *, source: Path) -> Arrays:
-    """The arrays as float32 whatever they are stored as.
-
-    Raises:
-        EdgeMelanomaError: the bytes are broken, or a number is not finite.
-    """
+def _read_safetensors(data: bytes, source: Path) -> Arrays:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -136,8 +133,11 @@ def layers_in(model: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _as_finite(arrays: Mapping[str, Any], source: Path) -> Arrays:
-    """As float32; one NaN would give a network that calls every picture the same."""
-    found = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+    """At most as float32; one NaN would give a network that calls every picture the same."""
+    found: Arrays = {
+        name: np.asarray(array, np.float16 if array.dtype == np.float16 else np.float32)
+        for name, array in arrays.items()
+    }
     for name, array in found.items():
         if not np.isfinite(array).all():
             raise EdgeMelanomaError(
@@ -197,9 +197,8 @@ def _read_hdf5(data: bytes, path: Path, config: Mapping[str, Any] | None) -> Wei
 
 
 def _bytes_to_read(item: Any) -> int:
-    """As it is stored, as float32, and the chunk by which it is unpacked: that may be larger."""
-    chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
-    return int(max(item.size * max(4, item.dtype.itemsize), chunk))
+    """As it is stored, or the chunk by which it is unpacked: that may be larger."""
+    return int(max(item.size, math.prod(item.chunks or ())) * item.dtype.itemsize)
 
 
 def _datasets(file: Any, path: Path, config: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,6 @@
 Fields that are not named are kept and not looked at.
 """
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -26,12 +25,12 @@ from edge_melanoma.machine.schemas import (
     Text,
     read_json,
 )
+from edge_melanoma.tflite.counts import CountsBlock
 from edge_melanoma.tflite.gate import GateBlock
 from edge_melanoma.tflite.metadata import PromiseBlock, Tensor
 from edge_melanoma.tflite.modes import Mode
 
 SPLIT = "split.json"
-EVALUATION = "evaluation.json"
 
 Interval = tuple[Share, Share]
 Side = Annotated[int, Meta(ge=32, le=1024)]
@@ -69,11 +68,14 @@ class Card(TypedDict):
     doi: str | None
 
 
-class Dataset(TypedDict):
-    name: Text
+class MayBeCounted(TypedDict):
     images: NotRequired[Count]
     benign: NotRequired[Count]
     malignant: NotRequired[Count]
+
+
+class Dataset(MayBeCounted):
+    name: Text
     fingerprint: NotRequired[Sha256]
     card: NotRequired[Card | None]
     cards: NotRequired[dict[str, Card | None]]
@@ -89,20 +91,23 @@ class Counted(TypedDict):
     benign: Count
 
 
-class OperatingPoint(TypedDict):
+class Point(TypedDict):
+    threshold: Share
+    min_recall_bound: NotRequired[Share | None]
+    within: NotRequired[dict[Text, Counted]]
+
+
+class OperatingPoint(Point):
     """Of a run that was imported without pictures it has a threshold alone."""
 
-    threshold: Share
     source: NotRequired[Text]
     min_recall: NotRequired[Share | None]
-    min_recall_bound: NotRequired[Share | None]
     recall: NotRequired[Share]
     recall_interval: NotRequired[Interval]
     specificity: NotRequired[Share]
     malignant: NotRequired[Count]
     benign: NotRequired[Count]
     deciding: NotRequired[Text | None]
-    within: NotRequired[dict[Text, Counted]]
 
 
 class Shape(TypedDict):
@@ -184,25 +189,20 @@ class RunManifest(TypedDict):
     external_reading: NotRequired[dict[Name, Reading]]
 
 
-class FilePoint(Counted):
+class FilePoint(Point, Counted):
     """The operating point of an export: in steps of its output too, where that has some."""
 
-    threshold: Share
     integer: Integer | None
     min_recall: Share | None
-    min_recall_bound: NotRequired[Share | None]
     recall: Share
     recall_interval: Interval
     specificity: Share
     source: Text
-    within: NotRequired[dict[Text, Counted]]
     promise: NotRequired[PromiseBlock]
 
 
-class Calibration(TypedDict):
+class Calibration(Counted):
     images: Count
-    benign: Count
-    malignant: Count
     ids: NotRequired[list[Text]]
 
 
@@ -221,6 +221,7 @@ class ExportManifest(TypedDict):
     views: NotRequired[Views]
     gate: NotRequired[GateBlock | None]
     gate_sha256: NotRequired[Sha256 | None]
+    counts: NotRequired[CountsBlock | None]
     size_bytes: NotRequired[Count]
     input: NotRequired[Tensor]
     output: NotRequired[Tensor]
@@ -254,191 +255,6 @@ class Split(TypedDict):
     kin: NotRequired[list[Text]]
 
 
-class Metrics(TypedDict):
-    recall: Share | None
-    specificity: Share | None
-    precision: Share | None
-    f1: Share | None
-    accuracy: Share | None
-    auc: Share | None
-
-
-class Measured(TypedDict):
-    """Figures at a threshold."""
-
-    threshold: Share
-    metrics: Metrics
-    intervals: dict[str, Interval | None]
-
-
-class Source(Counted):
-    """Figures within one source."""
-
-    judged: bool
-    auc: Share | None
-    interval: Interval | None
-    recall: Share | None
-    specificity: Share | None
-    calibration_error: Share | None
-
-
-class Keratosis(TypedDict):
-    auc: Share
-    malignant: Count
-    keratoses: Count
-
-
-class Bin(TypedDict):
-    images: Count
-
-
-class Reliability(TypedDict):
-    ece: Share
-    ece_interval: Interval
-    ece_if_perfect: Share
-    ece_if_perfect_upper95: Share
-    brier: Share
-    bins: list[Bin]
-
-
-class Judged(TypedDict):
-    """What is told of a set, whichever threshold is taken."""
-
-    within_source: NotRequired[dict[str, Source]]
-    macro_auc: NotRequired[Share | None]
-    macro_recall: NotRequired[Share | None]
-    macro_specificity: NotRequired[Share | None]
-    macro_auc_interval: NotRequired[Interval | None]
-    source_matrix: NotRequired[dict[str, dict[str, Share]]]
-    melanoma_against_keratosis: NotRequired[Keratosis | None]
-    calibration: NotRequired[Reliability]
-
-
-class AtBoth(Judged):
-    """A set at the operating point and at one half."""
-
-    images: NotRequired[Count]
-    malignant: NotRequired[Count]
-    benign: NotRequired[Count]
-    at_half: Measured
-    at_operating_point: Measured
-
-
-class Outside(AtBoth):
-    """A set from elsewhere; without the pictures that were learned from."""
-
-    dataset: Dataset
-    left_out: Count
-    left_out_images: list[Text]
-    compared_by: Text
-
-
-class LeftOutOfSet(TypedDict):
-    left_out_images: list[Text]
-
-
-class SetsFromElsewhere(TypedDict):
-    external: NotRequired[dict[Name, LeftOutOfSet]]
-
-
-class Sides(TypedDict):
-    train: AtBoth
-    validation: AtBoth
-    test: AtBoth
-    test_without_leaked: NotRequired[AtBoth]
-
-
-class Evaluation(TypedDict):
-    """evaluation.json of a run."""
-
-    dataset: Dataset
-    sides: Sides
-    external: NotRequired[dict[Name, Outside]]
-
-
-class MeasuredModel(TypedDict):
-    """The reference of a parity.json."""
-
-    mode: str
-    runtime: str
-    sha256: Sha256
-    size_bytes: Count
-    metrics: Metrics
-    intervals: dict[str, Interval | None]
-    calibration: Reliability
-
-
-class Candidate(MeasuredModel):
-    mode: Mode  # type: ignore[misc]  # narrower than that of the reference
-    verdict: Literal["pass", "fail", "inconclusive"]
-    drop: dict[str, Number | None]
-    flips: dict[str, Count]
-    agreement: Share
-    failures: list[str]
-    inconclusive: list[str]
-
-
-class DecidedAt(TypedDict):
-    reference: Share
-    source: str
-
-
-class Machine(TypedDict):
-    cpu: str | None
-    load: Number
-    contaminated: bool
-
-
-class Table(TypedDict):
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    note: str
-
-
-class Contract(TypedDict):
-    source: str
-    on_inconclusive: Literal["pass", "fail"]
-
-
-class Parity(TypedDict):
-    """parity.json of a bench."""
-
-    dataset: Dataset
-    resize: NotRequired[ResizeId]
-    threshold: DecidedAt
-    machine: Machine
-    contract: Contract
-    reference: MeasuredModel
-    candidates: list[Candidate]
-    tables: list[Table]
-    external: list[Any]
-
-
-class JudgedFile(TypedDict):
-    sha256: Sha256
-
-
-class AtThreshold(Measured, Judged):
-    images: NotRequired[Count]
-    benign: NotRequired[Count]
-    malignant: NotRequired[Count]
-
-
-class OutsideAtThreshold(AtThreshold):
-    dataset: Dataset
-
-
-class FileEvaluation(AtThreshold):
-    """What `evaluate --json` writes of a .tflite file."""
-
-    model: JudgedFile
-    resize: NotRequired[ResizeId]
-    dataset: Dataset
-    test_without_leaked: NotRequired[AtThreshold]
-    external: dict[Name, OutsideAtThreshold]
-
-
 def read_split(folder: Path) -> dict[str, Any]:
     """split.json of a run.
 
@@ -453,14 +269,3 @@ def read_split(folder: Path) -> dict[str, Any]:
                 f"{path} has no sha256 of the {side} image {missing}; restore the file."
             )
     return split
-
-
-def read_left_out(folder: Path) -> dict[str, Sequence[str]]:
-    """The pictures of sets from elsewhere that evaluation.json names as learned from, by set."""
-    told = read_json(folder / EVALUATION, SetsFromElsewhere, most=LARGEST_LIST_BYTES)
-    return {name: one["left_out_images"] for name, one in told.get("external", {}).items()}
-
-
-def read_evaluation(folder: Path) -> dict[str, Any]:
-    """evaluation.json of a run."""
-    return read_json(folder / EVALUATION, Evaluation, most=LARGEST_LIST_BYTES)

@@ -11,6 +11,7 @@ from edge_melanoma.machine.files import sha256_of, sha256_of_file
 from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.manifests import ExportManifest, RunManifest
 from edge_melanoma.runs.own_files import is_own
+from edge_melanoma.tflite.counts import LEAST_COUNTED
 from edge_melanoma.tflite.ends import PLAIN, Ends
 from edge_melanoma.tflite.gate import GateRule, read_rule
 from edge_melanoma.tflite.inspection import ModelFacts, inspect_model
@@ -28,6 +29,7 @@ RUNS_FOLDER = Path("runs")
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 GATE = "gate.safetensors"
+HISTORY = "history.csv"
 LARGEST_MODEL_BYTES = 128 * 2**20
 CONVENTION = "convention"
 """Where a threshold is from that was chosen on no pictures."""
@@ -102,6 +104,21 @@ class ConvertedModel:
     def gate(self) -> GateRule | None:
         """How its second output tells what it can judge; none where it has no gate."""
         return read_rule(self.manifest.get("gate"), source=f"the manifest of {self.path}")
+
+    @property
+    def counts(self) -> Mapping[str, Any]:
+        """What the counts of an app are held against.
+
+        Raises:
+            EdgeMelanomaError: the file has none.
+        """
+        block: Mapping[str, Any] | None = self.manifest.get("counts")
+        if block is None:
+            raise EdgeMelanomaError(
+                f"{self.path} has no counts of validation pictures, which a file gets that has a "
+                f"gate and {LEAST_COUNTED} such pictures or more; export it again where they are."
+            )
+        return block
 
     @property
     def size_bytes(self) -> int:
@@ -224,7 +241,7 @@ def open_converted(path: Path) -> ConvertedModel:
     verify_model(data, name=str(path))
     info, inside = read_model_info(data, name=str(path)), {}
     if manifest or info:
-        facts = inspect_model(data)
+        facts = inspect_model(data, name=str(path))
         inside = _read_embedded(info, facts, path) if info else {}
         _refuse_other_ends(manifest or inside, facts, path)
     _refuse_crossed(manifest or inside, path)
@@ -321,7 +338,7 @@ def _in_terms_of_an_export(info: Mapping[str, Any], file: str) -> dict[str, Any]
             if "correction" in whole:
                 point = {**point, "correction": whole["correction"]}
             mode = model.get("mode") or model["input"]["dtype"]
-            own = {"mode": mode, "threshold": threshold["float"]}
+            own = {"mode": mode, "threshold": threshold["float"], "counts": info.get("counts")}
             return {**model, **own, "operating_point": point}
     return {}
 

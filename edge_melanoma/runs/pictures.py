@@ -1,5 +1,6 @@
 """The pictures that belong to a run."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from edge_melanoma.data.labels import Reading
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.environment import portable_path
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.manifests import read_split
 from edge_melanoma.runs.models import TrainedModel, refuse_without_pictures
+from edge_melanoma.runs.own_files import find_folder, remember_folder
 
 
 def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
@@ -23,7 +26,11 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
         EdgeMelanomaError: a folder is not where it was.
     """
     refuse_without_pictures(run)
-    folders = {name: Path(folder) for name, folder in run.manifest["dataset"]["folders"].items()}
+    dataset = run.manifest["dataset"]
+    folders = {
+        name: _folder_of(run, name, told, fingerprint=dataset.get("fingerprint"))
+        for name, told in dataset["folders"].items()
+    }
     for folder in folders.values():
         if not folder.is_dir():
             raise EdgeMelanomaError(
@@ -31,6 +38,26 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
                 f"put it back, or link it there."
             )
     return read_data_sets(folders, Reading.from_dict(run.manifest["dataset"].get("reading")))
+
+
+def portable_folder(folder: Path, *, run_folder: Path, fingerprint: str, name: str) -> str:
+    """What a manifest tells of where a set lies, which is noted apart: the run may be handed on."""
+    remember_folder(folder, fingerprint=fingerprint, name=name)
+    return portable_path(folder, start=run_folder)
+
+
+def find_external(run: TrainedModel, name: str, dataset: Mapping[str, Any]) -> Path:
+    """Where the set from elsewhere lies that the run was measured on."""
+    told = run.manifest["external"][name]
+    return _folder_of(run, name, told, fingerprint=dataset.get("fingerprint"))
+
+
+def _folder_of(run: TrainedModel, name: str, told: str, *, fingerprint: str | None) -> Path:
+    noted = find_folder(fingerprint, name) if fingerprint else None
+    beside = Path(os.path.normpath(run.folder.resolve() / told))
+    # Manifests of earlier versions tell it from the working folder.
+    places = [place for place in (noted, beside, Path(told)) if place and place.is_dir()]
+    return places[0] if places else beside
 
 
 def find_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:

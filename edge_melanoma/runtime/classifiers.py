@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.faults import find_faults
+from edge_melanoma.data.faults import measure_faults
 from edge_melanoma.data.images import (
     IMAGE_SIZE,
     UnreadableImageError,
@@ -254,7 +254,8 @@ class KerasClassifier(Classifier):
             images, scores, rule.distances(found[:, 1:]).tolist(), strict=True
         ):
             placed = Placed(distance=distance, limit=rule.limit)
-            yield Answer(score=score, integer=None, placed=placed, faults=find_faults(image))
+            measures = measure_faults(image)
+            yield Answer(score=score, integer=None, placed=placed, measures=measures)
 
     def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
         """As every classifier does; threads read ahead."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_melanoma.data.faults import find_faults
+from edge_melanoma.data.faults import Measures, measure_faults, name_faults
 from edge_melanoma.data.images import UnreadableImageError, read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
@@ -77,13 +77,18 @@ class SessionSettings:
 class Answer:
     """P(malignant), and of a quantised output the integer that says it.
 
-    Of a model with a gate also where the picture lies, and what is wrong with it as it was taken.
+    Of a model with a gate also where the picture lies, and what it measures as it was taken.
     """
 
     score: float
     integer: int | None
     placed: Placed | None = None
-    faults: tuple[str, ...] = ()
+    measures: Measures | None = None
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the picture as it was taken."""
+        return name_faults(self.measures) if self.measures else ()
 
 
 class TFLiteSession:
@@ -150,8 +155,8 @@ class TFLiteSession:
         has_integer = not (self.output_quantization.is_float or self._columns)
         integer = int(self.raw_output()[0]) if has_integer else None
         placed = self.placed()
-        faults = () if placed is None else find_faults(image)
-        return Answer(score=score, integer=integer, placed=placed, faults=faults)
+        measures = None if placed is None else measure_faults(image)
+        return Answer(score=score, integer=integer, placed=placed, measures=measures)
 
     def placed(self) -> Placed | None:
         """Where the picture lies that was run last; none of a model without a gate."""

@@ -27,18 +27,20 @@ class ModelFacts:
     gate_components: int = 0
 
 
-def inspect_model(data: bytes) -> ModelFacts:
-    """Read the flatbuffer of a .tflite file.
+def inspect_model(data: bytes, *, name: str = "The model") -> ModelFacts:
+    """Read the flatbuffer of a .tflite file; `name` begins the sentence about one.
 
     Raises:
         EdgeMelanomaError: it cannot be read, or is not one graph with one input and one output,
             beside which only an activation map and a gate may stand.
     """
     try:
-        return _describe(read_tables(data), size_bytes=len(data))
+        return _describe(read_tables(data), size_bytes=len(data), name=name)
+    except EdgeMelanomaError:
+        raise
     except Exception as error:
         # Generated readers raise struct.error, IndexError, TypeError and more on broken bytes.
-        raise EdgeMelanomaError(f"The model cannot be read as a .tflite file: {error}.") from error
+        raise EdgeMelanomaError(f"{name} cannot be read as a .tflite file: {error}.") from error
 
 
 def read_tables(data: bytes) -> Any:
@@ -66,18 +68,22 @@ def operator_names(model: Any) -> list[str]:
     return [names.get(code, f"number {code}") for code in codes]
 
 
-def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
+def integers(vector: Any) -> list[int]:
+    """Those of a vector of the schema, which may be absent."""
+    return [] if vector is None else [int(value) for value in vector]
+
+
+def _describe(model: Any, *, size_bytes: int, name: str) -> ModelFacts:
     graph = model.subgraphs[0]
-    output_index, *others = (int(index) for index in graph.outputs)
-    beside = {_output_name(model, graph, index): graph.tensors[index] for index in others}
-    if not beside.keys() <= {MAP_NAME, GATE_NAME}:
-        raise ValueError(
-            f"expected one output, beside which a gate and an activation map may stand, found "
-            f"{len(graph.outputs)}"
+    inputs, outputs = integers(graph.inputs), integers(graph.outputs)
+    beside = {_output_name(model, graph, index): graph.tensors[index] for index in outputs[1:]}
+    if len(inputs) != 1 or not outputs or not beside.keys() <= {MAP_NAME, GATE_NAME}:
+        raise EdgeMelanomaError(
+            f"{name} is not a lesion classifier: expected one input and one output, beside which "
+            f"only {GATE_NAME} and {MAP_NAME} stand; found {len(inputs)} and {len(outputs)}."
         )
     gate = beside.get(GATE_NAME)
-    (input_index,) = graph.inputs
-    image, score = graph.tensors[input_index], graph.tensors[output_index]
+    image, score = graph.tensors[inputs[0]], graph.tensors[outputs[0]]
     type_names, names = names_of("TensorType"), operator_names(model)
     operators = Counter(names[op.opcodeIndex] for op in graph.operators)
     tensors = Counter(type_names[tensor.type].lower() for tensor in graph.tensors)
@@ -88,7 +94,7 @@ def _describe(model: Any, *, size_bytes: int) -> ModelFacts:
         input=_quantization_of(image, type_names),
         output=_quantization_of(score, type_names),
         input_shape=tuple(int(side) for side in image.shape),
-        output_name=_output_name(model, graph, output_index),
+        output_name=_output_name(model, graph, outputs[0]),
         has_map=MAP_NAME in beside,
         gate=None if gate is None else _quantization_of(gate, type_names),
         gate_components=0 if gate is None else int(gate.shape[-1]),

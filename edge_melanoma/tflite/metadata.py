@@ -32,6 +32,7 @@ from edge_melanoma.machine.schemas import (
     Text,
     parse_json,
 )
+from edge_melanoma.tflite.counts import CountsBlock
 from edge_melanoma.tflite.gate import GateBlock
 from edge_melanoma.tflite.modes import Mode
 
@@ -137,6 +138,7 @@ class ModelInfo(TypedDict):
     preprocessing: Preprocessing
     operating_point: NotRequired[StatedPoint]
     views: NotRequired[Literal[1, 8]]
+    counts: NotRequired[CountsBlock | None]
 
 
 class Seal(Enum):

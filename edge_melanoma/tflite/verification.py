@@ -1,8 +1,7 @@
 """Holds a .tflite file against what a lesion classifier can be, before any interpreter sees it.
 
-The reader that comes with the schema follows whatever it finds: so it reads in a child process with
-a limit of memory and of time. What passes may still be a poor model; it is none that leads an
-interpreter into much memory.
+The schema's reader follows whatever it finds: so it reads in a child with a limit of memory and of
+time. What passes may still be a poor model; it is none that takes an interpreter much memory.
 """
 
 import math
@@ -12,18 +11,16 @@ import numpy as np
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import run_limited
-from edge_melanoma.tflite.inspection import names_of, operator_names
+from edge_melanoma.tflite.inspection import integers, names_of, operator_names
 
 FILE_IDENTIFIER = b"TFL3"
 VERIFICATION_SECONDS = 18.0
 LARGEST_TENSOR_BYTES, LARGEST_GRAPH_BYTES = 64 * 2**20, 512 * 2**20
 """Of one and of all. MobileNetV2 in float32 has 46 MB, a hundred times less alive at once."""
+LARGEST_RANK, LARGEST_STEP, LARGEST_TABLE_COUNT = 6, 32, 100_000
+"""The last since a file of ten bytes a table could name each of them a million times."""
 
-LARGEST_RANK, LARGEST_STEP = 6, 32
-LARGEST_TABLE_COUNT = 100_000
-"""A file of ten bytes a table could name each of them a million times."""
-
-SUPPORTED_TYPES = "FLOAT32 FLOAT16 INT32 UINT8 INT64 BOOL INT16 INT8"
+TYPES = ["FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "BOOL", "INT16", "INT8"]
 ZERO_POINTS = {"INT8": (-128, 127), "UINT8": (0, 255)}
 """Other integers are symmetric."""
 
@@ -45,11 +42,9 @@ OPERATORS = """
 """
 """No loops, no variables, no code of others' making."""
 
-SHARED_OPTIONS = {
-    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "POOL_2D"),
-    **dict.fromkeys(("MAXIMUM", "MINIMUM"), "MAXIMUM_MINIMUM"),
-    **dict.fromkeys(("MEAN", "REDUCE_MAX", "SUM"), "REDUCER"),
-}
+SHARED_OPTIONS = dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), "POOL_2D")
+SHARED_OPTIONS |= dict.fromkeys(("MAXIMUM", "MINIMUM"), "MAXIMUM_MINIMUM")
+SHARED_OPTIONS |= dict.fromkeys(("MEAN", "REDUCE_MAX", "SUM"), "REDUCER")
 """The other operators have options of their own name, as FullyConnectedOptions, or none."""
 
 
@@ -67,10 +62,8 @@ def verify_model(data: bytes, *, name: str) -> None:
     try:
         run_limited(check_model, data, what=f"The model {name}", seconds=VERIFICATION_SECONDS)
     except BrokenModelError as error:
-        raise EdgeMelanomaError(
-            f"{name} is not a .tflite file of a lesion classifier: it {error}; "
-            f"export it again, or fetch it again."
-        ) from error
+        told = f"{name} is not a .tflite file of a lesion classifier: it {error}"
+        raise EdgeMelanomaError(f"{told}; export it again, or fetch it again.") from error
 
 
 def check_model(data: bytes) -> None:
@@ -94,11 +87,10 @@ def check_model(data: bytes) -> None:
         # Offsets 0 and 1 both say that the data are here.
         _refuse(max(buffer.offset, buffer.size) > 1, "keeps weights outside of its flatbuffer")
         sizes.append(0 if buffer.data is None else len(buffer.data))
-    needed = sum(_check_tensor(tensor, sizes) for tensor in tensors)
-    told = f"needs more than {LARGEST_GRAPH_BYTES} bytes for its tensors"
-    _refuse(needed > LARGEST_GRAPH_BYTES, told)
+    is_large = sum(_check_tensor(tensor, sizes) for tensor in tensors) > LARGEST_GRAPH_BYTES
+    _refuse(is_large, f"needs more than {LARGEST_GRAPH_BYTES} bytes for its tensors")
     _check_graph(graphs[0], sizes, names)
-    ends = {*_integers(graphs[0].inputs), *_integers(graphs[0].outputs)}
+    ends = {*integers(graphs[0].inputs), *integers(graphs[0].outputs)}
     for signature in model.signatureDefs or []:
         named = {end.tensorIndex for end in (signature.inputs or []) + (signature.outputs or [])}
         leads_out = signature.subgraphIndex or named - ends
@@ -113,17 +105,16 @@ def _refuse(is_wrong: object, told: str) -> None:
 
 
 def _read(data: bytes) -> Any:
-    """The file as objects of the schema, each table once."""
     from ai_edge_litert import schema_py_generated as schema
 
     _refuse(data[4:8] != FILE_IDENTIFIER, "does not bear the identifier TFL3")
     try:
         root = schema.Model.GetRootAs(data, 0)
-        lengths = [root.OperatorCodesLength(), root.BuffersLength(), root.MetadataLength()]
-        lengths += [root.SignatureDefsLength(), root.SubgraphsLength()]
-        graph = root.Subgraphs(0) if root.SubgraphsLength() else None
-        lengths += [graph.TensorsLength(), graph.OperatorsLength()] if graph else []
-        _refuse(sum(lengths) > LARGEST_TABLE_COUNT, f"has more than {LARGEST_TABLE_COUNT} tables")
+        vectors = ["OperatorCodes", "Buffers", "Metadata", "SignatureDefs", "Subgraphs"]
+        count = sum(getattr(root, f"{vector}Length")() for vector in vectors)
+        if root.SubgraphsLength():
+            count += root.Subgraphs(0).TensorsLength() + root.Subgraphs(0).OperatorsLength()
+        _refuse(count > LARGEST_TABLE_COUNT, f"has more than {LARGEST_TABLE_COUNT} tables")
         return schema.ModelT.InitFromObj(root)
     except (BrokenModelError, MemoryError):
         raise
@@ -134,86 +125,75 @@ def _read(data: bytes) -> Any:
 
 def _check_tensor(tensor: Any, sizes: list[int]) -> int:
     """How many bytes it takes."""
-    kind, shape = names_of("TensorType").get(tensor.type, ""), _integers(tensor.shape)
-    is_known = kind in SUPPORTED_TYPES.split()
-    _refuse(not is_known, "has a tensor of a kind that is not supported")
-    is_possible = len(shape) <= LARGEST_RANK and min(shape, default=1) >= 1
-    _refuse(not is_possible, f"has a tensor of the shape {shape}")
+    kind, shape = names_of("TensorType").get(tensor.type, ""), integers(tensor.shape)
+    _refuse(kind not in TYPES, "has a tensor of a kind that is not supported")
+    is_odd = len(shape) > LARGEST_RANK or min(shape, default=1) < 1
+    _refuse(is_odd, f"has a tensor of the shape {shape}")
     needed, place = math.prod(shape) * np.dtype(kind.lower()).itemsize, tensor.buffer
     _refuse(needed > LARGEST_TENSOR_BYTES, f"has a tensor of {needed} bytes")
     _refuse(place >= len(sizes), f"has a tensor in the buffer {place}, which is not there")
-    told = f"has a tensor of {needed} bytes with {sizes[place]} bytes of data"
-    _refuse(sizes[place] not in {0, needed}, told)
+    _refuse(sizes[place] not in {0, needed}, f"has {sizes[place]} bytes of data for {needed}")
     steps = tensor.quantization
     if steps is None or steps.scale is None or not len(steps.scale):
         return needed
-    scales = np.asarray(steps.scale)
-    zeros = np.asarray(() if steps.zeroPoint is None else steps.zeroPoint)
-    axis = steps.quantizedDimension
-    channels = shape[axis] if 0 <= axis < len(shape) else 1
+    scales, zeros = np.asarray(steps.scale), np.asarray(integers(steps.zeroPoint))
+    channels = dict(enumerate(shape)).get(steps.quantizedDimension, 1)
     fits = len(scales) in {1, channels} and len(zeros) in {0, 1, len(scales)}
     told = f"has {len(scales)} scales and {len(zeros)} zero points for {channels} channels"
     _refuse(not fits, told)
     is_sound = np.all(np.isfinite(scales) & (scales >= 0)) and (len(scales) > 1 or scales[0])
     _refuse(not is_sound, "has a scale that is not a number above 0")
-    low, high = ZERO_POINTS.get(kind, (0, 0))
-    is_held = np.all((zeros >= low) & (zeros <= high))
-    _refuse(not is_held, f"has a zero point that {kind} cannot hold")
+    is_beyond = np.any(zeros.clip(*ZERO_POINTS.get(kind, (0, 0))) != zeros)
+    _refuse(is_beyond, f"has a zero point that {kind} cannot hold")
     return needed
 
 
 def _check_graph(graph: Any, sizes: list[int], names: list[str]) -> None:
     """Each operator takes what there is by then: an input, a constant, or what one before gave."""
-    shapes = {index: _integers(tensor.shape) for index, tensor in enumerate(graph.tensors or [])}
-    starts, ends = _integers(graph.inputs), _integers(graph.outputs)
+    shapes = {index: integers(tensor.shape) for index, tensor in enumerate(graph.tensors or [])}
+    starts, ends = integers(graph.inputs), integers(graph.outputs)
     _refuse({*starts, *ends} - {*shapes}, "has an end at a tensor that is not there")
     known = {*starts, *(index for index in shapes if sizes[graph.tensors[index].buffer])}
     for operator in graph.operators or []:
-        code, options = operator.opcodeIndex, operator.builtinOptions
-        inputs, outputs = _integers(operator.inputs), _integers(operator.outputs)
+        code = operator.opcodeIndex
+        inputs, outputs = integers(operator.inputs), integers(operator.outputs)
         _refuse(code >= len(names), f"uses the operator code {code}, which is not there")
         _refuse(not inputs or not outputs, "has an operator without input or output")
         # -1 stands for an input that is left out.
         _refuse({*inputs} - known - {-1}, "has an operator that takes what nothing gives")
-        is_new = all(index in shapes and index not in known for index in outputs)
-        _refuse(not is_new, "has an operator that gives what is there already, or nowhere")
+        is_old = known.intersection(outputs) or {*outputs} - {*shapes}
+        _refuse(is_old, "has an operator that gives what is there already, or nowhere")
         known.update(outputs)
-        kind = names_of("BuiltinOptions").get(operator.builtinOptionsType, "")
-        own = SHARED_OPTIONS.get(names[code], names[code]).replace("_", "")
-        told = f"has an operator {names[code]} with {kind} in place of its options"
-        _refuse(kind.upper() not in {f"{own}OPTIONS", "NONE"}, told)
-        if names[code] in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
+        name, kind = names[code], names_of("BuiltinOptions").get(operator.builtinOptionsType, "")
+        own = SHARED_OPTIONS.get(name, name).replace("_", "")
+        is_other = kind.upper() not in {f"{own}OPTIONS", "NONE"}
+        _refuse(is_other, f"has an operator {name} with {kind} in place of its options")
+        if name in {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}:
             taken = [shapes.get(index) for index in inputs]
-            _check_shapes(names[code], options, taken, [shapes[index] for index in outputs])
+            _check_shapes(name, operator.builtinOptions, taken, [shapes[i] for i in outputs])
     _refuse(not known.issuperset(ends), "has an output that nothing gives")
 
 
 def _check_shapes(name: str, options: Any, taken: list[Any], given: list[list[int]]) -> None:
     """Of an operator with weights; the others keep shapes, or compute them."""
-    is_whole = len(taken) in {2, 3} and None not in taken[:2] and len(given) == 1
-    _refuse(not is_whole, f"has a {name} with {len(taken)} inputs")
+    is_partial = len(taken) not in {2, 3} or None in taken[:2] or len(given) != 1
+    _refuse(is_partial, f"has a {name} with {len(taken)} inputs")
     (image, kernel), bias, wanted = [shape or [] for shape in taken[:2]], taken[2:], []
     if name == "FULLY_CONNECTED":
         if image and len(kernel) == 2 and image[-1] == kernel[1]:
             wanted = [*given[0][:-1], kernel[0]]
     elif len(image) == len(kernel) == 4 and options is not None:
-        if name == "CONV_2D":
-            channels = kernel[0] if image[3] % kernel[3] == 0 else 0
-        else:
+        channels = kernel[0] if image[3] % kernel[3] == 0 else 0
+        if name != "CONV_2D":
             is_deep = kernel[0] == 1 and kernel[3] == image[3] * options.depthMultiplier
             channels = kernel[3] if is_deep else 0
-        sides = [(options.strideH, options.dilationHFactor)]
-        sides += [(options.strideW, options.dilationWFactor)]
         wanted = [image[0], 0, 0, channels]
-        for axis, (step, gap) in enumerate(sides, start=1):
-            is_sound = 1 <= step <= LARGEST_STEP and 1 <= gap <= LARGEST_STEP
-            _refuse(not is_sound, f"has a window with steps of {step} and gaps of {gap}")
+        for axis, side in enumerate("HW", start=1):
+            step, gap = (getattr(options, f) for f in (f"stride{side}", f"dilation{side}Factor"))
+            is_odd = not 1 <= min(step, gap) <= max(step, gap) <= LARGEST_STEP
+            _refuse(is_odd, f"has a window with steps of {step} and gaps of {gap}")
             # Padding 0 is SAME, 1 is VALID.
             covered = gap * (kernel[axis] - 1) + 1 if options.padding else 1
             wanted[axis] = (image[axis] - covered) // step + 1
     fits = wanted and given[0] == wanted and bias in ([], [None], [wanted[-1:]])
     _refuse(not fits, f"has a {name} whose shapes do not fit: {image} by {kernel} to {given[0]}")
-
-
-def _integers(vector: Any) -> list[int]:
-    return [] if vector is None else [int(value) for value in vector]

@@ -27,13 +27,19 @@ from edge_melanoma.evaluation.evaluation import CONVENTIONAL_THRESHOLD
 from edge_melanoma.evaluation.predictions import predict
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.evaluation.thresholds import choose_operating_point
-from edge_melanoma.machine.files import sha256_of
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter, shown
+from edge_melanoma.machine.files import sha256_of_file
+from edge_melanoma.machine.terminal import (
+    Reporter,
+    TerminalReporter,
+    next_lines,
+    print_lines,
+    results_console,
+)
 from edge_melanoma.network.keras_models import ImportedModel, read_keras_model
 from edge_melanoma.network.network import assign_arrays, build_network
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.manifests import read_evaluation
 from edge_melanoma.runs.models import CONVENTION, MANIFEST, open_run
+from edge_melanoma.runs.results import read_evaluation
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.tflite.ends import Ends
 from edge_melanoma.training.material import gather_material
@@ -107,7 +113,7 @@ def import_run(
                 for side, members in material.split.sides().items()
             }
             point = choose_operating_point(sides["validation"], min_recall=min_recall)
-            told |= record_split(target, material)
+            told |= record_split(target, material, augmentation=None)
             told["operating_point"] = asdict(point)
             leaked = material.split.leaked_test
             record_scores(target, sides, point, told["dataset"], leaked_test=leaked)
@@ -123,7 +129,7 @@ def _describe(file: Path, imported: ImportedModel, checked: Mapping[str, Any]) -
         "recipe": asdict(imported.spec),
         "imported": {
             "file": file.name,
-            "sha256": sha256_of(file.read_bytes()),
+            "sha256": sha256_of_file(file),
             "read_as": imported.read_as,
             "checked": checked,
         },
@@ -151,7 +157,8 @@ def _report(target: Path, told: Mapping[str, Any], reporter: Reporter) -> None:
         )
         print_training_table([(open_run(target), read_evaluation(target))])
     else:
-        print(shown(str(target)))
+        command = ("evaluate", target, "--data", "DIR")
+        print_lines(results_console(width=160), *next_lines(target, command=command, word="Run"))
 
 
 def read_checks(words: Sequence[str]) -> dict[Path, float]:

@@ -18,7 +18,7 @@ from edge_melanoma.data.screening import BadImage, leave_out_bad, read_fingerpri
 from edge_melanoma.data.splits import DatasetSplit, SplitKind
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.predictions import read_predictions
-from edge_melanoma.machine.files import sha256_of
+from edge_melanoma.machine.files import sha256_of_file
 from edge_melanoma.machine.ray import connect
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.network.recipes import TEACHER_WEIGHTS, VARIANTS, Variant, VariantSpec
@@ -100,6 +100,7 @@ class TrainingMaterial:
     """What all variants of a command learn from; `dataset` is that block of the run's files."""
 
     dataset: Mapping[str, Any]
+    folders: Mapping[str, Path]
     split: DatasetSplit
     bad: tuple[BadImage, ...]
     teacher: Teacher | None
@@ -129,7 +130,8 @@ def gather_material(
     if reading != AS_FOUND:
         block["reading"] = reading.as_dict()
     return TrainingMaterial(
-        dataset=block | {"folders": {name: str(folder) for name, folder in named.items()}},
+        dataset=block,
+        folders=named,
         split=split,
         bad=prints.bad,
         teacher=read_teacher(teacher, split) if teacher else None,
@@ -174,7 +176,7 @@ def read_teacher(run: TrainedModel, split: DatasetSplit) -> Teacher:
         )
     path = run.folder / PREDICTIONS
     told = run.manifest["files"].get(PREDICTIONS, {}).get("sha256")
-    if not path.is_file() or sha256_of(path.read_bytes()) != told:
+    if not path.is_file() or sha256_of_file(path) != told:
         raise EdgeMelanomaError(
             f"{path} is missing or not the file that the teacher's manifest describes; "
             f"restore it or train the teacher again."
@@ -195,7 +197,7 @@ def identity_of(settings: TrainingSettings, split: DatasetSplit, teacher: Teache
         "recipe": recipe,
         "seed": settings.seed,
         "cache": settings.use_cache,
-        "weights": sha256_of(weights.read_bytes()) if weights.is_file() else settings.weights,
+        "weights": sha256_of_file(weights) if weights.is_file() else settings.weights,
         "data": split.fingerprint,
         "teacher": teacher.run.sha256 if teacher else None,
     }

@@ -30,17 +30,24 @@ from edge_melanoma.evaluation.reliability import fit_scaling
 from edge_melanoma.evaluation.thresholds import OperatingPoint, choose_operating_point
 from edge_melanoma.machine.environment import describe_determinism, describe_environment
 from edge_melanoma.machine.files import rows_to_csv, write_atomically, write_json
-from edge_melanoma.machine.terminal import Reporter, TerminalReporter, shown
+from edge_melanoma.machine.terminal import (
+    Reporter,
+    TerminalReporter,
+    next_lines,
+    print_lines,
+    results_console,
+)
 from edge_melanoma.network.gate import Gate
 from edge_melanoma.network.network import arrays_of, load_network, round_to_half
 from edge_melanoma.network.recipes import Augmentation
 from edge_melanoma.network.starting_weights import describe_weights
 from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.manifests import EVALUATION, SPLIT, read_evaluation, read_split
-from edge_melanoma.runs.models import GATE, MANIFEST, WEIGHTS, TrainedModel
-from edge_melanoma.runs.pictures import leaked_test_of, read_side
+from edge_melanoma.runs.manifests import SPLIT, read_split
+from edge_melanoma.runs.models import GATE, HISTORY, MANIFEST, WEIGHTS, TrainedModel
+from edge_melanoma.runs.pictures import leaked_test_of, portable_folder, read_side
 from edge_melanoma.runs.recorded_files import hashes_of
+from edge_melanoma.runs.results import EVALUATION, read_evaluation
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.training.augmentation import augment_images
 from edge_melanoma.training.checkpoints import CHECKPOINT
@@ -48,7 +55,6 @@ from edge_melanoma.training.gate import record_gate
 from edge_melanoma.training.material import Placement, TrainingMaterial, TrainingSettings
 from edge_melanoma.training.training import TrainingResult
 
-HISTORY = "history.csv"
 COPIED = (SPLIT, HISTORY, GATE, "training_curves.png", "classes.png", "samples.png")
 """What `calibrate` leaves as it is: the scores have no part in it."""
 
@@ -66,14 +72,15 @@ def record_run(
     gate: tuple[Gate, dict[str, Any]] | None,
 ) -> None:
     """Write all files of a run, its manifest last: a run without a manifest is no run."""
-    blocks = record_split(folder, material)
+    varied = next(filter(None, (one.augmentation for one in settings.spec().stages)), None)
+    blocks = record_split(folder, material, augmentation=varied)
     write_atomically(folder / HISTORY, rows_to_csv(result.history))
     title = f"Training on {blocks['dataset']['name']}"
     figures.draw_training_curves(result.history, folder / "training_curves.png", title=title)
     manifest = {
         "schema": 1,
         "variant": settings.variant.value,
-        "settings": asdict(settings),
+        "settings": {**asdict(settings), "weights": describe_weights(settings.weights)["name"]},
         "recipe": asdict(settings.spec()),
         "teacher": material.teacher.as_dict() if material.teacher else None,
         "resize": RESIZE_ID,
@@ -164,7 +171,12 @@ def score_external_sets(
     for found, predictions in scored:
         measured = evaluate_at_both(predictions, threshold=run.threshold)
         known[found.name] = found.as_dict() | measured
-        folders[found.name] = str(found.folder)
+        folders[found.name] = portable_folder(
+            found.folder or Path(),
+            run_folder=run.folder,
+            fingerprint=found.dataset["fingerprint"],
+            name=found.name,
+        )
         readings[found.name] = found.reading.as_dict()
         written.append(run.folder / f"predictions_external_{found.name}.csv")
         write_atomically(written[-1], predictions_to_csv(predictions))
@@ -183,14 +195,25 @@ def record_files(run: TrainedModel, paths: Sequence[Path], **changes: Any) -> No
     write_json(run.folder / MANIFEST, {**run.manifest, **changes, "files": files})
 
 
-def record_split(folder: Path, material: TrainingMaterial) -> dict[str, Any]:
-    """Write the split, its classes and a sheet of its pictures; the blocks of the manifest."""
-    split, dataset = material.split, material.dataset
+def record_split(
+    folder: Path, material: TrainingMaterial, *, augmentation: Augmentation | None
+) -> dict[str, Any]:
+    """Write the split, its classes and a sheet of its pictures; the blocks of the manifest.
+
+    The sheet has the pictures as the training saw them too, where `augmentation` changed them.
+    """
+    split, dataset = material.split, dict(material.dataset)
+    dataset["folders"] = {
+        name: portable_folder(
+            path, run_folder=folder, fingerprint=dataset["fingerprint"], name=name
+        )
+        for name, path in material.folders.items()
+    }
     write_json(folder / SPLIT, split_to_json(split))
     counts = {side: count_classes(records) for side, records in split.sides().items()}
     figures.draw_class_distribution(counts, folder / "classes.png", dataset=dataset["name"])
     title = f"Training images of {dataset['name']}"
-    figures.draw_sample_sheet(_sample_rows(split), folder / "samples.png", title=title)
+    figures.draw_sample_sheet(sample_rows(split, augmentation), folder / "samples.png", title=title)
     return {
         "dataset": dataset,
         "split": {"kind": split.kind.value, "seed": split.seed, "fingerprint": split.fingerprint},
@@ -201,7 +224,10 @@ def record_split(folder: Path, material: TrainingMaterial) -> dict[str, Any]:
     }
 
 
-def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
+def sample_rows(
+    split: DatasetSplit, augmentation: Augmentation | None
+) -> dict[str, list[NDArray[np.uint8]]]:
+    """Some training pictures of each class, and below them what `augmentation` makes of them."""
     rows: dict[str, list[NDArray[np.uint8]]] = {}
     for name, is_malignant in (("benign", False), ("malignant", True)):
         members = [record for record in split.train if record.is_malignant == is_malignant]
@@ -209,9 +235,9 @@ def _sample_rows(split: DatasetSplit) -> dict[str, list[NDArray[np.uint8]]]:
         plain = [read_image(record.path) for record in members[::step][: figures.SAMPLES_A_ROW]]
         seeds = np.stack([[split.seed, 0, number] for number in range(len(plain))])
         rows[name] = plain
-        rows[f"{name}, augmented"] = list(
-            augment_images(np.stack(plain), Augmentation(), seeds=seeds)
-        )
+        if augmentation is not None:
+            varied = augment_images(np.stack(plain), augmentation, seeds=seeds)
+            rows[f"{name}, augmented"] = list(varied)
     return rows
 
 
@@ -233,7 +259,8 @@ def calibrate_run(folder: Path | None, *, out: Path | None, force: bool) -> Path
     target = choose_run_folder(out, variant=run.variant, force=force)
     with hold_run(target):
         _calibrate_into(target, run, TerminalReporter())
-    print(shown(str(target)))
+    command = ("export", target, "--quantize", "int8")
+    print_lines(results_console(width=160), *next_lines(target, command=command, word="Run"))
     return target
 
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 from typing import Any
 
@@ -25,8 +26,9 @@ from edge_melanoma.network.network import round_to_half
 from edge_melanoma.network.recipes import Variant
 from edge_melanoma.network.starting_weights import refuse_missing_weights
 from edge_melanoma.runs.folders import choose_run_folder, hold_run
-from edge_melanoma.runs.manifests import read_evaluation
 from edge_melanoma.runs.models import MANIFEST, open_run
+from edge_melanoma.runs.options import keep_options
+from edge_melanoma.runs.results import read_evaluation
 from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.names import Engine
 from edge_melanoma.training.activations import default_cache_folder
@@ -64,13 +66,14 @@ def train_variants(
     placement: Placement | None = None,
     tensorboard: Path | None = None,
     callbacks: tuple[Any, ...] = (),
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Path, ...]:
     """Train each variant on the same split, print the table of all, and return the run folders.
 
     All of `settings` differ in their variant alone. Of several variants, `out` is the folder of the
     run folders. Without `split`, a given validation side is kept, and else all are pooled. Without
     `placement` one process trains on one device. `callbacks` are Keras' own, for a training on this
-    machine.
+    machine. `options` are those of the command, which each run folder keeps.
 
     Raises:
         EdgeMelanomaError: pictures, folders or options cannot be used.
@@ -141,6 +144,7 @@ def train_variants(
                     placement=placement,
                     tensorboard=tensorboard,
                     callbacks=callbacks,
+                    options={**options, "variant": chosen.variant} if options else {},
                     reporter=reporter,
                 )
         for folder in folders.values():
@@ -182,6 +186,7 @@ def _train_one(
     placement: Placement,
     tensorboard: Path | None,
     callbacks: tuple[Any, ...],
+    options: Mapping[str, Any],
     reporter: Reporter,
 ) -> None:
     split, spec = material.split, settings.spec()
@@ -204,13 +209,12 @@ def _train_one(
         )
     except KeyboardInterrupt:
         kept = folder / CHECKPOINT
-        reporter.say(
-            f"Interrupted: {kept} keeps the training; repeat the command with --resume "
-            f"--out {folder}"
+        raise KeyboardInterrupt(
+            f"interrupted; {kept} keeps the epochs that are done: repeat the command with "
+            f"--resume --out {quote(str(folder))}"
             if kept.is_file()
-            else f"Interrupted before an epoch of {folder} was kept; activations are, in the cache"
-        )
-        raise
+            else "interrupted before the end of the first epoch; no run was kept."
+        ) from None
     network, calibration = result.network, None
     score = partial(predict, KerasClassifier(network, views=spec.views), reporter=reporter)
     if spec.calibrated:
@@ -226,6 +230,7 @@ def _train_one(
     point = choose_operating_point(sides["validation"], min_recall=min_recall)
     sides["test"] = score(split.test, label="Scoring the test side")
     gate = fit_gate(network, split.train, split.validation, seed=settings.seed, reporter=reporter)
+    keep_options(folder, "train", options)
     record_run(
         folder,
         settings=settings,

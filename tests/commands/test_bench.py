@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def test_a_kept_contract_is_exit_0_and_a_missed_one_exit_1(
     assert "The contract is parity.toml" in kept.stderr
     assert "Wrote the contract draft.toml" in kept.stderr
     assert {path.name for path in (run / "bench").iterdir()} == {
+        "config.toml",
         "files.json",
         "parity.json",
         "parity.md",
@@ -103,6 +105,8 @@ def test_the_answer_is_all_that_is_printed_and_few_pictures_replace_no_bench(
         f"Next    edge-melanoma android '{folder}'",
     ]
     assert all(len(line) <= 80 for line in lines[:-2])
+    kept = tomllib.loads((folder / "bench-limit-6" / "config.toml").read_text())["bench"]
+    assert kept.items() >= {"limit": 6, "kernels": False}.items()
     verified = edge_melanoma("verify", folder)
     assert (verified.exit_code, "unknown" in verified.stdout) == (0, False)
 
@@ -181,8 +185,9 @@ def test_a_candidate_with_two_outputs_is_refused(
     result = edge_melanoma("bench", folder, *QUICK)
     assert result.exit_code == 2
     assert result.stderr.strip().splitlines()[-1] == (
-        "edge-melanoma: The model cannot be read as a .tflite file: expected one output, beside "
-        "which a gate and an activation map may stand, found 2."
+        f"edge-melanoma: {folder / 'exports' / 'model_int8.tflite'} is not a lesion classifier: "
+        "expected one input and one output, beside which only gate and class_activation_map stand; "
+        "found 1 and 2."
     )
 
 

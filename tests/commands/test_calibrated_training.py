@@ -18,16 +18,15 @@ from edge_melanoma.runs.models import TrainedModel, open_run
 
 @pytest.fixture(scope="module")
 def calibrated_run(
-    trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactory
+    trained_run: TrainedModel, phantoms: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedModel:
     """The fixture `trained_run` again, by a recipe that is calibrated."""
     from edge_melanoma.training.material import TrainingSettings
     from edge_melanoma.training.session import train_variants
 
     recipe = replace(VARIANTS[Variant.FROZEN], calibrated=True)
-    (data,) = trained_run.manifest["dataset"]["folders"].values()
     (folder,) = train_variants(
-        [Path(data)],
+        [phantoms],
         [TrainingSettings(variant=Variant.FROZEN, weights="none", epochs=2, recipe=recipe)],
         out=tmp_path_factory.mktemp("calibrated") / "run",
         cache_folder=trained_run.folder.parent / "cache",

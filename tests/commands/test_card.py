@@ -51,7 +51,7 @@ def test_a_card_has_subgroups_sheets_and_every_claim_item(
     result = edge_melanoma("card", run.folder, "--external", f"clinic={outside}", "--cases", "3")
     assert result.exit_code == 0, result.stderr
     card = (run.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert result.stdout.rstrip().endswith(str(run.folder / "MODEL_CARD.md"))
+    assert f"Wrote   {run.folder / 'MODEL_CARD.md'}\n" in result.stdout
     _check_headings(card)
     _check_links(card, run.folder)
     _check_subgroups(run)

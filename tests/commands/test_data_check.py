@@ -88,6 +88,23 @@ def test_the_fix_list_names_each_file_once_with_its_reason_and_leaves_nothing_to
     assert fixes.read_text() == ""
 
 
+def test_a_verdict_ends_the_check_and_strict_makes_an_exit_code_of_it(
+    leaky: Path, tmp_path: Path, edge_melanoma: Run
+) -> None:
+    found = edge_melanoma("data", "check", leaky, "--no-cache", "--strict")
+    assert found.exit_code == 1
+    verdict, last = found.stdout.splitlines()[-2:]
+    assert verdict.startswith("Verdict: not clean, 6 files to remove: 2 unreadable files, 1 exact")
+    assert last == f"Next    edge-melanoma data check {leaky} --fix-list remove.txt"
+    write_lesions(tmp_path / "clean", count=6)
+    found = edge_melanoma("data", "check", tmp_path / "clean", "--no-cache", "--strict")
+    assert found.exit_code == 0
+    assert found.stdout.splitlines()[-2:] == [
+        "Verdict: clean. Every picture can be read, and none is a copy, a leak or in doubt.",
+        f"Next    edge-melanoma train --data {tmp_path / 'clean'}",
+    ]
+
+
 def test_copies_in_two_sets_carry_the_names_of_their_sets(
     tmp_path: Path, edge_melanoma: Run
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,9 @@ def test_a_notebooks_model_is_imported_exported_and_benched(
     assert manifest["recipe"]["shape"]["border"] == pytest.approx(0.5)
     exported = edge_melanoma("export", run, "--calibration-images", 20)
     assert exported.exit_code == 0, exported.stderr
+    kept = tomllib.loads((run / "exports" / "config.toml").read_text())["export"]
+    assert kept.items() >= {"calibration-images": 20, "backend": "converter"}.items()
+    assert "config.toml" not in edge_melanoma("verify", run, "--json").stdout
     timing = ("--runs", "4", "--warmup", "1", "--min-seconds", "0")
     assert edge_melanoma("bench", run, *timing).exit_code in {0, 1}
     parity = json.loads((run / "bench" / "parity.json").read_text())

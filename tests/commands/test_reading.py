@@ -165,6 +165,7 @@ def test_a_public_set_that_is_not_known_is_refused(tmp_path: Path, edge_melanoma
     assert result.stderr == "edge-melanoma: --set ham is not known; expected kaggle-melanoma.\n"
 
 
+@pytest.mark.thorough
 def test_train_keeps_a_given_validation_side_and_records_how_it_read(
     tmp_path: Path, edge_melanoma: Run
 ) -> None:

@@ -32,8 +32,9 @@ def test_keras_and_each_export_have_a_row_with_recall_first(
     result = edge_melanoma("threshold", run.folder, "--json", out)
     lines = result.stdout.splitlines()
     assert any("model" in line and "recall" in line and "integer" in line for line in lines)
-    (keras,) = (line for line in lines if "keras" in line)
-    (int8,) = (line for line in lines if "int8" in line)
+    (keras,) = (line for line in lines if "│ keras" in line)
+    (int8,) = (line for line in lines if "│ int8" in line)
+    assert lines[-2:] == [f"Wrote   {out}", f"Next    edge-melanoma bench {run.folder}"]
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in (keras, int8)]
     assert cells == [
         ["keras", "1.0000", "0.5101 .. 1.0000", "0.5000", "0.125490", ""],

@@ -174,6 +174,7 @@ def test_the_float32_file_gives_the_scores_that_the_training_stored(
     np.testing.assert_allclose(scores, stored.scores, rtol=0, atol=2e-4)
 
 
+@pytest.mark.thorough
 def test_bytes_in_place_of_int8_are_the_picture_itself(uint8_model: Path) -> None:
     session = session_of(uint8_model)
     assert session.input_quantization.pixel_table().tolist() == list(range(256))
@@ -190,6 +191,7 @@ def test_bytes_in_place_of_int8_are_the_picture_itself(uint8_model: Path) -> Non
     assert read_json(uint8_model.with_suffix(".json"))["io"] == "uint8"
 
 
+@pytest.mark.thorough
 def test_the_uint8_file_decides_as_its_int8_twin(
     exported_run: TrainedModel, uint8_model: Path
 ) -> None:
@@ -233,6 +235,7 @@ def test_trained_int8_tells_its_epochs_and_where_its_cache_ends(tuned_run: Train
     assert not (tuned_run.exports_folder / UNFINISHED).exists()
 
 
+@pytest.mark.thorough
 def test_trained_int8_can_give_its_logit(exported_run: TrainedModel, tmp_path: Path) -> None:
     run = copy_of(exported_run, tmp_path / "run")
     (path,) = export(run, (Mode.INT8_QAT,), output=Output.LOGIT, tuning=TuningSettings(epochs=1))

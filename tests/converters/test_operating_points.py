@@ -15,10 +15,15 @@ from edge_melanoma.converters.export import (
     derive_operating_point,
     forget_operating_point,
 )
+from edge_melanoma.data.sets import read_data_sets
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import drift
 from edge_melanoma.evaluation.metrics import wilson_interval
+from edge_melanoma.machine.files import write_json
+from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted
+from edge_melanoma.runs.bundled import FOLDER, bundled_model
+from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
 from edge_melanoma.tflite.quantization import sigmoid
 
 SILENT = SilentReporter()
@@ -155,3 +160,29 @@ def test_a_file_that_nothing_describes_is_refused(copied: TrainedModel) -> None:
     assert str(caught.value) == (
         f"{path} has no manifest beside it, which says what its output means; export it again."
     )
+
+
+def test_an_export_of_before_gets_counts_and_keeps_its_point(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(FOLDER, folder)
+    run, shipped = open_run(folder), open_converted(bundled_model())
+    path = run.exports_folder / "model_int8.json"
+    told = read_json(path)
+    del told["counts"]
+    write_json(path, told)
+    records = tuple(read_data_sets({"phantoms": phantoms}))[:30]
+    monkeypatch.setattr(export, "read_side", lambda *_: records)
+    monkeypatch.setattr(drift, "LEAST_COUNTED", 5)
+    monkeypatch.setattr(drift, "DRAWS", 20)
+    found = complete(run)
+    counts = found.counts["groups"][drift.ALL]["counts"]
+    assert sum(counts["gate"]) == len(records) > sum(counts["score"]) >= 5
+    lone = tmp_path / "found.tflite"
+    lone.write_bytes(found.data)
+    assert open_converted(lone).counts == found.counts != shipped.counts
+    assert found.manifest["operating_point"] == shipped.manifest["operating_point"]
+    # With the counts there is nothing left to do.
+    refuse_to_score(monkeypatch)
+    assert complete(run).sha256 == found.sha256

@@ -10,7 +10,10 @@ from edge_melanoma.data.faults import ADVICE, Measures, find_faults, measure_fau
 from edge_melanoma.data.images import Pixels
 
 SIDE = 224
-SOUND = Measures(light=180, middle=160, burnt=0, detail=500, contrast=80, area=200, offset=80)
+PLAIN = {"clipped": 0, "red": 1200, "blue": 900, "colour": 300}
+SOUND = Measures(
+    light=180, middle=160, burnt=0, detail=500, contrast=80, area=200, offset=80, **PLAIN
+)
 
 
 def draw_lesion(*, radius: float = 0.25, at: tuple[float, float] = (0.5, 0.5)) -> Pixels:
@@ -61,5 +64,5 @@ def test_measures_are_whole_numbers_of_a_picture_that_can_be_counted() -> None:
     assert (found.light, found.middle, found.burnt) == (255, 255, 500)
     assert found.contrast == 255
     # One edge: 2 of 224 differences against 8, and half of the disc is dark.
-    assert (found.detail, found.area) == (250, 500)
+    assert (found.detail, found.area, found.clipped) == (250, 500, 500)
     assert name_faults(SOUND) == ()

@@ -71,7 +71,7 @@ def test_a_table_of_no_known_layout_is_refused_by_its_header(
 
 
 def test_a_table_that_is_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EdgeMelanomaError, match=r"cannot be read: Is a directory\.$"):
+    with pytest.raises(EdgeMelanomaError, match=r"is no file, but a folder, a pipe or a device\.$"):
         read_table(tmp_path)
 
 

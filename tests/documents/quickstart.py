@@ -19,7 +19,7 @@ from edge_melanoma.machine.environment import cpu_name
 from edge_melanoma.machine.markdown import insert_between
 
 ROOT = Path(__file__).parents[2]
-PLACES = {"predict": ("README.md",), "bench": ("README.md", "docs/reading-a-bench.md")}
+PLACES = {"predict": ("README.md",), "bench": ("docs/reading-a-bench.md",)}
 
 
 def main() -> None:

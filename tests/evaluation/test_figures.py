@@ -148,3 +148,17 @@ def test_a_curve_of_one_class_is_refused_and_not_drawn(
 def test_a_data_set_with_dollar_signs_in_its_name_is_drawn(tmp_path: Path) -> None:
     path = draw_class_distribution({"test": (3, 4)}, tmp_path / "c.png", dataset="a$^$b")
     assert path.stat().st_size > 1000
+
+
+def test_names_in_a_figure_are_text(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from edge_melanoma.benchmarks.report.figures import to_inline_svg
+    from edge_melanoma.evaluation.figures import save_figure
+
+    figure = Figure()
+    figure.suptitle("$x_$ \x1b[31m\u202e stray \udcff 黒 \\frac")
+    assert save_figure(figure, tmp_path / "a.png").is_file()
+    svg = to_inline_svg(figure, prefix="a", description="\x1b[31m")
+    assert "\\x1b[31m\\u202e stray \\udcff" in svg
+    assert not {"\x1b", "\u202e"} & {*svg}

@@ -1,22 +1,22 @@
-"""Files from strangers, dying children and hostile names: how many were tried, and what was lost.
+"""Files from strangers and hostile names: how many were tried, and what was lost.
 
     python tests/hazards/strangers.py --out build/hazards/strangers.json --rounds 20
 
-Lost is a traceback, a command that does not end, or a terminal that is steered.
+Lost is a traceback, or a terminal that is steered.
 """
 
 import argparse
 import contextlib
 import io
 import json
-import os
 import random
+import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs import bundled, models
 
 CLI = [sys.executable, "-m", "edge_melanoma"]
-MOMENTS = 12.0
 LONGEST = 240.0
 FIELDS: dict[str, Callable[[Path], None]] = {
     "manifest.json": read_run,
@@ -53,7 +52,7 @@ def main() -> int:
         folder = Path(name)
         with patch.object(models, "verify_model"):  # its bytes are not what is changed
             rows = list(fields(folder, chosen.rounds))
-        rows += [names(folder), *children(folder, chosen.rounds)]
+        rows += [names(folder), bombs(folder), streams(folder)]
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return int(any(row["lost"] for row in rows))
@@ -99,58 +98,69 @@ def names(folder: Path) -> dict[str, Any]:
     return row_of("hostile names, data check and predict", 2 * len(NAMES), lost, "shown as text")
 
 
-def children(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
-    """`kill -9` of a child of each command at a random moment."""
-    data, chance = folder / "phantoms", random.Random(1)
-    write_phantoms(data, count=120, seed=1, size=None)
-    commands = {
-        "predict": ["predict", "bundled", "--recursive", str(data), "--json"],
-        "evaluate": ["evaluate", "bundled", "--data", str(data), "--json"],
-    }
-    for name, command in commands.items():
-        lost, hit, slowest = 0, 0, 0.0
-        for _ in range(rounds):
-            killed, code, seconds, error = kill_a_child(command, chance.uniform(0, MOMENTS))
-            hit += killed
-            slowest = max(slowest, seconds)
-            lost += code not in ({2} if killed else {0}) or "Traceback" in error
-        note = f"{hit} had a child to kill; ended at most {slowest:.0f} s after it"
-        yield row_of(f"kill -9 of a child, {name}", rounds, lost, note)
-
-
-def kill_a_child(command: list[str], delay: float) -> tuple[bool, int, float, str]:
-    """Whether there was one, the exit code, the seconds until the end, and what was said."""
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([*CLI, *command], stdout=subprocess.DEVNULL, stderr=said)
-        end, killed = time.monotonic() + delay, False
-        while process.poll() is None and not killed and time.monotonic() < end + LONGEST:
-            # A scoring child is one that has the model's interpreter, or is about to load it.
-            victims = scoring_children(process.pid) if time.monotonic() >= end else []
-            for victim in victims[:1]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(victim, signal.SIGKILL)
-                    killed = True
-            time.sleep(0.01)
+def bombs(folder: Path) -> dict[str, Any]:
+    """Small files that say they are large, each through the command that would read it."""
+    lost, slowest, attacks = 0, 0.0, list(_bombs(folder))
+    for command in attacks:
         begun = time.monotonic()
-        try:
-            process.wait(LONGEST)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        said.seek(0)
-        return killed, process.returncode, time.monotonic() - begun, said.read()
+        done = subprocess.run([*CLI, *command], capture_output=True, text=True, timeout=LONGEST)
+        slowest = max(slowest, time.monotonic() - begun)
+        lost += done.returncode != 2 or done.stderr.count("\n") != 1
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    note = f"one sentence each, after at most {slowest:.0f} s and {peak} MB"
+    return row_of("files that unpack to gigabytes", len(attacks), lost, note)
 
 
-def scoring_children(pid: int) -> list[int]:
-    """The processes below one that it has spawned to work, the youngest first."""
-    found: list[int] = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            line = (entry / "cmdline").read_bytes()
-            if parent == pid and b"spawn_main" in line and b"tracker" not in line:
-                found.append(int(entry.name))
-    return sorted(found, reverse=True)
+def _bombs(folder: Path) -> Iterator[list[str]]:
+    import h5py
+
+    place = folder / "bombs"
+    place.mkdir()
+    train = ["train", "--data", str(folder), "--weights"]
+    for name, shape, chunk in (("chunk", 4, 2**29), ("huge", 2**40, 2**16), ("half", 2**30, 1024)):
+        with h5py.File(place / f"{name}.h5", "w") as file:
+            options: dict[str, Any] = {"chunks": (chunk,), "maxshape": (None,), "compression": 9}
+            file.create_dataset("a/kernel", (shape,), "f2", **options)
+        yield [*train, str(place / f"{name}.h5")]
+    with zipfile.ZipFile(place / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", bytes(2**26))
+        archive.writestr("model.weights.h5", bytes(2**20))
+    yield [*train, str(place / "a.keras")]
+    for name, length in (("a.tflite", 2**32), ("a.h5", 2**32)):
+        with (place / name).open("wb") as stream:
+            stream.truncate(length)
+        yield [*(["inspect"] if name == "a.tflite" else train), str(place / name)]
+    for name, text in (("deep", "[" * 10**6), ("long", " " * 2**24), ("wide", "{}" + "," * 9)):
+        run = place / name
+        shutil.copytree(bundled.FOLDER, run)
+        (run / "manifest.json").write_text(text)
+        yield ["verify", str(run)]
+
+
+CLOSED = {
+    "stdout": (">&-", 141),
+    "stdin and stderr": ("<&- 2>&-", 0),
+    "a reader that goes": ("| true; exit ${PIPESTATUS[0]}", 141),
+    "the working folder": ("", 2),
+}
+PRINTING = ("doctor --json", "inspect bundled", "verify bundled", "--help", "train --help")
+
+
+def streams(folder: Path) -> dict[str, Any]:
+    """Commands whose streams are closed, whose reader goes early, or whose folder is gone."""
+    lost, cli = 0, " ".join(CLI)
+    for what, (closed, code) in CLOSED.items():
+        for command in PRINTING:
+            line = f"{cli} {command} {closed}"
+            if what == "the working folder":
+                line = f"mkdir gone && cd gone && rmdir ../gone && {line}"
+            shell = ["bash", "-c", line]
+            done = subprocess.run(shell, capture_output=True, text=True, cwd=folder)
+            # What is little has been written before its reader goes.
+            lost += done.returncode not in {code, 0 if "reader" in what else code}
+            lost += "Traceback" in done.stderr
+    tried = len(CLOSED) * len(PRINTING)
+    return row_of("closed streams, deleted folder", tried, lost, ", ".join(CLOSED))
 
 
 def row_of(hazard: str, tried: int, lost: int, note: str) -> dict[str, Any]:

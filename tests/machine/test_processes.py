@@ -1,11 +1,15 @@
 """A child that dies at any moment, its start included, ends the work in a moment and a sentence."""
 
+import fcntl
+import multiprocessing
 import os
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.reduction import recv_handle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +90,29 @@ def test_what_is_raised_there_is_raised_here(call: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="a defect") as caught:
         call(fail)
     assert "in fail" in caught.value.__notes__[0]
+
+
+def test_what_is_sent_lies_in_a_sealed_file_and_fills_no_connection() -> None:
+    here, there = multiprocessing.Pipe()
+    processes._send(here, make_large())  # nobody reads yet
+    descriptor = recv_handle(there)
+    assert fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) == 0b1111
+    again = f"/proc/self/fd/{descriptor}"
+    assert Path(again).stat().st_size > LARGE
+    with open(again, "r+b", buffering=0) as stream, pytest.raises(PermissionError):
+        stream.write(b"other")
+    os.close(descriptor)
+
+
+def test_a_system_without_files_in_memory_has_private_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    here, there = multiprocessing.Pipe()
+    processes._send(here, make_large())
+    descriptor = recv_handle(there)
+    told = os.stat(descriptor)
+    assert (told.st_mode & 0o777, told.st_nlink) == (0o600, 0)
+    os.close(descriptor)
+    assert in_pool(len, b"x" * LARGE) == LARGE
 
 
 def test_a_pool_begins_with_a_large_job_and_may_die_of_it() -> None:

@@ -13,6 +13,7 @@ from edge_melanoma.machine.schemas import (
     Inside,
     Name,
     Share,
+    as_written,
     parse_json,
     read_json,
     read_toml,
@@ -114,3 +115,20 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_fields_that_no_schema_names_are_kept() -> None:
     content: dict[str, Any] = parse_json(b'{"count": 1, "own": {"x": [1.5]}}', Kind, name="a")
     assert content == {"count": 1, "own": {"x": [1.5]}}
+
+
+def test_a_field_that_is_read_and_not_there_is_a_sentence_and_other_lookups_are_our_own() -> None:
+    told = parse_json(b'{"count": 1, "files": {"a": {"share": 0.5}}}', Kind, name="x.json")
+    with pytest.raises(EdgeMelanomaError) as caught:
+        told["files"]["a"]["other"]
+    assert str(caught.value) == (
+        "x.json cannot be used: it has no field other where one is read; restore the file, or make "
+        "it again."
+    )
+    assert told == {"count": 1, "files": {"a": {"share": 0.5}}}
+    kept = "is not as edge-melanoma writes it"
+    with pytest.raises(EdgeMelanomaError, match=kept), as_written(Path("x.json")):
+        float(told["files"])
+    ours: dict[str, str] = {}
+    with pytest.raises(KeyError), as_written(Path("x.json")):
+        ours["a defect"]

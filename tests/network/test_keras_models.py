@@ -7,6 +7,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ np.savez(folder + "/scores.npz", **scores)
 """
 MALIGNANT = {"nested_sequential": (0,), "nested_functional": (1,), "flat": (4, 6)}
 ENDINGS = (".keras", ".h5", ".weights.h5")
+FILES = [
+    pytest.param(name, ending, marks=() if number % 4 == 0 else pytest.mark.thorough)
+    for number, (name, ending) in enumerate(product(MALIGNANT, ENDINGS))
+]
+"""Every kind of model in every format: each once in the everyday tests."""
 
 
 @pytest.fixture(scope="module", params=["keras", "tf_keras"])
@@ -95,8 +101,7 @@ def notebook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return folder
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("name", MALIGNANT)
+@pytest.mark.parametrize(("name", "ending"), FILES)
 def test_a_file_becomes_a_network_with_the_notebooks_own_scores(
     name: str, ending: str, notebook: Path
 ) -> None:
@@ -271,6 +276,7 @@ def test_numbers_that_are_not_finite_are_named(notebook: Path, tmp_path: Path) -
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_backbone_of_such_a_file_starts_a_training(ending: str, notebook: Path) -> None:
     """Of another width it is refused by its shape, not as a file that cannot be read."""

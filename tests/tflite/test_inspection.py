@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_network import make_calibration
+from tflite_files import two_output_model
 
 from edge_melanoma.converters.audit import audit_model
 from edge_melanoma.converters.tflite import convert_network
@@ -231,3 +232,14 @@ def test_garbage_is_refused_in_one_sentence(data: bytes) -> None:
         f"{wanted} bytes for unpacking 4 bytes at offset {place} (actual buffer size is "
         f"{len(data)})."
     )
+
+
+def test_other_ends_are_refused_in_a_sentence_of_their_own() -> None:
+    with pytest.raises(EdgeMelanomaError) as caught:
+        inspect_model(two_output_model(), name="faces.tflite")
+    assert str(caught.value) == (
+        "faces.tflite is not a lesion classifier: expected one input and one output, beside which "
+        "only gate and class_activation_map stand; found 1 and 2."
+    )
+    with pytest.raises(EdgeMelanomaError, match=r"^a cannot be read as a \.tflite file: "):
+        inspect_model(b"broken", name="a")

@@ -1,11 +1,15 @@
 """Pictures varied by geometry, sharpness and appearance, from seeds."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from made import draw_pictures
 
+from edge_melanoma.data.listing import list_lesions
 from edge_melanoma.network.recipes import Appearance, Augmentation
 
 STILL = Appearance(**dict.fromkeys(Appearance.__dataclass_fields__, 0.0))
@@ -202,3 +206,23 @@ def test_the_nearest_pixel_is_one_of_the_picture() -> None:
     )
     unmixed = np.isin(varied, [0, 255]).all(axis=(1, 2, 3))
     assert 5 <= unmixed.sum() <= 25
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "rows"),
+    [
+        (None, ["benign", "malignant"]),
+        (Augmentation(), ["benign", "benign, augmented", "malignant", "malignant, augmented"]),
+    ],
+)
+def test_the_sheet_of_samples_shows_the_augmentation_of_the_recipe_or_none(
+    augmentation: Augmentation | None, rows: list[str], tmp_path: Path
+) -> None:
+    from edge_melanoma.training.record import sample_rows
+
+    draw_pictures(tmp_path, *range(4))
+    split: Any = SimpleNamespace(train=list_lesions(tmp_path), seed=0)
+    found = sample_rows(split, augmentation)
+    assert list(found) == rows
+    for plain, varied in zip(rows[::2], rows[1::2], strict=True) if augmentation else ():
+        assert not np.array_equal(found[plain][0], found[varied][0])

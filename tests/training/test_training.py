@@ -130,6 +130,7 @@ def test_augmentation_of_nothing_changes_nothing() -> None:
     np.testing.assert_array_equal(augment_images(pixels, still, seeds=np.array([[0]])), pixels)
 
 
+@pytest.mark.thorough
 def test_an_interrupted_training_ends_with_the_same_weights(
     split: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

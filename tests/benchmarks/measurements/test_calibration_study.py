@@ -291,6 +291,7 @@ def small_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainedModel:
     return open_run(tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "settings",
     [ExportSettings(), ExportSettings(backend=Backend.LITERT, output=Output.LOGIT)],

@@ -69,7 +69,7 @@ def test_a_single_run_has_all_its_modes(runs: list[Path]) -> None:
 
 def test_the_table_has_a_line_a_mode(runs: list[Path]) -> None:
     assert rows_of(POOLED, pool_drops(runs)) == (
-        ("int8", "2", "6 (4)", "1/1", "+0.0000", "0.4099", "1/1", "1.000", "1.000"),
+        ("int8", "2", "6 (4)", "60.00%", "1/1", "+0.0000", "0.4099", "1/1", "1.000", "1.000"),
     )
 
 

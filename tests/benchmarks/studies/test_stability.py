@@ -87,9 +87,10 @@ def test_a_model_of_the_mean_grey_is_moved_by_exposure_alone(tmp_path: Path) -> 
         runtime=Runtime.LITERT,
     )
     told = measure_stability(
-        [model], [record], thresholds={"int8": (0.45, 0.45)}, reporter=SilentReporter()
+        [model], (record,) * 500, thresholds={"int8": (0.45, 0.45)}, reporter=SilentReporter()
     )
     found = told["models"][0]["by_pipeline"]
+    assert told["pictures"] == told["models"][0]["pictures"] == 400
     assert found["2/3 stop darker"]["changed"] == 1
     assert found["turned by 90 degrees"]["changed"] == found["JPEG quality 90"]["changed"] == 0
     section = stability_section(told)

@@ -27,6 +27,7 @@ MUTANTS = {
         "ModelInfo.kt", "if (index >= first && value < 0) 0L else", "if (index < 0) 0L else"
     ),
     "grey of other weights": Mutant("PhotoFaults.kt", "77 * red + 150", "76 * red + 151"),
+    "counts of half the distance": Mutant("PictureCounts.kt", "distance * 1000", "distance * 500"),
     "a turned picture is mirrored": Mutant(
         "Orientation.kt",
         "(6, swapsSides = true, mirrorsColumns = false, mirrorsRows = true)",

@@ -31,14 +31,17 @@ page.on("pageerror", (error) => told.problems.push(String(error)));
 page.on("console", (message) => message.type() === "error" && told.problems.push(message.text()));
 
 await open();
+told.keyboard = await keyboardRun();
 const beforePhotos = told.requests.length;
 told.results = [];
+told.keptUnasked = await page.evaluate(() => localStorage.length);
+if (await page.isVisible("#counting")) await page.check("#counting");
 for (const picture of plan.pictures) told.results.push(await score(picture));
+told.counts = await savedCounts();
 told.requestsByPhotos = told.requests.slice(beforePhotos);
 told.resized = await resizedBytes(plan.resized);
 told.complaints = [];
 for (const file of plan.spoilt) told.complaints.push(await complaint(file));
-told.keyboard = await keyboardRun();
 told.blocked = await triesToSend();
 await screenshots();
 await context.setOffline(true);
@@ -61,6 +64,13 @@ async function score(picture) {
   const result = JSON.parse(await page.evaluate(() => document.body.dataset.result));
   if (result.name !== name) throw new Error(`${name} gave the result of ${result.name}`);
   return result;
+}
+
+/** What "Save the counts" writes, where there is enough to save. */
+async function savedCounts() {
+  if (!(await page.isEnabled("#save"))) return null;
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+  return JSON.parse(fs.readFileSync(await download.path(), "utf8"));
 }
 
 /** sha256 of what resize.js makes of raw pictures, and of what a changed copy of it makes. */

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from chromium import drive, install_driver, refuse_missing_tools
 from web_pictures import (
     golden_pictures,
@@ -29,11 +30,13 @@ from edge_melanoma.converters.phone.web_page import CORE, page_of_run, pinned_ve
 from edge_melanoma.data.faults import UNLIKE
 from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation.drift import values_of
 from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.tflite.counts import LEAST_ADDED, count_pictures
 from edge_melanoma.tflite.gate import read_rule
 
 ROOT = Path(__file__).parents[3]
@@ -100,6 +103,8 @@ class WebClient:
         if mutated["resized"] == hashes[:20]:
             complaints.append("a resize that rounds down was not noticed")
         row = self._compare(told, pictures)
+        if told["counts"] != self._expected_counts(pictures):
+            complaints.append("its counts are not Python's")
         write_json(self._build / "web.json", [row])
         print(json.dumps(row))
         print("".join(f"{line}\n" for line in complaints), file=sys.stderr, end="")
@@ -115,21 +120,34 @@ class WebClient:
         yield f"http://127.0.0.1:{server.effective_port}/"
         server.close()
 
-    def _compare(self, told: Mapping[str, Any], pictures: Sequence[Path]) -> dict[str, Any]:
+    def _open(self) -> tuple[dict[str, Any], TFLiteSession, dict[str, Any] | None]:
+        """The entry of the page's model, the model, and the block of its counts."""
         name = read_json(self._page / "site.json")["model"]
-        entry = next(
-            model
-            for model in read_json(self._page / "model/model_info.json")["models"]
-            if model["file"] == name
+        info = read_json(self._page / "model/model_info.json")
+        entry = next(model for model in info["models"] if model["file"] == name)
+        settings = SessionSettings(
+            data=(self._page / "model" / name).read_bytes(),
+            name=name,
+            runtime=Runtime.LITERT,
+            gate=read_rule(entry.get("gate"), source=name),
         )
-        session = TFLiteSession(
-            SessionSettings(
-                data=(self._page / "model" / name).read_bytes(),
-                name=name,
-                runtime=Runtime.LITERT,
-                gate=read_rule(entry.get("gate"), source=name),
-            )
-        )
+        return entry, TFLiteSession(settings), info.get("counts")
+
+    def _expected_counts(self, pictures: Sequence[Path]) -> dict[str, Any] | None:
+        """What the page may save: whole twenties of judged pictures, and what came with them."""
+        _, session, block = self._open()
+        if block is None:
+            return None
+        values = values_of([session.answer(read_image(path)) for path in pictures])
+        judged = np.cumsum(["score" in one for one in values])
+        whole = int(np.searchsorted(judged, judged[-1] // LEAST_ADDED * LEAST_ADDED)) + 1
+        if judged[-1] < LEAST_ADDED:
+            return None
+        counts = count_pictures(values[:whole], block["edges"])
+        return {"schema": 1, "reference": block["reference"], "pictures": whole, "counts": counts}
+
+    def _compare(self, told: Mapping[str, Any], pictures: Sequence[Path]) -> dict[str, Any]:
+        entry, session, _ = self._open()
         expected = [session.answer(read_image(path)) for path in pictures]
         pairs = list(zip(told["results"], expected, strict=True))
         steps = [_steps_between(found, answer) for found, answer in pairs]
@@ -190,6 +208,8 @@ def _complaints(
         yield f"Tab reached {told['keyboard']}"
     if told["offline"]["integer"] != told["results"][0]["integer"]:
         yield "it scored otherwise without a network"
+    if told["keptUnasked"]:
+        yield "it kept something that nobody asked for"
     if told["overflow"]:
         yield "it is wider than the screen"
     yield from told["problems"]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_network import round_to_int8, round_to_nearest
 
 from edge_melanoma.data.images import read_image, scale_pixels
 from edge_melanoma.runs.models import TrainedModel
@@ -65,7 +66,6 @@ def mean_features(network: Any, inputs: Float32) -> NDArray[np.float64]:
 
 def rounded_only(network: Any) -> Any:
     """Folded and rounded to int8 as the converter does it, biases left alone."""
-    from edge_melanoma.converters.networks.learned_rounding import round_to_int8
     from edge_melanoma.converters.networks.rewriting import fold_batch_norm
     from edge_melanoma.machine.tensorflow import tf_keras
 
@@ -134,7 +134,6 @@ def test_float16_rounding_is_to_the_nearest_half() -> None:
 
 def test_rounded_linear_layers_keep_the_mean_of_every_channel() -> None:
     from edge_melanoma.converters.networks.bias_correction import correct_biases
-    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     network, inputs = small_network(), small_inputs()
     expected = mean_features(network, inputs)
@@ -147,7 +146,6 @@ def test_rounded_linear_layers_keep_the_mean_of_every_channel() -> None:
 
 def test_corrected_kernels_lie_on_the_grid_and_the_network_is_left_as_it_was() -> None:
     from edge_melanoma.converters.networks.bias_correction import correct_biases
-    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     network = small_network()
     before, plain = network.get_weights(), rounded_only(network)
@@ -178,7 +176,6 @@ def test_what_rounded_activations_lose_is_made_up_for_in_the_score() -> None:
         correct_biases,
         measure_ranges,
     )
-    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     network, inputs = small_network(), small_inputs()
     ranges = measure_ranges(network, [inputs])
@@ -195,7 +192,6 @@ def test_correction_brings_a_trained_network_nearer_than_plain_rounding(
     network: Any, images: Float32
 ) -> None:
     from edge_melanoma.converters.networks.bias_correction import correct_biases
-    from edge_melanoma.converters.networks.learned_rounding import round_to_nearest
 
     expected = mean_features(network, images)
     corrected = correct_biases(network, images, rounding=round_to_nearest)

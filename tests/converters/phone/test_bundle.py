@@ -194,6 +194,7 @@ def test_a_centre_crop_is_recorded_and_changes_what_is_not_square(
         int8=model.data,
         uint8=make_uint8_twin(without_gate(model.data)),
         gate=model.gate,
+        counts=model.manifest.get("counts"),
         crop=Crop.CENTRE,
         size=224,
     )

@@ -15,6 +15,7 @@ import org.edgemelanoma.LesionClassifier
 import org.edgemelanoma.LesionPreprocessor
 import org.edgemelanoma.ModelInfoException
 import org.edgemelanoma.Orientation
+import org.edgemelanoma.PictureCounts
 import org.edgemelanoma.PixelEncoding
 import org.edgemelanoma.Runtime
 import org.edgemelanoma.RuntimeFailureException
@@ -35,6 +36,7 @@ class ClassifierBehaviour(private val bundle: File) {
         changedBundles()
         wrongTensors()
         badArguments()
+        counts()
         framesWithoutAllocation()
         expect("everything that was opened is closed", JniHandle.open == 0 && Interpreter.open == 0)
         return failures
@@ -170,6 +172,36 @@ class ClassifierBehaviour(private val bundle: File) {
         expectThrown(EmptyPictureException::class, "array of 9") { ArgbPixels(IntArray(9), 2, 5) }
         expect("missing EXIF is upright", Orientation.ofExif(0) == Orientation.UPRIGHT)
         expect("-90 is 270", Orientation.ofDegrees(-90) == Orientation.TURNED_270)
+    }
+
+    private fun counts() {
+        val (rules, judged) = open().use { classifier ->
+            val found = classifier.classify(bitmap())
+            classifier.info.counts to found.copy(
+                probability = 0.5,
+                gate = found.gate?.copy(distance = 0.0, isInDomain = true),
+            )
+        }
+        if (rules == null) return
+        val refused = judged.copy(probability = null)
+        var counts = PictureCounts(rules)
+        repeat(PictureCounts.LEAST - 1) { counts.add(judged) }
+        counts.add(refused)
+        expect("19 judged pictures leave nothing", counts.export() == null)
+        val begun = counts.save()
+        val other = PictureCounts(rules.copy(reference = "other"), begun)
+        other.add(judged)
+        expect("counts of another model are not gone on with", other.export() == null)
+        counts = PictureCounts(rules, begun)
+        counts.add(judged)
+        val first = counts.export() ?: "{}"
+        val told = JSONObject(first)
+        expect("21 pictures are told, not $told", told.optInt("pictures") == 21)
+        val scores = told.getJSONObject("counts").getJSONArray("score")
+        val bins = List(scores.length(), scores::getInt)
+        expect("20 of them are in one bin of the score, not $bins", bins.max() == 20)
+        repeat(PictureCounts.LEAST - 1) { counts.add(judged) }
+        expect("19 more change nothing", counts.export() == first)
     }
 
     private fun framesWithoutAllocation() {

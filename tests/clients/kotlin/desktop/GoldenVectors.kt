@@ -9,6 +9,7 @@ fun goldenVectors(): List<String> {
         GoldenVectorTest::resizedPixelsAreEqual,
         GoldenVectorTest::turnedPicturesAreTurnedBack,
         GoldenVectorTest::measuresAreEqual,
+        GoldenVectorTest::countsAreEqual,
         GoldenVectorTest::compiledModelGivesTheSameIntegers,
         GoldenVectorTest::interpreterGivesTheSameIntegers,
         GoldenVectorTest::unsignedTwinGivesTheSameIntegers,

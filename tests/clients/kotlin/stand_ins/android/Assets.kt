@@ -11,5 +11,7 @@ class AssetManager(private val folder: File) : AutoCloseable {
         return file.inputStream()
     }
 
+    fun list(path: String): Array<String>? = folder.resolve(path).list()
+
     override fun close() = Unit
 }

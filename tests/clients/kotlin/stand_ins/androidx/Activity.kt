@@ -8,22 +8,17 @@ import android.view.View
 import androidx.activity.result.ActivityResultCallback
 import androidx.activity.result.ActivityResultLauncher
 import androidx.activity.result.contract.ActivityResultContract
+import androidx.lifecycle.LifecycleOwner
 
-open class ComponentActivity : Context() {
+open class ComponentActivity : Context(), LifecycleOwner {
     override val assets: AssetManager get() = TODO("There is no device.")
     override val contentResolver: ContentResolver get() = TODO("There is no device.")
 
     protected open fun onCreate(savedInstanceState: Bundle?) = Unit
 
-    protected open fun onDestroy() = Unit
-
     fun setContentView(@Suppress("UNUSED_PARAMETER") layout: Int) = Unit
 
     fun <T : View> findViewById(id: Int): T = TODO("There is no view $id.")
-
-    fun runOnUiThread(action: Runnable) = action.run()
-
-    val isDestroyed: Boolean get() = false
 
     fun <I, O> registerForActivityResult(
         @Suppress("UNUSED_PARAMETER") contract: ActivityResultContract<I, O>,

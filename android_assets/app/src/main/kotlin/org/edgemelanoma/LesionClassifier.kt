@@ -88,7 +88,7 @@ class LesionClassifier private constructor(
         val byte = output.score.toInt()
         val integer = if (isSigned) byte else byte and 0xFF
         val gate = output.gate?.let { components ->
-            model.gate?.read(components, PhotoMeasures.of(input, encoding).faults())
+            model.gate?.read(components, PhotoMeasures.of(input, encoding))
         }
         val isJudged = gate?.isInDomain ?: true
         val probability = (integer - model.output.zeroPoint) * model.output.scale

@@ -35,15 +35,16 @@ data class GateInfo(
     val integerLimit: Long,
 ) {
     /** Where a picture lies whose components are [bytes]. */
-    fun read(bytes: ByteArray, faults: List<PhotoFault>): GateReading {
+    fun read(bytes: ByteArray, measures: PhotoMeasures): GateReading {
         val first = bytes.size - oneSided
         val sum = bytes.indices.sumOf { index ->
             val value = bytes[index] - tensor.zeroPoint
             if (index >= first && value < 0) 0L else value.toLong() * value
         }
         val isInDomain = sum <= integerLimit
+        val faults = measures.faults()
         val reasons = if (isInDomain) faults else listOf(PhotoFault.UNLIKE) + faults
-        return GateReading(sum * tensor.scale * tensor.scale, limit, isInDomain, reasons)
+        return GateReading(sum * tensor.scale * tensor.scale, limit, isInDomain, reasons, measures)
     }
 }
 
@@ -52,12 +53,14 @@ data class GateInfo(
  *
  * @property distance squared, from the training pictures
  * @property reasons never empty where the picture is not judged
+ * @property measures what they were found by
  */
 data class GateReading(
     val distance: Double,
     val limit: Double,
     val isInDomain: Boolean,
     val reasons: List<PhotoFault>,
+    val measures: PhotoMeasures,
 )
 
 /**
@@ -98,6 +101,7 @@ data class Measurement(
  *
  * @property crop what of the upright picture the network sees
  * @property minRecall the recall that the threshold was chosen for, on pictures of validation
+ * @property counts the bins of [PictureCounts]; none of a model without a gate
  * @property disclaimer to be shown wherever a result is shown
  */
 data class ModelInfo(
@@ -106,6 +110,7 @@ data class ModelInfo(
     val minRecall: Double,
     val measurements: List<Measurement>,
     val disclaimer: String,
+    val counts: CountRules? = null,
 ) {
     /**
      * The entry of a model file.
@@ -152,6 +157,7 @@ data class ModelInfo(
                 minRecall = point.getDouble("min_recall"),
                 measurements = point.getJSONArray("measured").objects().map(::readMeasurement),
                 disclaimer = json.getString("disclaimer"),
+                counts = json.unlessNull("counts") { readCounts(getJSONObject(it)) },
             )
         }
 
@@ -192,6 +198,14 @@ data class ModelInfo(
                 scale = json.unlessNull("scale") { getDouble(it) } ?: 0.0,
                 zeroPoint = json.unlessNull("zero_point") { getInt(it) } ?: 0,
             )
+        }
+
+        private fun readCounts(json: JSONObject): CountRules {
+            val edges = json.getJSONObject("edges")
+            val byName = CountRules.MEASURES.associateWith { name ->
+                edges.getJSONArray(name).let { list -> List(list.length(), list::getInt) }
+            }
+            return CountRules(json.getString("reference"), byName)
         }
 
         private fun readMeasurement(json: JSONObject) =

@@ -30,32 +30,42 @@ enum class PhotoFault(val word: String, val advice: String) {
  * @property light the level below which nine tenths lie
  * @property middle the level below which a half lies
  * @property burnt share of pixels whose darkest colour is burnt out
+ * @property clipped share of pixels one of whose colours is at its end
  * @property detail differences over 2 pixels, of those over 8
  * @property contrast from the skin's level to the lesion's, in the inner disc
- * @property area share of the disc that is nearer to the lesion's level than to the skin's
- * @property offset from the middle of the picture to that of the lesion, down or across
+ * @property area how dark the disc is, of one that is lesion all over
+ * @property offset from the middle of the picture to that of what is dark, down or across
+ * @property red of the lightest tenth of the disc, of its green
+ * @property blue the same of blue
+ * @property colour saturation of the disc: what its colours differ by, of the largest
  */
 data class PhotoMeasures(
     val light: Int,
     val middle: Int,
     val burnt: Int,
+    val clipped: Int,
     val detail: Int,
     val contrast: Int,
     val area: Int,
     val offset: Int,
+    val red: Int,
+    val blue: Int,
+    val colour: Int,
 ) {
     /** The faults, none of a good photo. */
     fun faults(): List<PhotoFault> {
         val isBurnt = burnt > 12
         val hasLesion = contrast >= 27
+        val isBright = clipped > 200 || (isBurnt && middle >= 215)
+        val isSmall = area < 58 && contrast >= 10
         return listOf(
             PhotoFault.TOO_DARK to (light < 100),
-            PhotoFault.TOO_BRIGHT to (isBurnt && middle >= 215),
-            PhotoFault.GLARE to (isBurnt && middle < 215),
-            PhotoFault.BLURRED to (detail < 271),
-            PhotoFault.TOO_LITTLE_LESION to !hasLesion,
-            PhotoFault.TOO_SMALL to (hasLesion && area < 16),
-            PhotoFault.NOT_IN_THE_MIDDLE to (hasLesion && area >= 16 && offset > 300),
+            PhotoFault.TOO_BRIGHT to isBright,
+            PhotoFault.GLARE to (isBurnt && !isBright),
+            PhotoFault.BLURRED to (detail < 269),
+            PhotoFault.TOO_LITTLE_LESION to (!hasLesion && !isSmall),
+            PhotoFault.TOO_SMALL to isSmall,
+            PhotoFault.NOT_IN_THE_MIDDLE to (hasLesion && !isSmall && offset > 205),
         ).filter { it.second }.map { it.first }
     }
 
@@ -68,42 +78,51 @@ data class PhotoMeasures(
         /** The numbers of [pixels], which are as [LesionPreprocessor] gives them. */
         fun of(pixels: ByteArray, encoding: PixelEncoding): PhotoMeasures {
             val grey = IntArray(SIZE * SIZE)
+            val sums = Array(4) { IntArray(CELLS * CELLS) }
             var burnt = 0
+            var clipped = 0
             for (place in grey.indices) {
                 fun level(colour: Int) =
                     (pixels[3 * place + colour] + encoding.zeroLevel) and 0xFF
                 val (red, green, blue) = Triple(level(0), level(1), level(2))
                 grey[place] = (77 * red + 150 * green + 29 * blue) shr 8
                 if (minOf(red, green, blue) >= BURNT) burnt++
+                if (maxOf(red, green, blue) == 255) clipped++
+                val cell = place / SIZE / CELL * CELLS + place % SIZE / CELL
+                sums[0][cell] += red
+                sums[1][cell] += green
+                sums[2][cell] += blue
+                sums[3][cell] += grey[place]
             }
             val levels = grey.sortedArray()
-            val cells = cellsOf(grey)
+            val (reds, greens, blues) = sums
+            val cells = IntArray(CELLS * CELLS) { sums[3][it] / (CELL * CELL) }
             val disc = cells.indices.filter { inside(it) }
             val sorted = disc.map { cells[it] }.sorted()
             val skin = sorted[sorted.size * 800 / 1000]
             val lesion = sorted[sorted.size * 5 / 1000]
-            val found = disc.filter { 2 * cells[it] < skin + lesion }
-            val count = max(1, found.size)
-            val down = found.sumOf { placeOf(it / CELLS) }
-            val across = found.sumOf { placeOf(it % CELLS) }
+            fun darkness(cell: Int) = (skin - cells[cell]).coerceIn(0, skin - lesion)
+            val whole = max(1, disc.sumOf { darkness(it) })
+            val down = disc.sumOf { darkness(it) * placeOf(it / CELLS) }
+            val across = disc.sumOf { darkness(it) * placeOf(it % CELLS) }
+            val light = disc.filter { cells[it] >= sorted[sorted.size * 900 / 1000] }
+            val green = max(1, light.sumOf { greens[it] })
+            fun highest(cell: Int) = maxOf(reds[cell], greens[cell], blues[cell])
+            fun lowest(cell: Int) = minOf(reds[cell], greens[cell], blues[cell])
+            val spread = disc.sumOf { highest(it) - lowest(it) }
             return PhotoMeasures(
                 light = levels[levels.size * 9 / 10],
                 middle = levels[levels.size / 2],
                 burnt = burnt * 1000 / levels.size,
+                clipped = clipped * 1000 / levels.size,
                 detail = (differences(grey, 2) * 1000 / max(1L, differences(grey, 8))).toInt(),
                 contrast = skin - lesion,
-                area = count * 1000 / sorted.size,
-                offset = (max(abs(down), abs(across)) * 500L / (count * CELLS)).toInt(),
+                area = (whole * 1000L / (max(1, skin - lesion) * sorted.size)).toInt(),
+                offset = (max(abs(down), abs(across)) * 500L / (whole.toLong() * CELLS)).toInt(),
+                red = (light.sumOf { reds[it] } * 1000L / green).toInt(),
+                blue = (light.sumOf { blues[it] } * 1000L / green).toInt(),
+                colour = (spread * 1000L / max(1, disc.sumOf { highest(it) })).toInt(),
             )
-        }
-
-        /** Means of squares of pixels, rounded down. */
-        private fun cellsOf(grey: IntArray): IntArray {
-            val cells = IntArray(CELLS * CELLS)
-            for (place in grey.indices) {
-                cells[place / SIZE / CELL * CELLS + place % SIZE / CELL] += grey[place]
-            }
-            return IntArray(cells.size) { cells[it] / (CELL * CELL) }
         }
 
         /** Twice the distance from the middle, in cells. */

@@ -1,4 +1,4 @@
-package android.media
+package androidx.exifinterface.media
 
 import java.io.InputStream
 
