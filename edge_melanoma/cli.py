@@ -204,7 +204,7 @@ def _end_by_system(error: OSError) -> NoReturn:
         _end("", READER_GONE)
     if not _has_folder():
         _end("edge-melanoma: The working folder is not there any more; go to another.", USER_ERROR)
-    if error.errno == errno.ENOMEM:
+    if error.errno == errno.ENOMEM or UNMAPPED in str(error):
         _end(NO_MEMORY, USER_ERROR)
     if error.errno not in NO_ROOM:
         raise error

@@ -48,6 +48,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(material, "VARIANTS", MappingProxyType({Variant.BEST: recipe}))
 
 
+@pytest.mark.thorough
 def test_an_interrupted_training_ends_with_the_same_weights(
     phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

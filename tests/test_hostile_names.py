@@ -102,6 +102,7 @@ def commands(named: Path, out: Path) -> Iterator[tuple[str | Path, ...]]:
     yield "predict", picture, picture
 
 
+@pytest.mark.thorough
 def test_every_command_takes_names_as_text(named: Path, tmp_path: Path, edge_melanoma: Run) -> None:
     for command in commands(named, tmp_path):
         result = edge_melanoma(*command)

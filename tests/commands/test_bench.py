@@ -76,6 +76,7 @@ def test_a_kept_contract_is_exit_0_and_a_missed_one_exit_1(
     assert html.read_text() == first
 
 
+@pytest.mark.thorough
 def test_the_answer_is_all_that_is_printed_and_few_pictures_replace_no_bench(
     edge_melanoma: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

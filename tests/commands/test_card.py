@@ -103,6 +103,7 @@ def test_a_card_is_not_overwritten_unasked(edge_melanoma: Run, run: TrainedModel
     )
 
 
+@pytest.mark.thorough
 def test_a_card_elsewhere_links_to_the_run_and_without_cases_nothing_is_drawn(
     edge_melanoma: Run, run: TrainedModel, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_run_that_is_none_is_one_sentence(edge_melanoma: Run, tmp_path: Path) 
     )
 
 
+@pytest.mark.thorough
 def test_an_external_set_that_changed_since_it_was_scored_is_refused(
     edge_melanoma: Run, run: TrainedModel, outside: Path, tmp_path: Path
 ) -> None:

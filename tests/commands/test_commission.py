@@ -24,6 +24,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_a_bundle_with_the_clinic_s_numbers_says_whose_they_are(
     edge_melanoma: Cli, clinic: Path, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_train_writes_and_prints_the_figures_from_outside(
     ) in result.stdout
 
 
+@pytest.mark.thorough
 def test_a_set_that_was_scored_is_not_scored_again(
     edge_melanoma: Cli, run: TrainedModel, phantoms: Path, clinic: Path
 ) -> None:

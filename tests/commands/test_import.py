@@ -65,7 +65,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("keras", marks=pytest.mark.thorough), "tf_keras"]
+)
 def fitted(
     request: pytest.FixtureRequest, pictures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

@@ -23,6 +23,7 @@ def arguments(phantoms: Path, tmp_path: Path) -> list[str | Path]:
     return [*words, tmp_path / "cache"]
 
 
+@pytest.mark.thorough
 def test_two_devices_take_the_steps_of_one() -> None:
     """All layers, batch norm and its moving statistics among them, in float64."""
     done = subprocess.run(
@@ -50,6 +51,7 @@ def train_on_two(arguments: list[str | Path], out: Path) -> subprocess.Completed
     )
 
 
+@pytest.mark.thorough
 def test_two_devices_of_one_process_train_a_run(
     arguments: list[str | Path], tmp_path: Path
 ) -> None:

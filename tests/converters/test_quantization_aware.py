@@ -89,6 +89,7 @@ def weights_of(tuned: Any) -> list[NDArray[Any]]:
     return [weight.numpy() for weight in tuned.network.weights]
 
 
+@pytest.mark.thorough
 def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
     start: Any, tmp_path: Path
 ) -> None:

@@ -152,6 +152,7 @@ def test_plain_pictures_are_taught_by_the_teacher_and_varied_ones_by_their_label
     np.testing.assert_array_equal(targets["varied"], labels)
 
 
+@pytest.mark.thorough
 def test_a_student_is_a_run_like_any_other_and_names_its_teacher(
     edge_melanoma: Cli,
     trained_run: TrainedModel,

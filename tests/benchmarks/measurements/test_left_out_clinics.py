@@ -35,6 +35,7 @@ def two_clinics(phantoms: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_each_clinic_is_judged_by_a_network_that_has_not_seen_it(
     two_clinics: Path,
     tmp_path: Path,

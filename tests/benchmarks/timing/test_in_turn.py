@@ -132,6 +132,7 @@ def test_a_refused_model_is_one_sentence(picture: Path) -> None:
     assert str(caught.value).startswith("The interpreter ai_edge_litert refuses a.tflite: ")
 
 
+@pytest.mark.thorough
 def test_the_trained_network_is_timed_as_a_graph_and_by_predict(
     trained_run: TrainedModel, picture: Path
 ) -> None:

@@ -183,6 +183,7 @@ def test_the_tolerance_for_other_kernels_lets_no_wrong_colour_order_pass(
     assert np.abs(changed).max() > steps
 
 
+@pytest.mark.thorough
 def test_a_centre_crop_is_recorded_and_changes_what_is_not_square(
     android_bundle_folder: Path, golden: dict[str, Any]
 ) -> None:
