@@ -32,16 +32,7 @@ def command(
     labels: options.LabelTables = None,
     malignant: options.MalignantClasses = None,
     group: options.GroupBy = None,
-    threshold: Annotated[
-        float | None,
-        Option(
-            metavar="SHARE",
-            min=0.0,
-            max=1.0,
-            show_default="the model's own",
-            help="Flag what scores at least this.",
-        ),
-    ] = None,
+    threshold: options.Threshold = None,
     input_range: options.InputRange = None,
     malignant_index: options.MalignantIndex = None,
     logit: options.IsLogit = False,

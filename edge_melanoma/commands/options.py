@@ -147,6 +147,16 @@ GroupBy = Annotated[
         help="Keep together the pictures of a lesion, or of a patient where one is known.",
     ),
 ]
+Threshold = Annotated[
+    float | None,
+    Option(
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        show_default="the model's own",
+        help="Flag what scores at least this.",
+    ),
+]
 InputRange = Annotated[
     str | None,
     Option(

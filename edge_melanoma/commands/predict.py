@@ -55,16 +55,7 @@ def command(
             help="A text file with further pictures, folders or patterns, one a line; - is stdin.",
         ),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        Option(
-            metavar="SHARE",
-            min=0.0,
-            max=1.0,
-            show_default="the model's own",
-            help="Flag what scores at least this.",
-        ),
-    ] = None,
+    threshold: options.Threshold = None,
     input_range: options.InputRange = None,
     malignant_index: options.MalignantIndex = None,
     logit: options.IsLogit = False,

@@ -52,8 +52,7 @@ def portable_path(path: str | Path, *, start: Path) -> str:
 
 def portable_word(word: str) -> str:
     """A word of a command line, such as DIR, --option=DIR or NAME=DIR."""
-    names = re.match("(?:[^/=]*=)*", word)
-    path = word[names.end() :] if names else word
+    path = re.sub("^(?:[^/=]*=)*", "", word)
     return word.removesuffix(path) + portable_path(path, start=Path()) if "/" in path else word
 
 
