@@ -48,12 +48,13 @@ from edge_melanoma.machine.terminal import (
     results_console,
 )
 from edge_melanoma.runs.bundled import find_run_or_bundled
+from edge_melanoma.runs.converted import ConvertedModel, open_exports
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_exports
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.options import keep_options
 from edge_melanoma.runs.recorded_files import record_bench
-from edge_melanoma.runtime.classifiers import choose_runtime
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.runtime.trial import choose_runtime
 from edge_melanoma.tflite.delegates import Target, left_to_cpu
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.quantization import score_tensor_of

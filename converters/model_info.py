@@ -16,7 +16,8 @@ from edge_melanoma.evaluation.metrics import wilson_interval
 from edge_melanoma.evaluation.thresholds import describe_rule
 from edge_melanoma.machine.files import json_text, sha256_of
 from edge_melanoma.machine.schemas import read_json
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runs.converted import ConvertedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.results import FileEvaluation
 from edge_melanoma.tflite.gate import read_rule
 from edge_melanoma.tflite.inspection import SIGMOID_SCALE, ModelFacts, inspect_model

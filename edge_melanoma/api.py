@@ -346,7 +346,8 @@ def predict(
 
     What they measure is added to the file `counts`, for `edge-melanoma drift`, if one is given.
     """
-    from edge_melanoma.evaluation.subject import open_model, predict_files
+    from edge_melanoma.evaluation.decisions import predict_files
+    from edge_melanoma.evaluation.subject import open_model
 
     subject = open_model(_place(model) or Path(), threshold=threshold)
     rows = predict_files(subject, _paths(images), reporter=TerminalReporter(), counts=_path(counts))

@@ -30,7 +30,7 @@ from edge_melanoma.evaluation.judged_pictures import learned_by_run
 from edge_melanoma.evaluation.subject import open_model
 from edge_melanoma.evaluation.tables import print_training_table
 from edge_melanoma.machine import schemas
-from edge_melanoma.runs import bundled, models
+from edge_melanoma.runs import bundled, converted, models
 from edge_melanoma.runs.pictures import read_run_records, read_side
 from edge_melanoma.runs.recorded_files import describe_finding, verify_run
 from edge_melanoma.runs.results import read_evaluation
@@ -151,10 +151,10 @@ def read_export(folder: Path) -> None:
     subject = open_model(path)
     assert 0 <= subject.threshold <= 1
     assert isinstance(subject.facts, dict)
-    model = models.open_converted(path)
+    model = converted.open_converted(path)
     own_point_of(model.manifest)
     score_tensor_of(model.manifest)
-    (exported,) = models.open_exports(models.open_run(folder))
+    (exported,) = converted.open_exports(models.open_run(folder))
     if exported.manifest.get("operating_point") and "threshold" in exported.manifest:
         describe_operating_point(models.open_run(folder), exported)
 

@@ -24,7 +24,8 @@ from edge_melanoma.evaluation.predictions import Origin, origin_of
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.markdown import insert_between
 from edge_melanoma.machine.terminal import TerminalReporter
-from edge_melanoma.runs.models import ConvertedModel, open_converted, open_run
+from edge_melanoma.runs.converted import ConvertedModel, open_converted
+from edge_melanoma.runs.models import open_run
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import SessionPool
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession

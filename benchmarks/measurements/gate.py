@@ -27,7 +27,8 @@ from edge_melanoma.machine.markdown import insert_between
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.network.gate import Gate, means_of, read_gate
 from edge_melanoma.network.network import compile_forward, load_network
-from edge_melanoma.runs.models import ConvertedModel, open_converted, open_run
+from edge_melanoma.runs.converted import ConvertedModel, open_converted
+from edge_melanoma.runs.models import open_run
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import SessionPool
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession

@@ -17,7 +17,8 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
 from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.runs.bundled import FOLDER, MODEL
-from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_converted, open_run
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
 from edge_melanoma.runs.recorded_files import hashes_of
 from edge_melanoma.runs.results import read_evaluation
 

@@ -43,9 +43,10 @@ from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.network.network import GAP_LAYER, build_network, load_network
 from edge_melanoma.network.recipes import VARIANTS, Stage, Variant
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
-from edge_melanoma.runs.models import open_converted
-from edge_melanoma.runtime.classifiers import KerasClassifier, choose_runtime
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runtime.classifiers import KerasClassifier
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
+from edge_melanoma.runtime.trial import choose_runtime
 from edge_melanoma.training import activations
 from edge_melanoma.training.checkpoints import TrainingState
 from edge_melanoma.training.fit import fit_stage

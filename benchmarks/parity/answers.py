@@ -12,7 +12,8 @@ from edge_melanoma.evaluation.predictions import (
     refuse_other_images,
 )
 from edge_melanoma.evaluation.promises import ANSWERS, Demand, answers_of, choose_promise
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runs.converted import ConvertedModel
+from edge_melanoma.runs.models import TrainedModel
 
 NUMBERS_OF_DEMAND = ("max_miss", "max_false_alarm", "confidence")
 Thresholds = tuple[float, float]

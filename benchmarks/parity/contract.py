@@ -6,7 +6,8 @@ from typing import Any
 
 from edge_melanoma.benchmarks.parity.rules import PASS, Check, Figure, Kind, Rule, Unit
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runs.converted import ConvertedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.modes import Mode
 
 DEFAULT_SOURCE = "the defaults"

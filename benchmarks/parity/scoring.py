@@ -24,16 +24,12 @@ from edge_melanoma.machine.environment import package_version
 from edge_melanoma.machine.files import write_atomically
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runs.converted import ConvertedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime import classifiers
-from edge_melanoma.runtime.interpreters import (
-    Answer,
-    SessionSettings,
-    TFLiteSession,
-    answer_file,
-    try_model,
-)
+from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession, answer_file
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.runtime.trial import try_model
 
 REFERENCE = "keras"
 

@@ -14,7 +14,7 @@ from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.settings import TimingSettings
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import last_line
-from edge_melanoma.runs.models import ConvertedModel
+from edge_melanoma.runs.converted import ConvertedModel
 
 MICROSECONDS_A_MILLISECOND = 1000.0
 NUMBER = r"([-+.\deE]+)"

@@ -20,14 +20,9 @@ from edge_melanoma.machine.markdown import insert_between, share_of, template_en
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.machine.terminal import TerminalReporter
 from edge_melanoma.runs.bundled import bundled_run, is_bundled
+from edge_melanoma.runs.converted import ConvertedModel, open_converted, open_exports
 from edge_melanoma.runs.folders import refuse_unwritable
-from edge_melanoma.runs.models import (
-    ConvertedModel,
-    TrainedModel,
-    find_run,
-    open_converted,
-    open_exports,
-)
+from edge_melanoma.runs.models import TrainedModel, find_run
 from edge_melanoma.tflite.metadata import MODEL_INFO
 from edge_melanoma.tflite.modes import Correction, Mode
 

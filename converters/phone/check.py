@@ -13,7 +13,7 @@ from edge_melanoma.data.images import decode_image, read_image_bytes
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import json_text, sha256_of, sha256_of_file
 from edge_melanoma.machine.schemas import read_bounded, read_json
-from edge_melanoma.runs.models import LARGEST_MODEL_BYTES
+from edge_melanoma.runs.converted import LARGEST_MODEL_BYTES
 from edge_melanoma.tflite.gate import GateRule, read_rule
 from edge_melanoma.tflite.inspection import inspect_model
 from edge_melanoma.tflite.metadata import MODEL_INFO, ModelInfo, read_attached_files

@@ -12,7 +12,7 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.commission import Commission
 from edge_melanoma.evaluation.subject import Subject
 from edge_melanoma.evaluation.thresholds import snap_to_output
-from edge_melanoma.runs.models import ConvertedModel, open_exports
+from edge_melanoma.runs.converted import ConvertedModel, open_exports
 from edge_melanoma.tflite.modes import Mode
 from edge_melanoma.tflite.quantization import score_tensor_of
 

@@ -15,9 +15,10 @@ from edge_melanoma.data.images import RESIZE_ID, ResizeId, decode_image, resize_
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.machine.schemas import Count, Inside, Integer, Sha256, Share
-from edge_melanoma.runtime.classifiers import SessionPool, choose_runtime
+from edge_melanoma.runtime.classifiers import SessionPool
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Kernels, Runtime
+from edge_melanoma.runtime.trial import choose_runtime
 from edge_melanoma.tflite.counts import bins_of, values_of
 from edge_melanoma.tflite.gate import GateRule, Placed
 

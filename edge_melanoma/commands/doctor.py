@@ -59,8 +59,8 @@ def _packages() -> dict[str, dict[str, Any]]:
 
 
 def _interpreter(runtime: Runtime) -> dict[str, Any]:
-    from edge_melanoma.runtime.classifiers import probe_runtime
     from edge_melanoma.runtime.interpreters import xnnpack_is_used
+    from edge_melanoma.runtime.trial import probe_runtime
 
     with stderr_discarded():
         reason = probe_runtime(runtime)

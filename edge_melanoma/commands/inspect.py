@@ -50,8 +50,9 @@ def command(
     from edge_melanoma.benchmarks.parity.contract_file import find_contract, read_contracts
     from edge_melanoma.converters.phone.bundle import choose_int8_export
     from edge_melanoma.runs.bundled import bundled_model, is_bundled
+    from edge_melanoma.runs.converted import open_converted
     from edge_melanoma.runs.folders import refuse_unwritable
-    from edge_melanoma.runs.models import find_run, open_converted
+    from edge_melanoma.runs.models import find_run
 
     refuse_unwritable(json)
     stated = contract or find_contract()

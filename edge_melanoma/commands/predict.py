@@ -96,7 +96,8 @@ def command(
             "the model may be given with --model, and pictures in a file with --list."
         )
     from edge_melanoma.data.image_files import find_pictures
-    from edge_melanoma.evaluation.subject import open_model, predict_files
+    from edge_melanoma.evaluation.decisions import predict_files
+    from edge_melanoma.evaluation.subject import open_model
     from edge_melanoma.runs.folders import refuse_unwritable
     from edge_melanoma.tflite.ends import choose_ends
 

@@ -122,22 +122,24 @@ def _choose_points(
     run: "TrainedModel", *, min_recall: float | None, demand: "Demand | None", save: bool
 ) -> dict[str, Any]:
     """The content of `threshold --json`."""
-    from edge_melanoma.converters import export
+    from edge_melanoma.converters import operating_points
     from edge_melanoma.evaluation.predictions import read_predictions
     from edge_melanoma.evaluation.thresholds import choose_point, describe_rule
-    from edge_melanoma.runs.models import open_converted, open_exports
+    from edge_melanoma.runs.converted import open_converted, open_exports
 
     validation = read_predictions(run.folder / "predictions_validation.csv")
     point = choose_point(validation, min_recall=min_recall, demand=demand).as_dict()
-    scores, exports = export.ValidationScores(run, TerminalReporter()), []
+    scores, exports = operating_points.ValidationScores(run, TerminalReporter()), []
     for model in open_exports(run):
-        export.complete_operating_point(run, model, scores)
+        operating_points.complete_operating_point(run, model, scores)
         found = scores.of(open_converted(model.path))
         if found is None:
             continue
-        own = export.derive_operating_point(model, found, min_recall=min_recall, demand=demand)
+        own = operating_points.derive_operating_point(
+            model, found, min_recall=min_recall, demand=demand
+        )
         if save:
-            export.save_operating_point(run, model, own)
+            operating_points.save_operating_point(run, model, own)
         told = {"mode": model.mode, "file": model.path.name, "operating_point": own.as_dict()}
         exports.append(told)
     return {

@@ -8,37 +8,30 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from edge_melanoma.data.faults import UNLIKE
-from edge_melanoma.data.image_files import IMAGE_SUFFIXES, names_a_picture
 from edge_melanoma.data.images import RESIZE_ID, UnreadableImageError
 from edge_melanoma.data.labels import AS_FOUND, Reading
 from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import default_fingerprint_folder
-from edge_melanoma.errors import EdgeMelanomaError, printable
-from edge_melanoma.evaluation import drift, evaluation, judged_pictures
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.evaluation import evaluation, judged_pictures
 from edge_melanoma.evaluation.plausibility import explain_equal, explain_reversed
 from edge_melanoma.evaluation.predictions import PredictionSet, predict
-from edge_melanoma.evaluation.promises import decide
-from edge_melanoma.evaluation.reliability import TemperatureScaling
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
-from edge_melanoma.runs import models
+from edge_melanoma.runs import converted, models
 from edge_melanoma.runs.bundled import bundled_model, is_bundled
+from edge_melanoma.runs.converted import ConvertedModel
 from edge_melanoma.runs.manifests import read_split
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import leaked_test_of
 from edge_melanoma.runtime import classifiers
-from edge_melanoma.runtime.interpreters import Answer, try_and_answer, try_model
+from edge_melanoma.runtime.interpreters import Answer
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.runtime.trial import choose_runtime, try_and_answer, try_model
 from edge_melanoma.tflite.ends import PLAIN, Ends, states_input_range
 from edge_melanoma.tflite.inspection import inspect_model
 
 SAVED_MODEL = "saved_model.pb"
-NOT_JUDGED = "not judged"
-"""The decision on a picture that is refused: it has no score either."""
-
 FEW_FILES = 64
 """For as many one process is enough: it has them scored before a second one is there."""
 
@@ -94,7 +87,7 @@ class Subject:
             model = {"file": self.model.folder.name, "mode": "keras", "runtime": "keras"}
             model |= {"variant": self.model.variant, "sha256": self.model.sha256}
         else:
-            runtime = classifiers.choose_runtime(self.interpreter).value
+            runtime = choose_runtime(self.interpreter).value
             model = {"file": self.name, "mode": self.model.mode, "runtime": runtime}
             model |= {"sha256": self.model.sha256, "size_bytes": self.model.size_bytes}
         sources = {None: "convention", "option": "--threshold"}
@@ -117,10 +110,21 @@ class Subject:
         with self._open() as classifier:
             return list(classifier.stream_answers(files))
 
+    def notes_on_input(self) -> Iterator[str]:
+        """What is assumed of a file from elsewhere that does not tell it."""
+        model = self.model
+        if isinstance(model, TrainedModel) or model.manifest or model.ends.input_range:
+            return
+        if not states_input_range(model.data, inspect_model(model.data).input):
+            yield (
+                f"{self.name} does not state what its float input takes: it is given 0 for black "
+                f"and 1 for white; say it with --input-range if it takes others."
+            )
+
     def _open(self) -> AbstractContextManager[classifiers.Classifier]:
         if isinstance(self.model, TrainedModel):
             return nullcontext(classifiers.open_network(self.model, self.ray))
-        runtime = classifiers.choose_runtime(self.interpreter)
+        runtime = choose_runtime(self.interpreter)
         try_model(self.model, runtime=runtime)
         data, name, ends = self.model.data, self.model.path.name, self.model.ends
         return classifiers.TFLiteClassifier(
@@ -154,7 +158,7 @@ def open_model(
     if path.is_dir() or path.suffix != ".tflite":
         model = run = models.open_run(path)
     else:
-        model = models.open_converted(path)
+        model = converted.open_converted(path)
         folder = path.resolve().parent.parent
         run = models.open_run(folder) if (folder / models.MANIFEST).is_file() else None
     if ends != PLAIN:
@@ -205,7 +209,7 @@ def _answer_few(
             return try_and_answer(model, files, runtime=Runtime.LITERT)
         except (ImportError, SystemError, AttributeError):
             pass  # It is installed and does not run: the choice says why, or finds another.
-    return try_and_answer(model, files, runtime=classifiers.choose_runtime(wanted))
+    return try_and_answer(model, files, runtime=choose_runtime(wanted))
 
 
 class Evaluated(NamedTuple):
@@ -250,7 +254,7 @@ def evaluate_subject(
         )
     outside = [read(path, name=name, reading=reading.of(name)) for name, path in external.items()]
     leaked = leaked_test_of(read_split(run.folder)) if run and data is None else ()
-    for note in _notes_on_input(subject):
+    for note in subject.notes_on_input():
         reporter.say(note)
     scores, *others = subject.score([one.records for one in (inside, *outside)], reporter)
     measured = evaluation.measure_set(scores, subject.threshold, subject.promise)
@@ -289,111 +293,3 @@ def score_clinic(
     )
     (scores,) = subject.score([clinic.records], reporter)
     return clinic, scores
-
-
-def predict_files(
-    subject: Subject, files: Sequence[Path], *, reporter: Reporter, counts: Path | None = None
-) -> list[dict[str, Any]]:
-    """The content of `predict --json`: a row for each file that has the name of a picture.
-
-    Of one that cannot be read, the row has the reason as `error`. A model that states no threshold
-    decides nothing. What the pictures measure is added to the file `counts`, if one is given.
-
-    Raises:
-        EdgeMelanomaError: no such file, or none that can be read; or counts of another model.
-    """
-    named = _without_skipped(files, reporter)
-    if counts is not None:
-        drift.refuse_uncounted(counts, subject.counts, pictures=len(named))
-    answers = subject.answer(named)
-    bad = [answer for answer in answers if isinstance(answer, UnreadableImageError)]
-    if len(bad) == len(answers):
-        raise bad[0]
-    given = [answer.score for answer in answers if not isinstance(answer, UnreadableImageError)]
-    for note in (*_notes_on_input(subject), *explain_equal(given)):
-        reporter.say(note)
-    if subject.stated_by is None:
-        reporter.say(
-            f"{subject.name} states no threshold: its scores are shown without a decision; give "
-            f"one with --threshold, or export the model again."
-        )
-    if subject.model.manifest.get("gate") is None:
-        reporter.say(f"{subject.name} has no gate: whatever a picture shows, it is judged.")
-    if counts is not None:
-        read = [one for one in answers if not isinstance(one, UnreadableImageError)]
-        reporter.say(drift.count_answers(counts, subject.counts, read))
-    return [_row_of(subject, file, answer) for file, answer in zip(named, answers, strict=True)]
-
-
-def _notes_on_input(subject: Subject) -> Iterator[str]:
-    """What is assumed of a file from elsewhere that does not tell it."""
-    model = subject.model
-    if isinstance(model, TrainedModel) or model.manifest or model.ends.input_range:
-        return
-    if not states_input_range(model.data, inspect_model(model.data).input):
-        yield (
-            f"{subject.name} does not state what its float input takes: it is given 0 for black "
-            f"and 1 for white; say it with --input-range if it takes others."
-        )
-
-
-def _without_skipped(files: Sequence[Path], reporter: Reporter) -> list[Path]:
-    named = [file for file in files if names_a_picture(file)]
-    for file in files:
-        if file not in named:
-            reporter.say(f"Skipped {printable(str(file))}: its name is not that of a picture")
-    if not named:
-        raise EdgeMelanomaError(
-            f"No file has the name of a picture; expected one that is not hidden and ends in "
-            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
-        )
-    return named
-
-
-def _row_of(subject: Subject, file: Path, answer: Answer | UnreadableImageError) -> dict[str, Any]:
-    if isinstance(answer, UnreadableImageError):
-        return {"file": str(file), "error": str(answer)}
-    point = subject.model.manifest.get("operating_point") or {}
-    decision, promise = _decide(subject, answer), subject.promise
-    return {
-        "file": str(file),
-        "p_malignant": None if decision == NOT_JUDGED else answer.score,
-        "decision": decision,
-        "threshold": subject.threshold if subject.stated_by else None,
-        "threshold_source": subject.stated_by,
-        "threshold_integer": None if subject.stated_by == "option" else point.get("integer"),
-        **({"upper": promise["upper"]} if promise else {}),
-        "model": subject.name,
-        "output_integer": None if decision == NOT_JUDGED else answer.integer,
-        "gate": _describe_gate(answer),
-        **({} if decision == NOT_JUDGED else _corrected(subject, answer.score)),
-    }
-
-
-def _decide(subject: Subject, answer: Answer) -> str | None:
-    if answer.placed is not None and not answer.placed.in_domain:
-        return NOT_JUDGED
-    if subject.stated_by is None:
-        return None
-    promise = subject.promise
-    upper = promise["upper"]["threshold"] if promise else subject.threshold
-    return decide(answer.score, lower=subject.threshold, upper=upper)
-
-
-def _describe_gate(answer: Answer) -> dict[str, Any] | None:
-    """The block `gate` of a row; a picture that is refused always has a reason."""
-    placed = answer.placed
-    if placed is None:
-        return None
-    refused = () if placed.in_domain else (UNLIKE,)
-    return placed.as_dict() | {"reasons": [*refused, *answer.faults]}
-
-
-def _corrected(subject: Subject, score: float) -> dict[str, float]:
-    """What a score means in the clinic that a file was commissioned for."""
-    stated = (subject.model.manifest.get("operating_point") or {}).get("correction")
-    if stated is None:
-        return {}
-    numbers = {name: float(stated[name]) for name in ("temperature", "offset")}
-    scaled = TemperatureScaling(**numbers).apply(np.array([score]))
-    return {"p_corrected": float(scaled[0])}

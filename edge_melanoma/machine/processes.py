@@ -43,7 +43,7 @@ MEMORY_BYTES = 768 * 2**20
 DEATH_SECONDS = 5.0
 """In which the system has buried a process whose connection is closed."""
 
-PRELOADED = ["edge_melanoma.runtime.interpreters", "ai_edge_litert.schema_py_generated"]
+PRELOADED = ["edge_melanoma.runtime.trial", "ai_edge_litert.schema_py_generated"]
 """What the server of limited processes has loaded; TensorFlow and its threads never are."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -28,14 +28,13 @@ from edge_melanoma.data.images import (
     scale_pixels,
     stream_images,
 )
-from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
-from edge_melanoma.machine.processes import ProcessPool, map_ahead, run_in_child
+from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.machine.processes import ProcessPool, map_ahead
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs.models import TrainedModel
-from edge_melanoma.runtime import interpreters
-from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession
-from edge_melanoma.runtime.names import PACKAGE_OF_RUNTIME, Runtime
+from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession, answer_file
+from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.ends import PLAIN, Ends
 from edge_melanoma.tflite.gate import GateRule, Placed
 
@@ -223,7 +222,7 @@ class TFLiteClassifier(Classifier, ExitStack):
 
     def stream_answers(self, files: Sequence[Path]) -> Iterator[Answer | UnreadableImageError]:
         """As every classifier does; the children decode too."""
-        return self._sessions.map(interpreters.answer_file, files, model=self._name)
+        return self._sessions.map(answer_file, files, model=self._name)
 
 
 class KerasClassifier(Classifier):
@@ -289,43 +288,3 @@ def open_keras(run: TrainedModel) -> KerasClassifier:
     from edge_melanoma.network.network import load_network
 
     return KerasClassifier(load_network(run), views=run.views, gate=read_gate(run))
-
-
-def choose_runtime(wanted: Runtime | None) -> Runtime:
-    """`wanted`, or the first of the interpreters that runs here.
-
-    Raises:
-        EdgeMelanomaError: it does not run here; the sentence says why and what to install.
-    """
-    for runtime in [wanted] if wanted else list(Runtime):
-        reason = probe_runtime(runtime)
-        if reason is None:
-            return runtime
-    package = PACKAGE_OF_RUNTIME[wanted or Runtime.LITERT]
-    raise EdgeMelanomaError(
-        f"The interpreter {wanted or 'ai_edge_litert'} does not run here: {reason}; "
-        f"install it with: pip install {package}"
-    )
-
-
-@cache
-def probe_runtime(runtime: Runtime) -> str | None:
-    """None if the interpreter loads in a process of its own, else the reason why not.
-
-    Constructing is what shows it: tflite-runtime imports beside NumPy 2 and fails only later.
-    """
-    try:
-        run_in_child(_probe, runtime)
-    except ChildDiedError:
-        return "its process died"
-    except (EdgeMelanomaError, ImportError, SystemError, AttributeError) as error:
-        return str(error).strip().splitlines()[0]
-    return None
-
-
-def _probe(runtime: Runtime) -> None:
-    try:
-        interpreters.load_interpreter_class(runtime)(model_content=b"")
-    except (ValueError, RuntimeError):
-        # An interpreter that refuses an empty model is one that works.
-        return

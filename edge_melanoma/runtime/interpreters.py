@@ -1,16 +1,11 @@
-"""One model loaded in one of the TFLite interpreters, and the trial of a model from elsewhere.
+"""One model loaded in one of the TFLite interpreters.
 
 A session belongs into a child process: tflite-runtime fails beside an imported TensorFlow, and a
 broken model may end the process that runs it. See `machine.processes`.
-
-A .tflite file that no hash vouches for runs once before it is believed, where it can do no harm: in
-a process with a limit of memory and of time. A classifier's graph has no loops: what one picture
-takes, every picture takes.
 """
 
 import importlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +16,7 @@ from numpy.typing import NDArray
 from edge_melanoma.data.faults import Measures, measure_faults, name_faults
 from edge_melanoma.data.images import UnreadableImageError, read_image
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.machine.processes import limit_memory, run_limited, stderr_discarded
-from edge_melanoma.runs.models import ConvertedModel
+from edge_melanoma.machine.processes import limit_memory, stderr_discarded
 from edge_melanoma.runtime.names import Kernels, Runtime
 from edge_melanoma.tflite.ends import (
     PLAIN,
@@ -317,53 +311,3 @@ def answer_file(session: TFLiteSession, file: Path) -> Answer | UnreadableImageE
         return session.answer(read_image(file, size=session.image_size))
     except UnreadableImageError as error:
         return error
-
-
-TRIAL_SECONDS = 18.0
-PICTURE_SECONDS = 10.0
-"""More than any picture takes that is read, and its model, where the trial takes its time."""
-
-LEVELS = (0, 128, 255)
-"""Black, grey and white: numbers that overflow do so at the ends."""
-
-
-def try_model(model: ConvertedModel, *, runtime: Runtime) -> None:
-    """Raise where the model does not survive its trial; one that is vouched for needs none.
-
-    Raises:
-        EdgeMelanomaError: the interpreter refuses it, or it gives no probabilities.
-        ChildDiedError: it ended its process, took too much memory or too long.
-    """
-    if model.is_vouched_for:
-        return
-    try_and_answer(model, (), runtime=runtime)
-
-
-def try_and_answer(
-    model: ConvertedModel, files: Sequence[Path], *, runtime: Runtime
-) -> list[Answer | UnreadableImageError]:
-    """What a model says of a few pictures, and its trial before, in one process.
-
-    Raises:
-        EdgeMelanomaError, ChildDiedError: as `try_model` does.
-    """
-    settings = SessionSettings(
-        data=model.data,
-        name=model.path.name,
-        runtime=runtime,
-        ends=model.ends,
-        gate=model.gate,
-    )
-    levels = () if model.is_vouched_for else LEVELS
-    seconds = None if model.is_vouched_for else TRIAL_SECONDS + PICTURE_SECONDS * len(files)
-    what = f"The model {model.path}"
-    return run_limited(_answer_all, settings, levels, files, what=what, seconds=seconds)
-
-
-def _answer_all(
-    settings: SessionSettings, levels: Sequence[int], files: Sequence[Path]
-) -> list[Answer | UnreadableImageError]:
-    session = settings.open()
-    for level in levels:
-        session.score(np.full((session.image_size, session.image_size, 3), level, np.uint8))
-    return [answer_file(session, file) for file in files]

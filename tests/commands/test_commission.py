@@ -10,7 +10,7 @@ from graded_run import make_graded_run
 
 from edge_melanoma.data.phantoms import write_phantoms
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import open_converted
+from edge_melanoma.runs.converted import open_converted
 from edge_melanoma.tflite.metadata import Seal, read_seal
 
 Cli = Callable[..., Any]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import open_converted
+from edge_melanoma.runs.converted import open_converted
 from edge_melanoma.tflite.counts import MEASURES
 
 Cli = Callable[..., Any]

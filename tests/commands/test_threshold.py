@@ -11,7 +11,8 @@ from graded_run import make_graded_run
 from made import joined, predictions_from
 
 from edge_melanoma.api import predict
-from edge_melanoma.runs.models import TrainedModel, open_converted
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import TrainedModel
 
 Cli = Callable[..., Any]
 

@@ -8,8 +8,8 @@ import pytest
 from graded_run import QUARTERS, STEPS, make_graded_run
 from tflite_files import without_metadata
 
-from edge_melanoma.converters import export
-from edge_melanoma.converters.export import (
+from edge_melanoma.converters import operating_points
+from edge_melanoma.converters.operating_points import (
     ValidationScores,
     complete_operating_point,
     derive_operating_point,
@@ -23,7 +23,8 @@ from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.schemas import read_json
 from edge_melanoma.machine.terminal import SilentReporter, TerminalReporter
 from edge_melanoma.runs.bundled import FOLDER, bundled_model
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
+from edge_melanoma.runs.converted import ConvertedModel, open_converted
+from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.tflite.quantization import sigmoid
 
 SILENT = SilentReporter()
@@ -61,7 +62,7 @@ def refuse_to_score(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("an interpreter was started")
 
-    monkeypatch.setattr(export, "TFLiteClassifier", refuse)
+    monkeypatch.setattr(operating_points, "TFLiteClassifier", refuse)
 
 
 def test_the_manifest_holds_the_point_of_the_file_s_own_scores(completed: TrainedModel) -> None:
@@ -173,7 +174,7 @@ def test_an_export_of_before_gets_counts_and_keeps_its_point(
     del told["counts"]
     write_json(path, told)
     records = tuple(read_data_sets({"phantoms": phantoms}))[:30]
-    monkeypatch.setattr(export, "read_side", lambda *_: records)
+    monkeypatch.setattr(operating_points, "read_side", lambda *_: records)
     monkeypatch.setattr(drift, "LEAST_COUNTED", 5)
     monkeypatch.setattr(drift, "DRAWS", 20)
     found = complete(run)

@@ -13,7 +13,7 @@ from edge_melanoma.evaluation import drift
 from edge_melanoma.evaluation.drift import ALL, compare_counts, make_reference
 from edge_melanoma.evaluation.predictions import Origin
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import open_converted
+from edge_melanoma.runs.converted import open_converted
 from edge_melanoma.tflite.counts import (
     BINS,
     LEAST_ADDED,

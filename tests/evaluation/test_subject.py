@@ -9,11 +9,12 @@ from PIL import Image
 
 from edge_melanoma.data.images import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.subject import evaluate_subject, open_model, predict_files
+from edge_melanoma.evaluation.decisions import predict_files
+from edge_melanoma.evaluation.subject import evaluate_subject, open_model
 from edge_melanoma.machine.processes import run_limited
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
-from edge_melanoma.runtime import classifiers, interpreters
+from edge_melanoma.runtime import trial
 
 SILENT = SilentReporter()
 
@@ -61,8 +62,8 @@ def test_few_pictures_take_one_process_that_opens_tries_and_scores(
         started.append(function.__name__)
         return run_limited(function, *args, **settings)
 
-    monkeypatch.setattr(interpreters, "run_limited", count)
-    monkeypatch.setattr(classifiers, "run_in_child", lambda *_: pytest.fail("a second process"))
+    monkeypatch.setattr(trial, "run_limited", count)
+    monkeypatch.setattr(trial, "run_in_child", lambda *_: pytest.fail("a second process"))
     assert len(predict_files(open_model(lone), pictures, reporter=SILENT)) == 2
     assert started == ["_answer_all"]
 

@@ -19,7 +19,8 @@ from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.bundled import bundled_model, bundled_run
-from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_converted, open_run
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import MANIFEST, WEIGHTS, open_run
 from edge_melanoma.tflite.metadata import read_seal
 from edge_melanoma.tflite.quantization import score_tensor_of
 from edge_melanoma.tflite.verification import check_model

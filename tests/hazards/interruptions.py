@@ -202,7 +202,7 @@ def broken_files(run: Path) -> Iterator[str]:
     from safetensors import SafetensorError, safe_open
 
     from edge_melanoma.errors import EdgeMelanomaError
-    from edge_melanoma.runs.models import open_converted
+    from edge_melanoma.runs.converted import open_converted
 
     for path in run.rglob("*"):
         try:

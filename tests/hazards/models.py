@@ -28,9 +28,10 @@ from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.processes import run_limited
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import open_converted
-from edge_melanoma.runtime.interpreters import TRIAL_SECONDS, SessionSettings
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runtime.interpreters import SessionSettings
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.runtime.trial import TRIAL_SECONDS
 
 MUTATIONS = 1_000
 LARGEST_SECONDS, LARGEST_MEMORY_MB = 20.0, 1_000.0

@@ -13,7 +13,8 @@ from conftest import CommandResult
 
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs import bundled
-from edge_melanoma.runs.models import TrainedModel, open_converted, open_run
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.runs.recorded_files import verify_run
 from edge_melanoma.tflite.metadata import Seal, read_seal
 

@@ -13,7 +13,8 @@ from tflite_files import without_metadata
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import write_json
 from edge_melanoma.machine.schemas import read_json
-from edge_melanoma.runs.models import TrainedModel, open_converted
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.metadata import MODEL_INFO, read_attached_files, read_model_info
 
 Run = Callable[..., CommandResult]

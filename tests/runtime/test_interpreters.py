@@ -13,15 +13,10 @@ from edge_melanoma.data.images import read_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.processes import run_in_child
 from edge_melanoma.runs.models import TrainedModel
-from edge_melanoma.runtime.classifiers import (
-    CHUNK_SIZE,
-    SessionPool,
-    choose_runtime,
-    probe_runtime,
-    score_file,
-)
+from edge_melanoma.runtime.classifiers import CHUNK_SIZE, SessionPool, score_file
 from edge_melanoma.runtime.interpreters import Answer, SessionSettings, TFLiteSession, answer_file
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.runtime.trial import choose_runtime, probe_runtime
 
 DIED = (
     "The process that ran the model died, out of memory or by a defect of the interpreter; "

@@ -17,10 +17,11 @@ from tflite_files import mean_model
 from edge_melanoma.errors import ChildDiedError, EdgeMelanomaError
 from edge_melanoma.machine.processes import MEMORY_BYTES, limit_memory, run_limited
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import open_converted
-from edge_melanoma.runtime import interpreters
-from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession, try_model
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runtime import trial
+from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
+from edge_melanoma.runtime.trial import try_model
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization
 
 Run = Callable[..., Any]
@@ -82,7 +83,7 @@ def test_a_model_that_is_vouched_for_is_not_tried_and_another_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
-    monkeypatch.setattr(interpreters, "run_limited", lambda *_, what, **__: tried.append(what))
+    monkeypatch.setattr(trial, "run_limited", lambda *_, what, **__: tried.append(what))
     lone = tmp_path / "lone.tflite"
     lone.write_bytes(mean_model(tensor="a", signature="b"))
     for path in (bundled_model(), lone):
@@ -110,7 +111,7 @@ def test_predict_runs_a_file_from_elsewhere_and_tells_of_its_death_in_one_line(
     lone.write_bytes(mean_model(tensor="a", signature="b"))
     picture.write_bytes(encode(Image.fromarray(pattern()), "PNG"))
     assert edge_melanoma("predict", lone, picture).exit_code == 0
-    monkeypatch.setattr(interpreters, "_answer_all", _die_of)
+    monkeypatch.setattr(trial, "_answer_all", _die_of)
     result = edge_melanoma("predict", lone, picture)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (

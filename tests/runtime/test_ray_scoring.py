@@ -17,12 +17,14 @@ from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.listing import read_lesions
 from edge_melanoma.data.screening import read_fingerprints
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.subject import open_model, predict_files
+from edge_melanoma.evaluation.decisions import predict_files
+from edge_melanoma.evaluation.subject import open_model
 from edge_melanoma.machine import ray as machine_ray
 from edge_melanoma.machine.ray import RayWorkers, connect, map_in_actors
 from edge_melanoma.machine.terminal import SilentReporter
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import TrainedModel, open_converted
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runtime import ray_scoring
 from edge_melanoma.runtime.classifiers import TFLiteClassifier
 from edge_melanoma.runtime.names import Runtime

@@ -1,6 +1,7 @@
 """The output tensor of an export, as its manifest tells of it."""
 
-from edge_melanoma.runs.models import TrainedModel, open_converted
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.tflite.quantization import ScoreTensor, TensorQuantization, score_tensor_of
 
 

@@ -15,7 +15,7 @@ from edge_melanoma.converters.packing import seal_model
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.files import sha256_of
 from edge_melanoma.runs.bundled import bundled_model
-from edge_melanoma.runs.models import open_converted
+from edge_melanoma.runs.converted import open_converted
 from edge_melanoma.runs.own_files import remember_own
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime

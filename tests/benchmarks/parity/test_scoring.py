@@ -15,7 +15,8 @@ from edge_melanoma.benchmarks.parity.scoring import Scoring, answer_or_nan
 from edge_melanoma.errors import EdgeMelanomaError, NoProbabilityError
 from edge_melanoma.evaluation.predictions import read_predictions
 from edge_melanoma.machine.terminal import SilentReporter
-from edge_melanoma.runs.models import TrainedModel, open_converted
+from edge_melanoma.runs.converted import open_converted
+from edge_melanoma.runs.models import TrainedModel
 from edge_melanoma.runs.pictures import read_side
 from edge_melanoma.runtime.classifiers import KerasClassifier, SessionPool, TFLiteClassifier
 from edge_melanoma.runtime.interpreters import Answer

@@ -19,7 +19,7 @@ from edge_melanoma.benchmarks.studies.phone import (
 )
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import SilentReporter
-from edge_melanoma.runs.models import ConvertedModel
+from edge_melanoma.runs.converted import ConvertedModel
 
 TIMES = """\
 INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\r

@@ -23,7 +23,8 @@ from edge_melanoma.data.crops import Crop
 from edge_melanoma.data.images import decode_image
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.runs.bundled import bundled_run
-from edge_melanoma.runs.models import ConvertedModel, TrainedModel, open_converted, open_run
+from edge_melanoma.runs.converted import ConvertedModel, open_converted
+from edge_melanoma.runs.models import TrainedModel, open_run
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.metadata import read_attached_files
