@@ -27,8 +27,8 @@ from edge_melanoma.evaluation.predictions import (
     refuse_other_images,
 )
 from edge_melanoma.machine.files import write_atomically, write_json
-from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, as_written, read_json
-from edge_melanoma.runs.results import Parity as ParityFile
+from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, read_json
+from edge_melanoma.runs.parity import Parity as ParityFile
 
 SIDE = 112
 JPEG_QUALITY = 78
@@ -95,8 +95,7 @@ def render_stored(folder: Path) -> str:
             f"{len(scores[REFERENCE].labels)}; bench the run again."
         )
     thumbnails = read_json(folder / THUMBNAILS, Thumbnails)["images"]
-    with as_written(path):
-        return render_report(parity, scores, thumbnails)
+    return render_report(parity, scores, thumbnails)
 
 
 def _read_scores(path: Path) -> PredictionSet:
@@ -164,7 +163,8 @@ def refuse_older(parity: Parity) -> None:
         EdgeMelanomaError: an older version wrote it.
     """
     candidates = parity.get("candidates")
-    if not isinstance(candidates, list) or not all(INCONCLUSIVE in one for one in candidates):
+    told = candidates if isinstance(candidates, list) else [None]
+    if not all(isinstance(one, dict) and INCONCLUSIVE in one for one in told):
         raise EdgeMelanomaError(
             "The parity.json lacks what the page shows, as an older version wrote it; make it anew "
             "with: edge-melanoma bench"

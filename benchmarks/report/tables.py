@@ -182,13 +182,13 @@ STATISTICS_NOTE = (
 
 def _points(candidates: Sequence[Parity]) -> list[Parity]:
     return [
-        {"mode": one["mode"], **point} for one in candidates for point in one["operating_points"]
+        point | {"mode": one["mode"]} for one in candidates for point in one["operating_points"]
     ]
 
 
 def _there(cell: str) -> Cell:
     """A dash where a file has no such threshold."""
-    return lambda point: "-" if point["missing"] else cell.format(point)
+    return lambda point: "-" if point["candidate_threshold"] is None else cell.format(point)
 
 
 def _candidate_threshold(point: Parity) -> str:

@@ -31,7 +31,7 @@ from edge_melanoma.evaluation.promises import describe_promise
 from edge_melanoma.evaluation.risk_coverage import HEADER, risk_cells
 from edge_melanoma.machine.files import sha256_of, write_atomically, write_json
 from edge_melanoma.machine.markdown import share_of, table_of, template_environment, text_of
-from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, as_written, read_json
+from edge_melanoma.machine.schemas import LARGEST_LIST_BYTES, read_json
 from edge_melanoma.machine.terminal import (
     Reporter,
     TerminalReporter,
@@ -45,14 +45,15 @@ from edge_melanoma.network.recipes import NAMED_WEIGHTS, Variant
 from edge_melanoma.runs.bundled import find_own_run
 from edge_melanoma.runs.folders import hold_run, refuse_unwritable
 from edge_melanoma.runs.manifests import ExportManifest, read_split
-from edge_melanoma.runs.models import MANIFEST, TrainedModel, open_run
+from edge_melanoma.runs.models import TrainedModel, open_run
+from edge_melanoma.runs.parity import Parity
 from edge_melanoma.runs.pictures import (
     describe_own_side,
     find_external,
     leaked_test_of,
     read_side,
 )
-from edge_melanoma.runs.results import Parity, read_evaluation
+from edge_melanoma.runs.results import read_evaluation
 from edge_melanoma.training.record import record_files, score_external_sets
 
 CARD, SUBGROUPS, FAILURES = "MODEL_CARD.md", "subgroups.json", "failures"
@@ -107,9 +108,7 @@ def make_card(
         sheets = SheetMaker(run=run, network=network, folder=failures, card=out, cases=cases)
         facts = _gather(run, sheets, reporter)
         write_json(subgroups_file, _subgroups_json(run, facts["judged"]))
-        with as_written(run.folder / MANIFEST):
-            card = render_card(facts)
-        write_atomically(out, card)
+        write_atomically(out, render_card(facts))
         record_files(run, [subgroups_file, out, *sorted(failures.rglob("*.png"))])
     for judged in facts["judged"]:
         _show(judged)

@@ -7,8 +7,6 @@ that it does not name are kept and never looked at. Its annotations say what a v
 import json
 import math
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -57,10 +55,11 @@ class Recorded(TypedDict):
     sha256: Sha256
 
 
-class MissingFieldError(EdgeMelanomaError, KeyError):
-    """A field that is read and that the file does not have, though its schema allows that."""
+class MissingFieldError(EdgeMelanomaError):
+    """A field that is read and that the file does not have, though its schema allows that.
 
-    __str__ = Exception.__str__
+    No KeyError: Jinja makes an error of its own of that, which names no file.
+    """
 
 
 class Told(dict[str, Any]):
@@ -73,6 +72,11 @@ class Told(dict[str, Any]):
             f"{self.file} cannot be used: it has no field {printable(str(field))} where one is "
             f"read; restore the file, or make it again."
         )
+
+    def __or__(self, more: dict[str, Any]) -> "Told":  # type: ignore[override]
+        told = Told({**self, **more})
+        told.file = self.file
+        return told
 
 
 def read_json(
@@ -131,20 +135,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is no finite number")
     return number
-
-
-@contextmanager
-def as_written(path: Path) -> Iterator[None]:
-    """A page is made of a stored file: a value of another kind there is one sentence too.
-
-    A missing field is a sentence in any case; other errors are our own, and keep their traceback.
-    """
-    try:
-        yield
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise EdgeMelanomaError(
-            f"{path} is not as edge-melanoma writes it ({error!r}); make it again."
-        ) from error
 
 
 def read_toml(path: Path, *, what: str) -> dict[str, Any]:

@@ -118,7 +118,18 @@ class Shape(TypedDict):
     malignant_classes: NotRequired[Annotated[int, Meta(ge=0, le=1000)]]
 
 
+class Stage(TypedDict, total=False):
+    name: Text
+    unfrozen_backbone_layers: Count
+    learning_rate: Number
+    epochs: Count
+    patience: Count | None
+    image_size: Count
+    average_decay: Share
+
+
 class Recipe(TypedDict):
+    stages: NotRequired[list[Stage]]
     views: NotRequired[Views]
     shape: NotRequired[Shape]
     half_precision: NotRequired[bool]

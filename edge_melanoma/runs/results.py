@@ -5,22 +5,19 @@ Fields that are not named are kept and not looked at.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from edge_melanoma.data.images import ResizeId
 from edge_melanoma.machine.schemas import (
     LARGEST_LIST_BYTES,
     Count,
     Name,
-    Number,
     Recorded,
-    Sha256,
     Share,
     Text,
     read_json,
 )
 from edge_melanoma.runs.manifests import Counted, Dataset, Interval, MayBeCounted
-from edge_melanoma.tflite.modes import Mode
 
 EVALUATION = "evaluation.json"
 
@@ -72,6 +69,16 @@ class Reliability(TypedDict):
     bins: list[Bin]
 
 
+class RiskAt(TypedDict):
+    coverage: Share
+    risk: Share
+    risk_interval: Interval
+
+
+class RiskCoverage(TypedDict):
+    rows: list[RiskAt]
+
+
 class Judged(TypedDict):
     """What is told of a set, whichever threshold is taken."""
 
@@ -83,6 +90,7 @@ class Judged(TypedDict):
     source_matrix: NotRequired[dict[str, dict[str, Share]]]
     melanoma_against_keratosis: NotRequired[Keratosis | None]
     calibration: NotRequired[Reliability]
+    risk_coverage: NotRequired[RiskCoverage | None]
 
 
 class AtBoth(Judged, MayBeCounted):
@@ -122,65 +130,6 @@ class Evaluation(TypedDict):
     dataset: Dataset
     sides: Sides
     external: NotRequired[dict[Name, Outside]]
-
-
-class MeasuredModel(TypedDict):
-    """The reference of a parity.json."""
-
-    mode: str
-    runtime: str
-    sha256: Sha256
-    size_bytes: Count
-    metrics: Metrics
-    intervals: dict[str, Interval | None]
-    calibration: Reliability
-
-
-class Candidate(MeasuredModel):
-    mode: Mode  # type: ignore[misc]  # narrower than that of the reference
-    verdict: Literal["pass", "fail", "inconclusive"]
-    drop: dict[str, Number | None]
-    flips: dict[str, Count]
-    agreement: Share
-    failures: list[str]
-    inconclusive: list[str]
-
-
-class DecidedAt(TypedDict):
-    reference: Share
-    source: str
-
-
-class Machine(TypedDict):
-    cpu: str | None
-    load: Number
-    contaminated: bool
-
-
-class Table(TypedDict):
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    note: str
-
-
-class Contract(TypedDict):
-    source: str
-    on_inconclusive: Literal["pass", "fail"]
-
-
-class Parity(TypedDict):
-    """parity.json of a bench."""
-
-    dataset: Dataset
-    resize: NotRequired[ResizeId]
-    threshold: DecidedAt
-    machine: Machine
-    contract: Contract
-    reference: MeasuredModel
-    candidates: list[Candidate]
-    tables: list[Table]
-    external: list[Any]
 
 
 class AtThreshold(Measured, Judged, MayBeCounted):

@@ -1,16 +1,25 @@
 """A card says what the run says: no number without its set, no path, nothing made up."""
 
+import contextlib
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made import predictions_of
+from test_strangers_files import GONE, changed, places
 
 from edge_melanoma.card.card import render_card
 from edge_melanoma.card.failures import Failure
 from edge_melanoma.card.subgroups import measure_subgroups
+from edge_melanoma.data.images import RESIZE_ID
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation.evaluation import evaluate_at_both
+from edge_melanoma.machine.schemas import parse_json
+from edge_melanoma.runs.manifests import RunManifest
 from edge_melanoma.runs.models import TrainedModel
+from edge_melanoma.runs.results import Evaluation
 
 # At 0.5: recall 3 of 4, specificity 4 of 5.
 NINE = predictions_of(malignant=(0.9, 0.8, 0.6, 0.2), benign=(0.7, 0.4, 0.3, 0.2, 0.1))
@@ -110,6 +119,44 @@ def outside(**scores: tuple[float, ...]) -> dict[str, Any]:
 def card() -> str:
     """Of a run that was measured inside alone."""
     return render_card(make_facts())
+
+
+def render_of(name: str, content: Any) -> None:
+    """A card of what one of the two files of its run holds; the other is as it was."""
+    facts = make_facts(external=outside(malignant=(0.9, 0.1), benign=(0.9, 0.1)))
+    data = json.dumps(content).encode()
+    if name == "manifest.json":
+        told = parse_json(data, RunManifest, name=name)
+        facts["run"] = replace(facts["run"], manifest=told)
+    else:
+        facts["evaluation"] = {"external": {}, **parse_json(data, Evaluation, name=name)}
+    render_card(facts)
+
+
+def files_of_a_run() -> dict[str, Any]:
+    side = COUNTS | evaluate_at_both(NINE, threshold=0.5)
+    clinic = outside(malignant=(0.9, 0.1), benign=(0.9, 0.1))["clinic"] | {"left_out_images": []}
+    evaluation = {
+        "dataset": DATASET,
+        "sides": dict.fromkeys(("train", "validation", "test"), side),
+        "external": {"clinic": clinic},
+    }
+    scaling = {"temperature": 1.2, "offset": 0.1, "side": "validation", "images": 9}
+    more = {"files": {}, "resize": RESIZE_ID, "calibration": scaling}
+    told = {"manifest.json": MANIFEST | more, "evaluation.json": evaluation}
+    return dict(json.loads(json.dumps(told)))
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", pytest.param("evaluation.json", marks=pytest.mark.thorough)]
+)
+def test_any_field_may_be_missing_or_of_another_kind(name: str) -> None:
+    content = files_of_a_run()[name]
+    render_of(name, content)
+    for at in places(content):
+        for value in (GONE, None, "x", []):
+            with contextlib.suppress(EdgeMelanomaError):
+                render_of(name, changed(content, at, value))
 
 
 def test_the_figures_stand_beside_the_set_that_they_were_measured_on(card: str) -> None:
