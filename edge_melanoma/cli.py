@@ -52,6 +52,8 @@ UNMAPPED = "failed to map segment"
 UsageError: Any = typer.BadParameter.__base__
 """What typer raises of options that cannot be; it has no name of its own for it."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+NO_ENTRY = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR})
+"""What a place is refused with before anybody looks whether something is there."""
 
 COMMANDS: dict[str, dict[str, Any]] = {
     "Train": {
@@ -206,6 +208,9 @@ def _end_by_system(error: OSError) -> NoReturn:
         _end("edge-melanoma: The working folder is not there any more; go to another.", USER_ERROR)
     if error.errno == errno.ENOMEM or UNMAPPED in str(error):
         _end(NO_MEMORY, USER_ERROR)
+    if error.errno in NO_ENTRY and error.filename:
+        told = f"{error.filename} cannot be used: {os.strerror(error.errno)}; choose another place."
+        _end(f"edge-melanoma: {shown(told)}", USER_ERROR)
     if error.errno not in NO_ROOM:
         raise error
     place = f"{error.filename} cannot be written" if error.filename else "Writing failed"

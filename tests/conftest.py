@@ -67,7 +67,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+def _made_once(folder: Path, make: Callable[[Path], object]) -> Path:
     """What the first test process that wants it makes there; the others wait for it."""
     made = folder.with_name(f"{folder.name}.made")
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
@@ -129,6 +129,14 @@ def android_bundle_folder(shared_folder: Path) -> Path:
         write_bundle(bundle_files(run, int8, float16=None, crop=Crop.NONE), folder)
 
     return _made_once(shared_folder / "bundle", write)
+
+
+@pytest.fixture(scope="session")
+def ground(shared_folder: Path) -> Path:
+    """A folder in which every command of the command line can run; not to be changed."""
+    from every_command import prepare
+
+    return _made_once(shared_folder / "ground", prepare)
 
 
 @pytest.fixture(scope="session")

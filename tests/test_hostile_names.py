@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 from bad_images import encode, pattern
+from every_command import ALL
 from made import predictions_of
 from parity_reports import report_of
 from PIL import Image
@@ -119,6 +120,36 @@ def test_every_command_takes_names_as_text(named: Path, tmp_path: Path, edge_mel
     for path in (path for path in written if path.suffix == ".csv"):
         cells = [cell for row in csv.reader(io.StringIO(path.read_text())) for cell in row]
         assert not list(filter(is_formula, cells)), path
+
+
+PLACES = {"data", "run", "bundled", "new", "new.html", "counts.json", "network.h5"}
+LONG = "x" * 300
+"""More than a name may have on any system."""
+
+
+def refuses_long(edge_melanoma: Run, words: list[str]) -> None:
+    """Whichever place has a name that is too long: a sentence, before any work."""
+    for number, word in enumerate(words):
+        if word in PLACES:
+            result = edge_melanoma(*words[:number], LONG, *words[number + 1 :])
+            assert (result.exit_code, result.stdout) == (2, ""), (words, word, result.stderr)
+            last = result.stderr.splitlines()[-1]
+            assert last.startswith("edge-melanoma: "), words
+            assert LONG in last, words
+
+
+@pytest.mark.parametrize("command", ["inspect", "predict", "verify", "data check", "data phantoms"])
+def test_a_name_that_is_too_long_is_told(command: str, edge_melanoma: Run) -> None:
+    refuses_long(edge_melanoma, ALL[command].split())
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("command", ALL)
+def test_every_command_tells_of_a_name_that_is_too_long(
+    command: str, ground: Path, tmp_path: Path, edge_melanoma: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(ground, tmp_path / "ground"))
+    refuses_long(edge_melanoma, ALL[command].split())
 
 
 @pytest.mark.slow

@@ -54,6 +54,11 @@ ODD: tuple[Any, ...] = (
         [1],
         {"a": 1},
         {"../x": {"sha256": "0" * 64}},
+        {"x" * 300: {"sha256": "0" * 64}},
+        {"x" * 300: "set"},
+        {"黒" * 150: "set"},
+        "a\0b",
+        "黒" * 150,
         NESTED,
     ),
 )
@@ -188,7 +193,7 @@ def test_any_field_beside_an_export_may_be_anything(
 
 
 @pytest.mark.thorough
-@settings(READ_ALIKE, max_examples=15)
+@settings(READ_ALIKE, max_examples=60)
 @given(data=st.data())
 @pytest.mark.parametrize("name", ["parity.json", "thumbnails.json"])
 def test_any_field_of_a_bench_may_be_anything(run: Path, name: str, data: st.DataObject) -> None:

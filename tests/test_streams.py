@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from every_command import ALL, CLOSED, ELSEWHERE, names_of, run_apart, why_lost
+from typer.main import get_command
+
+from edge_melanoma import cli
 
 CLI = f"{sys.executable} -m edge_melanoma"
 
@@ -57,6 +61,18 @@ def test_nothing_else_needs_its_streams(closed: str, tmp_path: Path) -> None:
     assert done.stderr == ""
     done = shell(f"{CLI} inspect none.tflite {closed}", tmp_path)
     assert done.returncode == 2
+
+
+def test_every_command_is_tried() -> None:
+    assert {*names_of(get_command(cli.app))} == {*ALL} | ELSEWHERE
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("command", ALL)
+def test_every_command_has_exit_codes_of_their_own_kind(command: str, ground: Path) -> None:
+    for what, closed in CLOSED.items():
+        done = run_apart(ALL[command], ground, closed=closed)
+        assert why_lost(done, closed) is None, what
 
 
 @pytest.mark.parametrize("command", ["inspect bundled", "verify", "data check ."])

@@ -1,134 +1,180 @@
 """Where the system gives less than usual: each is told in a sentence, or survived."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bad_images import encode, pattern
+from every_command import ALL, CLI
+from light_core import skip_without_tensorflow
 from PIL import Image
 
 import edge_melanoma
 
-CLI = [sys.executable, "-m", "edge_melanoma"]
 NOBODY = 65534
+MISSING = 77
+"""The exit code where the surroundings cannot be made here."""
+PACKAGES = Path(edge_melanoma.__file__).parents[1]
+CHANGES = {
+    "no limits": "import sys\nsys.modules['resource'] = None\n",
+    "no semaphores": (
+        "import _multiprocessing\n"
+        "def none(*a, **k):\n    raise OSError(38, 'no /dev/shm')\n"
+        "_multiprocessing.SemLock = none\n"
+    ),
+    "a clock that goes back": (
+        "import time\nnow = [time.time()]\n"
+        "def back():\n    now[0] -= 3600\n    return now[0]\n"
+        "time.time = back\n"
+    ),
+}
+"""What is run at the start of the process, and of all below it."""
+MOUNTS = {
+    "packages that cannot be written": (
+        f"mount --bind {PACKAGES} {PACKAGES} && mount -o remount,ro,bind {PACKAGES}"
+    ),
+    "no shared memory": "mount -t tmpfs -o ro tmpfs /dev/shm",
+    "a full folder of temporary files": (
+        "mkdir full && mount -t tmpfs -o size=4k,nr_inodes=2 tmpfs full"
+        " && head -c 4096 /dev/zero > full/all && export TMPDIR=$PWD/full"
+    ),
+    "another user without a home": "export HOME=/nonexistent PYTHONDONTWRITEBYTECODE=1",
+}
+"""What is done before, in mounts of its own: only root can."""
+CLOSED = "another user without a home"
+TOLD = {"a full folder of temporary files"}
+"""Where a command may also end with a sentence."""
+COMMANDS = {"predict": "predict bundled a.png --json"} | {
+    name: ALL[name] for name in ("evaluate", "android", "export", "bench")
+}
+THOROUGH = [name for name in COMMANDS if name != "predict"]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount, or be another")
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "a.png"
-    path.write_bytes(encode(Image.fromarray(pattern()), "PNG"))
-    return path
+def place() -> Iterator[Path]:
+    """A folder that others can come to, with a picture."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "place"
+        folder.mkdir()
+        (folder / "a.png").write_bytes(encode(Image.fromarray(pattern()), "PNG"))
+        yield folder
 
 
-def changed(change: str, *arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def changed(change: str, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A command in a process in which `change` was run before; its children have it too."""
-    (folder / "sitecustomize.py").write_text(change)
-    environment = os.environ | {"PYTHONPATH": str(folder)}
-    command = [*CLI, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    (folder / "sitecustomize.py").write_text(CHANGES[change])
+    return ended(command, folder, before=f"export PYTHONPATH={folder}")
 
 
-def test_a_system_without_limits_is_told_at_the_start(tmp_path: Path, picture: Path) -> None:
-    change = "import sys\nsys.modules['resource'] = None\n"
-    done = changed(change, "predict", "bundled", picture, folder=tmp_path)
+def mounted(what: str, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command where such mounts were made before, or by somebody else whose folder it is."""
+    before, user = MOUNTS[what], ""
+    if what == CLOSED:
+        before = " && ".join([before, *opened(folder)])
+        user = f"setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups"
+        folder.parent.chmod(0o755)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+    done = ended(command, folder, before=before, user=user, around=["unshare", "-m"])
+    if done.returncode == MISSING or "unshare" in done.stderr:
+        pytest.skip("nothing can be mounted here")
+    return done
+
+
+def opened(folder: Path) -> Iterator[str]:
+    """Interpreter and packages may lie where others cannot come to: there, they alone are seen."""
+    places = {Path(sys.base_prefix), Path(sys.prefix), PACKAGES}
+    closed = {one for place in places for one in place.parents if not one.stat().st_mode & 0o001}
+    hidden = [place for place in places if closed & {*place.parents}]
+    for number, place in enumerate(hidden):
+        kept = folder.with_name(f"kept-{number}")
+        yield f"mkdir {kept} && mount --bind {place} {kept}"
+    for top in closed - {one for one in closed if closed & {*one.parents}}:
+        yield f"mount -t tmpfs -o mode=755 tmpfs {top}"
+    for number, place in enumerate(hidden):
+        yield f"mkdir -p {place} && mount --bind {folder.with_name(f'kept-{number}')} {place}"
+
+
+def ended(
+    command: str, folder: Path, *, before: str, user: str = "", around: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    line = f"{{ {before}; }} || exit {MISSING}; exec {user} {shlex.join(CLI)} {command}"
+    words = [*(around or []), "bash", "-c", line]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=folder, timeout=600)
+    skip_without_tensorflow(done.stderr)
+    return done
+
+
+def test_a_system_without_limits_is_told_at_the_start(place: Path) -> None:
+    done = changed("no limits", COMMANDS["predict"], place)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("edge-melanoma: This system has no limits of memory")
     assert done.stderr.count("\n") == 1
 
 
-def test_no_shared_memory_is_needed(tmp_path: Path, picture: Path) -> None:
-    change = (
-        "import _multiprocessing\n"
-        "def none(*a, **k):\n    raise OSError(38, 'no /dev/shm')\n"
-        "_multiprocessing.SemLock = none\n"
-    )
-    done = changed(change, "predict", "bundled", picture, "--json", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    for name in range(70):  # so many that a pool scores them
-        (tmp_path / f"{name}.png").write_bytes(picture.read_bytes())
-    done = changed(change, "predict", "bundled", tmp_path, "--json", folder=tmp_path)
+@pytest.mark.parametrize("change", ["no semaphores", "a clock that goes back"])
+def test_a_system_with_less_is_survived(change: str, place: Path) -> None:
+    done = changed(change, COMMANDS["predict"], place)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_clock_that_goes_back_is_survived(tmp_path: Path, picture: Path) -> None:
-    change = (
-        "import time\nnow = [time.time()]\n"
-        "def back():\n    now[0] -= 3600\n    return now[0]\n"
-        "time.time = back\n"
-    )
-    done = changed(change, "predict", "bundled", picture, "--json", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    done = changed(change, "data", "phantoms", tmp_path / "p", "--count", "4", folder=tmp_path)
+def test_no_shared_memory_is_needed_by_a_pool(place: Path) -> None:
+    for number in range(70):
+        shutil.copy(place / "a.png", place / f"{number}.png")
+    done = changed("no semaphores", "predict bundled . --json", place)
     assert done.returncode == 0, done.stderr
 
 
 @needs_root
-@pytest.mark.parametrize("what", ["packages that cannot be written", "no shared memory"])
-def test_a_system_with_less_of_its_disk_is_survived(what: str, picture: Path) -> None:
-    change = "mount -t tmpfs -o ro tmpfs /dev/shm"
-    if what != "no shared memory":
-        place = Path(edge_melanoma.__file__).parents[1]
-        change = f"mount --bind {place} {place} && mount -o remount,ro,bind {place}"
-    command = f"{change} || exit 77; {' '.join(CLI)} predict bundled {picture} --json"
-    done = subprocess.run(
-        ["unshare", "-m", "bash", "-c", command], capture_output=True, text=True, timeout=200
-    )
-    if done.returncode == 77 or "unshare" in done.stderr:
-        pytest.skip("nothing can be mounted here")
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("what", MOUNTS)
+def test_a_system_with_less_of_its_disk_is_survived(what: str, place: Path) -> None:
+    survived_or_told(mounted(what, COMMANDS["predict"], place), what)
 
 
-@pytest.fixture
-def full(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk without a free byte."""
-    folder = tmp_path / "full"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=2", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("nothing can be mounted here")
-    (folder / "all").write_bytes(b"x" * 4096)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-@needs_root
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_a_full_folder_of_temporary_files_is_told_or_not_needed(
-    command: str, full: Path, picture: Path
+@pytest.mark.thorough
+@pytest.mark.parametrize("change", ["no semaphores", "a clock that goes back"])
+@pytest.mark.parametrize("command", THOROUGH)
+def test_each_command_survives_a_system_with_less(
+    command: str, change: str, place: Path, ground: Path
 ) -> None:
-    arguments = [picture] if command == "predict" else ["--data", picture.parent]
-    done = subprocess.run(
-        [*CLI, command, "bundled", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TMPDIR": str(full)},
-        timeout=200,
-    )
-    assert done.returncode in (0, 2), done.stderr
-    assert "Traceback" not in done.stderr
+    shutil.copytree(ground, place, dirs_exist_ok=True)
+    survived_or_told(changed(change, COMMANDS[command], place), change)
 
 
 @needs_root
-def test_somebody_without_a_home_may_use_it_where_nothing_can_be_written(picture: Path) -> None:
-    for folder in (picture.parent, *picture.parent.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    picture.chmod(0o644)
-    try:
-        done = subprocess.run(
-            [*CLI, "predict", "bundled", str(picture), "--json"],
-            capture_output=True,
-            text=True,
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=[],
-            cwd="/",
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
-            timeout=200,
-        )
-    except PermissionError:
-        pytest.skip("the interpreter of the tests is root's alone")
-    assert done.returncode == 0, done.stderr
+@pytest.mark.thorough
+@pytest.mark.parametrize("what", MOUNTS)
+@pytest.mark.parametrize("command", THOROUGH)
+def test_each_command_survives_a_system_with_less_of_its_disk(
+    command: str, what: str, place: Path, ground: Path
+) -> None:
+    shutil.copytree(ground, place, dirs_exist_ok=True)
+    survived_or_told(mounted(what, COMMANDS[command], place), what)
+
+
+@needs_root
+@pytest.mark.parametrize("command", ["verify", "inspect", "predict bundled", "data check"])
+def test_a_place_that_may_not_be_entered_is_told(command: str, place: Path) -> None:
+    (place / "closed").mkdir(mode=0)
+    done = mounted(CLOSED, f"{command} closed/a/b", place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("edge-melanoma: ")
+    assert "closed/a/b" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def survived_or_told(done: subprocess.CompletedProcess[str], what: str) -> None:
+    """Done, and a bench by a verdict; where it may be told, by one sentence at the end."""
+    assert "Traceback" not in done.stderr
+    if done.returncode == 2 and what in TOLD:
+        assert done.stderr.splitlines()[-1].startswith("edge-melanoma: ")
+        return
+    assert done.returncode == 0 or done.stdout, done.stderr
+    assert done.returncode in (0, 1), done.stderr

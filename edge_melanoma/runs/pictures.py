@@ -32,7 +32,7 @@ def read_run_records(run: TrainedModel) -> tuple[LesionRecord, ...]:
         for name, told in dataset["folders"].items()
     }
     for folder in folders.values():
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise EdgeMelanomaError(
                 f"The data folder {folder} of the run {run.folder} is not there any more; "
                 f"put it back, or link it there."
@@ -56,7 +56,8 @@ def _folder_of(run: TrainedModel, name: str, told: str, *, fingerprint: str | No
     noted = find_folder(fingerprint, name) if fingerprint else None
     beside = Path(os.path.normpath(run.folder.resolve() / told))
     # Manifests of earlier versions tell it from the working folder.
-    places = [place for place in (noted, beside, Path(told)) if place and place.is_dir()]
+    # Of a name that no system has, the methods of a path raise where these answer no.
+    places = [place for place in (noted, beside, Path(told)) if place and os.path.isdir(place)]
     return places[0] if places else beside
 
 

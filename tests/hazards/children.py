@@ -30,7 +30,7 @@ from edge_melanoma.data.phantoms import write_phantoms
 from edge_melanoma.machine.files import UNFINISHED_PREFIX
 
 CLI = [sys.executable, "-m", "edge_melanoma"]
-PICTURES = 120
+PICTURES = 72
 SOON_SECONDS = 30.0
 LONGEST_SECONDS = 600.0
 OLD = "what was there before\n"
@@ -45,11 +45,15 @@ COMMANDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A command of which a process was killed, or none was left to kill, and how it ended."""
+    """A command of which a process was killed, or none was left to kill, and how it ended.
+
+    `seconds` are those after the kill, `lived` those from the first process below it to the last.
+    """
 
     killed: bool
     code: int
     seconds: float
+    lived: float
     said: str
 
 
@@ -62,11 +66,13 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="children-") as name:
         ground = prepare(Path(name) / "ground", chosen.commands)
-        rows = []
+        rows: list[dict[str, Any]] = []
+        chosen.out.parent.mkdir(parents=True, exist_ok=True)
         for command in chosen.commands:
-            rows.append(run_command(ground, command, rounds=chosen.rounds))
-            chosen.out.parent.mkdir(parents=True, exist_ok=True)
-            chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            rows.append({})
+            # After each round: whoever stops a long matrix keeps what was found.
+            for rows[-1] in run_command(ground, command, rounds=chosen.rounds):
+                chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return int(any(row["lost"] for row in rows))
 
 
@@ -82,61 +88,82 @@ def prepare(ground: Path, commands: list[str]) -> Path:
     return ground
 
 
-def run_command(ground: Path, name: str, *, rounds: int) -> dict[str, Any]:
-    """The row of a command."""
-    chance, losses, ended, longest = random.Random(name), [], [], 1.0
-    for number in range(-1, rounds):
-        with tempfile.TemporaryDirectory(dir=ground.parent) as folder:
-            place = Path(folder) / "ground"
-            shutil.copytree(ground, place)
-            for old in ("old.csv", "old.json"):
-                (place / old).write_text(OLD)
-            # The first goes through, and tells among which moments to choose.
-            delay = chance.uniform(0, longest) if number >= 0 else LONGEST_SECONDS
-            one = kill_one(COMMANDS[name], place, delay=delay, chance=chance)
-            reason = why_lost(one, place)
-        if number < 0:
-            longest = one.seconds
-            continue
+def run_command(ground: Path, name: str, *, rounds: int) -> Iterator[dict[str, Any]]:
+    """The row of a command after each round."""
+    chance, losses, ended = random.Random(name), [], []
+    # It goes through once, and tells how long there are processes below it; so does a round in
+    # which they were gone before the moment came, as the machine is quicker at times.
+    whole, reason = run_round(ground, name, delay=LONGEST_SECONDS, chance=chance)
+    shortest = whole.lived
+    if reason:
+        raise SystemExit(f"{name}, of which nothing was killed, was lost: {reason}")
+    for number in range(rounds):
+        delay = chance.uniform(0, shortest)
+        one, reason = run_round(ground, name, delay=delay, chance=chance)
         ended.append(one)
+        shortest = shortest if one.killed else min(shortest, one.lived)
         losses += [f"round {number}, after {delay:.2f} s: {reason}"] if reason else []
         print(f"{name}, round {number}: {reason or 'survived'}", file=sys.stderr)
-    told = [one for one in ended if one.killed and one.code == 2]
+        yield row_of(name, ended, losses)
+
+
+def row_of(name: str, ended: list[Ended], losses: list[str]) -> dict[str, Any]:
+    """The row of so many rounds."""
+    killed = [one for one in ended if one.killed]
+    told = [one for one in killed if one.code == 2]
     slowest = max((one.seconds for one in told), default=0.0)
-    note = f"a process was there to kill in {sum(one.killed for one in ended)}; {len(told)} ended "
-    note += f"with a sentence, at most {slowest:.1f} s later, the others did their work"
+    note = f"a process was there to kill in {len(killed)}; {len(told)} ended with a sentence, "
+    note += f"at most {slowest:.1f} s later, the others did their work"
     return {
         "hazard": f"kill -9 of a process of {name}",
-        "tried": rounds,
-        "survived": rounds - len(losses),
+        "tried": len(ended),
+        "survived": len(ended) - len(losses),
         "lost": len(losses),
         "note": "; ".join([note, *losses]),
     }
 
 
+def run_round(
+    ground: Path, name: str, *, delay: float, chance: random.Random
+) -> tuple[Ended, str | None]:
+    """A command in a place of its own, how it ended, and why it was lost, or none."""
+    with tempfile.TemporaryDirectory(dir=ground.parent) as folder:
+        place = Path(folder) / "ground"
+        shutil.copytree(ground, place)
+        for old in ("old.csv", "old.json"):
+            (place / old).write_text(OLD)
+        one = kill_one(COMMANDS[name], place, delay=delay, chance=chance)
+        return one, why_lost(one, place)
+
+
 def kill_one(command: list[str], place: Path, *, delay: float, chance: random.Random) -> Ended:
-    """Run a command, and kill one of the processes below it so late, or once there is one."""
+    """Run a command, and kill one of the processes below it.
+
+    So late after the first of them began, or once there is one again.
+    """
     with tempfile.TemporaryFile("w+") as said:
-        begun = time.monotonic()
         process = subprocess.Popen(
             [*CLI, *command], cwd=place, stdout=subprocess.DEVNULL, stderr=said
         )
-        killed = False
+        begun = time.monotonic()
+        first, last, killed = None, begun, False
         while process.poll() is None and not killed and time.monotonic() < begun + LONGEST_SECONDS:
-            below = list(descendants(process.pid)) if time.monotonic() >= begun + delay else []
-            if below:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(chance.choice(below), signal.SIGKILL)
-                    killed, begun = True, time.monotonic()
+            if below := list(descendants(process.pid)):
+                last = time.monotonic()
+                first = first or last
+                if last >= first + delay:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(chance.choice(below), signal.SIGKILL)
+                        killed = True
             time.sleep(0.005)
         try:
             code = process.wait(LONGEST_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
-        seconds = time.monotonic() - begun
+        seconds, lived = time.monotonic() - last, last - (first or last)
         said.seek(0)
-        return Ended(killed=killed, code=code, seconds=seconds, said=said.read())
+        return Ended(killed=killed, code=code, seconds=seconds, lived=lived, said=said.read())
 
 
 def why_lost(ended: Ended, place: Path) -> str | None:
@@ -160,17 +187,11 @@ def why_lost(ended: Ended, place: Path) -> str | None:
 
 def descendants(pid: int) -> Iterator[int]:
     """The processes below one."""
-    above: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            above[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    for one in above:
-        parents, at = set(), one
-        while at in above and at not in parents:
-            parents.add(at)
-            at = above[at]
-            if at == pid:
-                yield one
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for word in (thread / "children").read_text().split():
+                yield int(word)
+                yield from descendants(int(word))
 
 
 if __name__ == "__main__":

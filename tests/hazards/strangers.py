@@ -25,6 +25,7 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import every_command
 from test_hostile_names import NAMES, steers
 from test_strangers_files import ODD, changed, places, read_export, read_run
 
@@ -137,30 +138,19 @@ def _bombs(folder: Path) -> Iterator[list[str]]:
         yield ["verify", str(run)]
 
 
-CLOSED = {
-    "stdout": (">&-", 141),
-    "stdin and stderr": ("<&- 2>&-", 0),
-    "a reader that goes": ("| true; exit ${PIPESTATUS[0]}", 141),
-    "the working folder": ("", 2),
-}
-PRINTING = ("doctor --json", "inspect bundled", "verify bundled", "--help", "train --help")
-
-
 def streams(folder: Path) -> dict[str, Any]:
-    """Commands whose streams are closed, whose reader goes early, or whose folder is gone."""
-    lost, cli = 0, " ".join(CLI)
-    for what, (closed, code) in CLOSED.items():
-        for command in PRINTING:
-            line = f"{cli} {command} {closed}"
-            if what == "the working folder":
-                line = f"mkdir gone && cd gone && rmdir ../gone && {line}"
-            shell = ["bash", "-c", line]
-            done = subprocess.run(shell, capture_output=True, text=True, cwd=folder)
-            # What is little has been written before its reader goes.
-            lost += done.returncode not in {code, 0 if "reader" in what else code}
-            lost += "Traceback" in done.stderr
-    tried = len(CLOSED) * len(PRINTING)
-    return row_of("closed streams, deleted folder", tried, lost, ", ".join(CLOSED))
+    """Every command with streams that are closed, a reader that goes, or without its folder."""
+    ground, losses = every_command.prepare(folder / "ground"), []
+    for name, command in every_command.ALL.items():
+        for what, closed in every_command.CLOSED.items():
+            done = every_command.run_apart(command, ground, closed=closed)
+            if reason := every_command.why_lost(done, closed):
+                losses.append(f"{name}, {what}: {reason}")
+            print(f"{name}, {what}: {reason or 'survived'}", file=sys.stderr)
+    note = f"{len(every_command.ALL)} commands: {', '.join(every_command.CLOSED)}"
+    tried = len(every_command.ALL) * len(every_command.CLOSED)
+    row = row_of("closed streams, deleted folder", tried, len(losses), note)
+    return row | {"note": "; ".join([note, *losses])}
 
 
 def row_of(hazard: str, tried: int, lost: int, note: str) -> dict[str, Any]:
