@@ -131,8 +131,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trusted_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytes are not what is changed here, and to verify them takes a process."""
-    monkeypatch.setattr(models, "verify_model", lambda data, name: None)
-    monkeypatch.setattr(models, "inspect_model", cache(inspect_model))
+    monkeypatch.setattr(converted, "verify_model", lambda data, name: None)
+    monkeypatch.setattr(converted, "inspect_model", cache(inspect_model))
 
 
 def read_run(folder: Path) -> None:

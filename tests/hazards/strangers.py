@@ -31,7 +31,7 @@ from test_strangers_files import ODD, changed, places, read_export, read_run
 
 from edge_melanoma.data.phantoms import write_phantoms
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.runs import bundled, models
+from edge_melanoma.runs import bundled, converted
 
 CLI = [sys.executable, "-m", "edge_melanoma"]
 LONGEST = 240.0
@@ -51,7 +51,7 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strangers-") as name:
         folder = Path(name)
-        with patch.object(models, "verify_model"):  # its bytes are not what is changed
+        with patch.object(converted, "verify_model"):  # its bytes are not what is changed
             rows = list(fields(folder, chosen.rounds))
         rows += [names(folder), bombs(folder), streams(folder)]
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
