@@ -14,7 +14,7 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 docs: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[docs]' && $(VENV)/bin/zensical build --strict --clean
-	cp --parents -r benchmarks/results/*.png benchmarks/github_actions/parity.yml android_assets/README.md \
+	cp --parents -r benchmarks/results/*.png benchmarks/github_actions/parity.yml \
 	  edge_melanoma/data/images.py edge_melanoma/network/recipes.py tests/fixtures/bad_images/fates.json build/site
 # The pictures of README, of generated lesions.
 screenshots: clients-web
