@@ -36,7 +36,8 @@ def command(
         Option(
             "--with-map",
             rich_help_panel=ADVANCED,
-            help="The same with a second output, class_activation_map (1, 7, 7): where it looked.",
+            help="Like --float16, with a second output class_activation_map (1, 7, 7): where the "
+            "network looked.",
         ),
     ] = False,
     crop: Annotated[

@@ -57,7 +57,7 @@ def command(
         int, Option(min=2, rich_help_panel=TIMES, help="Timed calls of each model, at least.")
     ] = TIMING.runs,
     warmup: Annotated[
-        int, Option(min=0, rich_help_panel=TIMES, help="Calls before these, which do not count.")
+        int, Option(min=0, rich_help_panel=TIMES, help="Untimed calls before these.")
     ] = TIMING.warmup,
     threads: Annotated[
         list[str] | None,
@@ -69,11 +69,15 @@ def command(
         ),
     ] = None,
     min_seconds: Annotated[
-        float, Option(min=0, rich_help_panel=TIMES, help="Time each model at least so long.")
+        float, Option(min=0, rich_help_panel=TIMES, help="Time each model for at least this long.")
     ] = TIMING.min_seconds,
     max_seconds: Annotated[
         float,
-        Option(min=0.1, rich_help_panel=TIMES, help="Stop then, even before --runs are done."),
+        Option(
+            min=0.1,
+            rich_help_panel=TIMES,
+            help="Stop timing a model after this long, even before --runs are done.",
+        ),
     ] = TIMING.max_seconds,
     mlperf: Annotated[
         bool,
@@ -118,7 +122,7 @@ def command(
             rich_help_panel=STUDY,
             help="Change 400 pictures in 20 ways that phones do (light, JPEG, colours, scale, "
             "turns, shifts) and count the decisions that change. A contract with "
-            "max_decision_changes asks for it by itself.",
+            "max_decision_changes implies it.",
         ),
     ] = False,
     adb: Annotated[
@@ -168,9 +172,9 @@ def command(
     """Compare every exported file with the network, picture by picture, and time each.
 
     Writes parity.json, parity.md, report.html and the scores into the run's bench folder, in place
-    of an earlier bench of the same set. On external sets models are compared, not timed, and no
-    contract holds. Exit code 1: a file fails, or is inconclusive and the contract says that this
-    is a failure.
+    of an earlier bench of the same set. On external sets models are compared but not timed, and no
+    contract applies. Exit code 1: a file fails, or is inconclusive and the contract counts that as
+    a failure.
 
     Examples:
         edge-melanoma bench
@@ -232,7 +236,7 @@ def report(
         Option(metavar="FILE", show_default="RUN/bench/report.html", help="Where it is written."),
     ] = None,
 ) -> None:
-    """Write one self-contained HTML page of a run's bench, from what bench left there.
+    """Write a run's bench anew as one self-contained HTML page.
 
     Nothing is measured again: the page is that of the stored scores and figures.
 

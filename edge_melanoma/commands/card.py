@@ -23,7 +23,7 @@ def command(
     ] = 12,
     force: options.Force = False,
 ) -> None:
-    """Write a model card in Markdown, each part with the item of CLAIM that it answers.
+    """Write a model card in Markdown that names the items of the CLAIM checklist it answers.
 
     Looks at every picture of the run's test side and of its external sets again: recall and
     specificity of subgroups (age, sex, site, diagnosis where a labels.csv states them, estimated

@@ -43,9 +43,9 @@ def command(
 ) -> None:
     """Fit a model's threshold and probabilities to a clinic; the weights stay as they are.
 
-    Point and correction are chosen on all pictures of the clinic from which the model has not
-    learned. What they are worth is judged by halves of its lesions, each by what the other half
-    chose. Of a run its int8 file is commissioned, where it has one.
+    Threshold and correction are chosen on all pictures of the clinic that the model has not learned
+    from. To judge them, its lesions are halved, and each half is measured with what the other half
+    chose. Of a run, the int8 file is commissioned if there is one.
 
     Examples:
         edge-melanoma commission bundled --data clinic
@@ -98,11 +98,11 @@ def drift(
     model: options.ModelArgument = None,
     json: options.JsonFile = None,
 ) -> None:
-    """Tell by counts alone whether an app's pictures are still like those of validation.
+    """Tell from counts alone whether an app's pictures still resemble those of validation.
 
-    What they measure is held against all pictures of validation and against each clinic's. Exit
-    code 1: they are like none of these. Fewer than 100 are too few. Counts of the model in the
-    package are known as such.
+    They are compared with all pictures of validation and with each clinic's. Exit code 1: they
+    resemble none of these. Fewer than 100 pictures are too few to tell. Counts of the model in the
+    package need no RUN_OR_MODEL.
 
     Examples:
         edge-melanoma drift counts.json bundled

@@ -31,7 +31,7 @@ FOUND = 1
 app = typer.Typer(cls=Group, help="Check, fetch or generate data sets.", no_args_is_help=True)
 cache_app = typer.Typer(
     cls=Group,
-    help="Clear what is kept of pictures, so that they are read once.",
+    help="Clear what is kept of pictures from one command to the next.",
     no_args_is_help=True,
 )
 

@@ -23,7 +23,7 @@ EXTRAS = ("train", "litert", "ray", "tensorboard", "heif", "kaggle", "tflite-run
 def command(
     json: JsonFile = None,
 ) -> None:
-    """Say what this machine can do: packages, interpreters, kernels, cores, memory.
+    """Show what this machine can do: packages, interpreters, kernels, cores, memory.
 
     Examples:
         edge-melanoma doctor

@@ -47,8 +47,8 @@ def command(
         Option(
             metavar="KIND",
             rich_help_panel=ADVANCED,
-            help="What the int8 model gives: probability in steps of 1/256, its logit in finer "
-            "ones, or float32, by a float last layer.",
+            help="Output of the int8 model: the probability in steps of 1/256, its logit in finer "
+            "steps, or float32 by a float last layer.",
         ),
     ] = Output.PROBABILITY,
     backend: Annotated[
@@ -64,8 +64,8 @@ def command(
         Option(
             metavar="SHARE",
             rich_help_panel=ADVANCED,
-            help="Keep the layers that harm most in float until int8 loses no more than this on "
-            "validation, such as 0.005.",
+            help="Keep the most harmful layers in float until int8 loses at most this much recall "
+            "on validation, such as 0.005.",
         ),
     ] = None,
     with_map: Annotated[
@@ -73,8 +73,8 @@ def command(
         Option(
             "--with-map",
             rich_help_panel=ADVANCED,
-            help="Give the float16 model a second output, class_activation_map (1, 7, 7): where it "
-            "looked, in units of the logit.",
+            help="Give the float16 model a second output, class_activation_map (1, 7, 7): where "
+            "the network looked, in units of the logit.",
         ),
     ] = False,
     calibration_images: Annotated[
@@ -82,16 +82,16 @@ def command(
         Option(
             metavar="N",
             rich_help_panel=ADVANCED,
-            show_default="200, or what a small set has",
-            help="Training pictures that the ranges of int8 are measured on, half of each class.",
+            show_default="200, or all of a smaller set",
+            help="Training pictures on which the int8 ranges are measured, half of each class.",
         ),
     ] = None,
     bias_correction: Annotated[
         Correction,
         Option(
             rich_help_panel=ADVANCED,
-            help="Make up for what rounding does to every layer's mean, or leave it as the "
-            "converter makes it, to compare.",
+            help="layerwise: correct the shift that rounding gives to the mean of each layer; "
+            "none: leave it, to compare.",
         ),
     ] = Correction.LAYERWISE,
     qat_epochs: Annotated[
@@ -109,7 +109,7 @@ def command(
             metavar="DIR",
             rich_help_panel=ADVANCED,
             show_default="the user's cache folder",
-            help="Where int8-qat keeps what the layers before the tuned ones give.",
+            help="Where int8-qat keeps the outputs of the layers before the tuned ones.",
         ),
     ] = None,
     seed: Seed = 0,

@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Make a run of a MobileNetV2 that was trained in Keras elsewhere.
 
-    Its layers have to be those of MobileNetV2 with a small head; the first one that is not is
+    Its layers must be those of MobileNetV2 with a small head; otherwise the first that differs is
     named.
 
     Examples:

@@ -26,7 +26,7 @@ def command(
     file: ModelArgument = None,
     target: Annotated[
         Target,
-        Option(help="Where it is to run: the operators that would be left to the CPU are named."),
+        Option(help="Where it is to run; the operators that would fall back to the CPU are named."),
     ] = Target.GPU,
     contract: Annotated[
         Path | None,
@@ -38,10 +38,10 @@ def command(
     ] = None,
     json: JsonFile = None,
 ) -> None:
-    """Show what a .tflite file is: types, scales, operators and their times, threshold, seal.
+    """Show what is in a .tflite file: types, scales, operators and their times, threshold, seal.
 
-    Of a run it is the int8 file. Exit code 1: more operators would be left to the CPU than the
-    contract's max_fallback_ops.
+    Of a run, the int8 file. Exit code 1: more operators would fall back to the CPU than
+    max_fallback_ops of the contract allows.
 
     Examples:
         edge-melanoma inspect bundled
@@ -77,11 +77,11 @@ def verify(
     run: RunArgument = None,
     json: JsonFile = None,
 ) -> None:
-    """Check a run's files against the hashes that were recorded, and name what was changed.
+    """Check a run's files against their recorded hashes, and name those that changed.
 
-    Exit code 1: a file was changed, is missing, or is of other weights. A file that no manifest
-    knows is told and is no fault. A manifest itself is vouched for by nothing: keep its hash where
-    it matters who wrote it.
+    Exit code 1: a file was changed, is missing, or is of other weights. Files that no manifest
+    knows are listed and are no fault. Nothing vouches for a manifest itself: where it matters who
+    wrote it, keep its hash.
 
     Examples:
         edge-melanoma verify

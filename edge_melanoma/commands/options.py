@@ -110,7 +110,7 @@ JsonFile = Annotated[
     Option(
         metavar="[FILE]",
         rich_help_panel=OUTPUT,
-        help="Write the result as JSON; without FILE, or with -, to stdout in place of the tables.",
+        help="Write the result as JSON; without FILE, or with -, to stdout instead of the tables.",
     ),
 ]
 ExternalSets = Annotated[
@@ -144,7 +144,8 @@ GroupBy = Annotated[
     Group | None,
     Option(
         rich_help_panel=DATA,
-        help="Keep together the pictures of a lesion, or of a patient where one is known.",
+        help="What stays on one side of a split: the pictures of a lesion, or of a patient where "
+        "one is known.",
     ),
 ]
 Threshold = Annotated[
@@ -163,8 +164,8 @@ InputRange = Annotated[
         metavar="LOW..HIGH",
         rich_help_panel=ADVANCED,
         autocompletion=lambda: ["0..1", "-1..1", "0..255"],
-        help="What the model takes for black and white, where its file does not tell: 0..1, -1..1 "
-        "or 0..255.",
+        help="The values of black and white that the model expects, if its file does not say: "
+        "0..1, -1..1 or 0..255.",
     ),
 ]
 MalignantIndex = Annotated[
@@ -228,15 +229,15 @@ Confidence = Annotated[
 ]
 Force = Annotated[bool, Option("--force", help="Replace what is already there.")]
 Seed = Annotated[
-    int, Option(rich_help_panel=ADVANCED, help="For everything that is drawn by chance.")
+    int, Option(rich_help_panel=ADVANCED, help="Seed of everything that is drawn at random.")
 ]
 Deterministic = Annotated[
     bool,
     Option(
         "--deterministic",
         rich_help_panel=ADVANCED,
-        help="The same bytes again on this machine, by TensorFlow's deterministic operators; "
-        "recorded in the manifest. Another processor or number of threads gives others.",
+        help="Use TensorFlow's deterministic operators: the same command gives the same bytes on "
+        "this machine. Another processor or number of threads gives others.",
     ),
 ]
 InterpreterOption = Annotated[
@@ -252,8 +253,8 @@ EngineOption = Annotated[
     Engine,
     Option(
         rich_help_panel=ADVANCED,
-        help="Where the work runs: here, or by Ray in --workers processes, of several machines "
-        "with --address.",
+        help="Where the work runs: in this process, or in --workers processes of Ray, on several "
+        "machines with --address.",
     ),
 ]
 WorkersOption = Annotated[

@@ -67,8 +67,8 @@ def command(
         Path | None,
         Option(
             metavar="FILE",
-            help="Add what the pictures measure to a file of counts, by 20 pictures or more, for "
-            "edge-melanoma drift; it holds nothing of any one picture.",
+            help="Add these pictures, 20 or more, to a file of counts for edge-melanoma drift; it "
+            "holds nothing about any single picture.",
         ),
     ] = None,
     json: options.JsonFile = None,
@@ -79,8 +79,8 @@ def command(
 ) -> None:
     """Score pictures; the decision is made at the model's operating point. Research only.
 
-    Of a picture that cannot be read the reason is told; the others are scored. Files that a data
-    set would skip are skipped here too.
+    A picture that cannot be read is listed with the reason; the others are scored. Files that a
+    data set would skip are skipped here too.
 
     Examples:
         edge-melanoma predict bundled photo.jpg

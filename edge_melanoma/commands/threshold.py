@@ -34,22 +34,24 @@ def command(
     save: Annotated[
         bool,
         Option(
-            "--save", help="Put each export's point into its manifest, in place of the one there."
+            "--save",
+            help="Write each export's threshold into its manifest, in place of the one there.",
         ),
     ] = False,
     json: options.JsonFile = None,
 ) -> None:
-    """Find the highest threshold that reaches a recall on validation, model by model.
+    """Find the highest threshold that reaches a recall, for the network and each export.
 
-    Where the set has several clinics, the worst one decides, by its melanomas alone.
+    The recall is that on validation. Of several clinics the worst one decides, by its melanomas
+    alone.
 
-    That of an export is chosen on the file's own scores and fits the steps of its output: malignant
-    is what gives at least the integer. An export that has no point yet gets one at the run's recall
-    target; a point that is there is replaced with --save only.
+    The threshold of an export is chosen on the file's own scores, and lies between two steps of an
+    integer output. An export without a threshold gets one at the run's recall target; one that is
+    there is replaced with --save only.
 
     With --max-miss there are two thresholds, and between them the answer is to see a doctor anyway.
-    Lesions are counted, not pictures. In a clinic with too few melanomas to promise the share, none
-    of them is missed, and it is told how many more a promise would need.
+    Lesions are counted, not pictures. A clinic with too few melanomas to promise the share must
+    miss none of them; how many more the promise needs is printed.
 
     Examples:
         edge-melanoma threshold --min-recall 0.97
@@ -77,10 +79,10 @@ def calibrate(
     ] = None,
     force: options.Force = False,
 ) -> None:
-    """Write a run anew with its last layer scaled, so that scores are probabilities.
+    """Scale a run's last layer so that its scores are probabilities; writes a new run.
 
-    What `train --variant best` does at its end, for other recipes. The order of the scores stays,
-    the operating point is chosen anew; export and bench the new run afterwards.
+    The recipe `best` ends with this; the others do not. The order of the scores stays, and the
+    threshold is chosen again. Export and bench the new run afterwards.
 
     Examples:
         edge-melanoma calibrate

@@ -66,8 +66,8 @@ def command(
             metavar="RUN",
             autocompletion=options.complete_runs,
             rich_help_panel=ADVANCED,
-            help="For compact: learn the scores that this run gives the training pictures instead "
-            "of their labels; it is of the same data, split and seed.",
+            help="For compact: learn from this run's scores of the training pictures instead of "
+            "their labels. It must have the same data, split and seed.",
         ),
     ] = None,
     weights: Annotated[
@@ -98,7 +98,7 @@ def command(
             min=1,
             rich_help_panel=ADVANCED,
             show_default="16; best: 32",
-            help="Pictures a step of the optimizer.",
+            help="Pictures per optimizer step.",
         ),
     ] = None,
     seed: options.Seed = 0,
@@ -117,7 +117,7 @@ def command(
         Option(
             "--cache/--no-cache",
             rich_help_panel=ADVANCED,
-            help="Keep what the frozen layers give on disk, or compute it every time.",
+            help="Keep the outputs of the frozen layers on disk, or compute them every time.",
         ),
     ] = True,
     cache_dir: Annotated[
@@ -126,7 +126,7 @@ def command(
             metavar="DIR",
             rich_help_panel=ADVANCED,
             show_default="the user's cache folder",
-            help="Where --cache keeps it.",
+            help="Where --cache keeps them.",
         ),
     ] = None,
     resume: Annotated[
@@ -159,7 +159,7 @@ def command(
     external: options.ExternalSets = None,
     force: options.Force = False,
 ) -> None:
-    """Train one variant, or the three of the original work, and write a run folder each.
+    """Train one recipe, or the three of the original work, each into a run folder of its own.
 
     Prints one table: recall first, at threshold 0.5 and at the operating point that was chosen on
     validation, on the test side and on each external set.

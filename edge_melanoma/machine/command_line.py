@@ -168,7 +168,7 @@ def _common(
             callback=_set_verbosity(terminal.Verbosity.QUIET),
             expose_value=False,
             rich_help_panel=OUTPUT,
-            help="Print the results alone, no progress.",
+            help="Print only the results, no progress.",
         ),
     ] = False,
     verbose: Annotated[
@@ -179,8 +179,8 @@ def _common(
             callback=_set_verbosity(terminal.Verbosity.VERBOSE),
             expose_value=False,
             rich_help_panel=OUTPUT,
-            help="Print times, the files that are written, TensorFlow's log, and of an error where "
-            "it came from.",
+            help="Print times, the files written and TensorFlow's log, and the traceback of an "
+            "error.",
         ),
     ] = False,
 ) -> None:
@@ -204,7 +204,7 @@ def _config(
             callback=_read_config,
             is_eager=True,
             expose_value=False,
-            help=f"Options as TOML, such as the {CONFIG} of a run; those given here win.",
+            help=f"Options as TOML, such as the {CONFIG} of a run; those on the command line win.",
         ),
     ] = None,
 ) -> None:
