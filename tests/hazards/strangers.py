@@ -51,12 +51,23 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strangers-") as name:
         folder = Path(name)
-        with patch.object(converted, "verify_model"):  # its bytes are not what is changed
-            rows = list(fields(folder, chosen.rounds))
-        rows += [names(folder), bombs(folder), streams(folder)]
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        rows: list[dict[str, Any]] = []
+        chosen.out.parent.mkdir(parents=True, exist_ok=True)
+        # After each: whoever stops a long matrix keeps what was found.
+        for row in every_row(folder, chosen.rounds):
+            is_longer = bool(rows) and rows[-1]["hazard"] == row["hazard"]
+            rows[len(rows) - is_longer :] = [row]
+            chosen.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return int(any(row["lost"] for row in rows))
+
+
+def every_row(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
+    """The rows in turn; one that grows comes again."""
+    with patch.object(converted, "verify_model"):  # its bytes are not what is changed
+        yield from fields(folder, rounds)
+    yield names(folder)
+    yield bombs(folder)
+    yield from streams(folder)
 
 
 def fields(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
@@ -138,19 +149,19 @@ def _bombs(folder: Path) -> Iterator[list[str]]:
         yield ["verify", str(run)]
 
 
-def streams(folder: Path) -> dict[str, Any]:
+def streams(folder: Path) -> Iterator[dict[str, Any]]:
     """Every command with streams that are closed, a reader that goes, or without its folder."""
     ground, losses = every_command.prepare(folder / "ground"), []
-    for name, command in every_command.ALL.items():
+    for number, (name, command) in enumerate(every_command.ALL.items(), start=1):
         for what, closed in every_command.CLOSED.items():
             done = every_command.run_apart(command, ground, closed=closed)
             if reason := every_command.why_lost(done, closed):
                 losses.append(f"{name}, {what}: {reason}")
             print(f"{name}, {what}: {reason or 'survived'}", file=sys.stderr)
-    note = f"{len(every_command.ALL)} commands: {', '.join(every_command.CLOSED)}"
-    tried = len(every_command.ALL) * len(every_command.CLOSED)
-    row = row_of("closed streams, deleted folder", tried, len(losses), note)
-    return row | {"note": "; ".join([note, *losses])}
+        note = f"{number} commands: {', '.join(every_command.CLOSED)}"
+        tried = number * len(every_command.CLOSED)
+        row = row_of("closed streams, deleted folder", tried, len(losses), note)
+        yield row | {"note": "; ".join([note, *losses])}
 
 
 def row_of(hazard: str, tried: int, lost: int, note: str) -> dict[str, Any]:
