@@ -111,6 +111,17 @@ class ExportSettings:
         flags = {"deterministic": self.deterministic, "with_map": self.has_map(mode)}
         return told | {name: True for name, is_set in flags.items() if is_set}
 
+    def options(self) -> dict[str, Any]:
+        """The same by the names of the command's options; `views` is none."""
+        told = asdict(self)
+        tuning = told.pop("tuning")
+        del told["views"]
+        return told | {
+            "bias_correction": told.pop("correction"),
+            "qat_epochs": tuning["epochs"],
+            "qat_learning_rate": tuning["learning_rate"],
+        }
+
     def has_map(self, mode: Mode) -> bool:
         """Whether the file in `mode` shows where it looked too: float16 alone can."""
         return self.with_map and mode is Mode.FLOAT16

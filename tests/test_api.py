@@ -1,13 +1,19 @@
 """The Python API: one training, its files and what they say, as a script would have them."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import edge_melanoma as em
-from edge_melanoma import api
+from edge_melanoma.api import results
+from edge_melanoma.cli import app
+from edge_melanoma.converters.settings import ExportSettings
+from edge_melanoma.machine.command_line import stated_options
 from edge_melanoma.runs.models import TrainedModel
 
 
@@ -25,7 +31,7 @@ def test_the_functions_are_found_by_name() -> None:
 
 def test_a_run_goes_from_training_to_predictions(exported_run: TrainedModel) -> None:
     run = em.load(exported_run.folder)
-    assert isinstance(run, api.Run)
+    assert isinstance(run, results.Run)
     rows = run.to_dict()
     assert [row["side"] for row in rows][:2] == ["train", "validation"]
     assert list(rows[0])[2] == "recall"
@@ -64,6 +70,40 @@ def test_keras_callbacks_see_the_training(phantoms: Path, tmp_path: Path) -> Non
     )
     assert epochs == [0]
     assert run.variant == "frozen"
+    asked = {"data": [phantoms], "variant": "frozen", "weights": "none", "epochs": 1, "seed": 0}
+    assert stated("train", run.folder).items() >= asked.items()
+
+
+def stated(command: str, folder: Path) -> dict[str, Any]:
+    """What a command does that is repeated from the config.toml of a folder."""
+    group: Any = typer.main.get_command(app)
+    words = ["--config", str(folder / "config.toml")]
+    above = typer.Context(group, info_name="edge-melanoma")
+    return stated_options(group.commands[command].make_context(command, words, parent=above))
+
+
+@pytest.fixture
+def folder(exported_run: TrainedModel, tmp_path: Path) -> Path:
+    """A copy of the run that can be written to."""
+    return shutil.copytree(exported_run.folder, tmp_path / "run")
+
+
+def test_an_export_is_repeated_from_its_folder(folder: Path) -> None:
+    made = ExportSettings(calibration_images=20)
+    models = em.export(folder, quantize=("int8", "float16"), calibration_images=20)
+    assert [model.mode for model in models] == ["float32", "float16", "int8"]
+    kept = stated("export", folder / "exports")
+    named = {name.replace("_", "-"): value for name, value in made.options().items()}
+    assert kept.items() >= ({"quantize": ["int8", "float16"]} | named).items()
+
+
+@pytest.mark.thorough
+def test_a_bench_is_repeated_from_its_folder(folder: Path) -> None:
+    contract = folder.with_name("limits.toml")
+    contract.write_text("max_recall_drop = 1\n")
+    em.bench(folder, contract=contract, limit=6)
+    kept = stated("bench", folder / "bench-limit-6")
+    assert (kept["contract"], kept["limit"]) == (contract, 6)
 
 
 @pytest.mark.parametrize(

@@ -227,9 +227,9 @@ def _save_keras(run: Path, path: Path) -> None:
 
 
 def test_what_a_notebook_shows_of_names_is_text() -> None:
-    from edge_melanoma import api
+    from edge_melanoma.api import results
 
-    class Named(api.Shown):
+    class Named(results.Shown):
         def to_dict(self) -> list[dict[str, Any]]:
             return [{name: name, "score": 0.5} for name in NAMES]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from made import predictions_of
 from parity_reports import report_of
 
-from edge_melanoma import api
+from edge_melanoma.api import results
 from edge_melanoma.benchmarks.parity.comparison import own_point_of
 from edge_melanoma.benchmarks.report.page import render_stored, write_bench
 from edge_melanoma.benchmarks.settings import BenchCopies
@@ -140,7 +140,7 @@ def read_run(folder: Path) -> None:
         describe_finding(finding)
     trained = models.open_run(folder)
     print_training_table([(trained, read_evaluation(folder))])
-    api.Run(folder=folder, variant=trained.variant, threshold=trained.threshold).to_dict()
+    results.Run(folder=folder, variant=trained.variant, threshold=trained.threshold).to_dict()
     learned_by_run(trained)
     assert trained.views in (1, 8)
     assert 32 <= trained.image_size <= 1024

@@ -3,176 +3,37 @@
     import edge_melanoma as em
 
     run = em.train("photos", variant="partial")
-    models = em.export(run, quantize="int8")
+    float32, int8 = em.export(run, quantize="int8")
     report = em.bench(run)
-    found = em.predict(models[0], "photo.jpg")
+    found = em.predict(int8, "photo.jpg")
 
 Folders and files are strings or paths. What a user can mend raises `EdgeMelanomaError`, in the
 words of the command line. Progress goes to stderr. Results show themselves as tables in a notebook,
-and `to_dict()` gives their rows, as `pandas.DataFrame` takes them. For research; not a medical
-device.
+and `to_dict()` gives their rows, as `pandas.DataFrame` takes them. `train`, `export` and `bench`
+keep what they were given as config.toml beside their results, which `--config` of the commands
+reads. For research; not a medical device.
 """
 
-import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from edge_melanoma.errors import EdgeMelanomaError, printable
+from edge_melanoma.api.results import (
+    DataFindings,
+    Evaluation,
+    Model,
+    ParityReport,
+    Prediction,
+    Rows,
+    Run,
+)
+from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.machine.terminal import TerminalReporter
 
 StrPath = str | os.PathLike[str]
-T = TypeVar("T", bound="Shown")
 NO_SETS: Mapping[str, StrPath] = MappingProxyType({})
-
-
-class Shown:
-    """A result that notebooks show as a table."""
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """The rows of its table."""
-        raise NotImplementedError
-
-    def _repr_html_(self) -> str:
-        rows = self.to_dict()
-        head = "".join(f"<th>{_cell(name)}</th>" for name in (rows[0] if rows else ()))
-        body = "".join(
-            f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row.values())}</tr>"
-            for row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-class Rows(list[T], Shown, Generic[T]):
-    """Several results of a kind: a list, shown as one table."""
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """A row for each."""
-        return [row for one in self for row in one.to_dict()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run(Shown):
-    """A finished training, in its folder."""
-
-    folder: Path
-    variant: str
-    threshold: float
-
-    @property
-    def evaluation(self) -> dict[str, Any]:
-        """What evaluation.json says: every side at the operating point and at 0.5."""
-        from edge_melanoma.runs.results import read_evaluation
-
-        return read_evaluation(self.folder)
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """A row a side and set from elsewhere, at the operating point; recall first."""
-        told = self.evaluation
-        measured = {**told["sides"], **told.get("external", {})}
-        return [
-            {"variant": self.variant, "side": side, **one["at_operating_point"]["metrics"]}
-            for side, one in measured.items()
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model(Shown):
-    """A .tflite file; `threshold` is none where it states none."""
-
-    path: Path
-    mode: str
-    size_bytes: int
-    sha256: str
-    threshold: float | None
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """One row."""
-        return [asdict(self)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction(Shown):
-    """What a model says of one picture; `error` says why it says nothing.
-
-    `p_malignant` is in 0..1; `decision` is none where the model states no threshold. A picture that
-    the model cannot judge has the decision `not judged` and no `p_malignant`; `gate` tells why.
-    With two thresholds, `upper` is the second one and `refer` the decision between them;
-    `p_corrected` is the probability in the clinic that the model was commissioned for.
-    """
-
-    file: str
-    p_malignant: float | None = None
-    decision: str | None = None
-    threshold: float | None = None
-    threshold_source: str | None = None
-    threshold_integer: int | None = None
-    model: str | None = None
-    output_integer: int | None = None
-    gate: dict[str, Any] | None = None
-    upper: dict[str, Any] | None = None
-    p_corrected: float | None = None
-    error: str | None = None
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """One row."""
-        return [asdict(self)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation(Shown):
-    """Figures of a model on a set; `result` is what `evaluate --json` writes."""
-
-    result: dict[str, Any]
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """A row a metric, recall first, with its 95 % interval."""
-        bounds = self.result["intervals"]
-        return [
-            {"metric": name, "value": value, "low": low, "high": high}
-            for name, value in self.result["metrics"].items()
-            for low, high in [bounds.get(name, (None, None))]
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParityReport(Shown):
-    """A bench; `report` is what parity.json says."""
-
-    report: dict[str, Any]
-    passed: bool
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """A row a file: its verdict, then recall first."""
-        return [
-            {
-                "mode": one["mode"],
-                "verdict": one["verdict"],
-                **one["metrics"],
-                **one["flips"],
-                "agreement": one["agreement"],
-                "size_bytes": one["size_bytes"],
-            }
-            for one in self.report["candidates"]
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFindings(Shown):
-    """What `data check --json` says of data sets."""
-
-    report: dict[str, Any]
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """How many there are of each kind of finding."""
-        return [
-            {"finding": name, "number": len(found)}
-            for name, found in self.report.items()
-            if isinstance(found, list) and name != "sets"
-        ]
 
 
 def load(place: StrPath) -> Run | Model:
@@ -225,18 +86,19 @@ def train(
         out=_path(out),
         resume=resume,
         force=force,
-        external={name: Path(path) for name, path in external.items()},
+        external=_sets(external),
         callbacks=tuple(callbacks),
-        options={
-            "data": _paths(data),
-            "weights": weights,
-            "split": split,
-            "epochs": epochs,
-            "batch-size": batch_size,
-            "seed": seed,
-            "min-recall": min_recall,
-            "external": [f"{name}={path}" for name, path in external.items()],
-        },
+        options=_options(
+            data=_paths(data),
+            variant=variant,
+            weights=weights,
+            split=split,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            min_recall=min_recall,
+            external=external,
+        ),
     )
     return _open(folder)
 
@@ -279,8 +141,9 @@ def export(
     force: bool = False,
     **settings: Any,
 ) -> Rows[Model]:
-    """Convert a run, the newest if none is given, and audit every file.
+    """Convert a run, the newest if none is given, and audit every file; float32 comes first.
 
+    It is always made, and shows what conversion alone costs.
     `settings` are fields of `edge_melanoma.converters.settings.ExportSettings`.
     """
     from edge_melanoma.converters.export import export_run
@@ -288,9 +151,15 @@ def export(
     from edge_melanoma.runs.bundled import find_run_or_bundled
     from edge_melanoma.tflite.modes import parse_modes
 
-    modes = parse_modes([quantize] if isinstance(quantize, str) else list(quantize))
-    found = find_run_or_bundled(_place(run))
-    exported = export_run(found, modes, settings=ExportSettings(**settings), force=force)
+    names = [quantize] if isinstance(quantize, str) else list(quantize)
+    chosen = ExportSettings(**settings)
+    exported = export_run(
+        find_run_or_bundled(_place(run)),
+        parse_modes(names),
+        settings=chosen,
+        force=force,
+        options=_options(quantize=names, **chosen.options()),
+    )
     return Rows(map(_model_of, exported))
 
 
@@ -306,12 +175,14 @@ def bench(
     from edge_melanoma.benchmarks.bench import run_bench
     from edge_melanoma.benchmarks.parity.contract_file import find_contract
 
+    pictures, limits = _path(data), _path(contract)
     report = run_bench(
         _place(run),
-        data=_path(data),
-        contract=_path(contract) or find_contract(),
+        data=pictures,
+        contract=limits or find_contract(),
         limit=limit,
-        external={name: Path(path) for name, path in external.items()},
+        external=_sets(external),
+        options=_options(data=pictures, contract=limits, limit=limit, external=external),
     )
     return ParityReport(report=report.as_dict(), passed=report.passed)
 
@@ -329,7 +200,7 @@ def evaluate(
     evaluated = evaluate_subject(
         open_model(_place(model) or Path(), threshold=threshold),
         data=_path(data),
-        external={name: Path(path) for name, path in external.items()},
+        external=_sets(external),
         reporter=TerminalReporter(),
     )
     return Evaluation(result=evaluated.result)
@@ -402,6 +273,16 @@ def _paths(given: StrPath | Iterable[StrPath]) -> list[Path]:
     return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
 
 
+def _sets(external: Mapping[str, StrPath]) -> dict[str, Path]:
+    return {name: Path(path) for name, path in external.items()}
+
+
+def _options(external: Mapping[str, StrPath] = NO_SETS, **arguments: Any) -> dict[str, Any]:
+    """Arguments as the options of a command that they stand for."""
+    told = {name.replace("_", "-"): value for name, value in arguments.items()}
+    return told | {"external": [f"{name}={path}" for name, path in external.items()]}
+
+
 def _one_of(kind: Any, name: str, argument: str) -> Any:
     try:
         return kind(name)
@@ -409,7 +290,3 @@ def _one_of(kind: Any, name: str, argument: str) -> Any:
         raise EdgeMelanomaError(
             f"{argument}='{name}' is not known; expected one of {', '.join(kind)}."
         ) from None
-
-
-def _cell(value: object) -> str:
-    return html.escape(f"{value:.3f}" if isinstance(value, float) else printable(str(value)))

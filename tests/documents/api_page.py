@@ -6,10 +6,18 @@ from pathlib import Path
 
 import edge_melanoma
 from edge_melanoma import api
+from edge_melanoma.api import results
 
 EXAMPLE = re.compile(r"(?:^    .*\n\n?)+", re.MULTILINE)
 PAGE = Path(__file__).parents[2] / "docs" / "python-api.md"
-RESULTS = (api.Run, api.Model, api.Prediction, api.Evaluation, api.ParityReport, api.DataFindings)
+RESULTS = (
+    results.Run,
+    results.Model,
+    results.Prediction,
+    results.Evaluation,
+    results.ParityReport,
+    results.DataFindings,
+)
 
 
 def render() -> str:
