@@ -17,7 +17,7 @@ from edge_melanoma.runs.models import TrainedModel, open_run
 
 
 @pytest.fixture(scope="module")
-def calibrated_run(
+def retrained_run(
     trained_run: TrainedModel, phantoms: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainedModel:
     """The fixture `trained_run` again, by a recipe that is calibrated."""
@@ -52,6 +52,15 @@ def later_run(trained_run: TrainedModel, tmp_path_factory: pytest.TempPathFactor
 
     out = tmp_path_factory.mktemp("later") / "run"
     return open_run(calibrate_run(trained_run.folder, out=out, force=False))
+
+
+@pytest.fixture(
+    scope="module", params=["later_run", pytest.param("retrained_run", marks=pytest.mark.thorough)]
+)
+def calibrated_run(request: pytest.FixtureRequest) -> TrainedModel:
+    """Calibrated after it was finished, or at the end of its training."""
+    run: TrainedModel = request.getfixturevalue(request.param)
+    return run
 
 
 def test_only_best_is_calibrated_and_the_others_say_so(trained_run: TrainedModel) -> None:
@@ -111,21 +120,23 @@ def test_the_threshold_is_chosen_after_the_scaling(
         assert after["operating_point"][name] == before["operating_point"][name]
     for side in ("train", "validation", "test"):
         aucs = [told["sides"][side]["at_half"]["metrics"]["auc"] for told in (before, after)]
-        assert aucs[0] == pytest.approx(aucs[1], abs=1e-12)
+        # A finished run is scored anew: where two scores are nearly equal, their order may turn.
+        assert aucs[0] == pytest.approx(aucs[1], abs=0.005)
         assert {"ece", "ece_interval", "brier", "bins"} <= set(after["sides"][side]["calibration"])
 
 
+@pytest.mark.thorough
 def test_a_finished_run_is_calibrated_as_it_would_have_been(
-    trained_run: TrainedModel, calibrated_run: TrainedModel, later_run: TrainedModel
+    trained_run: TrainedModel, retrained_run: TrainedModel, later_run: TrainedModel
 ) -> None:
-    expected = arrays_of(calibrated_run)
+    expected = arrays_of(retrained_run)
     for name, array in arrays_of(later_run).items():
         # Both fits start from scores that differ by the order of float32 sums.
         np.testing.assert_allclose(array, expected[name], rtol=1e-3, err_msg=name)
-    assert later_run.threshold == pytest.approx(calibrated_run.threshold, abs=1e-3)
+    assert later_run.threshold == pytest.approx(retrained_run.threshold, abs=1e-3)
     assert later_run.manifest["calibrated_from"]["sha256"] == trained_run.sha256
-    assert later_run.manifest["recipe"] == calibrated_run.manifest["recipe"]
-    assert set(later_run.manifest["files"]) == set(calibrated_run.manifest["files"])
+    assert later_run.manifest["recipe"] == retrained_run.manifest["recipe"]
+    assert set(later_run.manifest["files"]) == set(retrained_run.manifest["files"])
 
 
 def test_a_calibrated_run_is_not_calibrated_again(

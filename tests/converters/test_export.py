@@ -210,6 +210,7 @@ def tuned_run(exported_run: TrainedModel, tmp_path_factory: pytest.TempPathFacto
     return run
 
 
+@pytest.mark.thorough
 def test_trained_int8_is_wholly_int8_and_near_the_scores_it_learned_from(
     tuned_run: TrainedModel,
 ) -> None:
@@ -223,6 +224,7 @@ def test_trained_int8_is_wholly_int8_and_near_the_scores_it_learned_from(
     assert np.abs(np.array(scores) - stored.scores).mean() < 0.05
 
 
+@pytest.mark.thorough
 def test_trained_int8_tells_its_epochs_and_where_its_cache_ends(tuned_run: TrainedModel) -> None:
     path = path_of(tuned_run, Mode.INT8_QAT)
     manifest = read_json(path.with_suffix(".json"))

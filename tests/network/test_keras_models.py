@@ -84,7 +84,9 @@ FILES = [
 """Every kind of model in every format: each once in the everyday tests."""
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+@pytest.fixture(
+    scope="module", params=["keras", pytest.param("tf_keras", marks=pytest.mark.thorough)]
+)
 def notebook(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what one Keras has saved."""
     pytest.importorskip(request.param, reason="the extra train is not installed")
