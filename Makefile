@@ -22,7 +22,7 @@ screenshots: clients-web
 	$(VENV)/bin/python tests/documents/screenshots.py --report build/demo/run/bench/report.html \
 	  --web build/clients/screenshots
 documents: $(VENV)/ready
-	$(VENV)/bin/python -m pytest -m documents -n 2 --dist loadscope
+	$(VENV)/bin/python -m pytest -m documents -n 2 --dist worksteal
 audit: $(VENV)/ready
 	$(VENV)/bin/pip install --quiet -e '.[audit]' && $(VENV)/bin/python tests/audit.py
 results: $(VENV)/ready

@@ -67,7 +67,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
     """What the first test process that wants it makes there; the others wait for it."""
     made = folder.with_name(f"{folder.name}.made")
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
@@ -85,7 +85,7 @@ def phantoms(shared_folder: Path) -> Path:
     def write(folder: Path) -> None:
         write_phantoms(folder, count=PHANTOMS, seed=1, size=None)
 
-    return _made_once(shared_folder / "phantoms", write)
+    return made_once(shared_folder / "phantoms", write)
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,7 @@ def trained_run(phantoms: Path, shared_folder: Path) -> TrainedModel:
         settings = TrainingSettings(variant=Variant.FROZEN, weights="none", epochs=2)
         train_variants([phantoms], [settings], out=folder, cache_folder=shared_folder / "cache")
 
-    return open_run(_made_once(shared_folder / "run", train))
+    return open_run(made_once(shared_folder / "run", train))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +113,7 @@ def exported_run(trained_run: TrainedModel, shared_folder: Path) -> TrainedModel
         settings = ExportSettings(calibration_images=20)
         export_and_show(folder, parse_modes(["float16", "int8"]), settings=settings, force=False)
 
-    return open_run(_made_once(shared_folder / "exported_run", export))
+    return open_run(made_once(shared_folder / "exported_run", export))
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +128,7 @@ def android_bundle_folder(shared_folder: Path) -> Path:
         int8 = choose_int8_export(run, None)
         write_bundle(bundle_files(run, int8, float16=None, crop=Crop.NONE), folder)
 
-    return _made_once(shared_folder / "bundle", write)
+    return made_once(shared_folder / "bundle", write)
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +136,7 @@ def ground(shared_folder: Path) -> Path:
     """A folder in which every command of the command line can run; not to be changed."""
     from every_command import prepare
 
-    return _made_once(shared_folder / "ground", prepare)
+    return made_once(shared_folder / "ground", prepare)
 
 
 @pytest.fixture(scope="session")

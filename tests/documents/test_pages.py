@@ -13,21 +13,24 @@ from typing import Any
 import api_page
 import pytest
 import typer
+from conftest import made_once
 from PIL import Image
 
 from edge_melanoma.cli import app
 from edge_melanoma.data.phantoms import write_phantoms
 
 ROOT = Path(__file__).parents[2]
-PAGES = tuple(
-    path.relative_to(ROOT).as_posix()
-    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-)
+README = "README.md"
+PAGES = (README, *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/*.md"))))
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"edge-melanoma ([a-z][^`\n]*)")
-SHORTER = re.compile(r"--variant \w+(?! --teacher)")
-"""A training as the pages have it takes minutes to hours, and ImageNet weights."""
+SHORTER = {
+    "train": "--variant frozen --epochs 1",
+    "export": "--calibration-images 10",
+    "bench": "--runs 2 --warmup 0",
+}
+"""What else takes minutes to hours; a training needs no ImageNet weights here either."""
 
 
 def read_page(page: str) -> str:
@@ -75,37 +78,51 @@ def commands_of(page: str) -> Iterator[str]:
     for language, block in BLOCK.findall(read_page(page)):
         for line in block.splitlines() if language == "sh" else ():
             if line.strip() and not line.startswith(("pip ", "#")):
-                yield line.partition("  #")[0]
+                yield line.partition("  #")[0].strip()
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages take for granted: photos, those of a clinic, a photo, and a run."""
-    folder = tmp_path_factory.mktemp("documents")
+def own_commands_of(page: str) -> list[str]:
+    """Those that no page before it has: the README and the quick start share most of theirs."""
+    earlier = {command for one in PAGES[: PAGES.index(page)] for command in commands_of(one)}
+    return [command for command in commands_of(page) if command not in earlier]
+
+
+@pytest.fixture(scope="session")
+def workspace(shared_folder: Path) -> Path:
+    """What the README's quick start leaves, which the other pages take for granted."""
+    pytest.importorskip("tensorflow")
+    return made_once(shared_folder / "documents", _follow_readme)
+
+
+def _follow_readme(folder: Path) -> None:
     for name, seed in (("photos", 1), ("clinic", 2)):
         write_phantoms(folder / name, count=60, seed=seed, size=96)
     with Image.open(next((folder / "photos" / "malignant").iterdir())) as picture:
         picture.convert("RGB").save(folder / "photo.jpg")
-    run_in(folder, "edge-melanoma train --variant scratch --epochs 1 --data photos")
-    run_in(folder, "edge-melanoma export --quantize int8")
-    run_in(folder, "edge-melanoma bench --max-seconds 1")
-    return folder
+    for command in own_commands_of(README):
+        run_in(folder, command)
 
 
 @pytest.mark.documents
 @pytest.mark.parametrize("page", [page for page in PAGES if any(commands_of(page))])
 def test_commands_run(page: str, workspace: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
-    folder = shutil.copytree(workspace, tmp_path / "work")
-    for command in commands_of(page):
-        run_in(folder, command)
+    if page != README:
+        folder = shutil.copytree(workspace, tmp_path / "work")
+        shutil.rmtree(folder / "bundle")
+        for command in own_commands_of(page):
+            run_in(folder, command)
+
+
+def shorten(command: str) -> str:
+    """The same command on less: of an option that is given twice the last one holds."""
+    name = shlex.split(command)[1]
+    no_weights = "--weights none" if name == "train" and "--weights" not in command else ""
+    return f"{command} {SHORTER.get(name, '')} {no_weights}".strip()
 
 
 def run_in(folder: Path, command: str) -> None:
     """Run a line as a shell would; a bench of a training so short may miss its contract."""
-    if " train " in command:
-        weights = "" if "--weights" in command else " --weights none"
-        command = SHORTER.sub("--variant scratch --epochs 1", command) + weights
+    command = shorten(command)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
