@@ -23,3 +23,8 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         return getattr(import_module("edge_melanoma.api"), name)
     raise AttributeError(f"module 'edge_melanoma' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """With the functions, so that notebooks complete their names."""
+    return sorted({*globals(), *__all__})

@@ -25,6 +25,7 @@ def test_the_package_alone_loads_nothing_heavy() -> None:
 
 def test_the_functions_are_found_by_name() -> None:
     assert {name for name in em.__all__ if not hasattr(em, name)} == set()
+    assert set(em.__all__) <= set(dir(em))
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         em.trian  # type: ignore[attr-defined]  # noqa: B018
 
