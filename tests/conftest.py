@@ -4,11 +4,13 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from every_command import COSTLY, prepare
 
 from edge_melanoma import cli
 from edge_melanoma.data.phantoms import write_phantoms
@@ -18,6 +20,12 @@ from edge_melanoma.runs.models import TrainedModel, open_run
 pytest_plugins = ["light_core"]
 os.environ.pop("COLUMNS", None)  # the workers of xdist have it, which stands for a terminal
 PHANTOMS = 80
+
+
+def by_cost(commands: Iterable[str]) -> list[Any]:
+    """Parameters of a test: `make thorough` tries the quick commands, `-m slow` the others."""
+    marks = {True: pytest.mark.slow, False: pytest.mark.thorough}
+    return [pytest.param(name, marks=marks[name in COSTLY]) for name in commands]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -134,8 +142,6 @@ def android_bundle_folder(shared_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def ground(shared_folder: Path) -> Path:
     """A folder in which every command of the command line can run; not to be changed."""
-    from every_command import prepare
-
     return made_once(shared_folder / "ground", prepare)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import by_cost
 from every_command import ALL, CLOSED, ELSEWHERE, names_of, run_apart, why_lost
 from typer.main import get_command
 
@@ -67,8 +68,7 @@ def test_every_command_is_tried() -> None:
     assert {*names_of(get_command(cli.app))} == {*ALL} | ELSEWHERE
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("command", ALL)
+@pytest.mark.parametrize("command", by_cost(ALL))
 def test_every_command_has_exit_codes_of_their_own_kind(command: str, ground: Path) -> None:
     for what, closed in CLOSED.items():
         done = run_apart(ALL[command], ground, closed=closed)

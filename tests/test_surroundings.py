@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bad_images import encode, pattern
+from conftest import by_cost
 from every_command import ALL, CLI
 from light_core import skip_without_tensorflow
 from PIL import Image
@@ -53,7 +54,7 @@ TOLD = {"a full folder of temporary files"}
 COMMANDS = {"predict": "predict bundled a.png --json"} | {
     name: ALL[name] for name in ("evaluate", "android", "export", "bench")
 }
-THOROUGH = [name for name in COMMANDS if name != "predict"]
+OTHERS = by_cost(name for name in COMMANDS if name != "predict")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount, or be another")
 
 
@@ -138,9 +139,8 @@ def test_a_system_with_less_of_its_disk_is_survived(what: str, place: Path) -> N
     survived_or_told(mounted(what, COMMANDS["predict"], place), what)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("change", ["no semaphores", "a clock that goes back"])
-@pytest.mark.parametrize("command", THOROUGH)
+@pytest.mark.parametrize("command", OTHERS)
 def test_each_command_survives_a_system_with_less(
     command: str, change: str, place: Path, ground: Path
 ) -> None:
@@ -149,9 +149,8 @@ def test_each_command_survives_a_system_with_less(
 
 
 @needs_root
-@pytest.mark.thorough
 @pytest.mark.parametrize("what", MOUNTS)
-@pytest.mark.parametrize("command", THOROUGH)
+@pytest.mark.parametrize("command", OTHERS)
 def test_each_command_survives_a_system_with_less_of_its_disk(
     command: str, what: str, place: Path, ground: Path
 ) -> None:

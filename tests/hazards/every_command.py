@@ -54,6 +54,8 @@ ALL = MappingProxyType(
 )
 ELSEWHERE = frozenset({"data fetch"})
 """What asks another machine is left out."""
+COSTLY = frozenset({"train", "import", "calibrate", "export", "bench", "card", "demo"})
+"""What takes a minute and more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
