@@ -1,16 +1,14 @@
 """One small run, trained and exported once for all tests that need one."""
 
-import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from every_command import COSTLY, prepare
+from made import made_once
 
 from edge_melanoma import cli
 from edge_melanoma.data.phantoms import write_phantoms
@@ -20,12 +18,6 @@ from edge_melanoma.runs.models import TrainedModel, open_run
 pytest_plugins = ["light_core"]
 os.environ.pop("COLUMNS", None)  # the workers of xdist have it, which stands for a terminal
 PHANTOMS = 80
-
-
-def by_cost(commands: Iterable[str]) -> list[Any]:
-    """Parameters of a test: `make thorough` tries the quick commands, `-m slow` the others."""
-    marks = {True: pytest.mark.slow, False: pytest.mark.thorough}
-    return [pytest.param(name, marks=marks[name in COSTLY]) for name in commands]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,17 +64,6 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     folder.mkdir(exist_ok=True)
-    return folder
-
-
-def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
-    """What the first test process that wants it makes there; the others wait for it."""
-    made = folder.with_name(f"{folder.name}.made")
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            make(folder)
-            made.touch()
     return folder
 
 
@@ -142,6 +123,8 @@ def android_bundle_folder(shared_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def ground(shared_folder: Path) -> Path:
     """A folder in which every command of the command line can run; not to be changed."""
+    from every_command import prepare
+
     return made_once(shared_folder / "ground", prepare)
 
 

@@ -1,8 +1,9 @@
 """What several test files make in the same way."""
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,14 @@ def run_trained_on(data: Path, folder: Path, sides: dict[str, tuple[int, ...]]) 
     (folder / "evaluation.json").write_text('{"external": {}}', encoding="utf-8")
     manifest = {"dataset": {"name": "set", "folders": {"set": str(data)}}}
     return TrainedModel(folder=folder, variant="frozen", manifest=manifest, sha256="0" * 64)
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """What the first test process that wants it makes there; the others wait for it."""
+    made = folder.with_name(f"{folder.name}.made")
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder

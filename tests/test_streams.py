@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import by_cost
-from every_command import ALL, CLOSED, ELSEWHERE, names_of, run_apart, why_lost
+from every_command import ALL, CLOSED, ELSEWHERE, by_cost, names_of, run_apart, why_lost
 from typer.main import get_command
 
 from edge_melanoma import cli

@@ -13,7 +13,7 @@ from typing import Any
 import api_page
 import pytest
 import typer
-from conftest import made_once
+from made import made_once
 from PIL import Image
 
 from edge_melanoma.cli import app

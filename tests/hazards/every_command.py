@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import pytest
 
 from edge_melanoma.data.phantoms import write_phantoms
 from edge_melanoma.runs.bundled import bundled_model
@@ -81,6 +83,12 @@ CLOSED = MappingProxyType(
     }
 )
 """All of them print something, which has no reader then."""
+
+
+def by_cost(commands: Iterable[str]) -> list[Any]:
+    """Parameters of a test: `make thorough` tries the quick commands, `-m slow` the others."""
+    marks = {True: pytest.mark.slow, False: pytest.mark.thorough}
+    return [pytest.param(name, marks=marks[name in COSTLY]) for name in commands]
 
 
 def names_of(command: Any, above: tuple[str, ...] = ()) -> Iterator[str]:
