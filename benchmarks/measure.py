@@ -10,8 +10,8 @@ from edge_melanoma.benchmarks.parity.scoring import REFERENCE, Scoring, write_sc
 from edge_melanoma.benchmarks.parity.verdict import MeasuredModel
 from edge_melanoma.benchmarks.sections import Column, ReportSection, section_of
 from edge_melanoma.benchmarks.settings import TimingSettings
-from edge_melanoma.benchmarks.timing.cold_start import measure_cold_start
-from edge_melanoma.benchmarks.timing.in_turn import time_in_turn
+from edge_melanoma.benchmarks.timing.cold_start import STARTS, measure_cold_start
+from edge_melanoma.benchmarks.timing.in_turn import runs_a_pass, time_in_turn
 from edge_melanoma.benchmarks.timing.latency import describe_doubts, describe_machine
 from edge_melanoma.benchmarks.timing.models import TimedModel
 from edge_melanoma.benchmarks.timing.tables import ModelTiming, invocation_section, whole_section
@@ -88,8 +88,9 @@ def _time_models(scoring: Scoring, settings: TimingSettings) -> dict[str, ModelT
         for threads in settings.threads
     ]
     image, reporter = read_image(paths[0], size=scoring.run.image_size), scoring.reporter
+    starts = min(STARTS, runs_a_pass(settings))
     cold = {
-        mode: measure_cold_start(model, image, threads=settings.threads[0])
+        mode: measure_cold_start(model, image, threads=settings.threads[0], starts=starts)
         for mode, model in reporter.track(models.items(), label="Cold starts", total=len(models))
     }
     return {

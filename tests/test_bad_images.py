@@ -13,6 +13,7 @@ import pytest
 from bad_images import FOLDER, READ, REFUSED, SKIPPED, TABLE, Fate, hash_pixels
 from odd_names import place_odd_files
 from PIL import Image
+from tflite_files import mean_model
 
 from edge_melanoma.data.images import (
     UnreadableImageError,
@@ -100,9 +101,9 @@ def test_evaluate_goes_on_without_refused_and_skipped_files_and_says_so(
     everything: tuple[Path, list[Fate]], tmp_path: Path, edge_melanoma: Run
 ) -> None:
     data, fates = everything
-    result = edge_melanoma(
-        "evaluate", bundled_model(), "--data", data, "--json", tmp_path / "e.json"
-    )
+    model = tmp_path / "mean.tflite"
+    model.write_bytes(mean_model(tensor="p_malignant", signature=None))
+    result = edge_melanoma("evaluate", model, "--data", data, "--json", tmp_path / "e.json")
     assert result.exit_code == 0, result.stderr
     _expect_report(result.stderr, fates)
     evaluated = json.loads((tmp_path / "e.json").read_text())["dataset"]

@@ -21,10 +21,11 @@ from edge_melanoma.runtime import interpreters
 MEGABYTE = 1e6
 KIBIBYTE = 1024
 STARTS = 3
+"""Of each model, unless a pass of its timing has fewer runs than that."""
 
 
 def measure_cold_start(
-    model: TimedModel, image: NDArray[np.uint8], *, threads: int, starts: int = STARTS
+    model: TimedModel, image: NDArray[np.uint8], *, threads: int, starts: int
 ) -> dict[str, Any]:
     """Start `starts` processes one after another; the one with the median total counts.
 

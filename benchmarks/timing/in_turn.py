@@ -113,8 +113,13 @@ def _run_pass(
     return turns, seconds
 
 
+def runs_a_pass(settings: TimingSettings) -> int:
+    """How often a pass runs a model at least."""
+    return -(-settings.runs // PASSES)
+
+
 def _burst_size(times: Times, settings: TimingSettings) -> int:
-    left = -(-settings.runs // PASSES) - len(times)
+    left = runs_a_pass(settings) - len(times)
     return min(BURST, left) if left > 0 else BURST
 
 

@@ -23,6 +23,7 @@ from edge_melanoma.converters.phone.web_page import (
     read_litert,
 )
 from edge_melanoma.errors import EdgeMelanomaError
+from edge_melanoma.runs.models import TrainedModel
 
 Run = Callable[..., Any]
 
@@ -48,10 +49,10 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_holds_the_model_and_lists_what_it_keeps(
-    modules: Path, tmp_path: Path, edge_melanoma: Run
+    modules: Path, tmp_path: Path, edge_melanoma: Run, exported_run: TrainedModel
 ) -> None:
-    out = tmp_path / "page"
-    done = edge_melanoma("web", "bundled", "--out", out, "--litert", modules)
+    out, run = tmp_path / "page", exported_run.folder
+    done = edge_melanoma("web", run, "--out", out, "--litert", modules)
     assert done.exit_code == 0, done.stderr
     (entry,) = (
         model
@@ -66,7 +67,7 @@ def test_the_page_holds_the_model_and_lists_what_it_keeps(
     assert f'"model/{entry["file"]}"' in listed
     assert "litert/wasm/" not in listed
     assert not (out / "package.json").exists()
-    again = edge_melanoma("web", "bundled", "--out", out, "--litert", modules)
+    again = edge_melanoma("web", run, "--out", out, "--litert", modules)
     assert again.exit_code == 2
     assert "replace the files of the page with --force" in again.stderr
 

@@ -263,6 +263,7 @@ def _rewrite(source: Path, target: Path, change: Callable[[Any], None]) -> None:
             new.writestr(name, data)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("notebook", ["tf_keras"], indirect=True)
 def test_numbers_that_are_not_finite_are_named(notebook: Path, tmp_path: Path) -> None:
     from edge_melanoma.network.keras_models import read_keras_model
