@@ -6,6 +6,7 @@ without scikit-learn.
 
 import errno
 import io
+import logging
 import multiprocessing
 import os
 import signal
@@ -129,6 +130,8 @@ def _options(
 def run() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
     _open_closed_streams()
+    # Of a home that cannot be written, and of fonts that it looks for: nobody can do anything.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook has others
             stream.reconfigure(errors="backslashreplace")

@@ -11,7 +11,7 @@ from edge_melanoma.data.image_files import IMAGE_SUFFIXES, names_a_picture
 from edge_melanoma.data.images import UnreadableImageError
 from edge_melanoma.errors import EdgeMelanomaError, printable
 from edge_melanoma.evaluation import drift
-from edge_melanoma.evaluation.plausibility import explain_equal
+from edge_melanoma.evaluation.predictions import explain_equal
 from edge_melanoma.evaluation.promises import decide
 from edge_melanoma.evaluation.reliability import TemperatureScaling
 from edge_melanoma.evaluation.subject import Subject

@@ -14,8 +14,12 @@ from edge_melanoma.data.lesions import LesionRecord
 from edge_melanoma.data.screening import default_fingerprint_folder
 from edge_melanoma.errors import EdgeMelanomaError
 from edge_melanoma.evaluation import evaluation, judged_pictures
-from edge_melanoma.evaluation.plausibility import explain_equal, explain_reversed
-from edge_melanoma.evaluation.predictions import PredictionSet, predict
+from edge_melanoma.evaluation.predictions import (
+    PredictionSet,
+    explain_equal,
+    explain_reversed,
+    predict,
+)
 from edge_melanoma.machine.ray import RayWorkers
 from edge_melanoma.machine.terminal import Reporter
 from edge_melanoma.runs import converted, models

@@ -32,8 +32,8 @@ load_network(open_run(Path("run"))).save("network.h5")
 ALL = MappingProxyType(
     {
         "inspect": "inspect bundled",
-        "android": "android bundled --out new",
-        "web": "web bundled --out new",
+        "android": "android run --out new",
+        "web": "web run --out new",
         "evaluate": "evaluate bundled --data data",
         "predict": "predict bundled data --recursive",
         "commission": "commission bundled --data data --out new",

@@ -10,7 +10,7 @@ from PIL import Image
 from tflite_files import one_layer_model
 
 from edge_melanoma.errors import EdgeMelanomaError
-from edge_melanoma.evaluation.plausibility import explain_equal, explain_reversed
+from edge_melanoma.evaluation.predictions import explain_equal, explain_reversed
 from edge_melanoma.runtime.interpreters import SessionSettings, TFLiteSession
 from edge_melanoma.runtime.names import Runtime
 from edge_melanoma.tflite.ends import RANGES, Ends, read_labels, read_normalization
