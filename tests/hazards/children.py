@@ -39,7 +39,7 @@ COMMANDS = {
     "predict": ["predict", "bundled", "data", "--recursive", "--csv", "old.csv"],
     "evaluate": ["evaluate", "bundled", "--data", "data", "--json", "old.json"],
     "export": ["export", "run", "--quantize", "int8", "--calibration-images", "10", "--force"],
-    "bench": ["bench", "run", "--runs", "20", "--warmup", "1"],
+    "bench": ["bench", "run", "--runs", "4", "--warmup", "1"],
 }
 
 
