@@ -7,6 +7,7 @@ them. Every value is escaped when it is filled in, unless the template calls it 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,7 @@ def list_items(answered: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, str
         yield number, name, "; ".join(places) or f"not answered: {reason}"
 
 
+@cache
 def _environment() -> Environment:
     environment = template_environment(
         FOLDER,
