@@ -7,7 +7,7 @@ EXTERNAL ?=
 demo: $(VENV)/ready
 	$(VENV)/bin/edge-melanoma demo --out demo
 test: $(VENV)/ready
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 thorough: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -m thorough -n 2 --dist loadfile
 lint: $(VENV)/ready

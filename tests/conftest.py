@@ -18,6 +18,18 @@ from edge_melanoma.runs.models import TrainedModel, open_run
 pytest_plugins = ["light_core"]
 os.environ.pop("COLUMNS", None)  # the workers of xdist have it, which stands for a terminal
 PHANTOMS = 80
+SHARED = {"trained_run", "exported_run"}
+"""What is made once, by whoever needs it first, while the others wait."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One file makes the export; meanwhile those run that need none, and then the others."""
+    needs = {item.path: set[str]() for item in items}
+    for item in items:
+        needs[item.path] |= SHARED.intersection(getattr(item, "fixturenames", ()))
+    maker = next((path for path, needed in needs.items() if "exported_run" in needed), None)
+    items.sort(key=lambda item: (item.path != maker, bool(needs[item.path])))
 
 
 @pytest.fixture(scope="session", autouse=True)

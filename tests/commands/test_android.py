@@ -39,6 +39,7 @@ def run_apart(
     )
 
 
+@pytest.mark.thorough
 def test_the_bundle_of_the_shipped_model_needs_no_tensorflow(
     tmp_path: Path, without_tensorflow: dict[str, str], android_bundle_folder: Path
 ) -> None:

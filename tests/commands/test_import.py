@@ -139,6 +139,7 @@ def test_a_run_without_pictures_scores_and_says_what_an_export_needs(
     assert judged.exit_code == 0, judged.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fitted", ["tf_keras"], indirect=True)
 def test_a_score_that_is_not_the_notebooks_leaves_no_run(
     fitted: Path, pictures: Path, tmp_path: Path, edge_melanoma: Run

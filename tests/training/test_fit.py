@@ -102,7 +102,13 @@ def train_plainly(network: Any, model: Any, rows: Rows, stage: Stage) -> None:
             step(tf.constant(inputs), tf.constant(wanted[:, None]))
 
 
-@pytest.mark.parametrize("unfrozen", [0, 30], ids=["head", "last 30 layers"])
+@pytest.mark.parametrize(
+    "unfrozen",
+    [
+        pytest.param(0, id="head"),
+        pytest.param(30, id="last 30 layers", marks=pytest.mark.thorough),
+    ],
+)
 def test_fit_takes_the_steps_of_a_plain_loop(unfrozen: int, deterministic: None) -> None:
     from edge_melanoma.network.network import arrays_of
     from edge_melanoma.training.checkpoints import TrainingState
