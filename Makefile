@@ -9,7 +9,7 @@ demo: $(VENV)/ready
 test: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 thorough: $(VENV)/ready
-	$(VENV)/bin/python -m pytest -m thorough -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -m "thorough and not slow" -n 2 --dist loadfile
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 docs: $(VENV)/ready
