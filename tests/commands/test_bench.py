@@ -75,6 +75,17 @@ def test_a_missed_contract_is_exit_1_and_every_file_tells_of_it(
 
 
 @pytest.mark.thorough
+def test_a_kept_contract_is_exit_0_and_one_that_is_named_goes_first(
+    edge_melanoma: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parity.toml").write_text(ANYTHING_GOES + "max_size_mb = 0.001\n")
+    kept = tmp_path / "kept.toml"
+    kept.write_text(ANYTHING_GOES + "[int8]\nrequire_full_int8 = true\n")
+    assert edge_melanoma("bench", run, *QUICK, "--contract", kept).exit_code == 0
+
+
+@pytest.mark.thorough
 def test_the_answer_is_all_that_is_printed_and_few_pictures_replace_no_bench(
     edge_melanoma: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
