@@ -130,7 +130,7 @@ def _options(
 def run() -> None:
     """Run the command line; what the user can mend becomes one sentence and exit code 2."""
     _open_closed_streams()
-    # Of a home that cannot be written, and of fonts that it looks for: nobody can do anything.
+    # It warns of a home that cannot be written, which spoils no figure.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook has others

@@ -126,7 +126,7 @@ def _burst_size(times: Times, settings: TimingSettings) -> int:
 def _is_enough(times: Times, settings: TimingSettings) -> bool:
     """Whether a pass has its share of the runs and of the seconds."""
     seconds = PASSES * sum(wall for wall, _ in times) / 1e9
-    whole = PASSES * len(times) >= settings.runs and seconds >= settings.min_seconds
+    whole = len(times) >= runs_a_pass(settings) and seconds >= settings.min_seconds
     return whole or seconds >= settings.max_seconds
 
 
